@@ -1,0 +1,14 @@
+// Builds the browser's page: from src/app/web (index.html is the entry) to dist/web.
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  root: `${import.meta.dirname}/src/app/web`,
+  build: {
+    outDir: `${import.meta.dirname}/dist/web`,
+    emptyOutDir: true,
+    target: 'es2022',
+    sourcemap: true,
+    modulePreload: { polyfill: false }, // the polyfill is an inline script, which the page's CSP forbids
+    assetsInlineLimit: 0, // so are data: addresses
+  },
+});

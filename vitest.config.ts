@@ -1,0 +1,24 @@
+// How the tests run: in forked processes, two at a time, every file of test/ that ends in .test.ts.
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => `${import.meta.dirname}/src/runtime/${path}`;
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^troupe$/, replacement: source('index.ts') },
+      { find: /^troupe\/fastify$/, replacement: source('fastify/index.ts') },
+      { find: /^troupe\/testing$/, replacement: source('testing/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+    allowOnly: false,
+    passWithNoTests: false,
+  },
+});
