@@ -1,0 +1,182 @@
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, a browser, a pseudo-terminal.
+// Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { Failure, run, say } from './run.mjs';
+
+const PROBE_LIMIT_MS = 20_000;
+const APT_LIMIT_MS = 10 * 60_000;
+
+/** @typedef {'postgres' | 'erl' | 'chromium' | 'pty'} PartName */
+/** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
+
+/**
+ * What to look for, and the Debian packages that bring it.
+ * @type {Record<PartName, { title: string, packages: string[], find: () => Part }>}
+ */
+const PARTS = {
+  postgres: { title: 'PostgreSQL', packages: ['postgresql'], find: findPostgres },
+  erl: {
+    title: 'Erlang/OTP',
+    packages: [
+      'erlang-base',
+      'erlang-dev',
+      'erlang-crypto',
+      'erlang-asn1',
+      'erlang-public-key',
+      'erlang-ssl',
+    ],
+    find: findErl,
+  },
+  chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
+  pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
+};
+
+/** @type {PartName[]} */
+export const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty'];
+
+/**
+ * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), else a program.
+ * @param {PartName} name
+ * @returns {Part}
+ */
+export function findPart(name) {
+  return PARTS[name].find();
+}
+
+/**
+ * Installs the missing parts where that is possible and says what is there and what is not.
+ * @param {{ install: boolean }} options
+ * @returns {Promise<PartName[]>} what is still missing
+ */
+export async function prepareParts({ install }) {
+  let missing = PART_NAMES.filter((name) => !findPart(name).found);
+  if (missing.length > 0 && install) {
+    await installParts(missing);
+    missing = missing.filter((name) => !findPart(name).found);
+  }
+  for (const name of PART_NAMES) {
+    const part = findPart(name);
+    say(
+      `parts: ${PARTS[name].title}: ${part.found ? part.path : `missing, its tests are skipped (${part.reason})`}`,
+    );
+  }
+  return missing;
+}
+
+/** @param {PartName[]} missing */
+async function installParts(missing) {
+  const titles = missing.map((name) => PARTS[name].title).join(', ');
+  if (onPath('apt-get') === undefined)
+    return say(`parts: ${titles} missing, and there is no apt-get to install with`);
+  if (process.getuid?.() !== 0) return say(`parts: ${titles} missing, and only root can install packages`);
+  // RUNLEVEL=1 keeps the packages from starting their services: the tests start their own.
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const lock = ['-o', 'DPkg::Lock::Timeout=120'];
+  say('parts: apt-get update');
+  if ((await run('apt-get', ['update', ...lock], { env, quiet: true, limitMs: APT_LIMIT_MS })) !== 0) {
+    say('parts: apt-get update failed; trying with the lists that are there');
+  }
+  for (const name of missing) {
+    const { packages } = PARTS[name];
+    say(`parts: apt-get install ${packages.join(' ')}`);
+    const args = ['install', '-y', '--no-install-recommends', ...lock, ...packages];
+    const code = await run('apt-get', args, { env, quiet: true, limitMs: APT_LIMIT_MS });
+    if (code !== 0) say(`parts: apt-get install ended with exit code ${code}`);
+  }
+}
+
+/** @returns {Part} */
+function findPostgres() {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const debian = '/usr/lib/postgresql';
+  if (existsSync(debian)) {
+    const versions = readdirSync(debian).filter((name) => /^\d+$/.test(name));
+    versions.sort((a, b) => Number(b) - Number(a));
+    folders.unshift(...versions.map((version) => join(debian, version, 'bin')));
+  }
+  const path = folders.find(
+    (folder) => isProgram(join(folder, 'initdb')) && isProgram(join(folder, 'postgres')),
+  );
+  if (path === undefined) return { found: false, reason: 'no folder with initdb and postgres' };
+  if (process.getuid?.() === 0) {
+    // PostgreSQL refuses to run as root.
+    if (onPath('setpriv') === undefined)
+      return { found: false, reason: 'no setpriv to run it as another user' };
+    if (userId('postgres') === undefined) return { found: false, reason: 'no user "postgres" to run it as' };
+  }
+  return { found: true, path };
+}
+
+/** @returns {Part} */
+function findErl() {
+  const path = onPath('erl');
+  if (path === undefined) return { found: false, reason: 'no erl in PATH' };
+  if (onPath('epmd') === undefined) return { found: false, reason: 'no epmd in PATH' };
+  // Distributions split OTP in packages: look for the applications that distribution, plain and over TLS, needs.
+  const program =
+    'Missing = [A || A <- [kernel, compiler, crypto, asn1, public_key, ssl], {error, _} <- [code:lib_dir(A)]],' +
+    'io:format("missing ~w", [Missing]), halt(0).';
+  const probe = spawnSync(path, ['-noinput', '-boot', 'start_clean', '-eval', program], {
+    encoding: 'utf8',
+    timeout: PROBE_LIMIT_MS,
+  });
+  const listed = /missing \[(.*)\]/.exec(probe.stdout ?? '')?.[1];
+  if (listed === undefined) return { found: false, reason: 'erl does not run' };
+  return listed === ''
+    ? { found: true, path }
+    : { found: false, reason: `without the applications ${listed}` };
+}
+
+/** @returns {Part} */
+function findChromium() {
+  const names = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'chrome'];
+  const path = names.map(onPath).find((found) => found !== undefined);
+  return path === undefined
+    ? { found: false, reason: `none of ${names.join(', ')} in PATH` }
+    : { found: true, path };
+}
+
+/** @returns {Part} */
+function findScript() {
+  const path = onPath('script');
+  if (path === undefined) return { found: false, reason: 'no script in PATH' };
+  const probe = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: PROBE_LIMIT_MS });
+  return /util-linux/.test(probe.stdout ?? '')
+    ? { found: true, path }
+    : { found: false, reason: 'script is not the one of util-linux' };
+}
+
+/**
+ * The numbers of a user of this machine.
+ * @param {string} name
+ * @returns {{ uid: number, gid: number } | undefined}
+ */
+export function userId(name) {
+  const ids = ['-u', '-g'].map((flag) => spawnSync('id', [flag, name], { encoding: 'utf8' }));
+  if (ids.some(({ status }) => status !== 0)) return undefined;
+  const [uid, gid] = ids.map(({ stdout }) => Number(stdout));
+  if (!Number.isInteger(uid) || !Number.isInteger(gid))
+    throw new Failure(`id printed no number for user ${name}`);
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/**
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function onPath(name) {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+/** @param {string} path */
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false; // not there, or not to be run: the same for who looks for a program
+  }
+}
