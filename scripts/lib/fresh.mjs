@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Failure, root, run, say } from './run.mjs';
+import { Failure, isAlive, root, run, say } from './run.mjs';
 
 const SOURCES = ['src', 'drizzle', 'package.json', 'package-lock.json', 'vite.config.ts'];
 const SOURCE_CONFIGS = ['tsconfig.json', 'tsconfig.build.json'];
@@ -113,16 +113,6 @@ function removeAbandoned() {
     const pid = /^dist\.(\d+)(\.old)?$/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid)))
       rmSync(join(root, name), { recursive: true, force: true });
-  }
-}
-
-/** @param {number} pid */
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
   }
 }
 

@@ -26,6 +26,19 @@ export class Failure extends Error {
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 
 /**
+ * Whether a process with this number runs.
+ * @param {number} pid
+ */
+export function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
+  }
+}
+
+/**
  * The exit code that shells use for a program ended by a signal.
  * @param {NodeJS.Signals} signal
  */
