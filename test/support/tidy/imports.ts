@@ -1,0 +1,81 @@
+// Who may import whom. Dependencies point one way: app -> fastify -> pg and otp -> process.
+import { posix } from 'node:path';
+import { isBuiltin } from 'node:module';
+import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './source.ts';
+
+/**
+ * The layers of src/runtime: a folder, or `base` for the files beside the folders, or `index` for the entry point.
+ * Each may import itself, what is named here, and the carrier interface.
+ */
+const LAYERS: Record<string, readonly string[]> = {
+  base: ['process'], // telemetry.ts names what its events carry
+  process: ['base'],
+  otp: ['base', 'process'],
+  pg: ['base', 'process', 'otp'],
+  distribution: ['base', 'process'],
+  fastify: ['base', 'process', 'otp', 'pg'],
+  testing: ['base', 'process', 'otp', 'pg'],
+  index: ['base', 'process', 'otp', 'pg'],
+};
+const RUNTIME = 'src/runtime/';
+const CARRIER = 'src/runtime/distribution/carrier.ts';
+const ENTRY_POINTS = ['index.ts', 'fastify/index.ts', 'testing/index.ts'].map((path) => RUNTIME + path);
+const WITH_PACKAGES = 'fastify';
+
+/** Faults of the imports of one file of src/. Imports of types count. */
+export function importFaults(file: SourceFile): Fault[] {
+  return importsOf(file).flatMap(({ specifier, offset }) => {
+    const reason = forbidden(file.path, specifier);
+    return reason === undefined ? [] : [faultAt(file, offset, `imports ${specifier}: ${reason}`)];
+  });
+}
+
+function forbidden(path: string, specifier: string): string | undefined {
+  if (specifier.startsWith('.')) {
+    const target = posix.normalize(posix.join(posix.dirname(path), specifier));
+    return path.startsWith(RUNTIME) ? runtimeToFile(path, target) : appToFile(target);
+  }
+  if (path.startsWith(RUNTIME) && layerOf(path) !== WITH_PACKAGES && !isNodeBuiltin(specifier)) {
+    return 'the core of the runtime has no dependency but Node.js (as node:...)';
+  }
+  return undefined;
+}
+
+function runtimeToFile(path: string, target: string): string | undefined {
+  if (!target.startsWith(RUNTIME)) return 'the runtime imports nothing from outside src/runtime';
+  const from = layerOf(path);
+  const to = layerOf(target);
+  if (from === to || target === CARRIER) return undefined;
+  const allowed = LAYERS[from];
+  if (allowed === undefined)
+    return `src/runtime/${from} is no known layer: name it in test/support/tidy/imports.ts`;
+  if (allowed.includes(to)) return undefined;
+  return `${from} may import ${['the carrier interface', ...allowed].join(', ')}, not ${to}`;
+}
+
+function appToFile(target: string): string | undefined {
+  if (!target.startsWith(RUNTIME) || ENTRY_POINTS.includes(target)) return undefined;
+  return `the application uses the runtime as its users do, through ${ENTRY_POINTS.join(', ')}`;
+}
+
+function layerOf(path: string): string {
+  const [first = '', ...rest] = path.slice(RUNTIME.length).split('/');
+  if (rest.length > 0) return first;
+  return first === 'index.ts' ? 'index' : 'base';
+}
+
+/** Only with its prefix can a module of Node.js not be mistaken for a package. */
+function isNodeBuiltin(specifier: string): boolean {
+  return specifier.startsWith('node:') && isBuiltin(specifier);
+}
+
+function importsOf(file: SourceFile): Array<{ specifier: string; offset: number }> {
+  const found: Array<{ specifier: string; offset: number }> = [];
+  visit(parse(file).program, (node) => {
+    // import, export ... from, import() and the type import('...')
+    if (!/^(Import|Export|TSImport)/.test(node.type) || !isSyntax(node['source'])) return;
+    const specifier = node['source']['value'];
+    if (typeof specifier === 'string') found.push({ specifier, offset: node['source'].start });
+  });
+  return found;
+}
