@@ -1,0 +1,95 @@
+// The server's HTTP interface. Every request comes to an outcome, within REQUEST_TIMEOUT_MS; none throws, and none is
+// repeated here: whoever asked decides.
+import { REQUEST_TIMEOUT_MS } from './limits.ts';
+import { isNote } from './model.ts';
+import type { Failure, Note, NoteDraft, NoteText, Outcome } from './model.ts';
+
+export type Api = {
+  /** All notes, newest first. */
+  list(signal?: AbortSignal): Promise<Outcome<readonly Note[]>>;
+  /** The notes that match, best first. */
+  search(query: string, signal?: AbortSignal): Promise<Outcome<readonly Note[]>>;
+  create(draft: NoteDraft): Promise<Outcome<Note>>;
+  update(id: number, text: NoteText): Promise<Outcome<Note>>;
+  remove(id: number): Promise<Outcome<null>>;
+};
+
+type Fetch = typeof fetch;
+type Parse<T> = (body: unknown) => T | undefined;
+
+/** The interface at the page's own origin. `fetcher` is the browser's fetch. */
+export function createApi(fetcher: Fetch): Api {
+  const notes = '/api/notes';
+  const json = (method: string, body: object): RequestInit => ({
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return {
+    list: (signal) => request(fetcher, notes, { signal: signal ?? null }, parseList),
+    search: (query, signal) =>
+      request(fetcher, `${notes}?q=${encodeURIComponent(query)}`, { signal: signal ?? null }, parseList),
+    create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
+    update: (id, text) => request(fetcher, `${notes}/${id}`, json('PUT', text), parseNote),
+    remove: (id) => request(fetcher, `${notes}/${id}`, { method: 'DELETE' }, () => null),
+  };
+}
+
+async function request<T>(fetcher: Fetch, path: string, init: RequestInit, parse: Parse<T>): Promise<Outcome<T>> {
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  const signal = init.signal ? AbortSignal.any([timeout, init.signal]) : timeout;
+  let status: number;
+  let retryAfter: string | null;
+  let text: string;
+  try {
+    const response = await fetcher(path, { ...init, signal, cache: 'no-store' });
+    status = response.status;
+    retryAfter = response.headers.get('retry-after');
+    text = await response.text();
+  } catch {
+    return fail({ kind: 'unreachable' }); // no network, no server, too slow, or given up: fetch tells no more
+  }
+  const body = parseJson(text);
+  if (status < 200 || status > 299) return fail(failureOf(status, body, retryAfter, path));
+  const value = parse(body);
+  if (value === undefined) return fail({ kind: 'broken', detail: 'its answer is not what the page expects' });
+  return { ok: true, value };
+}
+
+function fail(failure: Failure): Outcome<never> {
+  return { ok: false, failure };
+}
+
+function failureOf(status: number, body: unknown, retryAfter: string | null, path: string): Failure {
+  const said = errorOf(body);
+  if (status === 503 || status === 429) {
+    const retryAfterSeconds = /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) : null;
+    return { kind: 'unavailable', reason: said ?? 'it is busy', retryAfterSeconds };
+  }
+  if (status === 404 && /\/\d+$/.test(path)) return { kind: 'missing' };
+  if (status >= 400 && status < 500) return { kind: 'refused', reason: said ?? `status ${status}` };
+  return { kind: 'broken', detail: said ?? `status ${status}` };
+}
+
+function errorOf(body: unknown): string | null {
+  if (typeof body !== 'object' || body === null || !('error' in body)) return null;
+  return typeof body.error === 'string' && body.error !== '' ? body.error : null;
+}
+
+function parseNote(body: unknown): Note | undefined {
+  return isNote(body) ? body : undefined;
+}
+
+function parseList(body: unknown): readonly Note[] | undefined {
+  if (typeof body !== 'object' || body === null || !('notes' in body)) return undefined;
+  const { notes } = body;
+  return Array.isArray(notes) && notes.every(isNote) ? notes : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // an empty or foreign body; whoever needs one finds nothing in it
+  }
+}

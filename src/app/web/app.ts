@@ -1,0 +1,143 @@
+// The page without its screen: holds the state, and does what follows from each event. Everything outside (HTTP, socket,
+// time, storage) is handed in, so that tests drive it as a browser would.
+import type { Api } from './api.ts';
+import { keepConnected } from './connection.ts';
+import type { Scheduler, Socket, Timer } from './connection.ts';
+import { COUNTDOWN_TICK_MS, TICK_MS } from './limits.ts';
+import type { Memory } from './memory.ts';
+import { parseMessage } from './messages.ts';
+import { createReading } from './reading.ts';
+import { createSearching } from './searching.ts';
+import { initialState, reduce } from './state.ts';
+import type { Edit, PageEvent, State } from './state.ts';
+
+export type AppOptions = {
+  api: Api;
+  openSocket(): Socket;
+  scheduler: Scheduler;
+  /** At least 0 and less than 1. */
+  random(): number;
+  memory: Memory;
+  /** Called after every change of the state, and once at the start. */
+  draw(state: State): void;
+};
+
+export type App = {
+  state(): State;
+  dispatch(event: PageEvent): void;
+  /** Tries what waits for a better moment, now: the connection, and a list or a search that failed. */
+  tryNow(): void;
+  close(): void;
+};
+
+/** Starts the page. */
+export function startApp(options: AppOptions): App {
+  const { api, scheduler, memory } = options;
+  let current = initialState(scheduler.now(), memory.recall());
+  let clock: Timer | null = null;
+  const state = (): State => current;
+
+  const dispatch = (event: PageEvent): void => {
+    const before = current;
+    current = reduce(current, event);
+    if (current === before) return;
+    if (!memory.keep(current, before)) current = reduce(current, { type: 'storage_refused' });
+    options.draw(current);
+    follow(event, before, current);
+  };
+
+  const effects = { api, scheduler, random: options.random, state, dispatch };
+  const reading = createReading(effects);
+  const searching = createSearching(effects);
+
+  /** Does what follows outside from an event. */
+  const follow = (event: PageEvent, before: State, after: State): void => {
+    if (after.replica.notes !== before.replica.notes) searching.changed();
+    switch (event.type) {
+      case 'query_changed':
+        searching.typed();
+        break;
+      case 'connection_changed':
+        tick();
+        if (event.status.phase === 'online') refresh();
+        else if (event.status.phase === 'waiting' && !hasAsked(after)) reading.read(); // HTTP may work all the same
+        break;
+      case 'draft_submitted':
+        if (before.draft.sending === null) void add(after);
+        break;
+      case 'edit_submitted':
+        if (before.edits.get(event.id)?.sending === null) void save(after.edits.get(event.id));
+        break;
+      case 'deletion_submitted':
+        if (before.deletion?.sending === false) void remove(before.deletion.note.id);
+        break;
+      default:
+    }
+  };
+
+  const refresh = (): void => {
+    reading.read();
+    searching.search();
+  };
+
+  const add = async ({ draft }: State): Promise<void> => {
+    if (draft.sending === null) return; // something was wrong with it
+    const outcome = await api.create(draft.sending);
+    if (outcome.ok) dispatch({ type: 'draft_saved', note: outcome.value });
+    else dispatch({ type: 'draft_failed', failure: outcome.failure });
+  };
+
+  /** Saves an edit; as a new note when its own is gone. */
+  const save = async (edit: Edit | undefined): Promise<void> => {
+    if (edit === undefined || edit.sending === null) return; // nothing to save, or something was wrong with it
+    const { id, sending, base, gone } = edit;
+    const outcome = gone ? await api.create({ ...sending, author: base.author }) : await api.update(id, sending);
+    if (outcome.ok) dispatch({ type: 'edit_saved', id, note: outcome.value });
+    else dispatch({ type: 'edit_failed', id, failure: outcome.failure });
+  };
+
+  const remove = async (id: number): Promise<void> => {
+    const outcome = await api.remove(id);
+    if (outcome.ok) dispatch({ type: 'deletion_done', id });
+    else dispatch({ type: 'deletion_failed', id, failure: outcome.failure });
+  };
+
+  const tick = (): void => {
+    clock?.cancel();
+    clock = scheduler.after(current.connection.phase === 'waiting' ? COUNTDOWN_TICK_MS : TICK_MS, tick);
+    dispatch({ type: 'ticked', now: scheduler.now() });
+  };
+
+  options.draw(current);
+  const connection = keepConnected({
+    open: options.openSocket,
+    scheduler,
+    random: options.random,
+    onStatus: (status) => dispatch({ type: 'connection_changed', status }),
+    onMessage(text) {
+      const message = parseMessage(text);
+      if (message === 'malformed') connection.reset();
+      else if (message !== 'unknown') dispatch(message);
+    },
+  });
+
+  return {
+    state,
+    dispatch,
+    tryNow() {
+      connection.wake();
+      if (current.list.failure !== null) reading.read();
+      if (current.search.failure !== null) searching.search();
+    },
+    close() {
+      clock?.cancel();
+      reading.close();
+      searching.close();
+      connection.close();
+    },
+  };
+}
+
+function hasAsked({ list }: State): boolean {
+  return list.phase === 'ready' || list.reading || list.failure !== null;
+}

@@ -1,0 +1,80 @@
+// The page in a browser: hands the browser's parts to the application, draws what it says, and does the three things
+// that a template cannot: give the focus, open the dialog, and keep the focus where it was when rows move.
+import { render } from 'lit-html';
+import { createApi } from './api.ts';
+import { startApp } from './app.ts';
+import type { Socket } from './connection.ts';
+import { createMemory } from './memory.ts';
+import type { Store } from './memory.ts';
+import type { State } from './state.ts';
+import { view } from './view/page.ts';
+import './style.css';
+
+const root = element('page');
+let focusTurn = 0; // of the latest focus that was given
+
+const app = startApp({
+  api: createApi((input, init) => fetch(input, init)),
+  openSocket,
+  scheduler: {
+    now: () => Date.now(),
+    after(delayMs, run) {
+      const timer = setTimeout(run, delayMs);
+      return { cancel: () => clearTimeout(timer) };
+    },
+  },
+  random: () => Math.random(),
+  memory: createMemory(
+    storage(() => window.sessionStorage),
+    storage(() => window.localStorage),
+  ),
+  draw,
+});
+
+window.addEventListener('online', () => app.tryNow());
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') app.tryNow();
+});
+
+function draw(state: State): void {
+  const focused = document.activeElement;
+  render(view(state, { send: (event) => app.dispatch(event), tryNow: () => app.tryNow() }), root);
+  showDialog(state);
+  if (focused instanceof HTMLElement && focused.isConnected && document.activeElement === document.body) {
+    focused.focus({ preventScroll: true }); // a row that was moved has lost it
+  }
+  giveFocus(state);
+}
+
+function giveFocus({ focus }: State): void {
+  if (focus.turn === focusTurn) return;
+  focusTurn = focus.turn;
+  (document.getElementById(focus.target) ?? element('list-heading')).focus();
+}
+
+function showDialog({ deletion }: State): void {
+  const dialog = element('confirm') as HTMLDialogElement;
+  if (deletion !== null && !dialog.open) dialog.showModal();
+  if (deletion === null && dialog.open) dialog.close();
+}
+
+function openSocket(): Socket {
+  const url = new URL('/notifications', location.href);
+  url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  return new WebSocket(url) as Socket;
+}
+
+/** A storage of the browser; null when it does not give one. */
+function storage(get: () => Store): Store | null {
+  try {
+    return get();
+  } catch {
+    return null; // forbidden by the browser's settings; the page says that nothing is kept
+  }
+}
+
+function element(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`The page has no element with the id "${id}".`);
+  return found;
+}

@@ -1,0 +1,140 @@
+// Changes to notes that are being typed. Several may be open at once; none is thrown away but by "Discard" or because
+// the server has confirmed it.
+import { firstProblem } from '../checks.ts';
+import { sameText, unixLines } from '../model.ts';
+import type { Note } from '../model.ts';
+import { put, remove } from '../replica.ts';
+import type { Edit, Handlers, State } from '../state.ts';
+import { sentences } from '../wording.ts';
+import { focusOn, light, say } from './common.ts';
+import { isDirty, meetGone, meetNote } from './meeting.ts';
+
+export const editHandlers: Handlers<
+  | 'edit_started'
+  | 'edit_changed'
+  | 'edit_cancelled'
+  | 'edit_discarded'
+  | 'edit_submitted'
+  | 'edit_saved'
+  | 'edit_failed'
+  | 'edit_kept_mine'
+  | 'edit_took_theirs'
+  | 'edit_swapped'
+> = {
+  edit_started(state, { note }) {
+    const known = state.edits.get(note.id);
+    const edit = known === undefined ? newEdit(note) : meetNote({ ...known, open: true }, note);
+    return focusOn(set(state, edit), `edit-title-${note.id}`);
+  },
+
+  edit_changed: (state, { id, field, value }) => alter(state, id, (edit) => ({ ...edit, [field]: value })),
+
+  edit_cancelled(state, { id }) {
+    const edit = state.edits.get(id);
+    if (edit === undefined || edit.sending !== null || edit.gone) return state;
+    if (!isDirty(edit)) return focusOn(drop(state, id), `edit-${id}`);
+    const kept = sameText(edit, edit.base) && edit.mine !== null ? { ...edit, ...edit.mine, mine: null } : edit;
+    const next = set(state, { ...kept, open: false, checked: false, failure: null, theirs: null });
+    return say(focusOn(next, `edit-${id}`), sentences.setAside);
+  },
+
+  edit_discarded(state, { id }) {
+    const gone = state.edits.get(id)?.gone ?? true;
+    return say(focusOn(drop(state, id), gone ? 'list-heading' : `edit-${id}`), sentences.discarded);
+  },
+
+  edit_submitted(state, { id }) {
+    const edit = state.edits.get(id);
+    if (edit === undefined || edit.sending !== null) return state;
+    if (edit.theirs !== null) return say(focusOn(state, `conflict-${id}`), sentences.decideFirst);
+    const problem = firstProblem(edit);
+    if (problem !== null) {
+      const next = set(state, { ...edit, checked: true, failure: null });
+      return say(focusOn(next, `edit-${problem.field}-${id}`), sentences.problem(problem));
+    }
+    if (!edit.gone && !isDirty(edit)) return focusOn(drop(state, id), `edit-${id}`);
+    const sending = { title: edit.title, body: edit.body };
+    return set(state, { ...edit, sending, checked: false, failure: null });
+  },
+
+  edit_saved(state, { id, note }) {
+    const edit = state.edits.get(id);
+    const replica = put(state.replica, note);
+    const changed = replica.notes !== state.replica.notes; // else its event was here first
+    const next = changed ? light({ ...state, replica }, [note.id]) : { ...state, replica };
+    if (edit === undefined) return next;
+    const settled: Edit = { ...edit, sending: null, failure: null };
+    if (replica.deleted.has(note.id)) return set(next, meetGone(settled)); // saved, and deleted before we heard of it
+    const typedSince = edit.sending !== null && !sameText(edit, edit.sending);
+    if (typedSince) return say(set(next, { ...settled, base: note }), sentences.saved(note));
+    const target = note.id === id ? `edit-${id}` : `note-${note.id}`;
+    return say(focusOn(drop(next, id), target), sentences.saved(note));
+  },
+
+  edit_failed(state, { id, failure }) {
+    if (failure.kind === 'missing') {
+      const next = alter({ ...state, replica: remove(state.replica, id) }, id, (edit) =>
+        meetGone({ ...edit, sending: null }),
+      );
+      return say(focusOn(next, `gone-${id}`), sentences.editGone);
+    }
+    const next = alter(state, id, (edit) => ({ ...edit, sending: null, failure }));
+    return say(next, sentences.failed('save', failure));
+  },
+
+  edit_kept_mine: (state, { id }) =>
+    focusOn(
+      alter(state, id, (edit) => ({ ...edit, base: edit.theirs ?? edit.base, theirs: null })),
+      `edit-body-${id}`,
+    ),
+
+  edit_took_theirs: (state, { id }) =>
+    focusOn(alter(state, id, takeTheirs), `edit-body-${id}`),
+
+  edit_swapped: (state, { id }) => focusOn(alter(state, id, swap), `edit-body-${id}`),
+};
+
+function newEdit(note: Note): Edit {
+  return {
+    id: note.id,
+    base: note,
+    title: unixLines(note.title),
+    body: unixLines(note.body),
+    open: true,
+    sending: null,
+    checked: false,
+    failure: null,
+    theirs: null,
+    mine: null,
+    gone: false,
+  };
+}
+
+function takeTheirs(edit: Edit): Edit {
+  const { theirs } = edit;
+  if (theirs === null) return edit;
+  const mine = sameText(edit, edit.base) ? edit.mine : { title: edit.title, body: edit.body };
+  return { ...edit, base: theirs, title: unixLines(theirs.title), body: unixLines(theirs.body), theirs: null, mine };
+}
+
+/** Brings back what was typed before theirs was taken; what was typed since is put in its place. */
+function swap(edit: Edit): Edit {
+  if (edit.mine === null) return edit;
+  const mine = sameText(edit, edit.base) ? null : { title: edit.title, body: edit.body };
+  return { ...edit, ...edit.mine, mine };
+}
+
+function set(state: State, edit: Edit): State {
+  return { ...state, edits: new Map(state.edits).set(edit.id, edit) };
+}
+
+function drop(state: State, id: number): State {
+  const edits = new Map(state.edits);
+  edits.delete(id);
+  return { ...state, edits };
+}
+
+function alter(state: State, id: number, change: (edit: Edit) => Edit): State {
+  const edit = state.edits.get(id);
+  return edit === undefined ? state : set(state, change(edit));
+}

@@ -1,0 +1,117 @@
+// The search field and the list under it.
+import { html, nothing } from 'lit-html';
+import { repeat } from 'lit-html/directives/repeat.js';
+import { QUERY_MAX, ROWS_STEP } from '../limits.ts';
+import type { Row } from '../rows.ts';
+import { drawnRows, rowsOf } from '../rows.ts';
+import type { State } from '../state.ts';
+import { counted, sentences } from '../wording.ts';
+import { noteView } from './note.ts';
+import type { Actions, View } from './types.ts';
+
+export function listView(state: State, actions: Actions): View {
+  const rows = rowsOf(state);
+  return html`
+    <section class="list" aria-labelledby="list-heading">
+      <div class="list-head">
+        <h2 id="list-heading" tabindex="-1">${state.search.order === null ? 'All notes' : 'Found'}</h2>
+        <p class="count" data-testid="count">${countText(state, rows.length)}</p>
+        ${searchView(state, actions)}
+      </div>
+      ${failureView(state, actions)} ${bodyOf(state, rows, actions)}
+    </section>
+  `;
+}
+
+function searchView({ search }: State, { send }: Actions): View {
+  return html`
+    <search>
+      <form
+        role="search"
+        @submit=${(event: Event) => event.preventDefault()}
+        @keydown=${(event: KeyboardEvent) => {
+          if (event.key !== 'Escape' || event.isComposing || search.query === '') return;
+          event.preventDefault();
+          send({ type: 'query_changed', query: '' });
+        }}
+      >
+        <label for="search" class="unseen">Search the notes</label>
+        <input
+          id="search"
+          data-testid="search"
+          type="search"
+          placeholder="Search"
+          autocomplete="off"
+          maxlength=${QUERY_MAX}
+          aria-busy=${search.pending ? 'true' : 'false'}
+          .value=${search.query}
+          @input=${(event: Event) =>
+            send({ type: 'query_changed', query: (event.currentTarget as HTMLInputElement).value })}
+        />
+      </form>
+    </search>
+  `;
+}
+
+function countText({ list, search, replica, connection }: State, shown: number): string {
+  if (list.phase === 'unread') return '';
+  const total = replica.notes.size;
+  const count = search.order === null ? counted(total) : `${shown} of ${counted(total)}`;
+  return connection.phase === 'waiting' ? `${count}, perhaps out of date` : count;
+}
+
+function failureView({ list, search }: State, { tryNow }: Actions): View {
+  const text =
+    list.failure !== null
+      ? sentences.listFailed(list.failure, list.phase)
+      : search.failure !== null
+        ? sentences.failed('search', search.failure)
+        : null;
+  if (text === null) return nothing;
+  return html`
+    <div class="failure" data-testid="list-error">
+      <p>${text}</p>
+      <button type="button" data-testid="list-retry" @click=${tryNow}>Try now</button>
+    </div>
+  `;
+}
+
+function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
+  if (rows.length === 0) return emptyView(state, actions);
+  const drawn = drawnRows(rows, state.rowsMax);
+  const hidden = rows.length - drawn.length;
+  return html`
+    <ol class="notes" data-testid="notes" aria-busy=${state.list.reading ? 'true' : 'false'}>
+      ${repeat(
+        drawn,
+        ({ id }) => id,
+        (row) => noteView(row, state, actions),
+      )}
+    </ol>
+    ${hidden <= 0
+      ? nothing
+      : html`<button type="button" class="more" data-testid="more" @click=${() => actions.send({ type: 'more_shown' })}>
+          Show ${Math.min(hidden, ROWS_STEP)} more
+        </button>`}
+  `;
+}
+
+function emptyView({ list, search }: State, { send }: Actions): View {
+  if (search.order !== null) {
+    return html`
+      <div class="empty" data-testid="nothing-found">
+        <p>Nothing matches <q>${search.query.trim()}</q>.</p>
+        <button type="button" @click=${() => send({ type: 'query_changed', query: '' })}>Show all notes</button>
+      </div>
+    `;
+  }
+  if (list.phase === 'unread') {
+    return list.failure === null ? html`<p class="empty" data-testid="loading">Reading the notes…</p>` : nothing;
+  }
+  return html`
+    <div class="empty" data-testid="empty">
+      <p>No notes yet.</p>
+      <p>Write the first one. It will appear in every browser that has this page open.</p>
+    </div>
+  `;
+}

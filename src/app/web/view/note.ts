@@ -1,0 +1,99 @@
+// One note of the list: read, or in its editor. Everything a person wrote is set as text, never as markup.
+import { html, nothing } from 'lit-html';
+import { FOLD_CHARACTERS, FOLD_LINES } from '../limits.ts';
+import type { Note } from '../model.ts';
+import type { Row } from '../rows.ts';
+import { isEdited } from '../rows.ts';
+import type { State } from '../state.ts';
+import { absoluteTime, relativeTime } from '../time.ts';
+import { editorView } from './editor.ts';
+import type { Actions, View } from './types.ts';
+
+export function noteView({ id, note, edit }: Row, state: State, actions: Actions): View {
+  const arrivals = state.arrivals.get(id) ?? 0;
+  // Two classes with the same animation, in turn: a change of class starts it afresh.
+  const lit = arrivals === 0 ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
+  const edited = edit !== null && isEdited(edit);
+  return html`
+    <li class="note ${lit} ${edited ? 'edited' : ''}" id=${`note-${id}`} data-testid="note" data-id=${id} tabindex="-1">
+      ${edited ? editorView(edit, actions) : readView(note, edit !== null, state, actions)}
+    </li>
+  `;
+}
+
+function readView(note: Note, hasAside: boolean, state: State, actions: Actions): View {
+  const { id } = note;
+  return html`
+    <article aria-labelledby=${`title-${id}`}>
+      <h3 id=${`title-${id}`} data-testid="note-title">${note.title}</h3>
+      ${bodyView(note, state.unfolded.has(id), actions)}
+      ${hasAside ? asideView(note, actions) : nothing}
+      <footer>
+        <p class="byline">
+          <span class="author" data-testid="note-author">${note.author}</span>
+          ${timeView(note.createdAt, state.now, 'note-time')}
+          ${note.updatedAt === note.createdAt
+            ? nothing
+            : html`<span class="changed">edited ${timeView(note.updatedAt, state.now, 'note-updated')}</span>`}
+        </p>
+        <p class="deeds">
+          <button
+            type="button"
+            id=${`edit-${id}`}
+            data-testid="note-edit"
+            aria-label=${`Edit “${note.title}”`}
+            @click=${() => actions.send({ type: 'edit_started', note })}
+          >
+            Edit
+          </button>
+          <button
+            type="button"
+            data-testid="note-delete"
+            aria-label=${`Delete “${note.title}”`}
+            @click=${() => actions.send({ type: 'deletion_asked', note })}
+          >
+            Delete
+          </button>
+        </p>
+      </footer>
+    </article>
+  `;
+}
+
+function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): View {
+  const long = body.length > FOLD_CHARACTERS || body.split('\n').length > FOLD_LINES;
+  const folded = long && !unfolded;
+  return html`
+    <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${body}</p>
+    ${long
+      ? html`<button
+          type="button"
+          class="fold"
+          data-testid="note-fold"
+          aria-expanded=${folded ? 'false' : 'true'}
+          aria-controls=${`body-${id}`}
+          @click=${() => send({ type: 'fold_toggled', id })}
+        >
+          ${folded ? 'Show all of it' : 'Show less'}
+        </button>`
+      : nothing}
+  `;
+}
+
+function asideView(note: Note, { send }: Actions): View {
+  return html`
+    <p class="aside" data-testid="note-aside">
+      You have unsaved changes to this note.
+      <button type="button" data-testid="aside-resume" @click=${() => send({ type: 'edit_started', note })}>
+        Go on editing
+      </button>
+      <button type="button" data-testid="aside-discard" @click=${() => send({ type: 'edit_discarded', id: note.id })}>
+        Discard
+      </button>
+    </p>
+  `;
+}
+
+function timeView(iso: string, now: number, testid: string): View {
+  return html`<time datetime=${iso} title=${absoluteTime(iso)} data-testid=${testid}>${relativeTime(iso, now)}</time>`;
+}

@@ -1,0 +1,101 @@
+// Every sentence that the page composes, so that what is shown and what a screen reader is told stay the same words.
+// A sentence about a failure says what happened, what became of the typed text, and what to do.
+import type { Problem } from './checks.ts';
+import { FIELD_MAX } from './limits.ts';
+import type { Failure, Field, Note } from './model.ts';
+
+/** What was being done when a request failed. */
+export type Deed = 'add' | 'save' | 'delete' | 'search';
+
+const QUOTED_MAX = 60;
+
+export const sentences = {
+  connectionLost: 'Connection lost. Trying again.',
+  connectedAgain: 'Connected again. The list is up to date.',
+  createdElsewhere: (note: Note): string => `${note.author} added ${quoted(note)}.`,
+  updatedElsewhere: (note: Note): string => `${quoted(note)} was changed elsewhere.`,
+  deletedElsewhere: (note: Note, edited: boolean): string =>
+    `${quoted(note)} was deleted elsewhere.${edited ? ' The text that you were editing is kept.' : ''}`,
+  added: (note: Note): string => `Added ${quoted(note)}.`,
+  saved: (note: Note): string => `Saved ${quoted(note)}.`,
+  deleted: 'Note deleted.',
+  deletedAlready: 'That note had been deleted already.',
+  setAside: 'Changes set aside. They are kept with the note.',
+  discarded: 'Changes discarded.',
+  decideFirst: 'This note was changed elsewhere. Choose whose version to go on with, then save.',
+  editGone: 'This note was deleted elsewhere. Your text is kept.',
+  found: (count: number): string => (count === 0 ? 'Nothing found.' : `${counted(count)} found.`),
+  problem: problemSentence,
+  failed: (deed: Deed, failure: Failure): string => `${whatHappened(failure)} ${whatToDo(deed, failure)}`,
+  listFailed: (failure: Failure, phase: 'unread' | 'ready'): string =>
+    `${whatHappened(failure)} ${phase === 'unread' ? 'The notes could not be read' : 'The list may be out of date'}; the page tries again by itself.`,
+};
+
+/** "1 note", "2 notes". */
+export function counted(count: number): string {
+  return count === 1 ? '1 note' : `${count} notes`;
+}
+
+/** The title in quotation marks, cut to what can be listened to. */
+function quoted(note: Note): string {
+  const title = note.title.length > QUOTED_MAX ? `${note.title.slice(0, QUOTED_MAX).trimEnd()}…` : note.title;
+  return `“${title}”`;
+}
+
+const fieldNames: Record<Field, string> = { title: 'title', body: 'text', author: 'name' };
+
+function problemSentence({ field, kind, length }: Problem): string {
+  if (kind === 'missing') return field === 'author' ? 'Say who writes.' : `Write a ${fieldNames[field]}.`;
+  const max = FIELD_MAX[field];
+  const name = fieldNames[field];
+  return `The ${name} has ${length} characters; ${max} fit. Shorten it by ${length - max}.`;
+}
+
+function whatHappened(failure: Failure): string {
+  switch (failure.kind) {
+    case 'unreachable':
+      return 'The server did not answer.';
+    case 'unavailable':
+      return `The server cannot do this now: ${unstopped(failure.reason)}.`;
+    case 'refused':
+      return `The server refused it: ${unstopped(failure.reason)}.`;
+    case 'missing':
+      return 'The server does not know this note any more.';
+    case 'broken':
+      return `The server failed: ${unstopped(failure.detail)}.`;
+  }
+}
+
+function whatToDo(deed: Deed, failure: Failure): string {
+  if (deed === 'search') return 'The notes below may not match. Try again.';
+  if (deed === 'delete') {
+    return failure.kind === 'unreachable'
+      ? 'The note may or may not be deleted. Try again when the connection is back.'
+      : `The note is still there. ${again(failure)}`;
+  }
+  if (failure.kind === 'unreachable' && deed === 'add') {
+    return 'Your text is kept. Look whether the note has appeared in the list before you add it again.';
+  }
+  return `Your text is kept. ${again(failure)}`;
+}
+
+function again(failure: Failure): string {
+  switch (failure.kind) {
+    case 'unreachable':
+      return 'Try again when the connection is back.';
+    case 'unavailable': {
+      const seconds = failure.retryAfterSeconds;
+      if (seconds === null) return 'Try again in a moment.';
+      return `Try again in ${seconds === 1 ? '1 second' : `${seconds} seconds`}.`;
+    }
+    case 'refused':
+      return 'Change it and try again.';
+    case 'missing':
+    case 'broken':
+      return 'Try again; if it goes on, tell whoever runs the server.';
+  }
+}
+
+function unstopped(text: string): string {
+  return text.replace(/[.!]+$/, '');
+}
