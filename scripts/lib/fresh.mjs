@@ -65,8 +65,7 @@ export async function build() {
   try {
     mkdirSync(join(root, fresh), { recursive: true });
     await step('tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
-    if (existsSync(join(root, 'src/app/web/index.html')))
-      await step('vite', ['build', '--logLevel', 'warn', '--outDir', join(root, fresh, 'web')]);
+    await step('vite', ['build', '--logLevel', 'warn', '--outDir', join(root, fresh, 'web')]);
     writeFileSync(join(root, fresh, '.built'), '');
     // A source changed while the build ran makes it stale.
     utimesSync(join(root, fresh, '.built'), startedAt, startedAt);
