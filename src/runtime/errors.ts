@@ -1,0 +1,59 @@
+/**
+ * Every error that the runtime throws at a programmer, in one table, each with what to do about it.
+ *
+ * Expected outcomes are values and failures of a process are exit reasons; neither is listed here. The code is the
+ * stable part: messages may be reworded.
+ */
+
+const table = {
+  TROUPE_BAD_ARGUMENT: 'Pass a value of the documented type.',
+  TROUPE_PROCESS_DEAD:
+    'The process that runs this code has exited; stop when its AbortSignal fires, and do not use `self` afterwards.',
+  TROUPE_NOPROC:
+    'No such process is alive here; start it first, or trap exits when linking to one that may be gone.',
+  TROUPE_NAME_TAKEN: 'Choose another name, or unregister the process that has it.',
+  TROUPE_NOT_REGISTERED: 'Register a process under the name first, or use whereis() when it may be absent.',
+  TROUPE_SYSTEM_LIMIT: 'Let processes exit, or raise `maxProcesses` in createNode().',
+  TROUPE_RECEIVE_BUSY: 'A process can wait in one receive() at a time; await the first one.',
+  TROUPE_NODE_STOPPED: 'The node was stopped; make another with createNode().',
+  TROUPE_NO_CARRIER: 'Give the node a carrier in createNode() before addressing other nodes.',
+  TROUPE_NOT_ENCODABLE:
+    'Send only values that the carrier can encode; functions and symbols cannot leave a node.',
+  TROUPE_CALL_TIMEOUT: 'The server did not answer in time; raise timeoutMs or find out what keeps it busy.',
+  TROUPE_CALL_NOPROC: 'The server is not running; start it, or let its supervisor restart it.',
+  TROUPE_CALL_NODEDOWN: 'The node of the server is not connected.',
+  TROUPE_CALL_EXIT: 'The server exited before it answered; its exit reason is in `reason`.',
+  TROUPE_CALL_SELF: 'A server cannot call itself; call the function directly, or cast.',
+  TROUPE_CALL_ABORTED: 'The AbortSignal given to the call fired before the answer came.',
+  TROUPE_MAILBOX_FULL: 'The mailbox of the server is at its limit; try again later, or answer 503.',
+  TROUPE_UNKNOWN_CALL: 'The server has no call handler of this name; see its definition.',
+  TROUPE_UNKNOWN_CAST: 'The server has no cast handler of this name; see its definition.',
+  TROUPE_BAD_RETURN: 'A callback returned something that its documentation does not allow.',
+  TROUPE_START_FAILED: 'The process failed while it started; its exit reason is in `reason`.',
+  TROUPE_START_TIMEOUT: 'init did not finish in time; raise timeoutMs or do the slow part in continue.',
+  TROUPE_BAD_CHILD_SPEC: 'Correct the child spec; the message names the field.',
+  TROUPE_NO_SCOPE: 'The pg scope is not running on this node; start it first.',
+  TROUPE_NOT_LOCAL: 'Only processes of this node can join or leave here (pg: nolocal).',
+  TROUPE_BAD_CHANNEL: 'A channel and a topic are non-empty strings.',
+  TROUPE_BAD_CHILD: 'No such child; see which_children.',
+} as const;
+
+/** The codes of the errors that the runtime throws. */
+export type ErrorCode = keyof typeof table;
+
+/** What to do about each error; the source of docs/errors.md. */
+export const errorAdvice: Readonly<Record<ErrorCode, string>> = table;
+
+/** An error with a stable `code` and advice. The message is one sentence that says what happened and what to do. */
+export class TroupeError extends Error {
+  override readonly name: string = 'TroupeError';
+  readonly code: ErrorCode;
+  /** The exit reason behind the failure, where there is one. */
+  readonly reason: unknown;
+
+  constructor(code: ErrorCode, what: string, options: { cause?: unknown; reason?: unknown } = {}) {
+    super(`${what} ${table[code]} [${code}]`, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.reason = options.reason;
+  }
+}

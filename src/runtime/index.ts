@@ -1,0 +1,29 @@
+/** The public entry point of the runtime: `import { ... } from 'troupe'`. */
+export type { Carrier, CarrierHost, Signal } from './distribution/carrier.ts';
+export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
+export { call, type CallOptions, cast, type From } from './otp/call.ts';
+export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
+export type { Clock, ClockTimer } from './process/clock.ts';
+export { systemClock } from './process/clock.ts';
+export type { ProcessInfo } from './process/info.ts';
+export {
+  Down,
+  Exit,
+  type ExitReason,
+  formatReason,
+  isCleanExit,
+  isShutdown,
+  type MonitorTarget,
+  NodeDown,
+  NodeUp,
+  ProcessExit,
+  TIMEOUT,
+} from './process/messages.ts';
+export type { DemonitorOptions } from './process/monitoring.ts';
+export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
+export { Pid } from './process/pid.ts';
+export type { Process } from './process/process.ts';
+export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
+export { Ref } from './process/ref.ts';
+export type { TimerRef } from './process/send-after.ts';
+export { onTelemetry, type TelemetryEvents, type TelemetryName } from './telemetry.ts';

@@ -1,0 +1,356 @@
+/**
+ * Calls and casts: the protocol between a client and a server, OTP's `gen`.
+ *
+ * A call within the node is one object that is everything at once: the request in the server's mailbox, the watch on the
+ * server (so that its end answers the caller), the timeout, and the entry in the run queue that resumes the caller. One
+ * to another node is a `RemoteCall` message, whose answer comes back to an alias, so that an answer that is late finds
+ * nobody and is dropped.
+ *
+ * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server.ts`.
+ */
+import { TroupeError } from '../errors.ts';
+import { DROPPED } from '../process/mailbox-limit.ts';
+import { type ExitReason, formatReason, ProcessExit } from '../process/messages.ts';
+import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
+import type { Destination, Node } from '../process/node.ts';
+import type { AwaitsPeer } from '../process/peer.ts';
+import { Pid } from '../process/pid.ts';
+import type { Process } from '../process/process.ts';
+import type { Ref } from '../process/ref.ts';
+import type { AliasHolder } from '../process/router.ts';
+import type { Runnable } from '../process/scheduler.ts';
+import { TimerEntry, timerLength } from '../process/timers.ts';
+
+/** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
+export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
+
+/** Options of a call. */
+export interface CallOptions {
+  /** Milliseconds until the call fails with TROUPE_CALL_TIMEOUT; `Infinity` to wait for ever. Default 5,000. */
+  readonly timeoutMs?: number;
+  /** Ends the wait with TROUPE_CALL_ABORTED when it fires. */
+  readonly signal?: AbortSignal;
+  /**
+   * The process that calls. With it a call to oneself is found out, the server sees the caller's pid, and the caller
+   * goes on under the scheduler's control.
+   */
+  readonly from?: Process;
+}
+
+/** What a server gets to answer a call with, OTP's `From`. */
+export interface From {
+  /** Who calls; the `init` process of its node when it was no process. */
+  readonly pid: Pid;
+  /** Answers the call; at most once, later answers have no effect. See `gen_server:reply/2`. */
+  reply(value: unknown): void;
+}
+
+/** @internal A request that asks for an answer, as a server finds it in its mailbox. */
+export interface Request extends From {
+  readonly name: string;
+  readonly argument: unknown;
+  /** Fails the call as if the server had exited; for an unknown name. */
+  fail(error: TroupeError): void;
+}
+
+/** @internal A request that asks for none. */
+export class Cast {
+  readonly name: string;
+  readonly argument: unknown;
+
+  constructor(name: string, argument: unknown) {
+    this.name = name;
+    this.argument = argument;
+  }
+}
+
+/** @internal A call between processes of one node. */
+export class Call extends TimerEntry implements Request, Watch, Runnable, AwaitsPeer, AliasHolder {
+  readonly node: Node;
+  readonly caller: Process | null;
+  readonly to: Destination;
+  readonly name: string;
+  readonly argument: unknown;
+  runNext: Runnable | null = null;
+  watched: Process | null = null;
+  watchPrev: Watch | null = null;
+  watchNext: Watch | null = null;
+  #settled = false;
+  #failed = false;
+  #outcome: unknown = undefined;
+  #resolve: (value: unknown) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
+  /** The alias of a call to another node. */
+  alias: Ref | null = null;
+  abort: { signal: AbortSignal; listener: () => void } | null = null;
+
+  constructor(node: Node, caller: Process | null, to: Destination, name: string, argument: unknown) {
+    super();
+    this.node = node;
+    this.caller = caller;
+    this.to = to;
+    this.name = name;
+    this.argument = argument;
+  }
+
+  get pid(): Pid {
+    return this.caller === null ? this.node.initPid : this.caller.pid;
+  }
+
+  /** The promise of the answer; to be asked for once, before anything can settle the call. */
+  promise(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  reply(value: unknown): void {
+    this.#settle(false, value);
+  }
+
+  fail(error: TroupeError): void {
+    this.#settle(true, error);
+  }
+
+  targetExited(reason: ExitReason): void {
+    this.#settle(true, exitError(this, reason));
+  }
+
+  peerDown(reason: ExitReason): void {
+    this.#settle(true, exitError(this, reason));
+  }
+
+  aliasMessage(message: unknown): void {
+    this.#settle(false, message);
+  }
+
+  override expired(): void {
+    this.#settle(
+      true,
+      new TroupeError('TROUPE_CALL_TIMEOUT', `${describe(this)} was not answered.`, { reason: 'timeout' }),
+    );
+  }
+
+  [DROPPED](): void {
+    this.#settle(
+      true,
+      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: 'mailbox_full' }),
+    );
+  }
+
+  /** Resumes a caller that is a process. */
+  run(): number {
+    if (this.caller?.alive === false) {
+      // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
+      this.#reject(new ProcessExit(this.caller.extra?.exitReason));
+      return 1;
+    }
+    this.node.scheduler.resumes();
+    this.#finish();
+    return 1;
+  }
+
+  #settle(failed: boolean, outcome: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#failed = failed;
+    this.#outcome = outcome;
+    this.node.timers.drop(this);
+    if (this.watched !== null) removeWatch(this);
+    if (this.alias !== null) endRemote(this, this.alias);
+    if (this.abort !== null) this.abort.signal.removeEventListener('abort', this.abort.listener);
+    if (this.caller === null) this.#finish();
+    else this.node.scheduler.enqueue(this);
+  }
+
+  #finish(): void {
+    if (this.#failed) this.#reject(this.#outcome);
+    else this.#resolve(this.#outcome);
+  }
+}
+
+/** @internal A call that leaves the node; `{'$gen_call', {Pid, [alias | Ref]}, Request}` on the wire. */
+export class RemoteCall implements Request {
+  readonly pid: Pid;
+  readonly alias: Ref;
+  readonly name: string;
+  readonly argument: unknown;
+  #server: Process | undefined = undefined;
+
+  constructor(pid: Pid, alias: Ref, name: string, argument: unknown) {
+    this.pid = pid;
+    this.alias = alias;
+    this.name = name;
+    this.argument = argument;
+  }
+
+  /** Says which process answers; a carrier that decodes the message does not know. */
+  receivedBy(server: Process): this {
+    this.#server = server;
+    return this;
+  }
+
+  reply(value: unknown): void {
+    const server = this.#server;
+    if (server === undefined) return;
+    const { node } = server;
+    if (this.alias.origin.equals(node.origin)) node.router.aliases.get(this.alias.key)?.aliasMessage(value);
+    else
+      node.router
+        .peer(this.alias.node)
+        .send({ op: 'sendAlias', from: server.pid, to: this.alias, message: value });
+  }
+
+  fail(error: TroupeError): void {
+    // A failed call has no answer of its own on the wire: OTP's server crashes, and the monitor tells the caller.
+    throw error;
+  }
+}
+
+/**
+ * Calls a server and waits for its answer.
+ * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
+ * @throws TroupeError TROUPE_CALL_TIMEOUT, TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_EXIT (with the exit
+ * reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL; all as a rejection. See `gen_server:call/3`.
+ */
+export function call(
+  node: Node,
+  to: Destination,
+  name: string,
+  argument: unknown,
+  options?: CallOptions,
+): Promise<unknown> {
+  try {
+    return startCall(node, to, name, argument, options);
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+function startCall(
+  node: Node,
+  to: Destination,
+  name: string,
+  argument: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> {
+  const caller = options?.from ?? null;
+  if (caller !== null && !caller.alive) throw caller.dead();
+  const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+  const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
+  const request = new Call(node, caller, to, name, argument);
+  const promise = request.promise();
+  const signal = options?.signal;
+  if (signal !== undefined && !listen(request, signal)) return promise;
+  const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
+  const away =
+    pid === undefined
+      ? typeof to === 'object' && (to as { node: string }).node !== node.name
+      : !node.isLocal(pid);
+  if (away) {
+    startRemote(request, pid ?? (to as { name: string }).name, pid?.node ?? (to as { node: string }).node);
+  } else {
+    const target =
+      pid === undefined
+        ? node.registry.find(typeof to === 'string' ? to : (to as { name: string }).name)
+        : node.find(pid);
+    if (target === null) {
+      request.fail(exitError(request, 'noproc'));
+      return promise;
+    }
+    if (target === caller) {
+      request.fail(
+        new TroupeError('TROUPE_CALL_SELF', `${describe(request)} calls itself.`, { reason: 'calling_self' }),
+      );
+      return promise;
+    }
+    addWatch(target, request);
+    target.deliver(request);
+  }
+  if (length !== Infinity) node.timers.start(request, length);
+  return promise;
+}
+
+/** Sends a request that is not answered. A server that is not there is no error. See `gen_server:cast/2`. */
+export function cast(node: Node, to: Destination, name: string, argument: unknown, from?: Process): void {
+  if (typeof to === 'string' && node.whereis(to) === undefined) return;
+  if (from === undefined) node.send(to, new Cast(name, argument));
+  else from.send(to, new Cast(name, argument));
+}
+
+function listen(request: Call, signal: AbortSignal): boolean {
+  const listener = (): void => {
+    request.fail(
+      new TroupeError('TROUPE_CALL_ABORTED', `${describe(request)} was given up.`, {
+        cause: signal.reason,
+        reason: 'aborted',
+      }),
+    );
+  };
+  if (signal.aborted) {
+    listener();
+    return false;
+  }
+  signal.addEventListener('abort', listener, { once: true });
+  request.abort = { signal, listener };
+  return true;
+}
+
+function startRemote(request: Call, target: Pid | string, nodeName: string): void {
+  const { node, pid } = request;
+  const { router } = node;
+  const alias = node.makeRef();
+  request.alias = alias;
+  router.aliases.set(alias.key, request);
+  router.watch(nodeName, pid, target, alias, request);
+  const message = new RemoteCall(pid, alias, request.name, request.argument);
+  const peer = router.peer(nodeName);
+  try {
+    if (target instanceof Pid) peer.send({ op: 'send', from: pid, to: target, message });
+    else peer.send({ op: 'sendNamed', from: pid, to: target, message });
+  } catch (error) {
+    endRemote(request, alias);
+    request.alias = null;
+    throw error;
+  }
+}
+
+function endRemote(request: Call, alias: Ref): void {
+  const { node, to, pid } = request;
+  node.router.aliases.delete(alias.key);
+  const target =
+    to instanceof Pid
+      ? to
+      : 'pid' in (to as object)
+        ? (to as { pid: Pid }).pid
+        : (to as { name: string }).name;
+  const nodeName = target instanceof Pid ? target.node : (to as { node: string }).node;
+  node.router.unwatch(nodeName, pid, target, alias);
+}
+
+function exitError(request: Call, reason: ExitReason): TroupeError {
+  if (reason === 'noproc') {
+    return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
+  }
+  if (reason === 'noconnection') {
+    return new TroupeError('TROUPE_CALL_NODEDOWN', `${describe(request)} lost its node.`, {
+      reason: 'nodedown',
+    });
+  }
+  return new TroupeError(
+    'TROUPE_CALL_EXIT',
+    `${describe(request)} ended with the server: ${formatReason(reason)}.`,
+    {
+      reason,
+      cause: reason,
+    },
+  );
+}
+
+function describe(request: Call): string {
+  const { to } = request;
+  const target =
+    typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
+  return `Call '${request.name}' to ${String(target)}`;
+}

@@ -1,0 +1,116 @@
+/**
+ * How processes end, and exit signals.
+ *
+ * The end of a process can end others through links, and so on; the signals go through a queue of the node instead of
+ * the call stack, so that a chain of any length is safe. All of them have taken effect when the outermost call returns.
+ *
+ * Rules: "Processes", section "Exit signals", of the Erlang reference manual; `erlang:exit/2`.
+ */
+import { telemetry } from '../telemetry.ts';
+import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
+import { dropMonitors } from './monitoring.ts';
+import type { Watch } from './monitor.ts';
+import type { Pid } from './pid.ts';
+import { EXITED, type Process, TRAP_EXIT } from './process.ts';
+import { abandonReceive } from './receive.ts';
+
+const exited = telemetry('troupe:process:exit');
+const crash = telemetry('troupe:process:crash');
+
+/** @internal An exit signal on its way. */
+interface PendingExit {
+  readonly to: Pid;
+  readonly from: Pid;
+  readonly reason: ExitReason;
+}
+
+/** @internal The exit signals of a node that links have caused and that have not taken effect yet. */
+export class ExitQueue {
+  readonly #pending: PendingExit[] = [];
+  #draining = false;
+
+  /** Sends a signal through a link, once those before it have taken effect. */
+  push(to: Pid, from: Pid, reason: ExitReason): void {
+    this.#pending.push({ to, from, reason });
+  }
+
+  /** Lets all of them take effect; a nested call leaves that to the outer one. */
+  drain(): void {
+    if (this.#draining || this.#pending.length === 0) return;
+    this.#draining = true;
+    for (let i = 0; i < this.#pending.length; i++) {
+      const { to, from, reason } = this.#pending[i] as PendingExit;
+      if (to.process !== null) linkExit(to.process, from, reason);
+    }
+    this.#pending.length = 0;
+    this.#draining = false;
+  }
+}
+
+/** @internal Ends a process: for all others it is gone when this returns. */
+export function terminate(process: Process, reason: ExitReason): void {
+  if (process.status === EXITED) return;
+  const { node, pid, extra } = process;
+  const report = exited.hasSubscribers ? { pid, label: process.label, name: extra?.name, reason } : undefined;
+  process.status = EXITED;
+  pid.process = null;
+  node.table.delete(process);
+  process.clearMailbox();
+  if (extra !== null) {
+    extra.exitReason = reason;
+    if (extra.name !== undefined) node.registry.forget(extra.name);
+  }
+  tellWatches(process, reason);
+  if (process.monitors !== null) dropMonitors(process);
+  if (process.links !== null) {
+    for (const linked of process.links) {
+      linked.process?.links?.delete(pid);
+      node.exits.push(linked, pid, reason);
+    }
+    process.links = null;
+  }
+  if (extra !== null) {
+    for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
+    abandonReceive(process, reason);
+    extra.abort?.abort(reason);
+  }
+  if (report !== undefined) exited.publish(report);
+  node.exits.drain();
+}
+
+/** @internal Ends a process whose code threw. */
+export function crashed(process: Process, thrown: unknown): void {
+  // A continuation of a dead process that finds out by an error is at its end, and nobody waits for it.
+  if (process.status === EXITED) return;
+  const reason = reasonOfThrown(thrown);
+  const { pid, label, extra } = process;
+  const name = extra?.name;
+  terminate(process, reason);
+  if (!(thrown instanceof ProcessExit) && crash.hasSubscribers) crash.publish({ pid, label, name, reason });
+}
+
+/** @internal The effect of `exit/2` on a process of this node. */
+export function exitSignal(process: Process, from: Pid, reason: ExitReason): void {
+  if (reason === 'kill') terminate(process, 'killed');
+  else if ((process.flags & TRAP_EXIT) !== 0) process.deliverSignal(new Exit(from, reason));
+  else if (reason !== 'normal' || from.equals(process.pid)) terminate(process, reason);
+}
+
+/** @internal The effect of the end of a linked process; here `kill` is a reason as any other. */
+export function linkExit(process: Process, from: Pid, reason: ExitReason): void {
+  if ((process.flags & TRAP_EXIT) !== 0) process.deliverSignal(new Exit(from, reason));
+  else if (reason !== 'normal') terminate(process, reason);
+}
+
+function tellWatches(process: Process, reason: ExitReason): void {
+  let watch: Watch | null = process.watches;
+  process.watches = null;
+  while (watch !== null) {
+    const next: Watch | null = watch.watchNext;
+    watch.watched = null;
+    watch.watchPrev = null;
+    watch.watchNext = null;
+    watch.targetExited(reason);
+    watch = next;
+  }
+}

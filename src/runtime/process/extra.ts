@@ -1,0 +1,25 @@
+/**
+ * What only some processes need: kept apart so that the others stay small.
+ */
+import type { MailboxPolicy } from './behaviour.ts';
+import type { ExitReason } from './messages.ts';
+import type { RemoteLink } from './peer.ts';
+import type { Waiter } from './receive.ts';
+
+/** @internal The rarely used half of a process. */
+export class Extra {
+  /** Registered name; a process has at most one. */
+  name: string | undefined = undefined;
+  label: string | undefined = undefined;
+  abort: AbortController | undefined = undefined;
+  exitReason: ExitReason = undefined;
+  /** The receive that waits, or null. */
+  waiter: Waiter | null = null;
+  /** How many receives may still answer from the mailbox at once, before others have their turn. */
+  credit = 0;
+  mailbox: { readonly limit: number; readonly policy: MailboxPolicy } | undefined = undefined;
+  /** Messages that the bound of the mailbox dropped. */
+  dropped = 0;
+  /** Links to processes of other nodes, by the key of their pid. */
+  remoteLinks: Map<string, RemoteLink> | undefined = undefined;
+}

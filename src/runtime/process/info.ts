@@ -1,0 +1,80 @@
+/** What can be seen of a process from outside. See `erlang:process_info/2`. */
+import type { MonitorTarget } from './messages.ts';
+import { Monitor, RemoteMonitor } from './monitor.ts';
+import type { Pid } from './pid.ts';
+import { AWAITING, IDLE, type Process, RECEIVING, RUNNING, TRAP_EXIT } from './process.ts';
+
+/** A snapshot of a live process. */
+export interface ProcessInfo {
+  readonly pid: Pid;
+  readonly registeredName: string | undefined;
+  /** The label, or what the process was spawned from when it has none. */
+  readonly label: string;
+  /** What the process was spawned from: a behaviour's or function's name. */
+  readonly initialCall: string;
+  /** The behaviour that handles its messages; `function` for one that runs a function. */
+  readonly currentBehaviour: string;
+  /** `waiting` for a message, `runnable`, `running`, or `awaiting` a promise of its own code. */
+  readonly status: 'waiting' | 'runnable' | 'running' | 'awaiting';
+  /** Number of messages in the mailbox; messages are shared by reference, so this is also its memory. */
+  readonly messageQueueLength: number;
+  /** Messages taken from the mailbox since the start. */
+  readonly messagesHandled: number;
+  /** Messages that the bound of the mailbox dropped. */
+  readonly messagesDropped: number;
+  readonly links: readonly Pid[];
+  /** What this process monitors. */
+  readonly monitors: readonly MonitorTarget[];
+  /** The processes that monitor this one. Calls that wait for it are not listed. */
+  readonly monitoredBy: readonly Pid[];
+  readonly trapExit: boolean;
+  /** Who spawned it; undefined when it was spawned from outside of any process. */
+  readonly parent: Pid | undefined;
+  /** When it was spawned. */
+  readonly startedAt: Date;
+}
+
+/** @internal Looks at a live process. */
+export function inspectProcess(process: Process): ProcessInfo {
+  const { extra, node } = process;
+  const monitors: MonitorTarget[] = [];
+  for (let monitor = process.monitors; monitor !== null; monitor = monitor.ownNext)
+    monitors.push(monitor.target);
+  const monitoredBy: Pid[] = [];
+  for (let watch = process.watches; watch !== null; watch = watch.watchNext) {
+    if (watch instanceof Monitor) monitoredBy.push(watch.owner.pid);
+    else if (watch instanceof RemoteMonitor) monitoredBy.push(watch.from);
+  }
+  const remoteLinks = [...(extra?.remoteLinks?.values() ?? [])].filter((link) => link.active);
+  return {
+    pid: process.pid,
+    registeredName: extra?.name,
+    label: process.label,
+    initialCall: process.initialCall,
+    currentBehaviour: process.behaviour.name,
+    status: statusOf(process),
+    messageQueueLength: process.mailboxLength,
+    messagesHandled: process.handled,
+    messagesDropped: extra?.dropped ?? 0,
+    links: [...(process.links ?? []), ...remoteLinks.map((link) => link.remote)],
+    monitors: monitors.toReversed(),
+    monitoredBy: monitoredBy.toReversed(),
+    trapExit: (process.flags & TRAP_EXIT) !== 0,
+    parent: process.parent ?? undefined,
+    startedAt: new Date(node.startedAt + process.bornMs),
+  };
+}
+
+function statusOf(process: Process): ProcessInfo['status'] {
+  switch (process.status) {
+    case IDLE:
+    case RECEIVING:
+      return 'waiting';
+    case RUNNING:
+      return 'running';
+    case AWAITING:
+      return 'awaiting';
+    default:
+      return 'runnable';
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What happens when messages queue up: the high-water event of every mailbox, and the bound of those that have one.
+ *
+ * A bound concerns messages only: the messages of signals (`Exit`, `Down`) are put in with `deliverSignal`, which does
+ * not come here, and `dropOldest` passes over them.
+ */
+import { telemetry } from '../telemetry.ts';
+import { terminate } from './exit.ts';
+import { Down, Exit } from './messages.ts';
+import { BOUNDED, OVER_MARK, type Process } from './process.ts';
+
+const highWater = telemetry('troupe:mailbox:high_water');
+const droppedMessage = telemetry('troupe:mailbox:dropped');
+
+/** @internal Marks a message that wants to know when a bound drops it: a call, which then fails at once. */
+export const DROPPED: unique symbol = Symbol('dropped');
+
+/** @internal Puts a message behind others. @returns false when it was not taken in. */
+export function overflow(process: Process, message: unknown): boolean {
+  if ((process.flags & BOUNDED) !== 0 && !makeRoom(process, message)) return false;
+  process.push(message);
+  if ((process.flags & OVER_MARK) === 0 && process.mailboxLength > process.node.mailboxHighWater) {
+    process.flags |= OVER_MARK;
+    if (highWater.hasSubscribers) {
+      highWater.publish({ pid: process.pid, label: process.label, length: process.mailboxLength });
+    }
+  }
+  return true;
+}
+
+function makeRoom(process: Process, message: unknown): boolean {
+  const bound = process.extras.mailbox;
+  if (bound === undefined || process.mailboxLength < bound.limit) return true;
+  if (bound.policy === 'exit') {
+    terminate(process, ['mailbox_full', bound.limit]);
+    return false;
+  }
+  if (bound.policy === 'reject') {
+    drop(process, message, 'reject');
+    return false;
+  }
+  for (let index = 0; index < process.mailboxLength; index++) {
+    const oldest = process.peekAt(index);
+    if (oldest instanceof Exit || oldest instanceof Down) continue;
+    process.removeAt(index);
+    // A receive that has looked at this message must not skip the one that took its place.
+    const waiter = process.extra?.waiter ?? null;
+    if (waiter !== null && index < waiter.scanned) waiter.scanned--;
+    drop(process, oldest, 'dropOldest');
+    return true;
+  }
+  // Nothing but signals waits: they alone fill the mailbox, and none of them may go.
+  drop(process, message, 'reject');
+  return false;
+}
+
+function drop(process: Process, message: unknown, policy: 'reject' | 'dropOldest'): void {
+  const dropped = ++process.extras.dropped;
+  if (droppedMessage.hasSubscribers) {
+    droppedMessage.publish({ pid: process.pid, label: process.label, policy, message, dropped });
+  }
+  if (typeof message === 'object' && message !== null && DROPPED in message) {
+    (message as { [DROPPED]: () => void })[DROPPED]();
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The message queue of a process.
+ *
+ * The oldest message sits in a field of its own and only what waits behind it goes into a ring, which is made when
+ * first needed: most processes have no or one message waiting, and an idle process should cost little. Push and take
+ * are O(1); removing from the middle, for selective receive, moves the shorter side.
+ *
+ * Invariants: when `head` is EMPTY the ring is empty too; messages leave in the order they came, but for `removeAt`.
+ * It knows no limits and wakes nobody: that is the process's business.
+ */
+
+/** Marks an empty head; no message can be it. */
+export const EMPTY: unique symbol = Symbol('empty');
+
+/** A ring of this capacity or less is kept when it runs empty; a larger one is given back. */
+const KEEP_CAPACITY = 512;
+const FIRST_CAPACITY = 4;
+
+/** A growing ring buffer. */
+class Ring {
+  slots: unknown[] = new Array<unknown>(FIRST_CAPACITY);
+  start = 0;
+  length = 0;
+
+  push(message: unknown): void {
+    if (this.length === this.slots.length) this.#grow();
+    this.slots[(this.start + this.length) & (this.slots.length - 1)] = message;
+    this.length++;
+  }
+
+  shift(): unknown {
+    const slots = this.slots;
+    const start = this.start;
+    const message = slots[start];
+    slots[start] = undefined;
+    this.start = (start + 1) & (slots.length - 1);
+    this.length--;
+    return message;
+  }
+
+  at(index: number): unknown {
+    return this.slots[(this.start + index) & (this.slots.length - 1)];
+  }
+
+  removeAt(index: number): unknown {
+    const { slots } = this;
+    const mask = slots.length - 1;
+    const message = this.at(index);
+    if (index < this.length >> 1) {
+      for (let i = index; i > 0; i--) {
+        slots[(this.start + i) & mask] = slots[(this.start + i - 1) & mask];
+      }
+      slots[this.start] = undefined;
+      this.start = (this.start + 1) & mask;
+    } else {
+      for (let i = index; i < this.length - 1; i++) {
+        slots[(this.start + i) & mask] = slots[(this.start + i + 1) & mask];
+      }
+      slots[(this.start + this.length - 1) & mask] = undefined;
+    }
+    this.length--;
+    return message;
+  }
+
+  #grow(): void {
+    const { slots, start } = this;
+    const size = slots.length;
+    const grown = new Array<unknown>(size * 2);
+    for (let i = 0; i < size; i++) grown[i] = slots[(start + i) & (size - 1)];
+    this.slots = grown;
+    this.start = 0;
+  }
+}
+
+/** A queue of messages; the base of `Process`, so that an idle process is one object. */
+export class Mailbox {
+  /** @internal The oldest message, or EMPTY. */
+  head: unknown = EMPTY;
+  /** @internal What waits behind the head. */
+  rest: Ring | null = null;
+
+  /** Number of messages that wait. */
+  get mailboxLength(): number {
+    return this.head === EMPTY ? 0 : this.rest === null ? 1 : 1 + this.rest.length;
+  }
+
+  /** @internal Adds a message behind all others. */
+  push(message: unknown): void {
+    if (this.head === EMPTY) this.head = message;
+    else (this.rest ??= new Ring()).push(message);
+  }
+
+  /** @internal Takes the oldest message; the mailbox must not be empty. */
+  take(): unknown {
+    const message = this.head;
+    const rest = this.rest;
+    if (rest === null) {
+      this.head = EMPTY;
+    } else if (rest.length !== 0) {
+      this.head = rest.shift();
+    } else {
+      this.head = EMPTY;
+      if (rest.slots.length > KEEP_CAPACITY) this.rest = null;
+    }
+    return message;
+  }
+
+  /** @internal The message at a position, 0 being the oldest. */
+  peekAt(index: number): unknown {
+    return index === 0 ? this.head : this.rest?.at(index - 1);
+  }
+
+  /** @internal Takes the message at a position, 0 being the oldest. */
+  removeAt(index: number): unknown {
+    return index === 0 ? this.take() : this.rest?.removeAt(index - 1);
+  }
+
+  /** @internal Forgets all messages. */
+  clearMailbox(): void {
+    this.head = EMPTY;
+    this.rest = null;
+  }
+}

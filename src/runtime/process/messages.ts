@@ -1,0 +1,113 @@
+/**
+ * Messages that the runtime itself puts into mailboxes, and exit reasons.
+ *
+ * Each message is a small frozen-by-type class, to be told apart with `instanceof`, whose fields have the names of
+ * OTP's tuples. An exit reason may be any value; the ones with a meaning are the strings below, and the pair
+ * `['shutdown', detail]`.
+ */
+import type { Pid } from './pid.ts';
+import type { Ref } from './ref.ts';
+
+/** Why a process ended. `normal`, `shutdown` and `['shutdown', detail]` are not failures. */
+export type ExitReason = unknown;
+
+/** What a monitor was set on: a pid, or a registered name with its node. */
+export type MonitorTarget = Pid | { readonly name: string; readonly node: string };
+
+/** `{'EXIT', From, Reason}`: an exit signal that reached a process which traps exits. */
+export class Exit {
+  readonly from: Pid;
+  readonly reason: ExitReason;
+
+  constructor(from: Pid, reason: ExitReason) {
+    this.from = from;
+    this.reason = reason;
+  }
+}
+
+/** `{'DOWN', Ref, process, Pid, Reason}`: a monitored process ended, or was not there. */
+export class Down {
+  readonly ref: Ref;
+  /** What was monitored: the pid, or the name and node when it was monitored by name. */
+  readonly target: MonitorTarget;
+  readonly reason: ExitReason;
+
+  constructor(ref: Ref, target: MonitorTarget, reason: ExitReason) {
+    this.ref = ref;
+    this.target = target;
+    this.reason = reason;
+  }
+}
+
+/** `{nodeup, Node}`, sent to processes that asked with `monitorNodes`. See `net_kernel:monitor_nodes/1`. */
+export class NodeUp {
+  readonly node: string;
+
+  constructor(node: string) {
+    this.node = node;
+  }
+}
+
+/** `{nodedown, Node}`, sent to processes that asked with `monitorNodes`. */
+export class NodeDown {
+  readonly node: string;
+  readonly reason: unknown;
+
+  constructor(node: string, reason: unknown) {
+    this.node = node;
+    this.reason = reason;
+  }
+}
+
+/** What `receive` answers when its time is over; Erlang's `after` clause. */
+export const TIMEOUT: unique symbol = Symbol('timeout');
+
+/**
+ * Thrown to end a process with a reason, as `erlang:exit/1` does. `self.exit(reason)` throws it; code that catches
+ * everything should throw it on.
+ */
+export class ProcessExit extends Error {
+  override readonly name = 'ProcessExit';
+  readonly reason: ExitReason;
+
+  constructor(reason: ExitReason) {
+    super(`process exits with reason ${formatReason(reason)}`);
+    this.reason = reason;
+  }
+}
+
+/** True for `normal`, `shutdown` and `['shutdown', detail]`: the reasons that `supervisor` and `gen_server` do not report. */
+export function isCleanExit(reason: ExitReason): boolean {
+  return reason === 'normal' || isShutdown(reason);
+}
+
+/** True for `shutdown` and `['shutdown', detail]`. */
+export function isShutdown(reason: ExitReason): boolean {
+  return reason === 'shutdown' || (Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown');
+}
+
+/**
+ * The exit reason of a process whose code threw: the reason of a {@link ProcessExit}, an error itself (Erlang's
+ * `{Error, Stacktrace}`: an Error carries its stack), or `['nocatch', value]` for another thrown value.
+ */
+export function reasonOfThrown(thrown: unknown): ExitReason {
+  if (thrown instanceof ProcessExit) return thrown.reason;
+  if (thrown instanceof Error) return thrown;
+  return ['nocatch', thrown];
+}
+
+/** An exit reason in one line, for messages and logs. */
+export function formatReason(reason: ExitReason): string {
+  if (typeof reason === 'string') return reason;
+  if (reason instanceof Error) return `${reason.name}: ${reason.message}`;
+  if (Array.isArray(reason)) return `{${reason.map(formatReason).join(', ')}}`;
+  if (typeof reason === 'object' && reason !== null && Object.getPrototypeOf(reason) === Object.prototype) {
+    try {
+      return JSON.stringify(reason);
+    } catch {
+      // A cycle or a bigint has no JSON; its plain string form is all that one line can show.
+      return String(reason);
+    }
+  }
+  return String(reason);
+}

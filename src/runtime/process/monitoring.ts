@@ -1,0 +1,78 @@
+/**
+ * Setting and removing monitors, here and on other nodes. See `erlang:monitor/2`, `erlang:demonitor/2`.
+ */
+import { TroupeError } from '../errors.ts';
+import { Down } from './messages.ts';
+import { addWatch, Monitor, removeWatch } from './monitor.ts';
+import type { Destination } from './node.ts';
+import { Pid } from './pid.ts';
+import type { Process } from './process.ts';
+import type { Ref } from './ref.ts';
+
+/** Options of `demonitor`. */
+export interface DemonitorOptions {
+  /** Also removes the `Down` of this monitor from the mailbox. */
+  readonly flush?: boolean;
+}
+
+/** @internal Sets a monitor for a live process. */
+export function monitor(process: Process, to: Destination): Ref {
+  const { node } = process;
+  const ref = node.makeRef();
+  const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
+  if (pid !== undefined) {
+    if (node.isLocal(pid)) monitorLocal(process, ref, pid, node.find(pid));
+    else node.router.monitor(process, ref, pid, pid.node);
+    return ref;
+  }
+  const target =
+    typeof to === 'string' ? { name: to, node: node.name } : (to as { name: string; node: string });
+  if (target.node === node.name) monitorLocal(process, ref, target, node.registry.find(target.name));
+  else node.router.monitor(process, ref, target, target.node);
+  return ref;
+}
+
+function monitorLocal(process: Process, ref: Ref, target: Down['target'], found: Process | null): void {
+  if (found === null) process.deliverSignal(new Down(ref, target, 'noproc'));
+  else addWatch(found, new Monitor(process, ref, target, null));
+}
+
+/** @internal Removes a monitor of a live process. */
+export function demonitor(process: Process, ref: Ref, options: DemonitorOptions | undefined): boolean {
+  const found = ref.monitor ?? ownMonitor(process, ref);
+  if (found !== null && found.owner !== process) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The monitor ${ref.toString()} belongs to another process.`);
+  }
+  if (found !== null) remove(found);
+  else if (options?.flush === true) flushDown(process, ref);
+  return found !== null;
+}
+
+/** @internal Removes all monitors that a process has set, when it ends. */
+export function dropMonitors(process: Process): void {
+  while (process.monitors !== null) remove(process.monitors);
+}
+
+function remove(monitor: Monitor): void {
+  removeWatch(monitor);
+  monitor.forget();
+  if (monitor.peer !== null) monitor.owner.node.router.demonitor(monitor);
+}
+
+/** A ref that travelled is another object than the one that the monitor knows. */
+function ownMonitor(process: Process, ref: Ref): Monitor | null {
+  let monitor = process.monitors;
+  while (monitor !== null && !monitor.ref.equals(ref)) monitor = monitor.ownNext;
+  return monitor;
+}
+
+function flushDown(process: Process, ref: Ref): void {
+  for (let index = 0; index < process.mailboxLength; index++) {
+    const message = process.peekAt(index);
+    if (!(message instanceof Down) || !message.ref.equals(ref)) continue;
+    process.removeAt(index);
+    const waiter = process.extra?.waiter ?? null;
+    if (waiter !== null && index < waiter.scanned) waiter.scanned--;
+    return;
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * A node: a set of processes with a name, and the way in from code that is no process.
+ *
+ * It owns the process table, the registry, the timers, the scheduler and the router, and keeps no logic of theirs.
+ * Several nodes can live in one operating system process; they know each other through their carriers only. What is sent
+ * with a node's own methods comes from its `init` process, `<0.0.0>`.
+ */
+import type { Carrier } from '../distribution/carrier.ts';
+import { TroupeError } from '../errors.ts';
+import { telemetry } from '../telemetry.ts';
+import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { ExitQueue, exitSignal, terminate } from './exit.ts';
+import { inspectProcess, type ProcessInfo } from './info.ts';
+import type { ExitReason } from './messages.ts';
+import { nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
+import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
+import { ProcessTable } from './process-table.ts';
+import { type Ref, RefCounter } from './ref.ts';
+import { Registry } from './registry.ts';
+import { Router } from './router.ts';
+import { Scheduler } from './scheduler.ts';
+import { TimerRef } from './send-after.ts';
+import { timerLength, Timers } from './timers.ts';
+
+/** Where a message can be sent: a pid, something that has one, a registered name here, or a name on a node. */
+export type Destination =
+  | Pid
+  | string
+  | { readonly name: string; readonly node: string }
+  | { readonly pid: Pid };
+
+/** Options of `createNode`. */
+export interface NodeOptions {
+  /** `name@host`; `nonode@nohost` when left out. */
+  readonly name?: string;
+  /** Incarnation, 4 to 2^32-1; random when left out. */
+  readonly creation?: number;
+  /** Connects the node with others; without one it is alone. */
+  readonly carrier?: Carrier;
+  /** Where time comes from; the system's clock when left out. */
+  readonly clock?: Clock;
+  /** How long processes may run before the event loop has its turn. Default 2 ms. */
+  readonly sliceMs?: number;
+  /** The most processes that may be alive. Default 1,048,576. See `erl +P`. */
+  readonly maxProcesses?: number;
+  /** The mailbox length above which `troupe:mailbox:high_water` is published. Default 10,000. */
+  readonly mailboxHighWater?: number;
+}
+
+/** Something that `start` and `startLink` can start: a server, a supervisor. */
+export interface Startable<Args extends readonly unknown[], Options, Handle> {
+  /**
+   * @internal Starts it.
+   * @param parent the process that starts it, or undefined for code that is no process.
+   * @param linked whether to link it to the parent.
+   * @returns its handle once it has initialised; rejects with TROUPE_START_FAILED when that fails.
+   */
+  [START](
+    node: Node,
+    parent: Process | undefined,
+    linked: boolean,
+    args: Args,
+    options: Options | undefined,
+  ): Promise<Handle>;
+}
+
+/** @internal */
+export const START: unique symbol = Symbol('start');
+
+/** Arguments of a start: they may be left out where there are none. */
+export type StartArguments<Args extends readonly unknown[], Options> = Args extends readonly []
+  ? [args?: Args, options?: Options]
+  : [args: Args, options?: Options];
+
+const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
+const spawned = telemetry('troupe:process:spawn');
+const NO_ARGS: readonly never[] = [];
+
+/** A node; make one with {@link createNode}. */
+export class Node {
+  /** @internal */ readonly origin: Origin;
+  /** @internal */ readonly table: ProcessTable;
+  /** @internal */ readonly registry = new Registry();
+  /** @internal */ readonly scheduler: Scheduler;
+  /** @internal */ readonly timers: Timers;
+  /** @internal */ readonly router: Router;
+  /** @internal */ readonly exits = new ExitQueue();
+  /** @internal */ readonly clock: Clock;
+  /** @internal */ readonly mailboxHighWater: number;
+  /** @internal Wall-clock milliseconds. */
+  readonly startedAt: number;
+  readonly #startedMono: number;
+  readonly #refs: RefCounter;
+  readonly #carrier: Carrier | undefined;
+  readonly #init: Process;
+  #stopped: Promise<void> | undefined = undefined;
+
+  /** @internal Use {@link createNode}. */
+  constructor(options: NodeOptions) {
+    const name = options.name ?? 'nonode@nohost';
+    if (!NODE_NAME.test(name) || name.length > 255) {
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', `A node name has the form name@host, not '${name}'.`);
+    }
+    this.origin = new Origin(name, options.creation ?? 4 + Math.floor(Math.random() * 0xffff_fff0));
+    this.clock = options.clock ?? systemClock;
+    this.startedAt = this.clock.wallTime();
+    this.#startedMono = this.clock.now();
+    this.mailboxHighWater = options.mailboxHighWater ?? 10_000;
+    this.table = new ProcessTable(options.maxProcesses ?? 1_048_576);
+    this.scheduler = new Scheduler(options.sliceMs ?? 2);
+    this.timers = new Timers(this.clock);
+    this.#refs = new RefCounter(this.origin);
+    this.#carrier = options.carrier;
+    this.router = new Router(this, options.carrier);
+    this.#init = this.#createInit();
+    options.carrier?.attach(this.router);
+  }
+
+  /** The node's name, `name@host`. See `erlang:node/0`. */
+  get name(): string {
+    return this.origin.node;
+  }
+
+  /** The pid that what is sent from outside of any process comes from. */
+  get initPid(): Pid {
+    return this.#init.pid;
+  }
+
+  // ---- processes ----
+
+  /** Spawns a process from outside of any process. See `Process.spawn`. */
+  spawn<Args extends readonly unknown[]>(body: Body<Args>, ...args: Args): Pid {
+    return this.create(body, args, undefined).pid;
+  }
+
+  /** Spawns a process with options. See `Process.spawnWith`. */
+  spawnWith<Args extends readonly unknown[]>(options: SpawnOptions, body: Body<Args>, ...args: Args): Pid {
+    return this.create(body, args, undefined, options).pid;
+  }
+
+  /**
+   * Starts a server or supervisor, linked to nobody, and waits until it has initialised. Use it for the root of an
+   * application; a supervisor starts the others by their child specs.
+   * @throws TroupeError TROUPE_START_FAILED, TROUPE_START_TIMEOUT, TROUPE_NAME_TAKEN. See `gen_server:start/4`.
+   */
+  start<Args extends readonly unknown[], Options, Handle>(
+    startable: Startable<Args, Options, Handle>,
+    ...[args, options]: StartArguments<Args, Options>
+  ): Promise<Handle> {
+    return startable[START](this, undefined, false, (args ?? []) as unknown as Args, options);
+  }
+
+  /** @internal Makes a process and puts it into the run queue. */
+  create<Args extends readonly unknown[]>(
+    body: Body<Args>,
+    args: Args,
+    parent: Pid | undefined,
+    options?: SpawnOptions,
+  ): Process {
+    if (this.#stopped !== undefined)
+      throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.name}' is stopped.`);
+    const pid = new Pid(this.origin, this.table.nextId(), this.table.serial);
+    const bornMs = Math.floor(this.clock.now() - this.#startedMono);
+    let process: Process;
+    if (typeof body === 'function') {
+      const state =
+        args.length === 0 ? body : new Closure(body as never, args as unknown as readonly never[]);
+      process = new Process(this, pid, functionBody, state, bornMs);
+    } else {
+      process = new Process(
+        this,
+        pid,
+        body as unknown as Behaviour,
+        args.length === 0 ? NO_ARGS : args,
+        bornMs,
+      );
+    }
+    if (parent !== undefined) process.parent = parent;
+    this.table.add(process);
+    if (options !== undefined) this.#configure(process, options);
+    this.scheduler.enqueue(process);
+    if (spawned.hasSubscribers)
+      spawned.publish({ pid, label: process.label, parent: parent ?? this.#init.pid });
+    return process;
+  }
+
+  /** The pids of all live processes. See `erlang:processes/0`. */
+  processes(): Pid[] {
+    return this.table.all().map((process) => process.pid);
+  }
+
+  /** What can be seen of a process of this node, or undefined when it is not alive. See `erlang:process_info/1`. */
+  processInfo(pid: Pid): ProcessInfo | undefined {
+    const process = this.find(pid);
+    return process === null ? undefined : inspectProcess(process);
+  }
+
+  /** True while a process of this node is alive. See `erlang:is_process_alive/1`. */
+  isAlive(pid: Pid): boolean {
+    return this.find(pid) !== null;
+  }
+
+  /** Sends an exit signal. See `Process.exit` and `erlang:exit/2`. */
+  exit(to: Pid, reason: ExitReason): void {
+    this.sendExit(this.#init.pid, to, reason);
+  }
+
+  // ---- messages ----
+
+  /** Sends a message from outside of any process. See `Process.send`. */
+  send(to: Destination, message: unknown): void {
+    this.route(this.#init.pid, to, message);
+  }
+
+  /** Sends a message later. See `Process.sendAfter`. */
+  sendAfter(delayMs: number, to: Destination, message: unknown): TimerRef {
+    const timer = new TimerRef(this, to, message);
+    this.timers.start(timer, timerLength(delayMs));
+    return timer;
+  }
+
+  /** A value that is unique in the cluster. See `erlang:make_ref/0`. */
+  makeRef(): Ref {
+    return this.#refs.next();
+  }
+
+  // ---- names ----
+
+  /**
+   * Registers a live process of this node under a name.
+   * @throws TroupeError TROUPE_NAME_TAKEN, TROUPE_NOPROC, TROUPE_BAD_ARGUMENT. See `erlang:register/2`.
+   */
+  register(name: string, pid: Pid): void {
+    const process = this.find(pid);
+    if (process === null)
+      throw new TroupeError('TROUPE_NOPROC', `Cannot register ${pid.toString()} as '${name}'.`);
+    this.registry.register(name, process);
+  }
+
+  /** Frees a name. @throws TroupeError TROUPE_NOT_REGISTERED. See `erlang:unregister/1`. */
+  unregister(name: string): void {
+    this.registry.unregister(name);
+  }
+
+  /** The process that has a name, or undefined. See `erlang:whereis/1`. */
+  whereis(name: string): Pid | undefined {
+    return this.registry.find(name)?.pid;
+  }
+
+  /** All names in use on this node. See `erlang:registered/0`. */
+  registered(): string[] {
+    return this.registry.names();
+  }
+
+  /**
+   * The pid that a text such as `<0.12.0>` stands for, alive or not.
+   * @throws TroupeError TROUPE_BAD_ARGUMENT when the text is no pid of a known node. See `erlang:list_to_pid/1`.
+   */
+  pid(text: string): Pid {
+    const parts = parsePid(text);
+    const node = parts === undefined ? undefined : nodeOfChannel(parts.channel);
+    if (parts === undefined || node === undefined) {
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is no pid; one looks like <0.12.0>.`);
+    }
+    if (node === this.name) {
+      return this.table.find(parts.id, parts.serial)?.pid ?? new Pid(this.origin, parts.id, parts.serial);
+    }
+    return new Pid(new Origin(node, this.router.creationOf(node)), parts.id, parts.serial);
+  }
+
+  // ---- other nodes ----
+
+  /** The names of the nodes that are connected. See `erlang:nodes/0`. */
+  nodes(): string[] {
+    return this.router.connected();
+  }
+
+  /**
+   * Lets a process of this node receive `NodeUp` and `NodeDown`, or stops that. Nodes that are connected already are not
+   * told; ask `nodes()`. See `net_kernel:monitor_nodes/1`.
+   */
+  monitorNodes(pid: Pid, on: boolean): void {
+    const process = this.find(pid);
+    if (process !== null) this.router.observe(process, on);
+  }
+
+  /** Connects to another node. @returns true when connected. See `net_kernel:connect_node/1`. */
+  async connect(node: string): Promise<boolean> {
+    return (await this.#carrier?.connect(node)) ?? false;
+  }
+
+  /** Drops the connection to another node. @returns false when there was none. See `erlang:disconnect_node/1`. */
+  disconnect(node: string): boolean {
+    return this.#carrier?.disconnect(node) ?? false;
+  }
+
+  /**
+   * Stops the node: all processes end with `shutdown`, those started last first, and the carrier closes. Stop the
+   * application's supervisor before, for an orderly end.
+   */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    for (const process of this.table.all().toReversed()) terminate(process, 'shutdown');
+    this.timers.stop();
+    await this.#carrier?.close();
+  }
+
+  // ---- for the runtime ----
+
+  /** @internal True for a pid of this node and incarnation. */
+  isLocal(pid: Pid): boolean {
+    return pid.origin === this.origin || pid.origin.equals(this.origin);
+  }
+
+  /** @internal The live process of a pid of this node, or null. */
+  find(pid: Pid): Process | null {
+    const { process } = pid;
+    if (process !== null && process.node === this) return process;
+    return pid.origin !== this.origin && this.isLocal(pid) ? this.table.find(pid.id, pid.serial) : null;
+  }
+
+  /** @internal Sends to a destination of any kind. */
+  route(from: Pid, to: Destination, message: unknown): void {
+    if (to instanceof Pid) {
+      if (this.isLocal(to)) this.find(to)?.deliver(message);
+      else this.router.peer(to.node).send({ op: 'send', from, to, message });
+    } else if (typeof to === 'string') {
+      const process = this.registry.find(to);
+      if (process === null)
+        throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${to}'.`);
+      process.deliver(message);
+    } else if ('pid' in to) {
+      this.route(from, to.pid, message);
+    } else if (to.node === this.name) {
+      this.registry.find(to.name)?.deliver(message);
+    } else {
+      this.router.peer(to.node).send({ op: 'sendNamed', from, to: to.name, message });
+    }
+  }
+
+  /** @internal Sends an exit signal. */
+  sendExit(from: Pid, to: Pid, reason: ExitReason): void {
+    if (!this.isLocal(to)) {
+      this.router.exit(from, to, reason);
+      return;
+    }
+    const process = this.find(to);
+    if (process !== null) exitSignal(process, from, reason);
+  }
+
+  #configure(process: Process, options: SpawnOptions): void {
+    const { label, name, trapExit, mailbox } = options;
+    if (label !== undefined) process.extras.label = label;
+    if (trapExit === true) process.flags |= TRAP_EXIT;
+    if (mailbox !== undefined) {
+      process.extras.mailbox = mailbox;
+      process.flags |= BOUNDED;
+    }
+    if (name === undefined) return;
+    try {
+      this.registry.register(name, process);
+    } catch (error) {
+      this.table.delete(process);
+      process.pid.process = null;
+      throw error;
+    }
+  }
+
+  /** The first process. It takes what comes and does nothing: it stands for code that is no process. */
+  #createInit(): Process {
+    const init = this.create(
+      { name: 'init', init: () => undefined, handle: () => undefined },
+      NO_ARGS,
+      undefined,
+    );
+    init.flags |= TRAP_EXIT;
+    this.registry.register('init', init);
+    return init;
+  }
+}
+
+/** Makes a node. Nothing has to be configured. */
+export function createNode(options: NodeOptions = {}): Node {
+  return new Node(options);
+}

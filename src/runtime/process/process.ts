@@ -1,0 +1,374 @@
+/**
+ * A process: what `self` is to the code that runs in it.
+ *
+ * The object is the mailbox and the run-queue entry at once, and everything that few processes need is in `extra`, so
+ * that an idle process stays small. The life of a process is a state machine over `status`; who changes it:
+ *
+ *     idle ──deliver──▶ queued ──run──▶ running ──▶ idle | queued
+ *                                          │ the handler returned a promise
+ *                                          ▼
+ *                          receiving ◀──▶ awaiting ──settled──▶ idle | queued
+ *     any ──exit (exit.ts)──▶ exited
+ *
+ * Invariants: one message at a time; an `exited` process is known to nobody (table, registry, links, monitors) and all
+ * its methods throw TROUPE_PROCESS_DEAD; a process stands in the run queue exactly while `queued`, or once after it
+ * exited there, which `run` skips.
+ *
+ * Signals between processes of one node take effect at once, inside the call that sends them: the order in which
+ * one process sends to another is the order of arrival, and no other order can be seen. See the chapter "Processes" of
+ * the Erlang reference manual.
+ */
+import { TroupeError } from '../errors.ts';
+import {
+  type Behaviour,
+  type Body,
+  Closure,
+  functionBody,
+  isThenable,
+  type ProcessFunction,
+  type SpawnOptions,
+} from './behaviour.ts';
+import { crashed, terminate } from './exit.ts';
+import { Extra } from './extra.ts';
+import { link, unlink } from './links.ts';
+import { EMPTY, Mailbox } from './mailbox.ts';
+import { overflow } from './mailbox-limit.ts';
+import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
+import { demonitor, type DemonitorOptions, monitor } from './monitoring.ts';
+import type { Monitor, Watch } from './monitor.ts';
+import { type Destination, type Node, START, type Startable, type StartArguments } from './node.ts';
+import type { Pid } from './pid.ts';
+import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
+import type { Ref } from './ref.ts';
+import { MESSAGES_PER_CLOCK_CHECK, MESSAGES_PER_RUN, type Runnable } from './scheduler.ts';
+import type { TimerRef } from './send-after.ts';
+
+/** @internal The states of a process; those up to RECEIVING are woken by a message. */
+export const IDLE = 0;
+/** @internal */ export const RECEIVING = 1;
+/** @internal */ export const QUEUED = 2;
+/** @internal */ export const RUNNING = 3;
+/** @internal */ export const AWAITING = 4;
+/** @internal */ export const EXITED = 5;
+
+/** @internal Bits of `flags`. */
+export const TRAP_EXIT = 1;
+/** @internal */ export const STARTED = 2;
+/** @internal */ export const BOUNDED = 4;
+/** @internal */ export const OVER_MARK = 8;
+
+/** A process of this node, as its own code sees it. */
+export class Process extends Mailbox implements Runnable {
+  readonly pid: Pid;
+  readonly node: Node;
+  /** @internal */ behaviour: Behaviour;
+  /** @internal Before the start: the function or the arguments. Afterwards: what `init` made. */
+  state: unknown;
+  /** @internal */ status = QUEUED;
+  /** @internal */ flags = 0;
+  /** @internal */ runNext: Runnable | null = null;
+  /** @internal Linked processes of this node. */
+  links: Set<Pid> | null = null;
+  /** @internal Who watches this process. */
+  watches: Watch | null = null;
+  /** @internal Monitors that this process has set. */
+  monitors: Monitor | null = null;
+  /** @internal */ extra: Extra | null = null;
+  /** @internal Who spawned it; null when it was no process. */
+  parent: Pid | null = null;
+  /** @internal Messages taken out of the mailbox so far. */
+  handled = 0;
+  /** @internal Milliseconds from the start of the node to the spawn. */
+  readonly bornMs: number;
+
+  /** @internal Use `spawn`. */
+  constructor(node: Node, pid: Pid, behaviour: Behaviour, state: unknown, bornMs: number) {
+    super();
+    this.node = node;
+    this.pid = pid;
+    this.behaviour = behaviour;
+    this.state = state;
+    this.bornMs = bornMs;
+    pid.process = this;
+  }
+
+  // ---- messages ----
+
+  /**
+   * Sends a message. Never blocks; a message to a pid that is dead is lost in silence.
+   * @param to a pid, a registered name of this node, or `{name, node}`.
+   * @throws TroupeError TROUPE_NOT_REGISTERED for a name of this node that nobody has. See `erlang:send/2`.
+   */
+  send(to: Destination, message: unknown): void {
+    if (this.status === EXITED) throw this.dead();
+    const target = (to as Partial<Pid>).process;
+    if (target !== null && target !== undefined && target.node === this.node) target.deliver(message);
+    else this.node.route(this.pid, to, message);
+  }
+
+  /**
+   * Sends a message after `delayMs` milliseconds. The timer lives on when this process ends.
+   * @throws TroupeError TROUPE_BAD_ARGUMENT for a time outside 0 to 2^32-1. See `erlang:send_after/3`.
+   */
+  sendAfter(delayMs: number, to: Destination, message: unknown): TimerRef {
+    if (this.status === EXITED) throw this.dead();
+    return this.node.sendAfter(delayMs, to, message);
+  }
+
+  /**
+   * Takes the first message that matches out of the mailbox, waiting for it when there is none; the others stay, in
+   * order. One receive at a time.
+   * @param match a type guard or predicate; every message matches when it is left out. See {@link Matcher}.
+   * @param options `after`: milliseconds until it gives up with `TIMEOUT`; 0 looks only at what is there.
+   * @throws TroupeError TROUPE_RECEIVE_BUSY when another receive of this process waits. See `receive` in Erlang.
+   */
+  receive(): Promise<unknown>;
+  receive<T>(match: Matcher<T>): Promise<T>;
+  receive<T>(match: Matcher<T>, options: ReceiveOptions): Promise<T | typeof TIMEOUT>;
+  receive<T>(match?: Matcher<T>, options?: ReceiveOptions): Promise<T | typeof TIMEOUT> {
+    if (this.status === EXITED) throw this.dead();
+    return receive(this, match, options);
+  }
+
+  // ---- other processes ----
+
+  /**
+   * Spawns a process. It starts after the current handler gave way.
+   * @throws TroupeError TROUPE_SYSTEM_LIMIT when the node has `maxProcesses`. See `erlang:spawn/1`.
+   */
+  spawn<Args extends readonly unknown[]>(body: Body<Args>, ...args: Args): Pid {
+    if (this.status === EXITED) throw this.dead();
+    return this.node.create(body, args, this.pid).pid;
+  }
+
+  /** Spawns a process and links to it, in one step. See `erlang:spawn_link/1`. */
+  spawnLink<Args extends readonly unknown[]>(body: Body<Args>, ...args: Args): Pid {
+    const pid = this.spawn(body, ...args);
+    link(this, pid);
+    return pid;
+  }
+
+  /** Spawns a process and monitors it, in one step. See `erlang:spawn_monitor/1`. */
+  spawnMonitor<Args extends readonly unknown[]>(body: Body<Args>, ...args: Args): { pid: Pid; ref: Ref } {
+    const pid = this.spawn(body, ...args);
+    return { pid, ref: monitor(this, pid) };
+  }
+
+  /** Spawns a process with options. See `erlang:spawn_opt/2`. */
+  spawnWith<Args extends readonly unknown[]>(options: SpawnOptions, body: Body<Args>, ...args: Args): Pid {
+    if (this.status === EXITED) throw this.dead();
+    return this.node.create(body, args, this.pid, options).pid;
+  }
+
+  /** Starts a server or supervisor that is linked to nobody. See `Node.start`. */
+  start<Args extends readonly unknown[], Options, Handle>(
+    startable: Startable<Args, Options, Handle>,
+    ...[args, options]: StartArguments<Args, Options>
+  ): Promise<Handle> {
+    if (this.status === EXITED) throw this.dead();
+    return startable[START](this.node, this, false, (args ?? []) as unknown as Args, options);
+  }
+
+  /** Starts a server or supervisor that is linked to this process. See `gen_server:start_link/4`. */
+  startLink<Args extends readonly unknown[], Options, Handle>(
+    startable: Startable<Args, Options, Handle>,
+    ...[args, options]: StartArguments<Args, Options>
+  ): Promise<Handle> {
+    if (this.status === EXITED) throw this.dead();
+    return startable[START](this.node, this, true, (args ?? []) as unknown as Args, options);
+  }
+
+  /**
+   * Links this process with another: when one ends, the other gets an exit signal. Linking twice, or to itself, has no
+   * effect. When the other is not alive: with exits trapped an `Exit` with `noproc` arrives, otherwise it throws.
+   * @throws TroupeError TROUPE_NOPROC. See `erlang:link/1`.
+   */
+  link(pid: Pid): void {
+    if (this.status === EXITED) throw this.dead();
+    link(this, pid);
+  }
+
+  /** Ends a link. No exit of it arrives afterwards, but for an `Exit` already in the mailbox. See `erlang:unlink/1`. */
+  unlink(pid: Pid): void {
+    if (this.status === EXITED) throw this.dead();
+    unlink(this, pid);
+  }
+
+  /**
+   * Monitors a process, by pid or by name: one `Down` arrives when it ends, at once and with `noproc` when it is not
+   * there, with `noconnection` when the connection to its node is lost. Each call makes a monitor of its own.
+   * @returns the ref that the `Down` will carry. See `erlang:monitor/2`.
+   */
+  monitor(target: Destination): Ref {
+    if (this.status === EXITED) throw this.dead();
+    return monitor(this, target);
+  }
+
+  /**
+   * Ends a monitor of this process.
+   * @param options `flush`: also removes its `Down` from the mailbox.
+   * @returns true when the monitor was active. See `erlang:demonitor/2`.
+   */
+  demonitor(ref: Ref, options?: DemonitorOptions): boolean {
+    if (this.status === EXITED) throw this.dead();
+    return demonitor(this, ref, options);
+  }
+
+  // ---- its own life ----
+
+  /**
+   * With one argument: ends this process with a reason, by throwing; see `erlang:exit/1`. With two: sends an exit signal
+   * to another process; see `erlang:exit/2`: `kill` cannot be trapped and ends it with `killed`, `normal` is ignored by a
+   * process that does not trap exits.
+   */
+  exit(to: Pid, reason: ExitReason): void;
+  exit(reason: ExitReason): never;
+  exit(...args: [ExitReason] | [Pid, ExitReason]): void {
+    if (this.status === EXITED) throw this.dead();
+    if (args.length === 1) throw new ProcessExit(args[0]);
+    const [to, reason] = args;
+    this.node.sendExit(this.pid, to, reason);
+    // An exit signal to oneself has taken effect when the call returns.
+    if ((this.status as number) === EXITED) throw new ProcessExit(reason);
+  }
+
+  /**
+   * Sets whether exit signals become `Exit` messages instead of ending this process.
+   * @returns the setting before. See `erlang:process_flag(trap_exit, _)`.
+   */
+  trapExit(on: boolean): boolean {
+    if (this.status === EXITED) throw this.dead();
+    const before = (this.flags & TRAP_EXIT) !== 0;
+    this.flags = on ? this.flags | TRAP_EXIT : this.flags & ~TRAP_EXIT;
+    return before;
+  }
+
+  /** Fires when this process ends; give it to what should stop then. Its reason is the exit reason. */
+  get signal(): AbortSignal {
+    const controller = (this.extras.abort ??= new AbortController());
+    if (this.status === EXITED && !controller.signal.aborted) controller.abort(this.extras.exitReason);
+    return controller.signal;
+  }
+
+  /** A word for people, shown by process info. See `proc_lib:set_label/1`. */
+  get label(): string {
+    return this.extra?.label ?? this.initialCall;
+  }
+
+  set label(label: string) {
+    this.extras.label = label;
+  }
+
+  /** False once this process has ended, which code after an `await` may find. */
+  get alive(): boolean {
+    return this.status !== EXITED;
+  }
+
+  /** @internal What the process was spawned from. */
+  get initialCall(): string {
+    if (this.behaviour !== functionBody) return this.behaviour.name;
+    const body = this.state as ProcessFunction | Closure;
+    return (body instanceof Closure ? body.run : body).name || 'anonymous';
+  }
+
+  /** @internal */
+  get extras(): Extra {
+    return (this.extra ??= new Extra());
+  }
+
+  /** @internal The error of a method that a dead process calls. */
+  dead(): TroupeError {
+    return new TroupeError('TROUPE_PROCESS_DEAD', `Process ${this.pid.toString()} has exited.`);
+  }
+
+  // ---- the machine ----
+
+  /** @internal Puts a message into the mailbox. @returns false when a bound kept it out. */
+  deliver(message: unknown): boolean {
+    if (this.head === EMPTY) this.head = message;
+    else if (!overflow(this, message)) return false;
+    if (this.status <= RECEIVING) {
+      this.status = QUEUED;
+      this.node.scheduler.enqueue(this);
+    }
+    return true;
+  }
+
+  /** @internal Puts a signal's message into the mailbox, whatever its bound. */
+  deliverSignal(message: unknown): void {
+    this.push(message);
+    if (this.status <= RECEIVING) {
+      this.status = QUEUED;
+      this.node.scheduler.enqueue(this);
+    }
+  }
+
+  /** @internal Called by the scheduler. */
+  run(): number {
+    if (this.status !== QUEUED) return 0;
+    if (this.extra !== null && this.extra.waiter !== null) return runReceive(this);
+    this.status = RUNNING;
+    let handled = 0;
+    try {
+      if ((this.flags & STARTED) === 0) this.#start();
+      const { behaviour, state } = this;
+      while (this.status === RUNNING && this.head !== EMPTY) {
+        if (handled !== 0 && handled % MESSAGES_PER_CLOCK_CHECK === 0) {
+          if (handled >= MESSAGES_PER_RUN || this.node.scheduler.sliceOver()) break;
+        }
+        handled++;
+        const result: unknown = behaviour.handle(this, this.take(), state as never);
+        if (result !== undefined && isThenable(result)) this.#await(result, false);
+      }
+    } catch (thrown) {
+      crashed(this, thrown);
+    }
+    this.handled += handled;
+    if (this.status === RUNNING) this.ready();
+    return handled;
+  }
+
+  /** @internal After a handler is done: what comes next. */
+  ready(): void {
+    if (this.head === EMPTY) {
+      this.status = IDLE;
+      this.flags &= ~OVER_MARK;
+    } else {
+      this.status = QUEUED;
+      this.node.scheduler.enqueue(this);
+    }
+  }
+
+  #start(): void {
+    const { behaviour, state } = this;
+    this.flags |= STARTED;
+    const result: unknown =
+      behaviour === functionBody ? behaviour.init(this) : behaviour.init(this, ...(state as never[]));
+    if (isThenable(result)) this.#await(result, true);
+    else this.#started(result);
+  }
+
+  #started(result: unknown): void {
+    if (this.behaviour === functionBody) terminate(this, 'normal');
+    else this.state = result;
+  }
+
+  /** Parks the process until a promise of its code settles; it may receive meanwhile. */
+  #await(promise: PromiseLike<unknown>, starting: boolean): void {
+    if (this.status === RUNNING) {
+      this.status = AWAITING;
+      this.extra?.waiter?.park();
+    }
+    promise.then(
+      (value) => {
+        if (this.status === EXITED) return;
+        dropReceive(this);
+        if (starting) this.#started(value);
+        if ((this.status as number) !== EXITED) this.ready();
+      },
+      (thrown: unknown) => {
+        crashed(this, thrown);
+      },
+    );
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * Selective receive.
+ *
+ * A receive looks through the mailbox from the oldest message on and waits when nothing matches; what it has looked at
+ * is not looked at again when more arrives. See `receive` in the Erlang reference manual, "Expressions".
+ *
+ * Why credit: a function that loops over receive on a full mailbox would go on in microtasks for ever and starve all
+ * others; after a few answers at once the next one goes through the run queue.
+ */
+import { TroupeError } from '../errors.ts';
+import { EMPTY } from './mailbox.ts';
+import { ProcessExit, TIMEOUT } from './messages.ts';
+import { AWAITING, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
+import { MESSAGES_PER_RUN } from './scheduler.ts';
+import { TimerEntry, timerLength } from './timers.ts';
+
+/**
+ * Says which message a receive takes: a type guard, or a predicate for a message whose type is known otherwise. It must
+ * be quick and free of effects; what it throws rejects the receive.
+ */
+export type Matcher<T> = ((message: unknown) => message is T) | ((message: unknown) => boolean);
+
+/** Options of `receive`. */
+export interface ReceiveOptions {
+  /** Milliseconds until the receive answers `TIMEOUT`; Erlang's `after`. */
+  readonly after?: number;
+}
+
+/**
+ * A matcher for the instances of any of some classes, typed as their union.
+ * @example `await self.receive(matching(Ping, Stop))`
+ */
+export function matching<Classes extends readonly (abstract new (...args: never[]) => unknown)[]>(
+  ...classes: Classes
+): (message: unknown) => message is InstanceType<Classes[number]> {
+  return (message): message is InstanceType<Classes[number]> =>
+    classes.some((constructor) => message instanceof constructor);
+}
+
+/** How many receives in a row answer from the mailbox without going through the run queue. */
+const CREDIT = 16;
+
+/** @internal A receive that waits. */
+export class Waiter extends TimerEntry {
+  readonly process: Process;
+  readonly match: Matcher<unknown> | undefined;
+  /** How many messages, from the oldest on, are known not to match. */
+  scanned: number;
+  /** True when the time is over: one last look, then TIMEOUT. */
+  late = false;
+  promise: Promise<unknown> | undefined = undefined;
+  #resolve: (value: unknown) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
+
+  constructor(process: Process, match: Matcher<unknown> | undefined, scanned: number) {
+    super();
+    this.process = process;
+    this.match = match;
+    this.scanned = scanned;
+  }
+
+  wait(): Promise<unknown> {
+    return (this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    }));
+  }
+
+  /** Lets the process wait, or look again when something has come that was not looked at. */
+  park(): void {
+    const { process } = this;
+    if (this.late || this.scanned < process.mailboxLength) {
+      process.status = QUEUED;
+      process.node.scheduler.enqueue(process);
+    } else {
+      process.status = RECEIVING;
+    }
+  }
+
+  override expired(): void {
+    this.late = true;
+    if (this.process.status === RECEIVING) this.park();
+  }
+
+  answer(message: unknown): void {
+    this.#done();
+    this.process.status = AWAITING;
+    this.process.extras.credit = CREDIT;
+    this.process.node.scheduler.resumes();
+    this.#resolve(message);
+  }
+
+  fail(error: unknown): void {
+    this.#done();
+    // Nobody may be waiting for it any more; that is no unhandled rejection.
+    this.promise?.then(undefined, () => undefined);
+    this.#reject(error);
+  }
+
+  drop(): void {
+    this.#done();
+  }
+
+  #done(): void {
+    this.process.extras.waiter = null;
+    this.process.node.timers.drop(this);
+  }
+}
+
+/** @internal See `Process.receive`. */
+export function receive<T>(
+  process: Process,
+  match: Matcher<T> | undefined,
+  options: ReceiveOptions | undefined,
+): Promise<T | typeof TIMEOUT> {
+  const { extras } = process;
+  if (extras.waiter !== null) {
+    throw new TroupeError(
+      'TROUPE_RECEIVE_BUSY',
+      `Process ${process.pid.toString()} already waits in a receive.`,
+    );
+  }
+  if (process.status !== RUNNING && process.status !== AWAITING) {
+    throw new TroupeError(
+      'TROUPE_RECEIVE_BUSY',
+      `Process ${process.pid.toString()} receives outside of its handler, which has returned already.`,
+    );
+  }
+  const after =
+    options?.after === undefined || options.after === Infinity ? undefined : timerLength(options.after);
+  let scanned = 0;
+  if (extras.credit > 0) {
+    extras.credit--;
+    let found: unknown;
+    try {
+      found = scan(process, match, 0, Infinity);
+    } catch (thrown) {
+      return Promise.reject(thrown as Error);
+    }
+    if (found !== EMPTY) return Promise.resolve(found as T);
+    if (after === 0) return Promise.resolve(TIMEOUT);
+    scanned = process.mailboxLength;
+  }
+  const waiter = new Waiter(process, match, scanned);
+  const promise = waiter.wait();
+  extras.waiter = waiter;
+  if (after === 0) waiter.late = true;
+  else if (after !== undefined) process.node.timers.start(waiter, after);
+  if (process.status === AWAITING) waiter.park();
+  return promise as Promise<T | typeof TIMEOUT>;
+}
+
+/** @internal One run of a process that waits in a receive. */
+export function runReceive(process: Process): number {
+  const waiter = process.extras.waiter as Waiter;
+  const limit = waiter.scanned + MESSAGES_PER_RUN;
+  let found: unknown;
+  try {
+    found = scan(process, waiter.match, waiter.scanned, limit);
+  } catch (thrown) {
+    process.status = AWAITING;
+    waiter.fail(thrown);
+    return 1;
+  }
+  if (found !== EMPTY) {
+    waiter.answer(found);
+  } else {
+    waiter.scanned = Math.min(limit, process.mailboxLength);
+    if (waiter.late && waiter.scanned === process.mailboxLength) waiter.answer(TIMEOUT);
+    else waiter.late ? requeue(process) : waiter.park();
+  }
+  return 1;
+}
+
+/** @internal Forgets a receive that the code did not wait for before its handler ended. */
+export function dropReceive(process: Process): void {
+  process.extra?.waiter?.drop();
+}
+
+/** @internal Ends the receive of a process that dies, so that its `finally` blocks run. */
+export function abandonReceive(process: Process, reason: unknown): void {
+  process.extra?.waiter?.fail(new ProcessExit(reason));
+}
+
+function requeue(process: Process): void {
+  process.status = QUEUED;
+  process.node.scheduler.enqueue(process);
+}
+
+function scan(process: Process, match: Matcher<unknown> | undefined, from: number, to: number): unknown {
+  const end = Math.min(to, process.mailboxLength);
+  for (let index = from; index < end; index++) {
+    if (match !== undefined && !match(process.peekAt(index))) continue;
+    process.handled++;
+    return process.removeAt(index);
+  }
+  return EMPTY;
+}

@@ -1,0 +1,123 @@
+/**
+ * The scheduler of one node.
+ *
+ * What can run stands once in a linked queue. A turn takes from its head, lets it run for a bounded number of
+ * messages and puts it back at the tail when it has more to do; after a bounded slice of time the rest of the queue
+ * waits for the next turn of the event loop, so that sockets and timers are served whatever the mailboxes hold.
+ *
+ * Why two ways to start a turn: a microtask is quick and lets a chain of awaits go on without a trip through the event
+ * loop; but a chain of microtasks would starve the loop, so a turn that starts when the slice is over goes through
+ * `setImmediate`. What resumes an awaiting function is bounded per turn for the same reason: its continuations run as
+ * microtasks after the turn, before the next check of the time.
+ *
+ * Invariant: when the queue is not empty, exactly one turn is pending or running.
+ */
+
+/** Something that the scheduler runs. */
+export abstract class Runnable {
+  /** @internal The next in the run queue. */
+  runNext: Runnable | null = null;
+
+  /**
+   * @internal Runs for at most {@link MESSAGES_PER_RUN} messages, and less when `sliceOver` says so.
+   * @returns how many messages it handled.
+   */
+  abstract run(): number;
+}
+
+/** How many messages a process handles before others have their turn. */
+export const MESSAGES_PER_RUN = 512;
+/** How many awaiting functions a turn resumes before their continuations run. */
+const RESUMES_PER_TURN = 64;
+/** How many messages may pass between two looks at the clock. */
+export const MESSAGES_PER_CLOCK_CHECK = 32;
+/** How many turns may follow each other as microtasks between two looks at the clock. */
+const TURNS_PER_CLOCK_CHECK = 16;
+
+/** Decides what runs when. */
+export class Scheduler {
+  readonly #sliceMs: number;
+  readonly #turn = (): void => {
+    this.#runTurn();
+  };
+  readonly #turnAfterIo = (): void => {
+    this.#sliceEnd = performance.now() + this.#sliceMs;
+    this.#runTurn();
+  };
+  #head: Runnable | null = null;
+  #tail: Runnable | null = null;
+  #pending = false;
+  #sliceEnd = 0;
+  #turnsUnchecked = 0;
+  #resumed = 0;
+  /** @internal What runs now; null between turns and in continuations of async functions. */
+  current: Runnable | null = null;
+
+  /** @param sliceMs how long processes may run before the event loop has its turn. */
+  constructor(sliceMs: number) {
+    this.#sliceMs = sliceMs;
+  }
+
+  /** Puts something that is not in the queue at its tail. */
+  enqueue(item: Runnable): void {
+    if (this.#tail === null) {
+      this.#head = item;
+      this.#tail = item;
+      if (!this.#pending) this.#start();
+    } else {
+      this.#tail.runNext = item;
+      this.#tail = item;
+    }
+  }
+
+  /** To be called when a run resumes an awaiting function, which then goes on in a microtask. */
+  resumes(): void {
+    this.#resumed++;
+  }
+
+  /** True when it is the event loop's turn; looks at the clock. */
+  sliceOver(): boolean {
+    return performance.now() >= this.#sliceEnd;
+  }
+
+  #start(): void {
+    this.#pending = true;
+    if (++this.#turnsUnchecked < TURNS_PER_CLOCK_CHECK) {
+      queueMicrotask(this.#turn);
+      return;
+    }
+    this.#turnsUnchecked = 0;
+    if (!this.sliceOver()) queueMicrotask(this.#turn);
+    else setImmediate(this.#turnAfterIo);
+  }
+
+  #runTurn(): void {
+    this.#resumed = 0;
+    let unchecked = 0;
+    let item = this.#head;
+    while (item !== null) {
+      const next: Runnable | null = item.runNext;
+      this.#head = next;
+      if (next === null) this.#tail = null;
+      item.runNext = null;
+      this.current = item;
+      unchecked += 1 + item.run();
+      item = this.#head;
+      if (unchecked >= MESSAGES_PER_CLOCK_CHECK) {
+        unchecked = 0;
+        if (item !== null && this.sliceOver()) {
+          this.current = null;
+          setImmediate(this.#turnAfterIo);
+          return;
+        }
+      }
+      if (this.#resumed >= RESUMES_PER_TURN && item !== null) {
+        this.current = null;
+        this.#start();
+        return;
+      }
+    }
+    this.current = null;
+    this.#pending = false;
+  }
+}

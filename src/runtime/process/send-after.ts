@@ -1,0 +1,38 @@
+/** Messages that are sent later. See `erlang:send_after/3`, `erlang:cancel_timer/1`. */
+import type { Destination, Node } from './node.ts';
+import { TimerEntry } from './timers.ts';
+
+/** A message that waits for its time. */
+export class TimerRef extends TimerEntry {
+  readonly #node: Node;
+  readonly #to: Destination;
+  readonly #message: unknown;
+
+  /** @internal Use `sendAfter`. */
+  constructor(node: Node, to: Destination, message: unknown) {
+    super();
+    this.#node = node;
+    this.#to = to;
+    this.#message = message;
+  }
+
+  /**
+   * Cancels it.
+   * @returns the milliseconds that were left, or false when it has fired or was cancelled already; a message that it has
+   * sent is not taken back.
+   */
+  cancel(): number | false {
+    return this.#node.timers.cancel(this) ?? false;
+  }
+
+  /** The milliseconds that are left, or false when it is not active. See `erlang:read_timer/1`. */
+  left(): number | false {
+    return this.timerQueue === null ? false : this.#node.timers.left(this);
+  }
+
+  override expired(): void {
+    // A name that nobody has any more is no error here: erlang:send_after/3 drops the message.
+    if (typeof this.#to === 'string' && this.#node.whereis(this.#to) === undefined) return;
+    this.#node.send(this.#to, this.#message);
+  }
+}

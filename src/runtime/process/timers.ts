@@ -1,0 +1,151 @@
+/**
+ * The timers of one node.
+ *
+ * Timers of equal length stand in one queue in the order they were started, which is the order they expire in, and
+ * each queue has one timer of the clock armed for its head. Starting and cancelling are O(1) and allocate nothing
+ * but the entry, which matters since every call starts one and nearly none expires.
+ *
+ * Invariants: an entry is linked in its queue exactly while it is active; a queue without entries lets the event loop
+ * end. It does not know what an expired entry does: that is the entry's `expired`.
+ */
+import { TroupeError } from '../errors.ts';
+import type { Clock, ClockTimer } from './clock.ts';
+
+/** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */
+export const MAX_TIMER_MS = 0xffff_ffff;
+/** The longest wait a Node.js timer can hold; longer ones are waited for in parts. */
+const MAX_ARM_MS = 0x7fff_ffff;
+
+/** Something that can wait in a timer queue; extend it to allocate nothing else. */
+export abstract class TimerEntry {
+  /** @internal */ timerPrev: TimerEntry | null = null;
+  /** @internal */ timerNext: TimerEntry | null = null;
+  /** @internal The queue it waits in, or null when it is not active. */
+  timerQueue: TimerQueue | null = null;
+  /** @internal When it expires, by the node's clock. */
+  dueMs = 0;
+
+  /** Called once when the time is over, outside of any process. */
+  abstract expired(): void;
+}
+
+/** The timers of one length. */
+class TimerQueue {
+  readonly lengthMs: number;
+  head: TimerEntry | null = null;
+  tail: TimerEntry | null = null;
+  size = 0;
+  armed: ClockTimer | null = null;
+
+  constructor(lengthMs: number) {
+    this.lengthMs = lengthMs;
+  }
+}
+
+/** All timers of a node. */
+export class Timers {
+  readonly #clock: Clock;
+  readonly #queues = new Map<number, TimerQueue>();
+  #stopped = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Starts an entry that is not active. @param lengthMs whole milliseconds, 0 to {@link MAX_TIMER_MS}. */
+  start(entry: TimerEntry, lengthMs: number): void {
+    if (this.#stopped) return;
+    let queue = this.#queues.get(lengthMs);
+    if (queue === undefined) {
+      queue = new TimerQueue(lengthMs);
+      this.#queues.set(lengthMs, queue);
+    }
+    entry.dueMs = this.#clock.now() + lengthMs;
+    entry.timerQueue = queue;
+    entry.timerPrev = queue.tail;
+    if (queue.tail === null) {
+      queue.head = entry;
+      if (queue.armed === null) this.#arm(queue, lengthMs);
+      else queue.armed.ref();
+    } else {
+      queue.tail.timerNext = entry;
+    }
+    queue.tail = entry;
+    queue.size++;
+  }
+
+  /** Cancels an entry. @returns the milliseconds that were left, or undefined when it was not active. */
+  cancel(entry: TimerEntry): number | undefined {
+    if (entry.timerQueue === null) return undefined;
+    this.drop(entry);
+    return this.left(entry);
+  }
+
+  /** Cancels an entry without asking what was left; no effect when it is not active. */
+  drop(entry: TimerEntry): void {
+    const queue = entry.timerQueue;
+    if (queue === null) return;
+    this.#unlink(queue, entry);
+    if (queue.head === null) queue.armed?.unref();
+  }
+
+  /** Milliseconds until an entry expires, 0 when it is late. */
+  left(entry: TimerEntry): number {
+    return Math.max(0, Math.ceil(entry.dueMs - this.#clock.now()));
+  }
+
+  /** Cancels all timers for good. */
+  stop(): void {
+    this.#stopped = true;
+    for (const queue of this.#queues.values()) {
+      if (queue.armed !== null) this.#clock.clear(queue.armed);
+      while (queue.head !== null) this.#unlink(queue, queue.head);
+    }
+    this.#queues.clear();
+  }
+
+  #unlink(queue: TimerQueue, entry: TimerEntry): void {
+    const { timerPrev, timerNext } = entry;
+    if (timerPrev === null) queue.head = timerNext;
+    else timerPrev.timerNext = timerNext;
+    if (timerNext === null) queue.tail = timerPrev;
+    else timerNext.timerPrev = timerPrev;
+    entry.timerPrev = null;
+    entry.timerNext = null;
+    entry.timerQueue = null;
+    queue.size--;
+  }
+
+  #arm(queue: TimerQueue, delayMs: number): void {
+    queue.armed = this.#clock.set(Math.min(delayMs, MAX_ARM_MS), () => {
+      this.#fire(queue);
+    });
+  }
+
+  #fire(queue: TimerQueue): void {
+    queue.armed = null;
+    const now = this.#clock.now();
+    // What `expired` starts anew waits for the next turn, or a timer of 0 ms that restarts itself would hold the loop.
+    for (let count = queue.size; count > 0; count--) {
+      const entry = queue.head;
+      if (entry === null || entry.dueMs > now) break;
+      this.#unlink(queue, entry);
+      entry.expired();
+    }
+    if (this.#stopped || queue.armed !== null) return;
+    if (queue.head === null) this.#queues.delete(queue.lengthMs);
+    else this.#arm(queue, Math.max(1, Math.ceil(queue.head.dueMs - now)));
+  }
+}
+
+/** Checks a timer length given by a user and rounds it up to whole milliseconds. */
+export function timerLength(lengthMs: number): number {
+  const length = Math.ceil(lengthMs);
+  if (!(length >= 0 && length <= MAX_TIMER_MS)) {
+    throw new TroupeError(
+      'TROUPE_BAD_ARGUMENT',
+      `A time must be 0 to ${MAX_TIMER_MS} milliseconds, not ${String(lengthMs)}.`,
+    );
+  }
+  return length;
+}

@@ -1,0 +1,95 @@
+/**
+ * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; who wants a log, a metric
+ * or a trace subscribes. An event without a subscriber costs one check.
+ *
+ * Channel names and payloads are below; docs/telemetry.md lists them for users.
+ */
+import { channel, type Channel } from 'node:diagnostics_channel';
+import type { ExitReason } from './process/messages.ts';
+import type { Pid } from './process/pid.ts';
+
+/** The payload of each event, by channel name. */
+export interface TelemetryEvents {
+  /** A process was spawned. */
+  'troupe:process:spawn': { pid: Pid; label: string; parent: Pid };
+  /** A process ended, for whatever reason. */
+  'troupe:process:exit': { pid: Pid; label: string; name: string | undefined; reason: ExitReason };
+  /** A process ended because its code threw; follows `troupe:process:exit`. OTP's crash report. */
+  'troupe:process:crash': { pid: Pid; label: string; name: string | undefined; reason: ExitReason };
+  /** A mailbox grew past the high-water mark; not repeated before it has been empty. */
+  'troupe:mailbox:high_water': { pid: Pid; label: string; length: number };
+  /** A bounded mailbox dropped a message. */
+  'troupe:mailbox:dropped': {
+    pid: Pid;
+    label: string;
+    policy: 'reject' | 'dropOldest';
+    message: unknown;
+    dropped: number;
+  };
+  /** A connection to another node is up. */
+  'troupe:node:up': { node: string; peer: string };
+  /** A connection to another node was lost. */
+  'troupe:node:down': { node: string; peer: string; reason: unknown };
+  /** A signal from another node was not understood and was left out. */
+  'troupe:node:bad_signal': { node: string; peer: string; error: unknown };
+  /** A server got a message, call or cast that it has no handler for. */
+  'troupe:server:unexpected': { pid: Pid; label: string; kind: 'call' | 'cast' | 'info'; message: unknown };
+  /** A server's terminate callback threw, or a server ended with a reason that is a failure. OTP's error report. */
+  'troupe:server:terminated': { pid: Pid; label: string; reason: ExitReason; lastMessage: unknown };
+  /** A supervisor started a child. OTP's progress report. */
+  'troupe:supervisor:child_started': {
+    supervisor: Pid;
+    label: string;
+    id: string;
+    pid: Pid;
+    restart: boolean;
+  };
+  /** A child of a supervisor ended. OTP's supervisor report. */
+  'troupe:supervisor:child_terminated': {
+    supervisor: Pid;
+    label: string;
+    id: string;
+    pid: Pid | undefined;
+    reason: ExitReason;
+    context: 'child_terminated' | 'start_error' | 'shutdown_error';
+  };
+  /** A supervisor gives up: its children restarted too often. */
+  'troupe:supervisor:intensity_reached': { supervisor: Pid; label: string; id: string };
+  /** A pg scope ignored a message that it does not understand. */
+  'troupe:pg:bad_message': { scope: string; node: string; message: unknown };
+  /** A WebSocket process or a controller failed. */
+  'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
+}
+
+/** Name of a telemetry channel. */
+export type TelemetryName = keyof TelemetryEvents;
+
+/** @internal A typed channel. */
+export interface TelemetryChannel<Name extends TelemetryName> {
+  readonly hasSubscribers: boolean;
+  publish(event: TelemetryEvents[Name]): void;
+}
+
+/** @internal The channel of an event; check `hasSubscribers` before building a payload on a hot path. */
+export function telemetry<Name extends TelemetryName>(name: Name): TelemetryChannel<Name> {
+  return channel(name);
+}
+
+/**
+ * Calls `listener` for each event of a name. It runs inside the runtime: it must be quick, and what it throws becomes
+ * an uncaught exception.
+ * @returns a function that ends the subscription.
+ */
+export function onTelemetry<Name extends TelemetryName>(
+  name: Name,
+  listener: (event: TelemetryEvents[Name]) => void,
+): () => void {
+  const source: Channel = channel(name);
+  const receive = (message: unknown): void => {
+    listener(message as TelemetryEvents[Name]);
+  };
+  source.subscribe(receive);
+  return () => {
+    source.unsubscribe(receive);
+  };
+}
