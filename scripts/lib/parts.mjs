@@ -34,7 +34,7 @@ const PARTS = {
 };
 
 /** @type {PartName[]} */
-export const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty'];
+const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty'];
 
 /**
  * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), else a program.
@@ -100,11 +100,11 @@ function findPostgres() {
     (folder) => isProgram(join(folder, 'initdb')) && isProgram(join(folder, 'postgres')),
   );
   if (path === undefined) return { found: false, reason: 'no folder with initdb and postgres' };
-  if (process.getuid?.() === 0) {
-    // PostgreSQL refuses to run as root.
-    if (onPath('setpriv') === undefined)
-      return { found: false, reason: 'no setpriv to run it as another user' };
-    if (userId('postgres') === undefined) return { found: false, reason: 'no user "postgres" to run it as' };
+  if (process.platform === 'linux' && onPath('setpriv') === undefined) {
+    return { found: false, reason: 'no setpriv (util-linux), which ends it with the tests' };
+  }
+  if (process.getuid?.() === 0 && userId('postgres') === undefined) {
+    return { found: false, reason: 'no user "postgres" to run it as, and it refuses to run as root' };
   }
   return { found: true, path };
 }

@@ -1,0 +1,244 @@
+// The scripts do what the README and CONTRIBUTING.md say: each is run in a small checkout with stand-ins for its tools.
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createCheckout, type Checkout } from '../support/checkout.ts';
+
+let checkout: Checkout;
+beforeEach(() => {
+  checkout = createCheckout();
+});
+afterEach(() => checkout.remove());
+
+/** A stand-in that notes that it was called. */
+const noting = (name: string, exitCode = 0) =>
+  `import { appendFileSync } from 'node:fs';
+  appendFileSync('calls', '${name} ' + process.argv.slice(2).join(' ') + '\\n');
+  process.exitCode = ${exitCode};`;
+const calls = () => {
+  const path = join(checkout.folder, 'calls');
+  return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
+};
+const called = () => calls().map((line) => line.split(' ')[0]);
+/** Stand-ins of what builds: each writes the file that it was asked for. */
+const withBuilders = (main: string) => {
+  checkout.write('src/app/main.ts', '');
+  checkout.tool(
+    'tsc',
+    `${noting('tsc')}
+    import { mkdirSync, writeFileSync } from 'node:fs';
+    const out = process.argv[process.argv.indexOf('--outDir') + 1];
+    if (process.argv.includes('--outDir')) {
+      mkdirSync(out + '/app', { recursive: true });
+      writeFileSync(out + '/app/main.js', ${JSON.stringify(main)});
+    }`,
+  );
+  checkout.tool('vite', noting('vite'));
+};
+
+describe('build', () => {
+  test('replaces dist as a whole and leaves nothing else', async () => {
+    withBuilders('');
+    checkout.write('dist/removed.js', '');
+    expect(await checkout.run('build.mjs')).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(join(checkout.folder, 'dist')).toSorted()).toEqual(['.built', 'app']);
+    expect(readdirSync(checkout.folder).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+  });
+
+  test('keeps the dist that is there when it fails', async () => {
+    withBuilders('');
+    checkout.tool('vite', noting('vite', 3));
+    checkout.write('dist/kept.js', '');
+    const { exitCode, stderr } = await checkout.run('build.mjs');
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe('build failed: vite ended with exit code 3\n');
+    expect(readdirSync(checkout.folder).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+    expect(readdirSync(join(checkout.folder, 'dist'))).toEqual(['kept.js']);
+  });
+
+  test('removes what a killed build has left, but not that of a running one', async () => {
+    withBuilders('');
+    checkout.write('dist.999999999/x.js', '');
+    checkout.write(`dist.${process.pid}/x.js`, '');
+    await checkout.run('build.mjs');
+    expect(readdirSync(checkout.folder).filter((name) => name.startsWith('dist.'))).toEqual([
+      `dist.${process.pid}`,
+    ]);
+  });
+
+  test('says what to do where the tools are not installed', async () => {
+    const { exitCode, stderr } = await checkout.run('build.mjs');
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe('the build needs tsc, which is not installed: run npm ci (without --omit=dev)\n');
+  });
+});
+
+describe('start', () => {
+  const server = `
+    process.on('SIGTERM', () => { console.log('SIGTERM'); process.exitCode = 7; clearInterval(timer); });
+    process.on('SIGINT', () => { console.log('SIGINT'); });
+    const timer = setInterval(() => {}, 1000);
+    console.log('started');`;
+
+  test('builds what is missing, then runs the application and ends with its exit code', async () => {
+    withBuilders("console.log('ran', process.argv.slice(2)); process.exitCode = 5;");
+    const { exitCode, stdout, stderr } = await checkout.run('start.mjs', ['--flag']);
+    expect(exitCode).toBe(5);
+    expect(stdout).toBe("ran [ '--flag' ]\n");
+    expect(stderr).toBe('build: dist is missing\nstart: node dist/app/main.js\n');
+  });
+
+  test('builds again only after a source has changed, or has gone', async () => {
+    withBuilders('');
+    checkout.write('src/app/other.ts', '');
+    await checkout.run('start.mjs');
+    await checkout.run('start.mjs');
+    expect(called()).toEqual(['tsc', 'vite']);
+    rmSync(join(checkout.folder, 'src/app/other.ts'));
+    const { stderr } = await checkout.run('start.mjs');
+    expect(stderr).toContain('build: dist is older than the sources\n');
+    expect(called()).toEqual(['tsc', 'vite', 'tsc', 'vite']);
+    checkout.touch('src/app/main.ts', Date.now() / 1000 + 60);
+    await checkout.run('start.mjs');
+    expect(called()).toEqual(['tsc', 'vite', 'tsc', 'vite', 'tsc', 'vite']);
+  });
+
+  test('installs when the lock file is newer than node_modules', async () => {
+    withBuilders('');
+    checkout.tool('npm', noting('npm'));
+    checkout.touch('package-lock.json', Date.now() / 1000 + 60);
+    const path = `${join(checkout.folder, 'node_modules/.bin')}:${process.env['PATH']}`;
+    const { stderr } = await checkout.run('start.mjs', [], { PATH: path });
+    expect(stderr).toContain('npm ci: node_modules is older than package-lock.json\n');
+    expect(calls()[0]).toBe('npm ci --no-audit --no-fund --loglevel=error');
+  });
+
+  test('passes signals on', async () => {
+    withBuilders(server);
+    const { child, printed, ended } = checkout.start('start.mjs');
+    await printed('started');
+    child.kill('SIGINT');
+    await printed('SIGINT');
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ exitCode: 7, stdout: 'started\nSIGINT\nSIGTERM\n' });
+  });
+
+  test('reads .env, but the environment wins', async () => {
+    withBuilders('console.log(process.env.FIRST, process.env.SECOND);');
+    checkout.write('.env', 'FIRST=file\nSECOND=file\n');
+    expect(await checkout.run('start.mjs', [], { SECOND: 'environment' })).toMatchObject({
+      stdout: 'file environment\n',
+    });
+  });
+
+  test('ends with the code of a signal that ended the application', async () => {
+    withBuilders("process.kill(process.pid, 'SIGKILL');");
+    expect(await checkout.run('start.mjs')).toMatchObject({ exitCode: 137 });
+  });
+});
+
+describe('repl', () => {
+  test('prints nothing of its own and hands over arguments and exit code', async () => {
+    withBuilders('');
+    await checkout.run('build.mjs');
+    checkout.write('dist/app/repl/client.js', 'console.log(process.argv.slice(2)); process.exitCode = 4;');
+    const outcome = await checkout.run('repl.mjs', ['--eval', '1 + 1', '--json']);
+    expect(outcome).toEqual({ exitCode: 4, stdout: "[ '--eval', '1 + 1', '--json' ]\n", stderr: '' });
+  });
+});
+
+describe('test', () => {
+  const STATIC = ['oxfmt', 'oxlint', 'tsc', 'tsc', 'knip', 'tsc', 'vite'];
+  const withReport = (report: object, exitCode = 0) =>
+    checkout.tool(
+      'vitest',
+      `${noting('vitest', exitCode)}
+      import { writeFileSync } from 'node:fs';
+      const file = process.argv.find((arg) => arg.startsWith('--outputFile.json=')).split('=')[1];
+      writeFileSync(file, ${JSON.stringify(JSON.stringify(report))});`,
+    );
+  const report = (passed: number, failed: number, skipped: number, testResults: object[] = []) => ({
+    numPassedTests: passed,
+    numFailedTests: failed,
+    numPendingTests: skipped,
+    numTodoTests: 0,
+    testResults,
+  });
+  const run = (args: string[] = [], env: Record<string, string> = {}) =>
+    checkout.run('test.mjs', ['--no-install-parts', ...args], env);
+  beforeEach(() => {
+    withBuilders('');
+    for (const name of ['oxfmt', 'oxlint', 'knip']) checkout.tool(name, noting(name));
+  });
+
+  test('runs every check and ends with the counts', async () => {
+    withReport(report(12, 0, 3));
+    expect(await run()).toMatchObject({ exitCode: 0, stdout: '12 passed, 0 failed, 3 skipped\n' });
+    expect(called()).toEqual([...STATIC, 'vitest']);
+  });
+
+  test('stops at the first check that fails', async () => {
+    checkout.tool('oxlint', noting('oxlint', 1));
+    const { exitCode, stdout, stderr } = await run();
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe('0 passed, 1 failed, 0 skipped\n');
+    expect(stderr).toContain(
+      'lint: FAILED, the steps after it were not run\noxlint ended with exit code 1\n',
+    );
+    expect(called()).toEqual(['oxfmt', 'oxlint']);
+  });
+
+  test('with arguments runs only those tests', async () => {
+    withReport(report(1, 0, 0));
+    expect(await run(['test/runtime/pg'])).toMatchObject({ exitCode: 0 });
+    expect(called()).toEqual(['vitest']);
+    expect(calls()[0]).toMatch(/ test\/runtime\/pg$/);
+  });
+
+  test.each([
+    ['a failed test', report(5, 2, 0), 1, '5 passed, 2 failed, 0 skipped\n'],
+    [
+      'a file that cannot be loaded',
+      report(5, 0, 0, [{ status: 'failed', assertionResults: [] }]),
+      1,
+      '5 passed, 1 failed, 0 skipped\n',
+    ],
+    ['an error outside of the tests', report(5, 0, 0), 1, '5 passed, 1 failed, 0 skipped\n'],
+    ['nothing that ran', report(0, 0, 4), 0, '0 passed, 0 failed, 4 skipped\n'],
+  ])('fails for %s', async (_, outcome, exitCode, stdout) => {
+    withReport(outcome, exitCode);
+    expect(await run(['x'])).toMatchObject({ exitCode: 1, stdout });
+  });
+
+  test('ends with the counts when vitest leaves no report, and when it is stopped', async () => {
+    checkout.tool('vitest', noting('vitest', 9));
+    expect(await run(['x'])).toMatchObject({ exitCode: 1, stdout: '0 passed, 1 failed, 0 skipped\n' });
+    checkout.tool('vitest', "console.log('running'); setInterval(() => {}, 1000);");
+    const { child, printed, ended } = checkout.start('test.mjs', ['--no-install-parts', 'x']);
+    await printed('running');
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ exitCode: 1, stdout: 'running\n0 passed, 1 failed, 0 skipped\n' });
+  });
+
+  describe('where a part is missing', () => {
+    /** A PATH on which there is Node.js and nothing else. */
+    const bare = () => {
+      checkout.write('bin/node', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+      chmodSync(join(checkout.folder, 'bin/node'), 0o755);
+      return { PATH: join(checkout.folder, 'bin') };
+    };
+
+    test('says so and goes on', async () => {
+      withReport(report(1, 0, 1));
+      const { exitCode, stderr } = await run(['x'], bare());
+      expect(stderr).toContain('parts: Erlang/OTP: missing, its tests are skipped (no erl in PATH)\n');
+      expect(exitCode).toBe(0);
+    });
+
+    test('fails with CI=true', async () => {
+      const { exitCode, stdout, stderr } = await run(['x'], { ...bare(), CI: 'true' });
+      expect(stderr).toMatch(/missing: .*erl, chromium, pty \(with CI=true every part must be there\)/);
+      expect([exitCode, stdout]).toEqual([1, '0 passed, 1 failed, 0 skipped\n']);
+    });
+  });
+});
