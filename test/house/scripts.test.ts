@@ -118,6 +118,7 @@ describe('start', () => {
     const { child, printed, ended } = checkout.start('start.mjs');
     await printed('started');
     child.kill('SIGINT');
+    child.kill('SIGINT'); // as with Ctrl-C under npm: the terminal's and npm's, one wish
     await printed('SIGINT');
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ exitCode: 7, stdout: 'started\nSIGINT\nSIGTERM\n' });
@@ -227,6 +228,22 @@ describe('test', () => {
       chmodSync(join(checkout.folder, 'bin/node'), 0o755);
       return { PATH: join(checkout.folder, 'bin') };
     };
+
+    test.skipIf(process.getuid?.() !== 0)('installs it, as root and where there is apt-get', async () => {
+      withReport(report(1, 0, 1));
+      const path = bare();
+      checkout.write('bin/apt-get', '#!/bin/sh\necho "$RUNLEVEL $DEBIAN_FRONTEND $*" >> calls\n');
+      chmodSync(join(checkout.folder, 'bin/apt-get'), 0o755);
+      const { exitCode, stderr } = await checkout.run('test.mjs', ['x'], path);
+      expect(exitCode).toBe(0);
+      expect(stderr).toContain('parts: apt-get update\n');
+      expect(stderr).toContain('parts: apt-get install chromium-headless-shell\n');
+      const [update, ...installs] = calls();
+      expect(update).toBe('1 noninteractive update -o DPkg::Lock::Timeout=120');
+      expect(installs).toContain(
+        '1 noninteractive install -y --no-install-recommends -o DPkg::Lock::Timeout=120 chromium-headless-shell',
+      );
+    });
 
     test('says so and goes on', async () => {
       withReport(report(1, 0, 1));
