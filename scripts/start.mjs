@@ -2,6 +2,7 @@
 // `node dist/app/main.js` and ends with its exit code.
 // The application runs in a process group of its own and gets its signals from here alone: Ctrl-C in a terminal reaches
 // npm and this script both, npm passes its own on, and the application would take the second for "stop at once".
+// (package.json says `exec node ...`, as a signal to npm would otherwise end the shell between and never come here.)
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';

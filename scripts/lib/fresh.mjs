@@ -23,7 +23,7 @@ const SWAP_ATTEMPTS_MAX = 5;
  * @param {string} name
  */
 export function tool(name) {
-  return join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
+  return join(root, 'node_modules/.bin', name);
 }
 
 /** Runs `npm ci` when node_modules is missing or older than the lock file. */
