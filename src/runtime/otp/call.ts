@@ -224,7 +224,7 @@ export function call(
   try {
     return startCall(node, to, name, argument, options);
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 

@@ -105,8 +105,8 @@ export function formatReason(reason: ExitReason): string {
     try {
       return JSON.stringify(reason);
     } catch {
-      // A cycle or a bigint has no JSON; its plain string form is all that one line can show.
-      return String(reason);
+      // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
+      return '[object]';
     }
   }
   return String(reason);

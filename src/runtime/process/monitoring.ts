@@ -53,17 +53,17 @@ export function dropMonitors(process: Process): void {
   while (process.monitors !== null) remove(process.monitors);
 }
 
-function remove(monitor: Monitor): void {
-  removeWatch(monitor);
-  monitor.forget();
-  if (monitor.peer !== null) monitor.owner.node.router.demonitor(monitor);
+function remove(active: Monitor): void {
+  removeWatch(active);
+  active.forget();
+  if (active.peer !== null) active.owner.node.router.demonitor(active);
 }
 
 /** A ref that travelled is another object than the one that the monitor knows. */
 function ownMonitor(process: Process, ref: Ref): Monitor | null {
-  let monitor = process.monitors;
-  while (monitor !== null && !monitor.ref.equals(ref)) monitor = monitor.ownNext;
-  return monitor;
+  let own = process.monitors;
+  while (own !== null && !own.ref.equals(ref)) own = own.ownNext;
+  return own;
 }
 
 function flushDown(process: Process, ref: Ref): void {

@@ -56,13 +56,13 @@ const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** A process identifier. See erlang:pid(), `erlang:pid_to_list/1`. */
 export class Pid {
-  readonly origin: Origin;
+  declare readonly origin: Origin;
   /** Number of the process in its node, below 2^28. */
-  readonly id: number;
+  declare readonly id: number;
   /** Counts how often ids wrapped around. */
-  readonly serial: number;
+  declare readonly serial: number;
   /** @internal The live local process, or null when it is dead or lives elsewhere. */
-  process: Process | null;
+  declare process: Process | null;
 
   constructor(origin: Origin, id: number, serial: number) {
     this.origin = origin;

@@ -40,7 +40,7 @@ import { type Destination, type Node, START, type Startable, type StartArguments
 import type { Pid } from './pid.ts';
 import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
 import type { Ref } from './ref.ts';
-import { MESSAGES_PER_CLOCK_CHECK, MESSAGES_PER_RUN, type Runnable } from './scheduler.ts';
+import { MESSAGES_PER_CLOCK_CHECK, REDUCTIONS_PER_RUN, type Runnable } from './scheduler.ts';
 import type { TimerRef } from './send-after.ts';
 
 /** @internal The states of a process; those up to RECEIVING are woken by a message. */
@@ -59,35 +59,46 @@ export const TRAP_EXIT = 1;
 
 /** A process of this node, as its own code sees it. */
 export class Process extends Mailbox implements Runnable {
-  readonly pid: Pid;
-  readonly node: Node;
-  /** @internal */ behaviour: Behaviour;
+  // Declared only, and made by the constructor in its order: each field is written once, and what every message touches
+  // stands first, close together in memory, which is what bounds a broadcast to many processes.
+  declare readonly node: Node;
+  /** @internal */ declare status: number;
+  /** @internal */ declare flags: number;
+  /** @internal */ declare runNext: Runnable | null;
+  /** @internal */ declare readonly behaviour: Behaviour;
   /** @internal Before the start: the function or the arguments. Afterwards: what `init` made. */
-  state: unknown;
-  /** @internal */ status = QUEUED;
-  /** @internal */ flags = 0;
-  /** @internal */ runNext: Runnable | null = null;
-  /** @internal Linked processes of this node. */
-  links: Set<Pid> | null = null;
-  /** @internal Who watches this process. */
-  watches: Watch | null = null;
-  /** @internal Monitors that this process has set. */
-  monitors: Monitor | null = null;
-  /** @internal */ extra: Extra | null = null;
-  /** @internal Who spawned it; null when it was no process. */
-  parent: Pid | null = null;
+  declare state: unknown;
+  /** @internal */ declare extra: Extra | null;
   /** @internal Messages taken out of the mailbox so far. */
-  handled = 0;
+  declare handled: number;
+  declare readonly pid: Pid;
+  /** @internal Linked processes of this node. */
+  declare links: Set<Pid> | null;
+  /** @internal Who watches this process. */
+  declare watches: Watch | null;
+  /** @internal Monitors that this process has set. */
+  declare monitors: Monitor | null;
+  /** @internal Who spawned it; null when it was no process. */
+  declare parent: Pid | null;
   /** @internal Milliseconds from the start of the node to the spawn. */
-  readonly bornMs: number;
+  declare readonly bornMs: number;
 
   /** @internal Use `spawn`. */
   constructor(node: Node, pid: Pid, behaviour: Behaviour, state: unknown, bornMs: number) {
     super();
     this.node = node;
-    this.pid = pid;
+    this.status = QUEUED;
+    this.flags = 0;
+    this.runNext = null;
     this.behaviour = behaviour;
     this.state = state;
+    this.extra = null;
+    this.handled = 0;
+    this.pid = pid;
+    this.links = null;
+    this.watches = null;
+    this.monitors = null;
+    this.parent = null;
     this.bornMs = bornMs;
     pid.process = this;
   }
@@ -102,8 +113,10 @@ export class Process extends Mailbox implements Runnable {
   send(to: Destination, message: unknown): void {
     if (this.status === EXITED) throw this.dead();
     const target = (to as Partial<Pid>).process;
-    if (target !== null && target !== undefined && target.node === this.node) target.deliver(message);
-    else this.node.route(this.pid, to, message);
+    const { node } = this;
+    node.scheduler.reductions--;
+    if (target !== null && target !== undefined && target.node === node) target.deliver(message);
+    else node.route(this.pid, to, message);
   }
 
   /**
@@ -229,7 +242,7 @@ export class Process extends Mailbox implements Runnable {
     const [to, reason] = args;
     this.node.sendExit(this.pid, to, reason);
     // An exit signal to oneself has taken effect when the call returns.
-    if ((this.status as number) === EXITED) throw new ProcessExit(reason);
+    if (!this.alive) throw new ProcessExit(reason);
   }
 
   /**
@@ -309,15 +322,17 @@ export class Process extends Mailbox implements Runnable {
     if (this.extra !== null && this.extra.waiter !== null) return runReceive(this);
     this.status = RUNNING;
     let handled = 0;
+    const { scheduler } = this.node;
+    scheduler.reductions = REDUCTIONS_PER_RUN;
     try {
       if ((this.flags & STARTED) === 0) this.#start();
       const { behaviour, state } = this;
       while (this.status === RUNNING && this.head !== EMPTY) {
-        if (handled !== 0 && handled % MESSAGES_PER_CLOCK_CHECK === 0) {
-          if (handled >= MESSAGES_PER_RUN || this.node.scheduler.sliceOver()) break;
-        }
+        if (--scheduler.reductions <= 0) break;
+        if (handled % MESSAGES_PER_CLOCK_CHECK === MESSAGES_PER_CLOCK_CHECK - 1 && scheduler.sliceOver())
+          break;
         handled++;
-        const result: unknown = behaviour.handle(this, this.take(), state as never);
+        const result: unknown = behaviour.handle(this, this.take(), state);
         if (result !== undefined && isThenable(result)) this.#await(result, false);
       }
     } catch (thrown) {
@@ -364,7 +379,7 @@ export class Process extends Mailbox implements Runnable {
         if (this.status === EXITED) return;
         dropReceive(this);
         if (starting) this.#started(value);
-        if ((this.status as number) !== EXITED) this.ready();
+        if (this.alive) this.ready();
       },
       (thrown: unknown) => {
         crashed(this, thrown);

@@ -11,7 +11,7 @@ import { TroupeError } from '../errors.ts';
 import { EMPTY } from './mailbox.ts';
 import { ProcessExit, TIMEOUT } from './messages.ts';
 import { AWAITING, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
-import { MESSAGES_PER_RUN } from './scheduler.ts';
+import { REDUCTIONS_PER_RUN } from './scheduler.ts';
 import { TimerEntry, timerLength } from './timers.ts';
 
 /**
@@ -135,7 +135,7 @@ export function receive<T>(
     try {
       found = scan(process, match, 0, Infinity);
     } catch (thrown) {
-      return Promise.reject(thrown as Error);
+      return Promise.reject(thrown);
     }
     if (found !== EMPTY) return Promise.resolve(found as T);
     if (after === 0) return Promise.resolve(TIMEOUT);
@@ -153,7 +153,7 @@ export function receive<T>(
 /** @internal One run of a process that waits in a receive. */
 export function runReceive(process: Process): number {
   const waiter = process.extras.waiter as Waiter;
-  const limit = waiter.scanned + MESSAGES_PER_RUN;
+  const limit = waiter.scanned + REDUCTIONS_PER_RUN;
   let found: unknown;
   try {
     found = scan(process, waiter.match, waiter.scanned, limit);
@@ -167,7 +167,7 @@ export function runReceive(process: Process): number {
   } else {
     waiter.scanned = Math.min(limit, process.mailboxLength);
     if (waiter.late && waiter.scanned === process.mailboxLength) waiter.answer(TIMEOUT);
-    else waiter.late ? requeue(process) : waiter.park();
+    else waiter.park();
   }
   return 1;
 }
@@ -180,11 +180,6 @@ export function dropReceive(process: Process): void {
 /** @internal Ends the receive of a process that dies, so that its `finally` blocks run. */
 export function abandonReceive(process: Process, reason: unknown): void {
   process.extra?.waiter?.fail(new ProcessExit(reason));
-}
-
-function requeue(process: Process): void {
-  process.status = QUEUED;
-  process.node.scheduler.enqueue(process);
 }
 
 function scan(process: Process, match: Matcher<unknown> | undefined, from: number, to: number): unknown {

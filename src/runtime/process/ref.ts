@@ -11,15 +11,15 @@ const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** A unique reference. See `erlang:make_ref/0`, `erlang:ref_to_list/1`. */
 export class Ref {
-  readonly origin: Origin;
+  declare readonly origin: Origin;
   /** @internal Low 18 bits of the count, or 0 when `foreign` is set. */
-  readonly low: number;
+  declare readonly low: number;
   /** @internal High bits of the count. */
-  readonly high: number;
+  declare readonly high: number;
   /** @internal The words of a ref that was not made by this runtime. */
-  readonly foreign: readonly number[] | null;
+  declare readonly foreign: readonly number[] | null;
   /** @internal The monitor that this ref stands for, while it is active. */
-  monitor: Monitor | null;
+  declare monitor: Monitor | null;
 
   constructor(origin: Origin, low: number, high: number, foreign: readonly number[] | null = null) {
     this.origin = origin;

@@ -19,14 +19,17 @@ export abstract class Runnable {
   runNext: Runnable | null = null;
 
   /**
-   * @internal Runs for at most {@link MESSAGES_PER_RUN} messages, and less when `sliceOver` says so.
+   * @internal Runs until it has nothing to do, its reductions are used up, or `sliceOver` says so.
    * @returns how many messages it handled.
    */
   abstract run(): number;
 }
 
-/** How many messages a process handles before others have their turn. */
-export const MESSAGES_PER_RUN = 512;
+/**
+ * How much a process may do before others have their turn. A message handled and a message sent are one reduction each,
+ * as in OTP a sender pays too: otherwise one that sends much per message would outrun those that handle what it sends.
+ */
+export const REDUCTIONS_PER_RUN = 2000;
 /** How many awaiting functions a turn resumes before their continuations run. */
 const RESUMES_PER_TURN = 64;
 /** How many messages may pass between two looks at the clock. */
@@ -50,6 +53,8 @@ export class Scheduler {
   #sliceEnd = 0;
   #turnsUnchecked = 0;
   #resumed = 0;
+  /** @internal What is left to the process that runs; below 0 when its last handler did more. */
+  reductions = 0;
   /** @internal What runs now; null between turns and in continuations of async functions. */
   current: Runnable | null = null;
 
