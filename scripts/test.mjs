@@ -22,6 +22,7 @@ const STATIC_STEPS = [
   ['types', () => must('tsc', ['-p', '.'])],
   ['types of the page', () => must('tsc', ['-p', 'src/app/web'])],
   ['knip', () => must('knip', ['--no-progress', '--no-config-hints'])],
+  ['migrations', () => must('drizzle-kit', ['check'], { quiet: true })],
   ['build', build],
 ];
 

@@ -149,7 +149,7 @@ describe('repl', () => {
 });
 
 describe('test', () => {
-  const STATIC = ['oxfmt', 'oxlint', 'tsc', 'tsc', 'knip', 'tsc', 'vite'];
+  const STATIC = ['oxfmt', 'oxlint', 'tsc', 'tsc', 'knip', 'drizzle-kit', 'tsc', 'vite'];
   const withReport = (report: object, exitCode = 0) =>
     checkout.tool(
       'vitest',
@@ -169,7 +169,7 @@ describe('test', () => {
     checkout.run('test.mjs', ['--no-install-parts', ...args], env);
   beforeEach(() => {
     withBuilders('');
-    for (const name of ['oxfmt', 'oxlint', 'knip']) checkout.tool(name, noting(name));
+    for (const name of ['oxfmt', 'oxlint', 'knip', 'drizzle-kit']) checkout.tool(name, noting(name));
   });
 
   test('runs every check and ends with the counts', async () => {
