@@ -6,6 +6,7 @@ import type { Scheduler, Socket, Timer } from './connection.ts';
 import { COUNTDOWN_TICK_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseMessage } from './messages.ts';
+import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
 import { initialState, reduce } from './state.ts';
@@ -63,13 +64,13 @@ export function startApp(options: AppOptions): App {
         else if (event.status.phase === 'waiting' && !hasAsked(after)) reading.read(); // HTTP may work all the same
         break;
       case 'draft_submitted':
-        if (before.draft.sending === null) void add(after);
+        if (before.draft.sending === null) add(after);
         break;
       case 'edit_submitted':
-        if (before.edits.get(event.id)?.sending === null) void save(after.edits.get(event.id));
+        if (before.edits.get(event.id)?.sending === null) save(after.edits.get(event.id));
         break;
       case 'deletion_submitted':
-        if (before.deletion?.sending === false) void remove(before.deletion.note.id);
+        if (before.deletion?.sending === false) remove(before.deletion.note.id);
         break;
       default:
     }
@@ -80,26 +81,40 @@ export function startApp(options: AppOptions): App {
     searching.search();
   };
 
-  const add = async ({ draft }: State): Promise<void> => {
+  /**
+   * Waits for the answer to a change of our own. A list that was asked for meanwhile can be newer than the answer, and
+   * then there is no telling which of the two is right: so the list is read again.
+   */
+  const answered = async <T>(request: Promise<Outcome<T>>, take: (outcome: Outcome<T>) => void): Promise<void> => {
+    const { turn } = current.list;
+    take(await request);
+    if (current.list.turn !== turn) reading.read();
+  };
+
+  const add = ({ draft }: State): void => {
     if (draft.sending === null) return; // something was wrong with it
-    const outcome = await api.create(draft.sending);
-    if (outcome.ok) dispatch({ type: 'draft_saved', note: outcome.value });
-    else dispatch({ type: 'draft_failed', failure: outcome.failure });
+    void answered(api.create(draft.sending), (outcome) => {
+      if (outcome.ok) dispatch({ type: 'draft_saved', note: outcome.value });
+      else dispatch({ type: 'draft_failed', failure: outcome.failure });
+    });
   };
 
   /** Saves an edit; as a new note when its own is gone. */
-  const save = async (edit: Edit | undefined): Promise<void> => {
+  const save = (edit: Edit | undefined): void => {
     if (edit === undefined || edit.sending === null) return; // nothing to save, or something was wrong with it
     const { id, sending, base, gone } = edit;
-    const outcome = gone ? await api.create({ ...sending, author: base.author }) : await api.update(id, sending);
-    if (outcome.ok) dispatch({ type: 'edit_saved', id, note: outcome.value });
-    else dispatch({ type: 'edit_failed', id, failure: outcome.failure });
+    const request = gone ? api.create({ ...sending, author: base.author }) : api.update(id, sending);
+    void answered(request, (outcome) => {
+      if (outcome.ok) dispatch({ type: 'edit_saved', id, note: outcome.value });
+      else dispatch({ type: 'edit_failed', id, failure: outcome.failure });
+    });
   };
 
-  const remove = async (id: number): Promise<void> => {
-    const outcome = await api.remove(id);
-    if (outcome.ok) dispatch({ type: 'deletion_done', id });
-    else dispatch({ type: 'deletion_failed', id, failure: outcome.failure });
+  const remove = (id: number): void => {
+    void answered(api.remove(id), (outcome) => {
+      if (outcome.ok) dispatch({ type: 'deletion_done', id });
+      else dispatch({ type: 'deletion_failed', id, failure: outcome.failure });
+    });
   };
 
   const tick = (): void => {
@@ -126,8 +141,9 @@ export function startApp(options: AppOptions): App {
     dispatch,
     tryNow() {
       connection.wake();
-      if (current.list.failure !== null) reading.read();
-      if (current.search.failure !== null) searching.search();
+      const { list, search } = current;
+      if (list.failure !== null && !list.reading) reading.read();
+      if (search.failure !== null && !search.pending) searching.search();
     },
     close() {
       clock?.cancel();

@@ -42,13 +42,13 @@ function quoted(note: Note): string {
   return `“${title}”`;
 }
 
-const fieldNames: Record<Field, string> = { title: 'title', body: 'text', author: 'name' };
+const fieldNames: Record<Field, string> = { title: 'The title', body: 'The text', author: 'Your name' };
 
 function problemSentence({ field, kind, length }: Problem): string {
-  if (kind === 'missing') return field === 'author' ? 'Say who writes.' : `Write a ${fieldNames[field]}.`;
-  const max = FIELD_MAX[field];
   const name = fieldNames[field];
-  return `The ${name} has ${length} characters; ${max} fit. Shorten it by ${length - max}.`;
+  if (kind === 'missing') return `${name} is missing.`;
+  const max = FIELD_MAX[field];
+  return `${name} has ${length} characters. Only ${max} fit: shorten it by ${length - max}.`;
 }
 
 function whatHappened(failure: Failure): string {
@@ -67,7 +67,7 @@ function whatHappened(failure: Failure): string {
 }
 
 function whatToDo(deed: Deed, failure: Failure): string {
-  if (deed === 'search') return 'The notes below may not match. Try again.';
+  if (deed === 'search') return 'The notes below may not match.';
   if (deed === 'delete') {
     return failure.kind === 'unreachable'
       ? 'The note may or may not be deleted. Try again when the connection is back.'

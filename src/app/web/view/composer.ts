@@ -46,7 +46,7 @@ export function composerView({ draft, keepsDrafts, search }: State, { send }: Ac
               </p>`}
         </div>
         <p class="hint">
-          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> with <kbd>Enter</kbd> adds it.
+          <span class="keys"><kbd>Ctrl</kbd> or <kbd>⌘</kbd> with <kbd>Enter</kbd> adds it.</span>
           ${keepsDrafts ? nothing : html`This browser does not keep unfinished notes over a reload.`}
         </p>
       </form>

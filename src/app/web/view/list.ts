@@ -14,8 +14,8 @@ export function listView(state: State, actions: Actions): View {
   return html`
     <section class="list" aria-labelledby="list-heading">
       <div class="list-head">
-        <h2 id="list-heading" tabindex="-1">${state.search.order === null ? 'All notes' : 'Found'}</h2>
-        <p class="count" data-testid="count">${countText(state, rows.length)}</p>
+        <h2 id="list-heading" data-testid="count" tabindex="-1">${countText(state, rows.length)}</h2>
+        ${state.lagging ? html`<p class="doubt">perhaps out of date</p>` : nothing}
         ${searchView(state, actions)}
       </div>
       ${failureView(state, actions)} ${bodyOf(state, rows, actions)}
@@ -53,11 +53,9 @@ function searchView({ search }: State, { send }: Actions): View {
   `;
 }
 
-function countText({ list, search, replica, connection }: State, shown: number): string {
-  if (list.phase === 'unread') return '';
-  const total = replica.notes.size;
-  const count = search.order === null ? counted(total) : `${shown} of ${counted(total)}`;
-  return connection.phase === 'waiting' ? `${count}, perhaps out of date` : count;
+function countText({ list, search, replica }: State, shown: number): string {
+  if (search.order !== null) return `${shown} of ${counted(replica.notes.size)}`;
+  return list.phase === 'unread' || replica.notes.size === 0 ? 'Notes' : counted(replica.notes.size);
 }
 
 function failureView({ list, search }: State, { tryNow }: Actions): View {

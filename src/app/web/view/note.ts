@@ -10,10 +10,10 @@ import { editorView } from './editor.ts';
 import type { Actions, View } from './types.ts';
 
 export function noteView({ id, note, edit }: Row, state: State, actions: Actions): View {
+  const edited = edit !== null && isEdited(edit);
   const arrivals = state.arrivals.get(id) ?? 0;
   // Two classes with the same animation, in turn: a change of class starts it afresh.
-  const lit = arrivals === 0 ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
-  const edited = edit !== null && isEdited(edit);
+  const lit = arrivals === 0 || edited ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
   return html`
     <li class="note ${lit} ${edited ? 'edited' : ''}" id=${`note-${id}`} data-testid="note" data-id=${id} tabindex="-1">
       ${edited ? editorView(edit, actions) : readView(note, edit !== null, state, actions)}
@@ -48,6 +48,7 @@ function readView(note: Note, hasAside: boolean, state: State, actions: Actions)
           </button>
           <button
             type="button"
+            class="delete"
             data-testid="note-delete"
             aria-label=${`Delete “${note.title}”`}
             @click=${() => actions.send({ type: 'deletion_asked', note })}

@@ -1,0 +1,99 @@
+// The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
+// delivered, so that a test chooses any order of the two. Events go to whoever has subscribed by then.
+import type { Api } from '../../../src/app/web/api.ts';
+import type { Failure, Note, NoteDraft, NoteText, Outcome } from '../../../src/app/web/model.ts';
+
+export type PendingRequest = {
+  readonly name: string;
+  /** Carries it out; what it finds now is what the answer will say. */
+  carryOut(): void;
+  readonly done: boolean;
+  /** Delivers the answer, or this failure instead of it; carries it out first if that has not happened. */
+  deliver(failure?: Failure): void;
+};
+
+export class FakeApi implements Api {
+  readonly notes = new Map<number, Note>();
+  /** Requests that have not been answered, oldest first. */
+  requests: PendingRequest[] = [];
+  /** Gets each event as the text of a frame. */
+  onEvent: (frame: string) => void = () => {};
+  #lastId = 0;
+  #nowMs = Date.UTC(2026, 0, 1);
+
+  list = (): Promise<Outcome<readonly Note[]>> => this.#request('list', () => ok(this.listed()));
+  search = (query: string): Promise<Outcome<readonly Note[]>> =>
+    this.#request('search', () => ok(this.found(query)));
+  create = (draft: NoteDraft): Promise<Outcome<Note>> => this.#request('create', () => ok(this.add(draft)));
+  update = (id: number, text: NoteText): Promise<Outcome<Note>> =>
+    this.#request('update', () => okOrMissing(this.change(id, text)));
+  remove = (id: number): Promise<Outcome<null>> =>
+    this.#request('remove', () => okOrMissing(this.drop(id) ? null : undefined));
+
+  listed(): Note[] {
+    return [...this.notes.values()].toSorted((a, b) => b.id - a.id);
+  }
+
+  found(query: string): Note[] {
+    return this.listed().filter(({ title }) => title.includes(query));
+  }
+
+  add({ title, body, author }: NoteDraft): Note {
+    const at = this.#tick();
+    const note: Note = { id: ++this.#lastId, title, body, author, createdAt: at, updatedAt: at };
+    this.notes.set(note.id, note);
+    this.#tell('note_created', note);
+    return note;
+  }
+
+  change(id: number, { title, body }: NoteText): Note | undefined {
+    const old = this.notes.get(id);
+    if (old === undefined) return undefined;
+    const note = { ...old, title, body, updatedAt: this.#tick() };
+    this.notes.set(id, note);
+    this.#tell('note_updated', note);
+    return note;
+  }
+
+  drop(id: number): boolean {
+    const existed = this.notes.delete(id);
+    if (existed) this.#tell('note_deleted', { id });
+    return existed;
+  }
+
+  #tick(): string {
+    this.#nowMs += 1;
+    return new Date(this.#nowMs).toISOString();
+  }
+
+  #tell(event: string, data: unknown): void {
+    this.onEvent(JSON.stringify({ event, data }));
+  }
+
+  #request<T>(name: string, carryOut: () => Outcome<T>): Promise<Outcome<T>> {
+    return new Promise((resolve) => {
+      let outcome: Outcome<T> | null = null;
+      const request: PendingRequest = {
+        name,
+        carryOut: () => void (outcome ??= carryOut()),
+        get done() {
+          return outcome !== null;
+        },
+        deliver: (failure) => {
+          this.requests = this.requests.filter((other) => other !== request);
+          request.carryOut();
+          resolve(failure === undefined ? (outcome as Outcome<T>) : { ok: false, failure });
+        },
+      };
+      this.requests.push(request);
+    });
+  }
+}
+
+function ok<T>(value: T): Outcome<T> {
+  return { ok: true, value };
+}
+
+function okOrMissing<T>(value: T | undefined): Outcome<T> {
+  return value === undefined ? { ok: false, failure: { kind: 'missing' } } : ok(value);
+}

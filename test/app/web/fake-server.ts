@@ -1,0 +1,185 @@
+// A server as the page knows it, in memory: the page's files under the strict CSP, the notes over HTTP, the socket at
+// /notifications. It can change notes behind the page's back, refuse, hold answers back, drop its sockets, and go away
+// and come back at the same address. It is not the application; it stands for its interface.
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import { WebSocketServer } from 'ws';
+import type { Note, NoteDraft, NoteText } from '../../../src/app/web/model.ts';
+
+const CSP = "default-src 'self'; connect-src 'self'";
+const types: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
+
+export class FakeServer {
+  readonly notes = new Map<number, Note>();
+  /** Requests to the API so far, as "METHOD path". */
+  readonly requests: string[] = [];
+  /** While set, every request to the API is answered so. */
+  refusal: Answer | null = null;
+  #pageDir: string;
+  #server: Server | null = null;
+  #sockets: WebSocketServer | null = null;
+  #port = 0;
+  #lastId = 0;
+  #nowMs: number;
+  #held: { pattern: RegExp; arrived: () => void; until: Promise<void> }[] = [];
+
+  constructor(pageDir: string, nowMs: number) {
+    this.#pageDir = pageDir;
+    this.#nowMs = nowMs;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/`;
+  }
+
+  async start(): Promise<void> {
+    const server = createServer((request, response) => void this.#serve(request, response));
+    const sockets = new WebSocketServer({ server, path: '/notifications' });
+    sockets.on('connection', (socket) => {
+      socket.on('message', (data) => {
+        if (String(data) === 'ping') socket.send('pong');
+      });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+    this.#sockets = sockets;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === null) return;
+    this.#server = null;
+    for (const socket of this.#sockets?.clients ?? []) socket.terminate();
+    server.closeAllConnections();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+
+  /** Holds answers to requests that match, e.g. /^PUT/, until the function in the result is called. */
+  hold(pattern: RegExp): { arrived: Promise<void>; release: () => void } {
+    let release = (): void => {};
+    const until = new Promise<void>((resolve) => (release = resolve));
+    let seen = (): void => {};
+    const arrived = new Promise<void>((resolve) => (seen = resolve));
+    const entry = { pattern, arrived: seen, until };
+    this.#held.push(entry);
+    return {
+      arrived,
+      release: () => {
+        this.#held = this.#held.filter((other) => other !== entry);
+        release();
+      },
+    };
+  }
+
+  /** Creates a note as another page would; `ageMs` puts it into the past. */
+  create(draft: NoteDraft, ageMs = 0): Note {
+    const at = new Date(this.#tick() - ageMs).toISOString();
+    const note = { id: ++this.#lastId, ...pick(draft), author: draft.author, createdAt: at, updatedAt: at };
+    this.notes.set(note.id, note);
+    this.#broadcast('note_created', note);
+    return note;
+  }
+
+  update(id: number, text: NoteText): Note | undefined {
+    const old = this.notes.get(id);
+    if (old === undefined) return undefined;
+    const note = { ...old, ...pick(text), updatedAt: new Date(this.#tick()).toISOString() };
+    this.notes.set(id, note);
+    this.#broadcast('note_updated', note);
+    return note;
+  }
+
+  remove(id: number): boolean {
+    const existed = this.notes.delete(id);
+    if (existed) this.#broadcast('note_deleted', { id });
+    return existed;
+  }
+
+  list(): Note[] {
+    return [...this.notes.values()].toSorted((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id - a.id);
+  }
+
+  #tick(): number {
+    this.#nowMs = Math.max(this.#nowMs + 1, Date.now());
+    return this.#nowMs;
+  }
+
+  #broadcast(event: string, data: unknown): void {
+    for (const socket of this.#sockets?.clients ?? []) socket.send(JSON.stringify({ event, data }));
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? '/', this.url);
+    if (!pathname.startsWith('/api/')) return this.#file(pathname, response);
+    const line = `${request.method ?? ''} ${pathname}`;
+    this.requests.push(line);
+    let text = '';
+    for await (const chunk of request) text += String(chunk);
+    const answer = this.refusal ?? this.#answer(line, searchParams.get('q'), text);
+    const held = this.#held.find(({ pattern }) => pattern.test(line));
+    held?.arrived();
+    await held?.until;
+    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+    response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
+  }
+
+  #answer(line: string, query: string | null, text: string): Answer {
+    const [method, path] = line.split(' ') as [string, string];
+    const id = Number(/^\/api\/notes\/(\d+)$/.exec(path)?.[1]);
+    const missing: Answer = { status: 404, body: { error: 'note not found' } };
+    switch (method) {
+      case 'GET':
+        return { status: 200, body: { notes: query === null ? this.list() : this.#search(query) } };
+      case 'POST': {
+        const draft = JSON.parse(text) as NoteDraft;
+        if (draft.title === 'refuse me') return { status: 422, body: { error: 'title, body and author required' } };
+        return { status: 201, body: this.create(draft) };
+      }
+      case 'PUT': {
+        const note = this.update(id, JSON.parse(text) as NoteText);
+        return note === undefined ? missing : { status: 200, body: note };
+      }
+      default:
+        return this.remove(id) ? { status: 204 } : missing;
+    }
+  }
+
+  /** Notes that hold the words, those that hold them in their title first. */
+  #search(query: string): Note[] {
+    const wanted = query.toLowerCase();
+    const has = (text: string): boolean => text.toLowerCase().includes(wanted);
+    const found = this.list().filter(({ title, body, author }) => has(title) || has(body) || has(author));
+    return found.toSorted((a, b) => Number(has(b.title)) - Number(has(a.title)));
+  }
+
+  async #file(pathname: string, response: ServerResponse): Promise<void> {
+    const name = normalize(pathname === '/' ? '/index.html' : pathname);
+    try {
+      const bytes = await readFile(join(this.#pageDir, name));
+      const type = types[extname(name)] ?? 'application/octet-stream';
+      response.writeHead(200, { 'content-type': type, 'content-security-policy': CSP });
+      response.end(bytes);
+    } catch (error) {
+      response.writeHead(404, { 'content-type': 'text/plain' });
+      response.end(String(error));
+    }
+  }
+}
+
+function pick({ title, body }: NoteText): NoteText {
+  return { title: title.trim(), body: body.trim() };
+}

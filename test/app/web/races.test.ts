@@ -1,0 +1,110 @@
+// Whatever the order in which answers, events, losses of the connection and what is typed come together, the page ends
+// with what the server has, and holds no note twice meanwhile.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { REQUERY_PAUSE_MS, TYPING_PAUSE_MS } from '../../../src/app/web/limits.ts';
+import { newestFirst } from '../../../src/app/web/replica.ts';
+import { rowsOf } from '../../../src/app/web/rows.ts';
+import { PageBench, settled } from './page-bench.ts';
+
+const words = ['ant', 'bee', 'cat', 'ant bee'];
+
+/** One step; `n` picks among what there is. */
+const steps = {
+  otherAdds: (bench, n) => void bench.server.add({ title: pick(words, n), body: 'other', author: 'Other' }),
+  otherChanges: (bench, n) => {
+    const note = pick(bench.server.listed(), n);
+    if (note !== undefined) bench.server.change(note.id, { title: pick(words, n), body: `other ${n}` });
+  },
+  otherDeletes: (bench, n) => {
+    const note = pick(bench.server.listed(), n);
+    if (note !== undefined) bench.server.drop(note.id);
+  },
+  carryOut: (bench, n) => pick(bench.server.requests, n)?.carryOut(),
+  deliver: (bench, n) => pick(bench.server.requests, n)?.deliver(),
+  deliverFailure: (bench, n) => pick(bench.server.requests, n)?.deliver({ kind: 'unreachable' }),
+  frame: (bench, n) => bench.deliverFrame(bench.frames.length === 0 ? 0 : n % bench.frames.length),
+  frameFirst: (bench) => bench.deliverFrame(),
+  drop: (bench) => bench.drop(),
+  connect: (bench) => bench.connect(),
+  pass: (bench, n) => bench.time.pass(n * 7),
+  ownAdd: (bench, n) => {
+    bench.send({ type: 'draft_changed', field: 'title', value: pick(words, n) });
+    bench.send({ type: 'draft_changed', field: 'body', value: 'own' });
+    bench.send({ type: 'draft_changed', field: 'author', value: 'Own' });
+    bench.send({ type: 'draft_submitted' });
+  },
+  ownEdit: (bench, n) => {
+    const row = pick(rowsOf(bench.state), n);
+    if (row === undefined || row.edit?.gone === true) return;
+    bench.send({ type: 'edit_started', note: row.note });
+    bench.send({ type: 'edit_changed', id: row.id, field: 'title', value: pick(words, n) });
+  },
+  ownSave: (bench, n) => {
+    const edit = pick([...bench.state.edits.values()], n);
+    if (edit?.theirs != null) bench.send({ type: 'edit_kept_mine', id: edit.id });
+    if (edit !== undefined) bench.send({ type: 'edit_submitted', id: edit.id });
+  },
+  ownDelete: (bench, n) => {
+    const row = pick(rowsOf(bench.state), n);
+    if (row === undefined || row.edit?.gone === true) return;
+    bench.send({ type: 'deletion_asked', note: row.note });
+    bench.send({ type: 'deletion_submitted' });
+  },
+  query: (bench, n) => bench.send({ type: 'query_changed', query: pick(['', 'ant', 'bee', ' '], n) }),
+} satisfies Record<string, (bench: PageBench, n: number) => void>;
+
+function pick<T>(items: readonly [T, ...T[]] | readonly T[], n: number): T {
+  return items[n % items.length] as T;
+}
+
+type Step = keyof typeof steps;
+const everyStep = Object.keys(steps) as Step[];
+
+/** Programs of these steps; those of what is on its way come more often, or little would arrive. */
+function programs(names: readonly Step[]) {
+  const flowing = names.filter((name) => ['carryOut', 'deliver', 'frame', 'frameFirst'].includes(name));
+  const name = fc.constantFrom(...names, ...flowing);
+  return fc.array(fc.tuple(name, fc.nat(99)), { minLength: 10, maxLength: 80, size: 'max' });
+}
+
+async function run(program: readonly (readonly [Step, number])[], start: boolean): Promise<void> {
+  const bench = new PageBench();
+  bench.server.add({ title: 'ant', body: 'first', author: 'Other' });
+  bench.server.add({ title: 'bee', body: 'second', author: 'Other' });
+  if (start) await bench.start();
+  for (const [name, n] of program) {
+    steps[name](bench, n);
+    await settled();
+    const ids = rowsOf(bench.state).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  }
+  await bench.quiesce();
+  expect(newestFirst(bench.state.replica.notes.values())).toEqual(bench.server.listed());
+
+  // What is typed may hold rows in place; without it the rows are the server's, in the server's order.
+  for (const id of bench.state.edits.keys()) bench.send({ type: 'edit_discarded', id });
+  for (;;) {
+    bench.time.pass(TYPING_PAUSE_MS + REQUERY_PAUSE_MS);
+    if (bench.state.search.failure !== null) bench.app.tryNow();
+    if (bench.server.requests.length === 0) break;
+    await bench.quiesce();
+  }
+  const query = bench.state.search.query.trim();
+  const expected = query === '' ? bench.server.listed() : bench.server.found(query);
+  expect(rowsOf(bench.state).map(({ note }) => note)).toEqual(expected);
+  bench.app.close();
+}
+
+describe('any interleaving', () => {
+  test('ends equal to the server’s list and search, with a connection that comes and goes', async () => {
+    const property = fc.asyncProperty(programs(everyStep), (program) => run(program, false));
+    await fc.assert(property, { numRuns: 400 });
+  });
+
+  test('ends equal to the server’s list and search, over one connection and without another reading', async () => {
+    const names = everyStep.filter((name) => !['drop', 'connect', 'deliverFailure'].includes(name));
+    const property = fc.asyncProperty(programs(names), (program) => run(program, true));
+    await fc.assert(property, { numRuns: 400 });
+  });
+});
