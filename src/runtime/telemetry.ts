@@ -26,6 +26,8 @@ export interface TelemetryEvents {
     message: unknown;
     dropped: number;
   };
+  /** A message that was to be sent later could not be sent when its time came. */
+  'troupe:message:undeliverable': { from: Pid; to: unknown; message: unknown; error: unknown };
   /** A connection to another node is up. */
   'troupe:node:up': { node: string; peer: string };
   /** A connection to another node was lost. */

@@ -38,12 +38,15 @@ export class ExitQueue {
   drain(): void {
     if (this.#draining || this.#pending.length === 0) return;
     this.#draining = true;
-    for (let i = 0; i < this.#pending.length; i++) {
-      const { to, from, reason } = this.#pending[i] as PendingExit;
-      if (to.process !== null) linkExit(to.process, from, reason);
+    try {
+      for (let i = 0; i < this.#pending.length; i++) {
+        const { to, from, reason } = this.#pending[i] as PendingExit;
+        if (to.process !== null) linkExit(to.process, from, reason);
+      }
+    } finally {
+      this.#pending.length = 0;
+      this.#draining = false;
     }
-    this.#pending.length = 0;
-    this.#draining = false;
   }
 }
 

@@ -97,6 +97,21 @@ export class Scheduler {
   }
 
   #runTurn(): void {
+    let finished = false;
+    try {
+      this.#runQueue();
+      finished = true;
+    } finally {
+      // What a subscriber of an event or a carrier threw is on its way to become an uncaught exception; a program that
+      // survives it must find the scheduler working.
+      if (!finished) {
+        this.current = null;
+        setImmediate(this.#turnAfterIo);
+      }
+    }
+  }
+
+  #runQueue(): void {
     this.#resumed = 0;
     let unchecked = 0;
     let item = this.#head;

@@ -1,6 +1,9 @@
 /** Messages that are sent later. See `erlang:send_after/3`, `erlang:cancel_timer/1`. */
 import type { Destination, Node } from './node.ts';
+import { telemetry } from '../telemetry.ts';
 import { TimerEntry } from './timers.ts';
+
+const undeliverable = telemetry('troupe:message:undeliverable');
 
 /** A message that waits for its time. */
 export class TimerRef extends TimerEntry {
@@ -33,6 +36,11 @@ export class TimerRef extends TimerEntry {
   override expired(): void {
     // A name that nobody has any more is no error here: erlang:send_after/3 drops the message.
     if (typeof this.#to === 'string' && this.#node.whereis(this.#to) === undefined) return;
-    this.#node.send(this.#to, this.#message);
+    try {
+      this.#node.send(this.#to, this.#message);
+    } catch (error) {
+      // Nobody is there to throw at: what sent it has gone on long ago.
+      undeliverable.publish({ from: this.#node.initPid, to: this.#to, message: this.#message, error });
+    }
   }
 }

@@ -125,16 +125,20 @@ export class Timers {
   #fire(queue: TimerQueue): void {
     queue.armed = null;
     const now = this.#clock.now();
-    // What `expired` starts anew waits for the next turn, or a timer of 0 ms that restarts itself would hold the loop.
-    for (let count = queue.size; count > 0; count--) {
-      const entry = queue.head;
-      if (entry === null || entry.dueMs > now) break;
-      this.#unlink(queue, entry);
-      entry.expired();
+    try {
+      // What `expired` starts anew waits for the next turn, or a timer of 0 ms that restarts itself would hold the loop.
+      for (let count = queue.size; count > 0; count--) {
+        const entry = queue.head;
+        if (entry === null || entry.dueMs > now) break;
+        this.#unlink(queue, entry);
+        entry.expired();
+      }
+    } finally {
+      if (!this.#stopped && queue.armed === null) {
+        if (queue.head === null) this.#queues.delete(queue.lengthMs);
+        else this.#arm(queue, Math.max(1, Math.ceil(queue.head.dueMs - now)));
+      }
     }
-    if (this.#stopped || queue.armed !== null) return;
-    if (queue.head === null) this.#queues.delete(queue.lengthMs);
-    else this.#arm(queue, Math.max(1, Math.ceil(queue.head.dueMs - now)));
   }
 }
 
