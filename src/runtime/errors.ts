@@ -31,6 +31,8 @@ const table = {
   TROUPE_BAD_RETURN: 'A callback returned something that its documentation does not allow.',
   TROUPE_START_FAILED: 'The process failed while it started; its exit reason is in `reason`.',
   TROUPE_START_TIMEOUT: 'init did not finish in time; raise timeoutMs or do the slow part in continue.',
+  TROUPE_SYSTEM_FAILED:
+    'The process did not carry out the system message; what went wrong is in `reason`, and it goes on as before.',
   TROUPE_BAD_CHILD_SPEC: 'Correct the child spec; the message names the field.',
   TROUPE_NO_SCOPE: 'The pg scope is not running on this node; start it first.',
   TROUPE_NOT_LOCAL: 'Only processes of this node can join or leave here (pg: nolocal).',

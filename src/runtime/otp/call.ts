@@ -24,6 +24,9 @@ import { TimerEntry, timerLength } from '../process/timers.ts';
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
 
+/** @internal The call name of system messages (`system.ts`); no behaviour may use it for its own. */
+export const SYSTEM = '$system';
+
 /** Options of a call. */
 export interface CallOptions {
   /** Milliseconds until the call fails with TROUPE_CALL_TIMEOUT; `Infinity` to wait for ever. Default 5,000. */
@@ -266,7 +269,9 @@ function startCall(
       return promise;
     }
     addWatch(target, request);
-    target.deliver(request);
+    // A server whose mailbox is full must still be open to being looked into and resumed.
+    if (name === SYSTEM) target.deliverSignal(request);
+    else target.deliver(request);
   }
   if (length !== Infinity) node.timers.start(request, length);
   return promise;

@@ -1,0 +1,76 @@
+/**
+ * Looks into a running process, and holds it: what OTP's `sys` module does, for servers and supervisors.
+ *
+ * Each function is a call that the process answers between two messages of its own, so that it sees a state that no handler
+ * is at work on; one that is busy answers late or not in time. Meant for debugging, tests and tools: the state is handed
+ * out by reference, and is to be read only.
+ */
+import { TroupeError } from '../errors.ts';
+import { formatReason } from '../process/messages.ts';
+import type { Destination, Node } from '../process/node.ts';
+import { call, type CallOptions, SYSTEM } from './call.ts';
+import type { SystemStatus } from './system.ts';
+
+export type { SystemStatus } from './system.ts';
+
+/**
+ * The state of a process: of a server what its callbacks get.
+ * @throws TroupeError as `call` does; all functions of this file. See `sys:get_state/2`.
+ */
+export async function getState(node: Node, to: Destination, options?: CallOptions): Promise<unknown> {
+  return unwrap('get_state', await call(node, to, SYSTEM, 'get_state', options));
+}
+
+/**
+ * Replaces the state of a process of this node by what `replace` makes of it.
+ * @returns the new state.
+ * @throws TroupeError TROUPE_SYSTEM_FAILED when `replace` throws; the process keeps its state. See `sys:replace_state/3`.
+ */
+export async function replaceState(
+  node: Node,
+  to: Destination,
+  replace: (state: never) => unknown,
+  options?: CallOptions,
+): Promise<unknown> {
+  return unwrap('replace_state', await call(node, to, SYSTEM, ['replace_state', replace], options));
+}
+
+/** Everything that a process tells about itself. See `sys:get_status/2`. */
+export async function getStatus(node: Node, to: Destination, options?: CallOptions): Promise<SystemStatus> {
+  return unwrap('get_status', await call(node, to, SYSTEM, 'get_status', options)) as SystemStatus;
+}
+
+/**
+ * Suspends a process: until it is resumed it handles nothing but system messages and the exit of its parent. What is sent
+ * to it waits, and calls to it time out. See `sys:suspend/2`.
+ */
+export async function suspend(node: Node, to: Destination, options?: CallOptions): Promise<void> {
+  await call(node, to, SYSTEM, 'suspend', options);
+}
+
+/** Lets a suspended process go on; no effect on one that is not. See `sys:resume/2`. */
+export async function resume(node: Node, to: Destination, options?: CallOptions): Promise<void> {
+  await call(node, to, SYSTEM, 'resume', options);
+}
+
+/**
+ * Tells a process to clean up and end with a reason, and does not wait until it has; `stop` does. See `sys:terminate/3`.
+ */
+export async function terminate(
+  node: Node,
+  to: Destination,
+  reason: unknown,
+  options?: CallOptions,
+): Promise<void> {
+  await call(node, to, SYSTEM, ['terminate', reason], options);
+}
+
+function unwrap(command: string, answer: unknown): unknown {
+  const [tag, value] = answer as readonly [tag: string, value: unknown];
+  if (tag === 'ok') return value;
+  const detail = Array.isArray(value) ? (value as unknown[]).at(-1) : value;
+  throw new TroupeError('TROUPE_SYSTEM_FAILED', `${command} failed: ${formatReason(detail)}.`, {
+    reason: value,
+    cause: detail,
+  });
+}
