@@ -14,6 +14,12 @@ export interface ClockTimer {
   unref(): void;
 }
 
+/** What a clock gets to know of a node that takes its time from it. */
+export interface ClockUser {
+  /** True while nothing is in the run queue. */
+  readonly idle: boolean;
+}
+
 /** A source of time, in milliseconds. */
 export interface Clock {
   /** Monotonic time in milliseconds, with fractions. */
@@ -24,6 +30,8 @@ export interface Clock {
   set(delayMs: number, run: () => void): ClockTimer;
   /** Disarms a timer; no effect when it has fired. */
   clear(timer: ClockTimer): void;
+  /** Called once by each node that takes its time from here; for a clock that waits for its nodes to come to rest. */
+  attach?(user: ClockUser): void;
 }
 
 /** The clock of the operating system. */

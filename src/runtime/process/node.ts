@@ -114,6 +114,7 @@ export class Node {
     this.#carrier = options.carrier;
     this.router = new Router(this, options.carrier);
     this.#init = this.#createInit();
+    this.clock.attach?.(this.scheduler);
     options.carrier?.attach(this.router);
   }
 

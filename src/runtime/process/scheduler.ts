@@ -80,6 +80,11 @@ export class Scheduler {
     this.#resumed++;
   }
 
+  /** True while nothing is in the queue. */
+  get idle(): boolean {
+    return !this.#pending;
+  }
+
   /** True when it is the event loop's turn; looks at the clock. */
   sliceOver(): boolean {
     return performance.now() >= this.#sliceEnd;

@@ -1,0 +1,236 @@
+/**
+ * A probe: a process whose mailbox the test reads.
+ *
+ * It is a process as any other: it has a pid, can be linked, monitored, registered, called and killed. What it does not do
+ * is act by itself: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
+ *
+ * A message is here only when the probe has run; after something that sends, either wait for the message with
+ * {@link Probe.receive} or let all run with `settle` before looking at {@link Probe.messages}.
+ */
+import { TroupeError } from '../errors.ts';
+import { Call, call, type CallOptions, Cast, cast, RemoteCall, type Request } from '../otp/call.ts';
+import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
+import { terminate } from '../process/exit.ts';
+import { type ExitReason, formatReason } from '../process/messages.ts';
+import type { DemonitorOptions } from '../process/monitoring.ts';
+import type { Destination, Node } from '../process/node.ts';
+import type { Pid } from '../process/pid.ts';
+import type { Process } from '../process/process.ts';
+import type { Matcher } from '../process/receive.ts';
+import type { Ref } from '../process/ref.ts';
+import type { WaitOptions } from './guard.ts';
+import { Inbox } from './inbox.ts';
+import { settle } from './settle.ts';
+import { showMessages } from './show.ts';
+
+/** Options of {@link createProbe}. */
+export interface ProbeOptions {
+  /** Registers the probe under this name. */
+  readonly name?: string;
+  /** What process info shows; `probe` when left out. */
+  readonly label?: string;
+  /** Whether exits of linked processes arrive as `Exit` messages. Default true; otherwise they end the probe. */
+  readonly trapExit?: boolean;
+  /** Bounds the mailbox, as `SpawnOptions.mailbox`. */
+  readonly mailbox?: SpawnOptions['mailbox'];
+}
+
+/** A call that a probe got, to be answered by the test. */
+export interface ReceivedCall {
+  readonly name: string;
+  readonly argument: unknown;
+  /** Who calls. */
+  readonly from: Pid;
+  /** Answers the call; later answers have no effect. */
+  reply(value: unknown): void;
+}
+
+/** Hands each message over to the probe that it was spawned for. */
+const probeBehaviour: Behaviour<(message: unknown) => void, readonly [add: (message: unknown) => void]> = {
+  name: 'probe',
+  init: (_self, add) => add,
+  handle: (_self, message, add) => {
+    add(message);
+  },
+};
+
+/** A process whose mailbox the test reads; make one with {@link createProbe}. */
+export class Probe {
+  /** The probe's own process, for what has no method here. */
+  readonly self: Process;
+  readonly #inbox: Inbox;
+
+  /** @internal Use {@link createProbe}. */
+  constructor(node: Node, options: ProbeOptions) {
+    const { label = 'probe', trapExit = true, name, mailbox } = options;
+    this.self = node.create(probeBehaviour, [(message: unknown) => this.#inbox.add(message)], undefined, {
+      label,
+      trapExit,
+      ...(name === undefined ? {} : { name }),
+      ...(mailbox === undefined ? {} : { mailbox }),
+    });
+    const { self } = this;
+    this.#inbox = new Inbox(`${label} ${self.pid.toString()}`);
+    self.signal.addEventListener('abort', () => {
+      this.#inbox.close(
+        new TroupeError(
+          'TROUPE_PROCESS_DEAD',
+          `The probe ${self.pid.toString()} ended with ${formatReason(self.extra?.exitReason)} and receives nothing more.`,
+          { reason: self.extra?.exitReason },
+        ),
+      );
+    });
+  }
+
+  /** The probe's pid. */
+  get pid(): Pid {
+    return this.self.pid;
+  }
+
+  /** False once the probe has ended. */
+  get alive(): boolean {
+    return this.self.alive;
+  }
+
+  // ---- what it received ----
+
+  /**
+   * Takes the first message that matches, waiting for it when there is none; the others stay, in order.
+   * @param match a type guard or predicate; every message matches when it is left out.
+   * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT, which lists what came instead; TROUPE_PROCESS_DEAD when the
+   * probe has ended.
+   */
+  receive(): Promise<unknown>;
+  receive<T>(match: Matcher<T> | undefined, options?: WaitOptions): Promise<T>;
+  receive(match?: Matcher<unknown>, options?: WaitOptions): Promise<unknown> {
+    const what =
+      match === undefined ? 'any message' : `a message that matches ${match.name || 'the matcher'}`;
+    return this.#inbox.take(match, what, options);
+  }
+
+  /**
+   * Takes the first call, of a name or of any, so that the test can stand in for a server. A call that the probe never
+   * answers times out at the caller.
+   */
+  async receiveCall(name?: string, options?: WaitOptions): Promise<ReceivedCall> {
+    const wanted = (message: unknown): message is Request =>
+      (message instanceof Call || message instanceof RemoteCall) &&
+      (name === undefined || message.name === name);
+    const request = await this.#take(wanted, name === undefined ? 'a call' : `a call '${name}'`, options);
+    if (request instanceof RemoteCall) request.receivedBy(this.self);
+    return {
+      name: request.name,
+      argument: request.argument,
+      from: request.pid,
+      reply: (value) => {
+        request.reply(value);
+      },
+    };
+  }
+
+  /** Takes the first cast, of a name or of any. */
+  async receiveCast(name?: string, options?: WaitOptions): Promise<{ name: string; argument: unknown }> {
+    const wanted = (message: unknown): message is Cast =>
+      message instanceof Cast && (name === undefined || message.name === name);
+    const request = await this.#take(wanted, name === undefined ? 'a cast' : `a cast '${name}'`, options);
+    return { name: request.name, argument: request.argument };
+  }
+
+  /** What the probe has received and no receive has taken, the oldest first. */
+  messages(): readonly unknown[] {
+    return this.#inbox.messages;
+  }
+
+  /** Forgets what it has received. */
+  clear(): void {
+    this.#inbox.clear();
+  }
+
+  /**
+   * Lets the probe's node settle, and fails when a message that matches is there afterwards, taken by no receive. It
+   * waits for what is under way on that node; for what other nodes or timers still do, settle those first.
+   * @throws TroupeError as a rejection: TROUPE_TEST_UNEXPECTED, which lists the messages; TROUPE_TEST_TIMEOUT of `settle`.
+   */
+  async expectNone(match?: Matcher<unknown>, options?: WaitOptions): Promise<void> {
+    await settle(this.self.node, options);
+    const found = this.#inbox.messages.filter((message) => match === undefined || match(message));
+    if (found.length === 0) return;
+    throw new TroupeError(
+      'TROUPE_TEST_UNEXPECTED',
+      `The probe ${this.pid.toString()} received: ${showMessages(found)}\n`,
+    );
+  }
+
+  // ---- what the test lets it do ----
+
+  /** Sends a message in the probe's name. See `Process.send`. */
+  send(to: Destination, message: unknown): void {
+    this.self.send(to, message);
+  }
+
+  /** Calls a server in the probe's name. See `call`. */
+  call(
+    to: Destination,
+    name: string,
+    argument: unknown,
+    options?: Omit<CallOptions, 'from'>,
+  ): Promise<unknown> {
+    return call(this.self.node, to, name, argument, { ...options, from: this.self });
+  }
+
+  /** Casts to a server in the probe's name. See `cast`. */
+  cast(to: Destination, name: string, argument: unknown): void {
+    cast(this.self.node, to, name, argument, this.self);
+  }
+
+  /** Links the probe with a process; unless told otherwise, its end arrives as an `Exit`. See `Process.link`. */
+  link(pid: Pid): void {
+    this.self.link(pid);
+  }
+
+  /** See `Process.unlink`. */
+  unlink(pid: Pid): void {
+    this.self.unlink(pid);
+  }
+
+  /** Monitors a process; its end arrives as a `Down`. See `Process.monitor`. */
+  monitor(target: Destination): Ref {
+    return this.self.monitor(target);
+  }
+
+  /** See `Process.demonitor`. */
+  demonitor(ref: Ref, options?: DemonitorOptions): boolean {
+    return this.self.demonitor(ref, options);
+  }
+
+  /** Sends an exit signal in the probe's name. See `Process.exit`. */
+  exit(to: Pid, reason: ExitReason): void {
+    const { self } = this;
+    if (!self.alive) throw self.dead();
+    self.node.sendExit(self.pid, to, reason);
+  }
+
+  /**
+   * Ends the probe with a reason, as `erlang:exit/1` does from within: processes that are linked to it get an exit
+   * signal. No effect when it has ended.
+   */
+  stop(reason: ExitReason = 'normal'): void {
+    terminate(this.self, reason);
+  }
+
+  async #take<T>(match: Matcher<T>, what: string, options: WaitOptions | undefined): Promise<T> {
+    return (await this.#inbox.take(match, what, options)) as T;
+  }
+}
+
+/**
+ * Spawns a probe.
+ * @throws TroupeError TROUPE_NAME_TAKEN, TROUPE_SYSTEM_LIMIT, TROUPE_NODE_STOPPED.
+ * @example
+ * const probe = createProbe(node);
+ * node.send(server, { replyTo: probe.pid });
+ * const answer = await probe.receive(isAnswer);
+ */
+export function createProbe(node: Node, options: ProbeOptions = {}): Probe {
+  return new Probe(node, options);
+}
