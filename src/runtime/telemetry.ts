@@ -59,6 +59,21 @@ export interface TelemetryEvents {
   'troupe:supervisor:intensity_reached': { supervisor: Pid; label: string; id: string };
   /** A pg scope ignored a message that it does not understand. */
   'troupe:pg:bad_message': { scope: string; node: string; message: unknown };
+  /** A WebSocket connection was opened and has its process. */
+  'troupe:fastify:open': { pid: Pid; label: string };
+  /** A WebSocket connection is over: its process has ended and its socket is closed. The counts are of frames. */
+  'troupe:fastify:close': {
+    pid: Pid;
+    label: string;
+    /** The close code that was sent first, or received; 1006 for none. */
+    code: number;
+    reason: ExitReason;
+    received: number;
+    sent: number;
+    dropped: number;
+  };
+  /** Frames to a slow client are being dropped; not repeated before one was sent again. */
+  'troupe:fastify:dropped': { pid: Pid; label: string; dropped: number; bufferedBytes: number };
   /** A WebSocket process or a controller failed. */
   'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
 }

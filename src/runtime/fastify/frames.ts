@@ -1,0 +1,138 @@
+/**
+ * WebSocket frames: what a handler is given, and what it answers.
+ *
+ * The shapes are those of Cowboy's `in_frame()` and `cow_ws:frame()`. Fragments never appear here: a message that a client
+ * sends in parts arrives whole.
+ */
+import { TroupeError } from '../errors.ts';
+import type { ExitReason } from '../process/messages.ts';
+
+/** A frame that the client sent. Pings have been answered already, as in Cowboy; heartbeats are not shown. */
+export type IncomingFrame =
+  | { readonly type: 'text'; readonly data: string }
+  | { readonly type: 'binary'; readonly data: Buffer }
+  | { readonly type: 'ping'; readonly data: Buffer }
+  | { readonly type: 'pong'; readonly data: Buffer };
+
+/** A frame to be sent to the client; made by {@link text}, {@link binary} and {@link ping}. */
+export class OutgoingFrame {
+  readonly type: 'text' | 'binary' | 'ping';
+  readonly data: string | Uint8Array;
+
+  /** @internal Use {@link text}, {@link binary} or {@link ping}. */
+  constructor(type: OutgoingFrame['type'], data: string | Uint8Array) {
+    this.type = type;
+    this.data = data;
+  }
+
+  /** @internal Its payload on the wire, in bytes. */
+  get byteLength(): number {
+    return typeof this.data === 'string' ? Buffer.byteLength(this.data) : this.data.byteLength;
+  }
+}
+
+/** An order to close the connection; made by {@link close}. */
+export class CloseFrame {
+  readonly code: number;
+  readonly reason: string;
+
+  /** @internal Use {@link close}. */
+  constructor(code: number, reason: string) {
+    this.code = code;
+    this.reason = reason;
+  }
+}
+
+/** An order to end the process; made by {@link stop}. */
+export class Stop {
+  readonly reason: ExitReason;
+
+  /** @internal Use {@link stop}. */
+  constructor(reason: ExitReason) {
+    this.reason = reason;
+  }
+}
+
+/** What a handler can answer: nothing, one frame, or several in order; what follows a close or stop is not sent. */
+export type WebSocketReply =
+  // oxlint-disable-next-line typescript/no-invalid-void-type -- a handler that answers nothing has no return at all
+  void | undefined | WebSocketFrame | readonly WebSocketFrame[];
+
+/** One element of an answer. */
+export type WebSocketFrame = OutgoingFrame | CloseFrame | Stop;
+
+/** The most bytes in the payload of a control frame; RFC 6455, 5.5. */
+const CONTROL_PAYLOAD_MAX = 125;
+
+/** A text frame. Bytes are sent as they are and must be UTF-8. */
+export function text(data: string | Uint8Array): OutgoingFrame {
+  return new OutgoingFrame('text', data);
+}
+
+/** A binary frame. */
+export function binary(data: Uint8Array): OutgoingFrame {
+  return new OutgoingFrame('binary', data);
+}
+
+/**
+ * A ping; the client's pong is given to `handle`.
+ * @param data at most 125 bytes.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT when there are more.
+ */
+export function ping(data: string | Uint8Array = ''): OutgoingFrame {
+  const frame = new OutgoingFrame('ping', data);
+  if (frame.byteLength > CONTROL_PAYLOAD_MAX) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has ${CONTROL_PAYLOAD_MAX} bytes at most.`);
+  }
+  return frame;
+}
+
+/**
+ * Closes the connection and ends the process with `normal`.
+ * @param code a close code that an endpoint may send: 1000 to 1003, 1007 to 1014, 3000 to 4999. RFC 6455, 7.4.
+ * @param reason for the client, at most 123 bytes.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for another code or a longer reason.
+ */
+export function close(code = 1000, reason = ''): CloseFrame {
+  const allowed =
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
+  if (!allowed) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `${code} is no close code that can be sent.`);
+  }
+  if (Buffer.byteLength(reason) > CONTROL_PAYLOAD_MAX - 2) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has 123 bytes at most.`);
+  }
+  return new CloseFrame(code, reason);
+}
+
+/**
+ * Ends the process with a reason, which decides the close code: 1000 for `normal`, 1001 for `shutdown` and
+ * `['shutdown', detail]`, 1011 for any other.
+ */
+export function stop(reason: ExitReason = 'normal'): Stop {
+  return new Stop(reason);
+}
+
+/**
+ * Makes a frame of a message once, however many connections send it: they share one buffer.
+ *
+ * The result remembers by the identity of the message, for as long as the message lives. Call it where the handler is
+ * defined, not in it, since every call makes a memory of its own.
+ * @param encode gives the payload: a string for a text frame, bytes for a binary one.
+ * @example `const asEvent = encodeOnce((message: NoteMessage) => JSON.stringify(message.payload));`
+ */
+export function encodeOnce<Message extends object>(
+  encode: (message: Message) => string | Uint8Array,
+): (message: Message) => OutgoingFrame {
+  const frames = new WeakMap<Message, OutgoingFrame>();
+  return (message) => {
+    let frame = frames.get(message);
+    if (frame === undefined) {
+      const payload = encode(message);
+      frame = typeof payload === 'string' ? text(Buffer.from(payload)) : binary(payload);
+      frames.set(message, frame);
+    }
+    return frame;
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * The limits of WebSocket connections and controllers: what they are, their defaults, and the check of what a user sets.
+ */
+import { TroupeError } from '../errors.ts';
+import { MAX_TIMER_MS } from '../process/timers.ts';
+
+/** Limits of one connection; a definition can set its own. */
+export interface ConnectionLimits {
+  /**
+   * Milliseconds between two pings. A client from which nothing at all came between two of them is gone: its socket is
+   * torn down and the process exits with `['shutdown', 'timeout']`. `Infinity` for none. Default 30,000.
+   */
+  readonly heartbeatMs: number;
+  /**
+   * Milliseconds without a text or binary frame of the client after which the connection is closed with 1000 and the
+   * process exits with `['shutdown', 'timeout']`. Default `Infinity`.
+   */
+  readonly idleTimeoutMs: number;
+  /**
+   * Milliseconds that a process has left, when its client is gone, to handle what had come before; then it is ended.
+   * Default 5,000.
+   */
+  readonly drainTimeoutMs: number;
+  /** The most bytes that may wait for a client that reads slowly, the frame to be sent included. Default 1 MiB. */
+  readonly sendHighWaterBytes: number;
+  /**
+   * What to do with a frame that would pass `sendHighWaterBytes`: `close` the connection with 1013, so that the client
+   * comes back and loses nothing in silence, or `drop` the frame and count it. Default `close`.
+   */
+  readonly slowClient: 'close' | 'drop';
+  /**
+   * The mailbox length from which on nothing is read from the socket, until it is down to half. What the socket had read
+   * already still arrives. Default 256.
+   */
+  readonly mailboxHighWater: number;
+  /**
+   * The most frames a second that a client may send on average, and at once; one that sends more is closed with 1008.
+   * Default `Infinity`: the client is slowed down by `mailboxHighWater` alone.
+   */
+  readonly messagesPerSecond: number;
+}
+
+/** Limits of all connections of an application. */
+export interface WebSocketOptions extends Partial<ConnectionLimits> {
+  /** The most bytes in a message of a client; a longer one is answered by close code 1009. Default 64 KiB. */
+  readonly maxPayloadBytes?: number;
+  /** The most connections; a further one is refused with 503, or 1013 when it is open already. Default 10,000. */
+  readonly maxConnections?: number;
+  /**
+   * Milliseconds that a client has to answer a close before its socket is torn down, and that all of them together have
+   * when the application closes. Default 2,000.
+   */
+  readonly closeTimeoutMs?: number;
+  /**
+   * Origins that may open WebSockets beside the server's own, such as `https://example.org`; `any` turns the check off.
+   * See `originAllowed`. Default none.
+   */
+  readonly origins?: readonly string[] | 'any';
+}
+
+/** @internal All of it, with nothing left out. */
+export interface Limits {
+  readonly connection: ConnectionLimits;
+  readonly maxPayloadBytes: number;
+  readonly maxConnections: number;
+  readonly closeTimeoutMs: number;
+  readonly origins: readonly string[] | 'any';
+}
+
+const defaults: ConnectionLimits = {
+  heartbeatMs: 30_000,
+  idleTimeoutMs: Infinity,
+  drainTimeoutMs: 5_000,
+  sendHighWaterBytes: 1_048_576,
+  slowClient: 'close',
+  mailboxHighWater: 256,
+  messagesPerSecond: Infinity,
+};
+
+/** How long a controller may take by default, in milliseconds. */
+export const DEFAULT_CONTROLLER_TIMEOUT_MS = 30_000;
+
+/** @internal Fills in defaults and checks. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function limitsOf(options: WebSocketOptions): Limits {
+  const { maxPayloadBytes, maxConnections, closeTimeoutMs, origins, ...connection } = options;
+  const limits: Limits = {
+    connection: connectionLimits(defaults, connection),
+    maxPayloadBytes: maxPayloadBytes ?? 65_536,
+    maxConnections: maxConnections ?? 10_000,
+    closeTimeoutMs: closeTimeoutMs ?? 2_000,
+    origins: origins ?? [],
+  };
+  checkNumber('maxPayloadBytes', limits.maxPayloadBytes, 1, 0x7fff_ffff);
+  checkNumber('maxConnections', limits.maxConnections, 0, Infinity);
+  checkNumber('closeTimeoutMs', limits.closeTimeoutMs, 1, 0x7fff_ffff);
+  if (limits.origins !== 'any') limits.origins.forEach(checkOrigin);
+  return limits;
+}
+
+/** @internal Lays the limits of a definition over those of the application, and checks them. */
+export function connectionLimits(
+  base: ConnectionLimits,
+  own: Partial<ConnectionLimits> | undefined,
+): ConnectionLimits {
+  if (own === undefined) return base;
+  const limits = { ...base, ...definedOf(own) };
+  checkTime('heartbeatMs', limits.heartbeatMs);
+  checkTime('idleTimeoutMs', limits.idleTimeoutMs);
+  checkNumber('drainTimeoutMs', limits.drainTimeoutMs, 0, MAX_TIMER_MS);
+  checkNumber('sendHighWaterBytes', limits.sendHighWaterBytes, 1, Infinity);
+  checkNumber('mailboxHighWater', limits.mailboxHighWater, 1, Infinity);
+  checkNumber('messagesPerSecond', limits.messagesPerSecond, 1, Infinity);
+  if (limits.slowClient !== 'close' && limits.slowClient !== 'drop') {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close' or 'drop'.`);
+  }
+  return limits;
+}
+
+/** @internal Checks a time limit: a timer's length, or Infinity for none. */
+export function checkTime(name: string, timeMs: number): void {
+  if (timeMs !== Infinity) checkNumber(name, timeMs, 1, MAX_TIMER_MS);
+}
+
+function checkNumber(name: string, value: number, min: number, max: number): void {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `${name} is a number from ${min} to ${max}, not ${value}.`);
+  }
+}
+
+function checkOrigin(origin: string): void {
+  if (!URL.canParse(origin) || new URL(origin).origin !== origin.toLowerCase()) {
+    throw new TroupeError(
+      'TROUPE_BAD_ARGUMENT',
+      `'${origin}' is no origin; one looks like https://example.org, without a path.`,
+    );
+  }
+}
+
+function definedOf(own: Partial<ConnectionLimits>): Partial<ConnectionLimits> {
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,93 @@
+/**
+ * The Fastify plugin: gives an application a node, and registers `@fastify/websocket` with limits that are safe.
+ *
+ * It owns the processes of connections and controllers and ends them when the application closes: connections in
+ * `preClose`, since the HTTP server waits for their sockets; controllers that outlived their requests in `onClose`. It
+ * does not stop the node.
+ */
+import fastifyWebsocket from '@fastify/websocket';
+import type { WebSocket } from '@fastify/websocket';
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { Node } from '../process/node.ts';
+import { TroupeError } from '../errors.ts';
+import { TroupeHttpError } from './http-error.ts';
+import { checkTime, DEFAULT_CONTROLLER_TIMEOUT_MS, limitsOf, type WebSocketOptions } from './limits.ts';
+import { originAllowed } from './origin.ts';
+import { TroupeApp } from './troupe-app.ts';
+
+/** Options of the plugin. */
+export interface TroupeFastifyOptions {
+  /** The node that the processes run on. */
+  readonly node: Node;
+  /** Limits of WebSocket connections. */
+  readonly webSocket?: WebSocketOptions;
+  /** Milliseconds that a controller may take, `Infinity` for ever. Default 30,000. */
+  readonly controllerTimeoutMs?: number;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The actors of this application. */
+    readonly troupe: TroupeApp;
+  }
+}
+
+const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) => {
+  const { node, webSocket = {}, controllerTimeoutMs = DEFAULT_CONTROLLER_TIMEOUT_MS } = options;
+  if (!(node instanceof Node)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The option `node` is what createNode() made.');
+  }
+  checkTime('controllerTimeoutMs', controllerTimeoutMs);
+  const limits = limitsOf(webSocket);
+  const troupe = new TroupeApp(node, limits, controllerTimeoutMs);
+  app.decorate('troupe', troupe);
+  // Not written in place: the types of `ws` do not know `closeTimeout` yet.
+  const socketOptions = {
+    maxPayload: limits.maxPayloadBytes,
+    perMessageDeflate: false,
+    closeTimeout: limits.closeTimeoutMs,
+  };
+  await app.register(fastifyWebsocket, {
+    options: socketOptions,
+    errorHandler: (error, socket, request) => {
+      onSocketError(troupe, error, socket, request);
+    },
+    async preClose(this: FastifyInstance) {
+      await troupe.sockets.close(this.websocketServer);
+    },
+  });
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.ws ? refusalOf(troupe, request) : undefined);
+  });
+  app.addHook('onClose', () => {
+    for (const execution of troupe.executions) execution.shutDown();
+  });
+};
+
+/**
+ * The plugin. Register it, and await that, before the routes that use it. It decorates the application with `troupe` and
+ * checks the Origin of all WebSocket upgrades.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for an option out of its range.
+ * @example `await app.register(troupeFastify, { node });`
+ */
+export const troupeFastify = fp(register, { name: 'troupe', fastify: '5.x' });
+
+/** Why an upgrade is refused. */
+function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError | undefined {
+  const { origins } = troupe.limits;
+  if (origins !== 'any' && !originAllowed(request, origins)) {
+    return new TroupeHttpError(403, 'TROUPE_ORIGIN_REFUSED', 'This page may not open a WebSocket here.');
+  }
+  if (troupe.sockets.full) {
+    return new TroupeHttpError(503, 'TROUPE_TOO_MANY_CONNECTIONS', 'There are too many connections.');
+  }
+  return undefined;
+}
+
+/** A socket with a process looks after itself; another one gets what `@fastify/websocket` does by default. */
+function onSocketError(troupe: TroupeApp, error: Error, socket: WebSocket, request: FastifyRequest): void {
+  if (troupe.sockets.owns(socket)) return;
+  request.log.error(error);
+  socket.terminate();
+}
