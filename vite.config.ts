@@ -3,6 +3,8 @@ import { defineConfig } from 'vite';
 
 export default defineConfig({
   root: `${import.meta.dirname}/src/app/web`,
+  // Whatever NODE_ENV says: there is one build of the page, and it takes lit-html's production build.
+  resolve: { conditions: ['module', 'browser', 'production'] },
   build: {
     outDir: `${import.meta.dirname}/dist/web`,
     emptyOutDir: true,

@@ -35,7 +35,12 @@ export function createApi(fetcher: Fetch): Api {
   };
 }
 
-async function request<T>(fetcher: Fetch, path: string, init: RequestInit, parse: Parse<T>): Promise<Outcome<T>> {
+async function request<T>(
+  fetcher: Fetch,
+  path: string,
+  init: RequestInit,
+  parse: Parse<T>,
+): Promise<Outcome<T>> {
   const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const signal = init.signal ? AbortSignal.any([timeout, init.signal]) : timeout;
   let status: number;

@@ -85,7 +85,10 @@ export function startApp(options: AppOptions): App {
    * Waits for the answer to a change of our own. A list that was asked for meanwhile can be newer than the answer, and
    * then there is no telling which of the two is right: so the list is read again.
    */
-  const answered = async <T>(request: Promise<Outcome<T>>, take: (outcome: Outcome<T>) => void): Promise<void> => {
+  const answered = async <T>(
+    request: Promise<Outcome<T>>,
+    take: (outcome: Outcome<T>) => void,
+  ): Promise<void> => {
     const { turn } = current.list;
     take(await request);
     if (current.list.turn !== turn) reading.read();

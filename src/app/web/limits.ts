@@ -16,7 +16,7 @@ export const FOLD_CHARACTERS = 1_200;
 export const FOLD_LINES = 14;
 
 /** Ids of deleted notes that are remembered, so that a slower answer cannot bring them back. The oldest go first. */
-export const TOMBSTONES_MAX = 10_000;
+export const TOMBSTONES_MAX = 1_000;
 
 /** How long an HTTP request may take, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 15_000;

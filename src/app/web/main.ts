@@ -8,7 +8,10 @@ import { createMemory } from './memory.ts';
 import type { Store } from './memory.ts';
 import type { State } from './state.ts';
 import { view } from './view/page.ts';
-import './style.css';
+import './style/palette.css';
+import './style/page.css';
+import './style/forms.css';
+import './style/list.css';
 
 const root = element('page');
 let focusTurn = 0; // of the latest focus that was given

@@ -68,7 +68,20 @@ function readEdit(value: unknown): Edit[] {
   const base: Note = value.base;
   const open = !('open' in value) || value.open !== false;
   const mine = 'mine' in value ? textOf(value.mine) : null;
-  return [{ ...text, id: base.id, base, open, mine, sending: null, checked: false, failure: null, theirs: null, gone: false }];
+  return [
+    {
+      ...text,
+      id: base.id,
+      base,
+      open,
+      mine,
+      sending: null,
+      checked: false,
+      failure: null,
+      theirs: null,
+      gone: false,
+    },
+  ];
 }
 
 function readText(text: string | null | undefined): NoteText | null {

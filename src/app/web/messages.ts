@@ -8,7 +8,8 @@ export type Message = PageEvent<'note_created' | 'note_updated' | 'note_deleted'
 /** The event in a text frame. */
 export function parseMessage(text: string): Message | 'unknown' | 'malformed' {
   const value = parseJson(text);
-  if (typeof value !== 'object' || value === null || !('event' in value) || !('data' in value)) return 'malformed';
+  if (typeof value !== 'object' || value === null || !('event' in value) || !('data' in value))
+    return 'malformed';
   const { event, data } = value;
   switch (event) {
     case 'note_created':

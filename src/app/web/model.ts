@@ -59,7 +59,10 @@ export function sameText(a: NoteText, b: NoteText): boolean {
 
 /** Whether a text from the server can be what was sent to it: it may have taken off the space around the fields. */
 export function sameOnceStored(a: NoteText, b: NoteText): boolean {
-  return unixLines(a.title).trim() === unixLines(b.title).trim() && unixLines(a.body).trim() === unixLines(b.body).trim();
+  return (
+    unixLines(a.title).trim() === unixLines(b.title).trim() &&
+    unixLines(a.body).trim() === unixLines(b.body).trim()
+  );
 }
 
 /** The text with every line ended by \n, as a text area gives it back. */

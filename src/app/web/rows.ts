@@ -51,7 +51,9 @@ function withBases(notes: ReadonlyMap<number, Note>, orphans: readonly Edit[]): 
 function foundRows({ replica, search, edits }: State, order: readonly number[]): readonly Row[] {
   const rows: Row[] = [];
   const shown = new Set(order);
-  const strays = [...edits.values()].filter((edit) => isEdited(edit) && !shown.has(edit.id)).map(({ id }) => id);
+  const strays = [...edits.values()]
+    .filter((edit) => isEdited(edit) && !shown.has(edit.id))
+    .map(({ id }) => id);
   for (const id of [...strays, ...order]) {
     const edit = edits.get(id) ?? null;
     if (replica.deleted.has(id) && edit === null) continue;

@@ -15,7 +15,12 @@ export type Searching = {
   close(): void;
 };
 
-export function createSearching({ api, scheduler, state, dispatch }: Omit<EffectOptions, 'random'>): Searching {
+export function createSearching({
+  api,
+  scheduler,
+  state,
+  dispatch,
+}: Omit<EffectOptions, 'random'>): Searching {
   let timer: Timer | null = null;
   let running: AbortController | null = null;
   let again = false;

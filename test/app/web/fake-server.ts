@@ -47,7 +47,7 @@ export class FakeServer {
     const sockets = new WebSocketServer({ server, path: '/notifications' });
     sockets.on('connection', (socket) => {
       socket.on('message', (data) => {
-        if (String(data) === 'ping') socket.send('pong');
+        if ((data as Buffer).toString() === 'ping') socket.send('pong');
       });
     });
     await new Promise<void>((resolve, reject) => {
@@ -146,7 +146,8 @@ export class FakeServer {
         return { status: 200, body: { notes: query === null ? this.list() : this.#search(query) } };
       case 'POST': {
         const draft = JSON.parse(text) as NoteDraft;
-        if (draft.title === 'refuse me') return { status: 422, body: { error: 'title, body and author required' } };
+        if (draft.title === 'refuse me')
+          return { status: 422, body: { error: 'title, body and author required' } };
         return { status: 201, body: this.create(draft) };
       }
       case 'PUT': {

@@ -14,7 +14,9 @@ export const deletionHandlers: Handlers<
   deletion_cancelled: (state) => (state.deletion === null ? state : { ...state, deletion: null }),
 
   deletion_submitted: (state) =>
-    state.deletion === null ? state : { ...state, deletion: { ...state.deletion, sending: true, failure: null } },
+    state.deletion === null
+      ? state
+      : { ...state, deletion: { ...state.deletion, sending: true, failure: null } },
 
   deletion_done: (state, { id }) => finish(state, id, sentences.deleted),
 

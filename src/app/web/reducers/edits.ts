@@ -33,7 +33,8 @@ export const editHandlers: Handlers<
     const edit = state.edits.get(id);
     if (edit === undefined || edit.sending !== null || edit.gone) return state;
     if (!isDirty(edit)) return focusOn(drop(state, id), `edit-${id}`);
-    const kept = sameText(edit, edit.base) && edit.mine !== null ? { ...edit, ...edit.mine, mine: null } : edit;
+    const kept =
+      sameText(edit, edit.base) && edit.mine !== null ? { ...edit, ...edit.mine, mine: null } : edit;
     const next = set(state, { ...kept, open: false, checked: false, failure: null, theirs: null });
     return say(focusOn(next, `edit-${id}`), sentences.setAside);
   },
@@ -88,8 +89,7 @@ export const editHandlers: Handlers<
       `edit-body-${id}`,
     ),
 
-  edit_took_theirs: (state, { id }) =>
-    focusOn(alter(state, id, takeTheirs), `edit-body-${id}`),
+  edit_took_theirs: (state, { id }) => focusOn(alter(state, id, takeTheirs), `edit-body-${id}`),
 
   edit_swapped: (state, { id }) => focusOn(alter(state, id, swap), `edit-body-${id}`),
 };
@@ -114,7 +114,14 @@ function takeTheirs(edit: Edit): Edit {
   const { theirs } = edit;
   if (theirs === null) return edit;
   const mine = sameText(edit, edit.base) ? edit.mine : { title: edit.title, body: edit.body };
-  return { ...edit, base: theirs, title: unixLines(theirs.title), body: unixLines(theirs.body), theirs: null, mine };
+  return {
+    ...edit,
+    base: theirs,
+    title: unixLines(theirs.title),
+    body: unixLines(theirs.body),
+    theirs: null,
+    mine,
+  };
 }
 
 /** Brings back what was typed before theirs was taken; what was typed since is put in its place. */

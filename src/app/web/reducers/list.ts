@@ -107,5 +107,7 @@ function meetList(state: State): State {
 }
 
 function changedIds(before: ReadonlyMap<number, Note>, after: ReadonlyMap<number, Note>): number[] {
-  return [...after.values()].filter((note) => before.get(note.id)?.updatedAt !== note.updatedAt).map(({ id }) => id);
+  return [...after.values()]
+    .filter((note) => before.get(note.id)?.updatedAt !== note.updatedAt)
+    .map(({ id }) => id);
 }

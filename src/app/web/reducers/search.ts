@@ -5,11 +5,16 @@ import type { Handlers } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { say } from './common.ts';
 
-export const searchHandlers: Handlers<'query_changed' | 'search_started' | 'search_finished' | 'search_failed'> = {
+export const searchHandlers: Handlers<
+  'query_changed' | 'search_started' | 'search_finished' | 'search_failed'
+> = {
   query_changed(state, { query }) {
     const turn = state.search.turn + 1; // answers on their way belong to the query before
     if (query.trim() === '') {
-      return { ...state, search: { query, turn, pending: false, order: null, results: new Map(), failure: null } };
+      return {
+        ...state,
+        search: { query, turn, pending: false, order: null, results: new Map(), failure: null },
+      };
     }
     return { ...state, search: { ...state.search, query, turn, pending: true } };
   },

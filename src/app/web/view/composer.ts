@@ -36,14 +36,18 @@ export function composerView({ draft, keepsDrafts, search }: State, { send }: Ac
           </button>
         </div>
         <div id="new-result">
-          ${draft.failure === null
-            ? nothing
-            : html`<p class="failure" data-testid="new-error">${sentences.failed('add', draft.failure)}</p>`}
-          ${draft.added === null
-            ? nothing
-            : html`<p class="success" data-testid="new-added">
-                ${sentences.added(draft.added)}${search.query.trim() === '' ? '' : ' The search may hide it.'}
-              </p>`}
+          ${
+            draft.failure === null
+              ? nothing
+              : html`<p class="failure" data-testid="new-error">${sentences.failed('add', draft.failure)}</p>`
+          }
+          ${
+            draft.added === null
+              ? nothing
+              : html`<p class="success" data-testid="new-added">
+                  ${sentences.added(draft.added)}${search.query.trim() === '' ? '' : ' The search may hide it.'}
+                </p>`
+          }
         </div>
         <p class="hint">
           <span class="keys"><kbd>Ctrl</kbd> or <kbd>⌘</kbd> with <kbd>Enter</kbd> adds it.</span>

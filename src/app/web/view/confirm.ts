@@ -24,12 +24,16 @@ export function confirmView({ deletion }: State, { send }: Actions): View {
       <div class="dialog">
         <h2 id="confirm-heading">Delete this note?</h2>
         <p id="confirm-text">
-          ${deletion === null ? nothing : html`<q>${deletion.note.title}</q>`} will be gone for everybody. This cannot be
-          undone.
+          ${deletion === null ? nothing : html`<q>${deletion.note.title}</q>`} will be gone for everybody.
+          This cannot be undone.
         </p>
-        ${deletion === null || deletion.failure === null
-          ? nothing
-          : html`<p class="failure" data-testid="confirm-error">${sentences.failed('delete', deletion.failure)}</p>`}
+        ${
+          deletion === null || deletion.failure === null
+            ? nothing
+            : html`<p class="failure" data-testid="confirm-error">
+                ${sentences.failed('delete', deletion.failure)}
+              </p>`
+        }
         <div class="buttons">
           <button type="button" data-testid="confirm-cancel" @click=${cancel}>Keep it</button>
           <button

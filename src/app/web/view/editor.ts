@@ -29,28 +29,48 @@ export function editorView(edit: Edit, actions: Actions): View {
       @submit=${onSubmit(() => send({ type: 'edit_submitted', id }))}
       @keydown=${formKeys(() => send({ type: 'edit_cancelled', id }))}
     >
-      ${edit.gone ? goneView(id) : nothing} ${edit.theirs === null ? nothing : conflictView(id, edit.theirs, actions)}
-      ${fieldView({ ...common('title'), label: 'Title' })} ${fieldView({ ...common('body'), label: 'Text', rows: 4 })}
-      ${edit.mine === null
-        ? nothing
-        : html`<p class="aside">
-            What you had typed is set aside.
-            <button type="button" data-testid="edit-swap" @click=${() => send({ type: 'edit_swapped', id })}>
-              Bring it back
-            </button>
-          </p>`}
-      ${edit.failure === null
-        ? nothing
-        : html`<p class="failure" data-testid="edit-error">${sentences.failed('save', edit.failure)}</p>`}
+      ${edit.gone ? goneView(id) : nothing}
+      ${edit.theirs === null ? nothing : conflictView(id, edit.theirs, actions)}
+      ${fieldView({ ...common('title'), label: 'Title' })}
+      ${fieldView({ ...common('body'), label: 'Text', rows: 4 })}
+      ${
+        edit.mine === null
+          ? nothing
+          : html`<p class="aside">
+              What you had typed is set aside.
+              <button
+                type="button"
+                data-testid="edit-swap"
+                @click=${() => send({ type: 'edit_swapped', id })}
+              >
+                Bring it back
+              </button>
+            </p>`
+      }
+      ${
+        edit.failure === null
+          ? nothing
+          : html`<p class="failure" data-testid="edit-error">${sentences.failed('save', edit.failure)}</p>`
+      }
       <div class="buttons">
         <button class="primary" data-testid="edit-save">${saveLabel(edit)}</button>
-        ${edit.gone
-          ? html`<button type="button" data-testid="edit-discard" @click=${() => send({ type: 'edit_discarded', id })}>
-              Discard
-            </button>`
-          : html`<button type="button" data-testid="edit-cancel" @click=${() => send({ type: 'edit_cancelled', id })}>
-              Cancel
-            </button>`}
+        ${
+          edit.gone
+            ? html`<button
+                type="button"
+                data-testid="edit-discard"
+                @click=${() => send({ type: 'edit_discarded', id })}
+              >
+                Discard
+              </button>`
+            : html`<button
+                type="button"
+                data-testid="edit-cancel"
+                @click=${() => send({ type: 'edit_cancelled', id })}
+              >
+                Cancel
+              </button>`
+        }
       </div>
     </form>
   `;
@@ -64,7 +84,10 @@ function saveLabel({ sending, gone }: Edit): string {
 function goneView(id: number): View {
   return html`
     <div class="notice" id=${`gone-${id}`} data-testid="edit-gone" tabindex="-1">
-      <p><strong>This note was deleted elsewhere.</strong> Your text is still here: save it as a new note, or discard it.</p>
+      <p>
+        <strong>This note was deleted elsewhere.</strong> Your text is still here: save it as a new note, or
+        discard it.
+      </p>
     </div>
   `;
 }
@@ -78,10 +101,18 @@ function conflictView(id: number, theirs: NoteText, { send }: Actions): View {
         <p class="quoted-body">${theirs.body}</p>
       </blockquote>
       <div class="buttons">
-        <button type="button" data-testid="conflict-keep" @click=${() => send({ type: 'edit_kept_mine', id })}>
+        <button
+          type="button"
+          data-testid="conflict-keep"
+          @click=${() => send({ type: 'edit_kept_mine', id })}
+        >
           Keep mine
         </button>
-        <button type="button" data-testid="conflict-take" @click=${() => send({ type: 'edit_took_theirs', id })}>
+        <button
+          type="button"
+          data-testid="conflict-take"
+          @click=${() => send({ type: 'edit_took_theirs', id })}
+        >
           Take theirs
         </button>
       </div>

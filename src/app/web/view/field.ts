@@ -31,7 +31,9 @@ export function fieldView(options: FieldOptions): View {
   const left = FIELD_MAX[field] - value.length;
   const note =
     shown !== null
-      ? html`<p class="field-problem" id="${id}-note" data-testid="${id}-problem">${sentences.problem(shown)}</p>`
+      ? html`<p class="field-problem" id="${id}-note" data-testid="${id}-problem">
+          ${sentences.problem(shown)}
+        </p>`
       : left <= FIELD_MAX[field] * (1 - COUNTED_FROM)
         ? html`<p class="field-count" id="${id}-note">${left} characters left</p>`
         : nothing;

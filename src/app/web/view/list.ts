@@ -86,11 +86,18 @@ function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
         (row) => noteView(row, state, actions),
       )}
     </ol>
-    ${hidden <= 0
-      ? nothing
-      : html`<button type="button" class="more" data-testid="more" @click=${() => actions.send({ type: 'more_shown' })}>
-          Show ${Math.min(hidden, ROWS_STEP)} more
-        </button>`}
+    ${
+      hidden <= 0
+        ? nothing
+        : html`<button
+            type="button"
+            class="more"
+            data-testid="more"
+            @click=${() => actions.send({ type: 'more_shown' })}
+          >
+            Show ${Math.min(hidden, ROWS_STEP)} more
+          </button>`
+    }
   `;
 }
 
@@ -99,12 +106,16 @@ function emptyView({ list, search }: State, { send }: Actions): View {
     return html`
       <div class="empty" data-testid="nothing-found">
         <p>Nothing matches <q>${search.query.trim()}</q>.</p>
-        <button type="button" @click=${() => send({ type: 'query_changed', query: '' })}>Show all notes</button>
+        <button type="button" @click=${() => send({ type: 'query_changed', query: '' })}>
+          Show all notes
+        </button>
       </div>
     `;
   }
   if (list.phase === 'unread') {
-    return list.failure === null ? html`<p class="empty" data-testid="loading">Reading the notes…</p>` : nothing;
+    return list.failure === null
+      ? html`<p class="empty" data-testid="loading">Reading the notes…</p>`
+      : nothing;
   }
   return html`
     <div class="empty" data-testid="empty">

@@ -15,7 +15,13 @@ export function noteView({ id, note, edit }: Row, state: State, actions: Actions
   // Two classes with the same animation, in turn: a change of class starts it afresh.
   const lit = arrivals === 0 || edited ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
   return html`
-    <li class="note ${lit} ${edited ? 'edited' : ''}" id=${`note-${id}`} data-testid="note" data-id=${id} tabindex="-1">
+    <li
+      class="note ${lit} ${edited ? 'edited' : ''}"
+      id=${`note-${id}`}
+      data-testid="note"
+      data-id=${id}
+      tabindex="-1"
+    >
       ${edited ? editorView(edit, actions) : readView(note, edit !== null, state, actions)}
     </li>
   `;
@@ -26,15 +32,18 @@ function readView(note: Note, hasAside: boolean, state: State, actions: Actions)
   return html`
     <article aria-labelledby=${`title-${id}`}>
       <h3 id=${`title-${id}`} data-testid="note-title">${note.title}</h3>
-      ${bodyView(note, state.unfolded.has(id), actions)}
-      ${hasAside ? asideView(note, actions) : nothing}
+      ${bodyView(note, state.unfolded.has(id), actions)} ${hasAside ? asideView(note, actions) : nothing}
       <footer>
         <p class="byline">
           <span class="author" data-testid="note-author">${note.author}</span>
           ${timeView(note.createdAt, state.now, 'note-time')}
-          ${note.updatedAt === note.createdAt
-            ? nothing
-            : html`<span class="changed">edited ${timeView(note.updatedAt, state.now, 'note-updated')}</span>`}
+          ${
+            note.updatedAt === note.createdAt
+              ? nothing
+              : html`<span class="changed"
+                  >edited ${timeView(note.updatedAt, state.now, 'note-updated')}</span
+                >`
+          }
         </p>
         <p class="deeds">
           <button
@@ -66,18 +75,20 @@ function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): Vie
   const folded = long && !unfolded;
   return html`
     <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${body}</p>
-    ${long
-      ? html`<button
-          type="button"
-          class="fold"
-          data-testid="note-fold"
-          aria-expanded=${folded ? 'false' : 'true'}
-          aria-controls=${`body-${id}`}
-          @click=${() => send({ type: 'fold_toggled', id })}
-        >
-          ${folded ? 'Show all of it' : 'Show less'}
-        </button>`
-      : nothing}
+    ${
+      long
+        ? html`<button
+            type="button"
+            class="fold"
+            data-testid="note-fold"
+            aria-expanded=${folded ? 'false' : 'true'}
+            aria-controls=${`body-${id}`}
+            @click=${() => send({ type: 'fold_toggled', id })}
+          >
+            ${folded ? 'Show all of it' : 'Show less'}
+          </button>`
+        : nothing
+    }
   `;
 }
 
@@ -88,7 +99,11 @@ function asideView(note: Note, { send }: Actions): View {
       <button type="button" data-testid="aside-resume" @click=${() => send({ type: 'edit_started', note })}>
         Go on editing
       </button>
-      <button type="button" data-testid="aside-discard" @click=${() => send({ type: 'edit_discarded', id: note.id })}>
+      <button
+        type="button"
+        data-testid="aside-discard"
+        @click=${() => send({ type: 'edit_discarded', id: note.id })}
+      >
         Discard
       </button>
     </p>
@@ -96,5 +111,7 @@ function asideView(note: Note, { send }: Actions): View {
 }
 
 function timeView(iso: string, now: number, testid: string): View {
-  return html`<time datetime=${iso} title=${absoluteTime(iso)} data-testid=${testid}>${relativeTime(iso, now)}</time>`;
+  return html`<time datetime=${iso} title=${absoluteTime(iso)} data-testid=${testid}
+    >${relativeTime(iso, now)}</time
+  >`;
 }

@@ -9,9 +9,11 @@ export function statusView({ connection, now }: State, { tryNow }: Actions): Vie
     <div class="status" data-testid="status" data-state=${connection.phase}>
       <span class="lamp" aria-hidden="true"></span>
       <span>${statusText(connection, now)}</span>
-      ${connection.phase === 'waiting'
-        ? html`<button type="button" data-testid="try-now" @click=${tryNow}>Try now</button>`
-        : nothing}
+      ${
+        connection.phase === 'waiting'
+          ? html`<button type="button" data-testid="try-now" @click=${tryNow}>Try now</button>`
+          : nothing
+      }
     </div>
   `;
 }

@@ -1,0 +1,127 @@
+// The HTTP interface as the page uses it, against answers of every kind.
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createApi } from '../../../src/app/web/api.ts';
+import type { Api } from '../../../src/app/web/api.ts';
+import { noteOf } from './notes.ts';
+
+let server: Server | null = null;
+
+afterEach(async () => {
+  const old = server;
+  server = null;
+  if (old === null) return;
+  old.closeAllConnections();
+  await new Promise((resolve) => old.close(resolve));
+});
+
+/** The interface over a server that answers so. */
+async function serve(listener: RequestListener): Promise<Api> {
+  const started = createServer(listener);
+  server = started;
+  await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve));
+  const base = `http://127.0.0.1:${(started.address() as AddressInfo).port}`;
+  return createApi((path, init) => fetch(new URL(path as string, base), init));
+}
+
+function answering(status: number, body: string, headers: Record<string, string> = {}): Promise<Api> {
+  return serve((_request, response) => response.writeHead(status, headers).end(body));
+}
+
+describe('requests', () => {
+  test.each([
+    ['list', (api: Api) => api.list(), 'GET /api/notes', ''],
+    ['search', (api: Api) => api.search('a&b c'), 'GET /api/notes?q=a%26b%20c', ''],
+    [
+      'create',
+      (api: Api) => api.create({ title: 't', body: 'b', author: 'a' }),
+      'POST /api/notes',
+      '{"title":"t","body":"b","author":"a"}',
+    ],
+    [
+      'update',
+      (api: Api) => api.update(7, { title: 't', body: 'b' }),
+      'PUT /api/notes/7',
+      '{"title":"t","body":"b"}',
+    ],
+    ['remove', (api: Api) => api.remove(7), 'DELETE /api/notes/7', ''],
+  ])('%s', async (_name, call, line, body) => {
+    const seen: unknown[] = [];
+    const api = await serve((request, response) => {
+      let text = '';
+      request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      request.on('end', () => {
+        seen.push(`${request.method} ${request.url}`, text, request.headers['content-type']);
+        response.end();
+      });
+    });
+    await call(api);
+    expect(seen).toEqual([line, body, body === '' ? undefined : 'application/json']);
+  });
+});
+
+describe('answers', () => {
+  test('a list, a note, and nothing', async () => {
+    const list = await answering(200, JSON.stringify({ notes: [noteOf(1)] }));
+    expect(await list.list()).toEqual({ ok: true, value: [noteOf(1)] });
+    const one = await answering(201, JSON.stringify(noteOf(1)));
+    expect(await one.create(noteOf(1))).toEqual({ ok: true, value: noteOf(1) });
+    const none = await answering(204, '');
+    expect(await none.remove(1)).toEqual({ ok: true, value: null });
+  });
+
+  test.each([
+    [
+      503,
+      '{"error":"database is away"}',
+      { 'retry-after': '4' },
+      { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 4 },
+    ],
+    [503, '', {}, { kind: 'unavailable', reason: 'it is busy', retryAfterSeconds: null }],
+    [
+      429,
+      '',
+      { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' },
+      { kind: 'unavailable', reason: 'it is busy', retryAfterSeconds: null },
+    ],
+    [404, '{"error":"note not found"}', {}, { kind: 'missing' }],
+    [422, '{"error":"title and body required"}', {}, { kind: 'refused', reason: 'title and body required' }],
+    [413, 'too large', {}, { kind: 'refused', reason: 'status 413' }],
+    [500, '{"error":"internal error"}', {}, { kind: 'broken', detail: 'internal error' }],
+    [502, '<html>', {}, { kind: 'broken', detail: 'status 502' }],
+    [200, '{"id":1}', {}, { kind: 'broken', detail: 'its answer is not what the page expects' }],
+    [200, 'nonsense', {}, { kind: 'broken', detail: 'its answer is not what the page expects' }],
+  ])('%i %s', async (status, body, headers, failure) => {
+    const api = await answering(status, body, headers);
+    expect(await api.update(1, { title: 't', body: 'b' })).toEqual({ ok: false, failure });
+  });
+
+  test('an unknown address is no missing note', async () => {
+    const api = await answering(404, '{"error":"not found"}');
+    expect(await api.list()).toEqual({ ok: false, failure: { kind: 'refused', reason: 'not found' } });
+  });
+
+  test('a list with anything else in it is not taken', async () => {
+    const api = await answering(200, JSON.stringify({ notes: [noteOf(1), { id: 2 }] }));
+    expect(await api.list()).toMatchObject({ ok: false, failure: { kind: 'broken' } });
+  });
+
+  test('nobody there, and a connection that breaks', async () => {
+    const api = await answering(200, '');
+    server?.close();
+    server = null;
+    expect(await api.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });
+    const broken = await serve((request) => request.socket.destroy());
+    expect(await broken.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });
+  });
+
+  test('a request that is given up comes to an end', async () => {
+    const api = await serve(() => {}); // never answers
+    const abort = new AbortController();
+    const outcome = api.list(abort.signal);
+    abort.abort();
+    expect(await outcome).toEqual({ ok: false, failure: { kind: 'unreachable' } });
+  });
+});

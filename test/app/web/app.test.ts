@@ -1,0 +1,430 @@
+// The page without a screen: new notes, deletion, search, reading, memory.
+import { describe, expect, test } from 'vitest';
+import {
+  FIELD_MAX,
+  RELOAD_BASE_MS,
+  RELOAD_CAP_MS,
+  REQUERY_PAUSE_MS,
+  ROWS_STEP,
+  TYPING_PAUSE_MS,
+} from '../../../src/app/web/limits.ts';
+import type { Note } from '../../../src/app/web/model.ts';
+import { drawnRows, rowsOf } from '../../../src/app/web/rows.ts';
+import { FakeStore, PageBench } from './page-bench.ts';
+
+const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;
+
+function fill(bench: PageBench, title: string, body = 'text', author = 'Ada'): void {
+  for (const [field, value] of Object.entries({ title, body, author })) {
+    bench.send({ type: 'draft_changed', field: field as 'title', value });
+  }
+}
+
+describe('a new note', () => {
+  test('appears once, from its answer and its event in either order', async () => {
+    const bench = await new PageBench().start();
+    fill(bench, 'first');
+    bench.send({ type: 'draft_submitted' });
+    await bench.answer('create');
+    bench.deliverFrames();
+    fill(bench, 'second');
+    bench.send({ type: 'draft_submitted' });
+    bench.server.requests[0]?.carryOut();
+    bench.deliverFrames();
+    await bench.answer('create');
+    expect(bench.titles).toEqual(['second', 'first']);
+    expect([...bench.state.arrivals.values()]).toEqual([1, 1]);
+  });
+
+  test('empties the form but for the name, says so, and gives the focus back to the title', async () => {
+    const bench = await new PageBench().start();
+    fill(bench, 'first');
+    bench.send({ type: 'draft_submitted' });
+    bench.send({ type: 'draft_submitted' });
+    expect(bench.server.requests).toHaveLength(1);
+    await bench.answer('create');
+    expect(bench.state.draft).toMatchObject({ title: '', body: '', author: 'Ada', sending: null });
+    expect(bench.said).toBe('Added “first”.');
+    expect(bench.state.focus.target).toBe('new-title');
+  });
+
+  test('that the server did not take stays in the form', async () => {
+    const bench = await new PageBench().start();
+    fill(bench, 'first');
+    bench.send({ type: 'draft_submitted' });
+    await bench.answer('create', away);
+    expect(bench.state.draft).toMatchObject({ title: 'first', body: 'text', sending: null, failure: away });
+  });
+
+  test('is not sent with a field empty or too long; nothing is cut off', async () => {
+    const bench = await new PageBench().start();
+    bench.send({ type: 'draft_submitted' });
+    expect(bench.state).toMatchObject({ draft: { checked: true }, focus: { target: 'new-title' } });
+    const long = 'x'.repeat(FIELD_MAX.body + 1);
+    fill(bench, 'first', long);
+    bench.send({ type: 'draft_submitted' });
+    expect(bench.server.requests).toEqual([]);
+    expect(bench.state.draft.body).toBe(long);
+    expect(bench.said).toBe(
+      `The text has ${FIELD_MAX.body + 1} characters. Only ${FIELD_MAX.body} fit: shorten it by 1.`,
+    );
+    bench.send({ type: 'draft_changed', field: 'body', value: long.slice(1) });
+    bench.send({ type: 'draft_submitted' });
+    expect(bench.server.requests).toHaveLength(1);
+  });
+
+  test('from elsewhere is announced and lights up; those of the first list do not', async () => {
+    const bench = new PageBench();
+    bench.server.add({ title: 'old', body: 'text', author: 'Ada' });
+    await bench.start();
+    expect(bench.state.arrivals.size).toBe(0);
+    const note = bench.server.add({ title: 'new', body: 'text', author: 'Joe' });
+    bench.deliverFrames();
+    expect(bench.said).toBe('Joe added “new”.');
+    expect([...bench.state.arrivals.keys()]).toEqual([note.id]);
+  });
+});
+
+describe('deletion', () => {
+  async function asked(): Promise<{ bench: PageBench; note: Note }> {
+    const bench = new PageBench();
+    bench.server.add({ title: 'c', body: 'text', author: 'Ada' });
+    const note = bench.server.add({ title: 'b', body: 'text', author: 'Ada' });
+    bench.server.add({ title: 'a', body: 'text', author: 'Ada' });
+    await bench.start();
+    bench.send({ type: 'deletion_asked', note });
+    return { bench, note };
+  }
+
+  test('happens after it is confirmed, once, and leaves the focus on the next note', async () => {
+    const { bench } = await asked();
+    expect(bench.server.requests).toEqual([]);
+    bench.send({ type: 'deletion_submitted' });
+    bench.send({ type: 'deletion_submitted' });
+    expect(bench.server.requests).toHaveLength(1);
+    await bench.answer('remove');
+    bench.deliverFrames();
+    expect(bench.titles).toEqual(['a', 'c']);
+    expect(bench.state).toMatchObject({ deletion: null, focus: { target: 'note-1' } });
+    expect(bench.said).toBe('Note deleted.');
+  });
+
+  test('whose event comes first ends the same way', async () => {
+    const { bench } = await asked();
+    bench.send({ type: 'deletion_submitted' });
+    bench.server.requests[0]?.carryOut();
+    bench.deliverFrames();
+    expect(bench.state.deletion).not.toBeNull();
+    await bench.answer('remove');
+    expect(bench.state).toMatchObject({ deletion: null, focus: { target: 'note-1' } });
+    expect(bench.said).toBe('Note deleted.');
+  });
+
+  test('whose event came but whose answer was lost is done', async () => {
+    const { bench } = await asked();
+    bench.send({ type: 'deletion_submitted' });
+    bench.server.requests[0]?.carryOut();
+    bench.deliverFrames();
+    await bench.answer('remove', { kind: 'unreachable' });
+    expect(bench.state.deletion).toBeNull();
+    expect(bench.titles).toEqual(['a', 'c']);
+  });
+
+  test('that fails says so in the dialog, which comes back if it was closed', async () => {
+    const { bench, note } = await asked();
+    bench.send({ type: 'deletion_submitted' });
+    bench.send({ type: 'deletion_cancelled' });
+    await bench.answer('remove', away);
+    expect(bench.state.deletion).toMatchObject({ note: { id: note.id }, failure: away, sending: false });
+    expect(bench.titles).toEqual(['a', 'b', 'c']);
+  });
+
+  test('of a note that is gone already is done', async () => {
+    const { bench, note } = await asked();
+    bench.drop();
+    bench.server.drop(note.id);
+    bench.send({ type: 'deletion_submitted' });
+    await bench.answer('remove');
+    expect(bench.titles).toEqual(['a', 'c']);
+    expect(bench.said).toBe('That note had been deleted already.');
+  });
+
+  test('by somebody else closes the question', async () => {
+    const { bench, note } = await asked();
+    bench.server.drop(note.id);
+    bench.deliverFrames();
+    expect(bench.state).toMatchObject({ deletion: null, focus: { target: 'list-heading' } });
+    expect(bench.said).toBe('“b” was deleted elsewhere.');
+  });
+});
+
+describe('search', () => {
+  async function searching(query: string): Promise<PageBench> {
+    const bench = new PageBench();
+    for (const title of ['cat', 'bee', 'ant bee']) bench.server.add({ title, body: 'text', author: 'Ada' });
+    await bench.start();
+    bench.send({ type: 'query_changed', query });
+    return bench;
+  }
+
+  test('waits for a rest in the typing', async () => {
+    const bench = await searching('b');
+    bench.time.pass(TYPING_PAUSE_MS - 1);
+    bench.send({ type: 'query_changed', query: 'be' });
+    bench.time.pass(TYPING_PAUSE_MS - 1);
+    expect(bench.server.requests).toEqual([]);
+    expect(bench.titles).toEqual(['ant bee', 'bee', 'cat']);
+    bench.time.pass(1);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['ant bee', 'bee']);
+    expect(bench.said).toBe('2 notes found.');
+  });
+
+  test('drops an answer that a later query has overtaken', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    bench.send({ type: 'query_changed', query: 'cat' });
+    bench.time.pass(TYPING_PAUSE_MS);
+    const [bee, cat] = bench.server.requests;
+    cat?.deliver();
+    await bench.quiesce();
+    bee?.deliver();
+    await bench.quiesce();
+    expect(bench.titles).toEqual(['cat']);
+  });
+
+  test('drops an answer that comes after the field was emptied', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    bench.send({ type: 'query_changed', query: '' });
+    await bench.answer('search');
+    expect(bench.titles).toHaveLength(3);
+    expect(bench.state.search).toMatchObject({ order: null, pending: false });
+  });
+
+  test('follows what happens to the notes, gathering changes', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    bench.server.add({ title: 'bee too', body: 'text', author: 'Joe' });
+    bench.server.add({ title: 'dog', body: 'text', author: 'Joe' });
+    bench.deliverFrames();
+    bench.time.pass(REQUERY_PAUSE_MS);
+    expect(bench.server.requests.map(({ name }) => name)).toEqual(['search']);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['bee too', 'ant bee', 'bee']);
+  });
+
+  test('is asked for again after its answer when notes changed before that came', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    bench.server.requests[0]?.carryOut();
+    bench.server.add({ title: 'bee too', body: 'text', author: 'Joe' });
+    bench.deliverFrames();
+    bench.time.pass(REQUERY_PAUSE_MS);
+    expect(bench.server.requests).toHaveLength(1);
+    await bench.answer('search');
+    bench.time.pass(REQUERY_PAUSE_MS);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['bee too', 'ant bee', 'bee']);
+  });
+
+  test('shows a deletion at once', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    bench.server.drop(2);
+    bench.deliverFrames();
+    expect(bench.titles).toEqual(['ant bee']);
+  });
+
+  test('keeps a note that is being edited in its place, found or not', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    const note = bench.state.replica.notes.get(2) as Note;
+    bench.send({ type: 'edit_started', note });
+    bench.send({ type: 'query_changed', query: 'cat' });
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['cat', 'bee']);
+    bench.send({ type: 'edit_cancelled', id: 2 });
+    bench.send({ type: 'query_changed', query: 'cat' });
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['cat']);
+  });
+
+  test('that fails says so, keeps what was found, and can be tried again', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search', away);
+    expect(bench.state.search).toMatchObject({ failure: away, pending: false });
+    expect(bench.said).toBe(
+      'The server cannot do this now: database is away. The notes below may not match.',
+    );
+    bench.app.tryNow();
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['ant bee', 'bee']);
+    expect(bench.state.search.failure).toBeNull();
+  });
+
+  test('is repeated after the connection was away', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    bench.drop();
+    bench.server.add({ title: 'bee too', body: 'text', author: 'Joe' });
+    bench.connect();
+    await bench.answer('search');
+    await bench.answer('list');
+    expect(bench.titles).toEqual(['bee too', 'ant bee', 'bee']);
+  });
+});
+
+describe('reading the list', () => {
+  test('waits for the connection, so that no change falls between the two', async () => {
+    const bench = new PageBench();
+    bench.socket.open();
+    expect(bench.server.requests).toEqual([]);
+    bench.connect();
+    expect(bench.server.requests.map(({ name }) => name)).toEqual(['list']);
+  });
+
+  test('does without a connection when there is none to be had', async () => {
+    const bench = new PageBench();
+    bench.server.add({ title: 'a', body: 'text', author: 'Ada' });
+    bench.drop();
+    await bench.answer('list');
+    expect(bench.titles).toEqual(['a']);
+    expect(bench.state.lagging).toBe(true);
+  });
+
+  test('repeats itself after a failure, no sooner than the server asks for', async () => {
+    const bench = new PageBench();
+    bench.connect();
+    await bench.answer('list', away);
+    expect(bench.state.list).toMatchObject({ phase: 'unread', failure: away });
+    bench.time.pass(3_000 - 1);
+    expect(bench.server.requests).toEqual([]);
+    bench.time.pass(1);
+    await bench.answer('list');
+    expect(bench.state.list).toMatchObject({ phase: 'ready', failure: null });
+  });
+
+  test(`never waits longer than ${RELOAD_CAP_MS} ms, and never less than ${RELOAD_BASE_MS} ms`, async () => {
+    const bench = new PageBench();
+    bench.connect();
+    for (let failures = 0; failures < 12; failures += 1) {
+      await bench.answer('list', {
+        kind: 'unavailable',
+        reason: 'busy',
+        retryAfterSeconds: failures * 1_000,
+      });
+      bench.time.pass(RELOAD_BASE_MS - 1);
+      expect(bench.server.requests).toEqual([]);
+      bench.time.pass(RELOAD_CAP_MS - RELOAD_BASE_MS + 1);
+      expect(bench.server.requests).toHaveLength(1);
+    }
+  });
+
+  test('throws away an answer that a later reading has overtaken', async () => {
+    const bench = await new PageBench().start();
+    bench.drop();
+    bench.connect();
+    bench.server.requests[0]?.carryOut();
+    bench.drop();
+    bench.server.add({ title: 'missed', body: 'text', author: 'Joe' });
+    bench.connect();
+    const [early, late] = bench.server.requests;
+    late?.deliver();
+    await bench.quiesce();
+    early?.deliver();
+    await bench.quiesce();
+    expect(bench.titles).toEqual(['missed']);
+  });
+
+  test('gives up a connection that talks nonsense, and reads again', async () => {
+    const bench = await new PageBench().start();
+    bench.socket.receive('nonsense');
+    expect(bench.state.connection.phase).toBe('waiting');
+    bench.connect();
+    await bench.answer('list');
+    expect(bench.state.connection.phase).toBe('online');
+    bench.socket.receive('{"event":"something_new","data":{}}');
+    expect(bench.state.connection.phase).toBe('online');
+  });
+});
+
+describe('memory', () => {
+  test('brings back the new note, and the name even in another tab', async () => {
+    const { session, local } = new PageBench();
+    const before = new PageBench({ session, local });
+    fill(before, 'half', 'a thought', 'Ada');
+    expect(new PageBench({ session, local }).state.draft).toMatchObject({
+      title: 'half',
+      body: 'a thought',
+      author: 'Ada',
+    });
+    expect(new PageBench({ local }).state.draft).toMatchObject({ title: '', body: '', author: 'Ada' });
+  });
+
+  test('forgets a note that was added, and changes that were saved', async () => {
+    const bench = await new PageBench().start();
+    fill(bench, 'first');
+    bench.send({ type: 'draft_submitted' });
+    await bench.answer('create');
+    bench.send({ type: 'edit_started', note: bench.server.listed().at(0) as Note });
+    bench.send({ type: 'edit_changed', id: 1, field: 'title', value: 'changed' });
+    bench.send({ type: 'edit_submitted', id: 1 });
+    await bench.answer('update');
+    const { state } = new PageBench({ session: bench.session, local: bench.local });
+    expect(state.draft).toMatchObject({ title: '', body: '', author: 'Ada' });
+    expect(state.edits.size).toBe(0);
+  });
+
+  test('passes over what does not belong there', () => {
+    for (const text of ['', 'nonsense', '[]', '[1, null, {"base": 1}]', '{"title": 1, "body": 2}', 'null']) {
+      const session = new FakeStore();
+      session.items.set('troupe.notes.draft', text);
+      session.items.set('troupe.notes.edits', text);
+      const { state } = new PageBench({ session });
+      expect(state.draft).toMatchObject({ title: '', body: '' });
+      expect(state.edits.size).toBe(0);
+    }
+  });
+
+  test('that the browser refuses is reported, and the page goes on', async () => {
+    const session = new FakeStore();
+    session.refuses = true;
+    const bench = await new PageBench({ session }).start();
+    fill(bench, 'first');
+    expect(bench.state).toMatchObject({ keepsDrafts: false, draft: { title: 'first' } });
+    bench.send({ type: 'draft_submitted' });
+    await bench.answer('create');
+    expect(bench.titles).toEqual(['first']);
+  });
+});
+
+test('a long list is shown in steps; a note that is being edited is always shown', async () => {
+  const bench = new PageBench();
+  for (let id = 1; id <= ROWS_STEP * 2 + 1; id += 1)
+    bench.server.add({ title: `n${id}`, body: 'text', author: 'Ada' });
+  await bench.start();
+  const drawn = (): number => drawnRows(rowsOf(bench.state), bench.state.rowsMax).length;
+  expect(drawn()).toBe(ROWS_STEP);
+  bench.send({ type: 'edit_started', note: bench.state.replica.notes.get(1) as Note });
+  expect(drawn()).toBe(ROWS_STEP + 1);
+  bench.send({ type: 'more_shown' });
+  bench.send({ type: 'more_shown' });
+  expect(drawn()).toBe(ROWS_STEP * 2 + 1);
+});
+
+test('shown times move on: quickly during a countdown, slowly else', async () => {
+  const bench = await new PageBench().start();
+  const shown = bench.state.now;
+  bench.time.pass(14_999);
+  expect(bench.state.now).toBe(shown);
+  bench.time.pass(1);
+  expect(bench.state.now).toBe(shown + 15_000);
+});
