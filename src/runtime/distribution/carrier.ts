@@ -45,6 +45,8 @@ export type Signal =
 export interface CarrierHost {
   /** Name and creation of the node. */
   readonly origin: Origin;
+  /** True while no process of the node can run; for carriers that are used in tests. */
+  readonly idle: boolean;
   /**
    * Applies a signal that arrived from a connected node. The pids of this node in it may be any objects with the right
    * fields. It never throws: what cannot be applied is left out and reported (`troupe:node:bad_signal`).

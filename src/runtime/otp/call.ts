@@ -20,6 +20,7 @@ import type { Ref } from '../process/ref.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
+import { defineRecord } from '../records.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -40,12 +41,12 @@ export interface CallOptions {
   readonly from?: Process;
 }
 
-/** What a server gets to answer a call with, OTP's `From`. */
-export interface From {
+/** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
+export interface From<Reply = unknown> {
   /** Who calls; the `init` process of its node when it was no process. */
   readonly pid: Pid;
   /** Answers the call; at most once, later answers have no effect. See `gen_server:reply/2`. */
-  reply(value: unknown): void;
+  reply(value: Reply): void;
 }
 
 /** @internal A request that asks for an answer, as a server finds it in its mailbox. */
@@ -210,6 +211,9 @@ export class RemoteCall implements Request {
     throw error;
   }
 }
+
+defineRecord(Cast, '$gen_cast', ['name', 'argument']);
+defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
 
 /**
  * Calls a server and waits for its answer.

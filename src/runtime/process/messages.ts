@@ -5,6 +5,7 @@
  * OTP's tuples. An exit reason may be any value; the ones with a meaning are the strings below, and the pair
  * `['shutdown', detail]`.
  */
+import { defineRecord } from '../records.ts';
 import type { Pid } from './pid.ts';
 import type { Ref } from './ref.ts';
 
@@ -58,6 +59,11 @@ export class NodeDown {
     this.reason = reason;
   }
 }
+
+defineRecord(Exit, 'EXIT', ['from', 'reason'], { reason: 'reason' });
+defineRecord(Down, 'DOWN', ['ref', 'target', 'reason'], { reason: 'reason' });
+defineRecord(NodeUp, 'nodeup', ['node']);
+defineRecord(NodeDown, 'nodedown', ['node', 'reason'], { reason: 'reason' });
 
 /** What `receive` answers when its time is over; Erlang's `after` clause. */
 export const TIMEOUT: unique symbol = Symbol('timeout');

@@ -45,6 +45,10 @@ export class Router implements CarrierHost {
     return this.#node.origin;
   }
 
+  get idle(): boolean {
+    return this.#node.scheduler.idle;
+  }
+
   /** Names of the nodes that are connected. */
   connected(): string[] {
     return [...this.#peers.values()].filter((peer) => peer.connected).map((peer) => peer.name);
@@ -178,7 +182,8 @@ export class Router implements CarrierHost {
   }
 
   internPid(pid: Pid): Pid {
-    return this.#node.find(pid)?.pid ?? pid;
+    // Not by `find`, which takes a pid that holds this node's own origin for one that knows whether it is alive.
+    return (this.#node.isLocal(pid) ? this.#node.table.find(pid.id, pid.serial)?.pid : undefined) ?? pid;
   }
 
   receive(name: string, signal: Signal): void {

@@ -1,0 +1,130 @@
+/**
+ * A network in memory: it connects nodes that live in one operating system process.
+ *
+ * Made for tests of what happens between nodes. Signals are copied as on a wire, arrive later and in order
+ * per pair, and are lost only together with the connection, as the carrier interface asks. Any pair can be cut, healed,
+ * held and delayed, a connection dropped and a node crashed; with a seed, what several peers send is interleaved at
+ * random, and the same seed gives the same run.
+ *
+ * Limits: `maxQueuedSignals` in one direction (beyond it the connection breaks with `queue_full`, as a node that is too
+ * slow is disconnected), `maxDepth` and `maxValues` of one signal (beyond them the sender gets TROUPE_NOT_ENCODABLE).
+ */
+import { TroupeError } from '../errors.ts';
+import { type Clock, systemClock } from '../process/clock.ts';
+import { timerLength } from '../process/timers.ts';
+import type { Carrier } from './carrier.ts';
+import { Endpoint } from './memory/endpoint.ts';
+import { Random } from './memory/random.ts';
+import { Switchboard } from './memory/switchboard.ts';
+
+/** Options of `createMemoryNetwork`. */
+export interface MemoryNetworkOptions {
+  /**
+   * Interleaves what different peers send, and decides what is lost with a connection. Without it everything arrives in
+   * the order sent, and what is under way when a connection breaks is lost.
+   */
+  readonly seed?: number;
+  /** What delays are measured by; the system's clock when left out. */
+  readonly clock?: Clock;
+  /** How many signals may wait between two nodes in one direction. Default 1,000,000. */
+  readonly maxQueuedSignals?: number;
+  /** How deep a message may be nested. Default 512. */
+  readonly maxDepth?: number;
+  /** How many values a message may hold, counting each element and field. Default 16,777,216. */
+  readonly maxValues?: number;
+}
+
+/** A network; make one with {@link createMemoryNetwork}. */
+export class MemoryNetwork {
+  readonly #switchboard: Switchboard;
+
+  /** @internal Use {@link createMemoryNetwork}. */
+  constructor(options: MemoryNetworkOptions) {
+    this.#switchboard = new Switchboard(
+      {
+        maxQueuedSignals: options.maxQueuedSignals ?? 1_000_000,
+        maxDepth: options.maxDepth ?? 512,
+        maxValues: options.maxValues ?? 16_777_216,
+      },
+      options.clock ?? systemClock,
+      options.seed === undefined ? undefined : new Random(options.seed),
+    );
+  }
+
+  /**
+   * The carrier for one node: `createNode({ name, carrier: network.carrier(name) })`. A node that was stopped or has
+   * crashed is followed by another of its name with a carrier of its own.
+   */
+  carrier(name: string): Carrier {
+    return new Endpoint(name, this.#switchboard);
+  }
+
+  /** Breaks the connection between two nodes and lets them make no other until `heal`. */
+  cut(a: string, b: string): void {
+    this.#switchboard.cut(a, b);
+  }
+
+  /** Lets two nodes connect again, or all; as in OTP they do so when one sends to the other, or with `node.connect`. */
+  heal(a: string, b: string): void;
+  heal(): void;
+  heal(a?: string, b?: string): void {
+    if (a === undefined || b === undefined) this.#switchboard.healAll();
+    else this.#switchboard.heal(a, b);
+  }
+
+  /** Breaks the connection between two nodes; they may make another at once. @returns false when there was none. */
+  drop(a: string, b: string): boolean {
+    const connection = this.#switchboard.connection(a, b);
+    if (connection === undefined) return false;
+    this.#switchboard.break(connection, 'connection_closed');
+    return true;
+  }
+
+  /** Holds back what goes from one node to another, until `release`. When the connection breaks it is lost. */
+  hold(from: string, to: string): void {
+    this.#switchboard.setRule(from, to, { held: true });
+  }
+
+  /** Ends holding and delays in one direction, or everywhere. */
+  release(from: string, to: string): void;
+  release(): void;
+  release(from?: string, to?: string): void {
+    if (from === undefined || to === undefined) this.#switchboard.clearRules();
+    else this.#switchboard.setRule(from, to, { held: false, delayMs: 0 });
+  }
+
+  /** Lets what one node sends to another from now on take `delayMs` milliseconds by the network's clock. */
+  delay(from: string, to: string, delayMs: number): void {
+    this.#switchboard.setRule(from, to, { delayMs: timerLength(delayMs) });
+  }
+
+  /** Takes a node off the network as if its power had failed: it can say no last word. Stop it afterwards. */
+  crash(name: string): void {
+    const endpoint = this.#switchboard.endpoint(name);
+    if (endpoint !== undefined) this.#switchboard.remove(endpoint, false);
+  }
+
+  /** How many signals are under way, with those that are held or delayed. */
+  get inFlight(): number {
+    return this.#switchboard.inFlight;
+  }
+
+  /**
+   * Waits until nothing moves: no process of the nodes can run and no signal can be delivered. What is held, waits for a
+   * clock or for something outside of the nodes does not count.
+   * @param maxTurns how many turns of the event loop it waits at most.
+   * @throws TroupeError TROUPE_NOT_SETTLED when it still moves then.
+   */
+  async settle(maxTurns = 100_000): Promise<void> {
+    for (let turn = 0; turn < maxTurns; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!this.#switchboard.moving && this.#switchboard.idle) return;
+    }
+    throw new TroupeError('TROUPE_NOT_SETTLED', `The network moves after ${maxTurns} turns.`);
+  }
+}
+
+/** Makes a network in memory. */
+export function createMemoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
+  return new MemoryNetwork(options);
+}

@@ -1,0 +1,26 @@
+/**
+ * Exit reasons on their way to another node.
+ *
+ * A reason may hold Errors, and no carrier can carry one. A plain object that describes it goes in its place, as OTP
+ * sends `{Reason, Stacktrace}` and not the failed process's terms of the stack.
+ */
+
+/** What stands for an Error in an exit reason that came from another node. */
+export interface DescribedError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  /** The code of the error, where it has one. */
+  readonly code?: string;
+}
+
+/** The plain description of an Error. */
+export function describeError(error: Error): DescribedError {
+  const { name, message, stack, code }: { [Key in keyof DescribedError]: unknown } = error;
+  return {
+    name: String(name),
+    message: String(message),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
+  };
+}

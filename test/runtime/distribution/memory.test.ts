@@ -1,0 +1,485 @@
+// The in-memory network as a carrier: order, copies, connections, cuts, holds, delays, limits. Nodes without pg.
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createMemoryNetwork, type MemoryNetworkOptions } from '../../../src/runtime/distribution/memory.ts';
+import {
+  type Clock,
+  createNode,
+  Down,
+  Exit,
+  type Node,
+  NodeDown,
+  NodeUp,
+  type Pid,
+  type Ref,
+  TroupeError,
+} from 'troupe';
+
+/** A network and nodes on it, which are stopped when the test ends. */
+function cluster(names: readonly string[], options: MemoryNetworkOptions = {}) {
+  const network = createMemoryNetwork(options);
+  const start = (name: string, creation?: number): Node => {
+    const node = createNode({
+      name,
+      carrier: network.carrier(name),
+      ...(creation === undefined ? {} : { creation }),
+    });
+    onTestFinished(() => node.stop());
+    return node;
+  };
+  return { network, start, nodes: names.map((name) => start(name)) };
+}
+
+/** A process that keeps what it receives. */
+function collector(node: Node, name?: string): { pid: Pid; got: unknown[] } {
+  const got: unknown[] = [];
+  const pid = node.spawnWith(name === undefined ? {} : { name }, {
+    name: 'collector',
+    init: () => undefined,
+    handle: (_self, message) => {
+      got.push(message);
+    },
+  });
+  return { pid, got };
+}
+
+function encodeFault(run: () => void): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof TroupeError && error.code === 'TROUPE_NOT_ENCODABLE') return error.message;
+    throw error;
+  }
+  return 'sent';
+}
+
+describe('connections', () => {
+  test('the first send connects; both nodes are told', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const seen = [collector(a), collector(b)];
+    a.monitorNodes(seen[0]!.pid, true);
+    b.monitorNodes(seen[1]!.pid, true);
+    const { pid, got } = collector(b);
+    a.send(pid, 'hello');
+    expect(got).toEqual([]);
+    await network.settle();
+    expect(got).toEqual(['hello']);
+    expect(a.nodes()).toEqual(['b@x']);
+    expect(b.nodes()).toEqual(['a@x']);
+    expect(seen.map((one) => one.got)).toEqual([[new NodeUp('b@x')], [new NodeUp('a@x')]]);
+    expect(network.inFlight).toBe(0);
+  });
+
+  test('two nodes that connect at once make one connection', async () => {
+    const { nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const seen = collector(a);
+    a.monitorNodes(seen.pid, true);
+    expect(await Promise.all([a.connect('b@x'), b.connect('a@x'), a.connect('b@x')])).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(seen.got).toEqual([new NodeUp('b@x')]);
+  });
+
+  test('a node that is not there cannot be reached; a monitor says noconnection', async () => {
+    const { network, nodes } = cluster(['a@x']);
+    const [a] = nodes as [Node];
+    expect(await a.connect('b@x')).toBe(false);
+    const got: unknown[] = [];
+    a.spawn(async (self) => {
+      self.monitor({ name: 'any', node: 'b@x' });
+      got.push(await self.receive());
+    });
+    await network.settle();
+    expect(got).toEqual([expect.objectContaining({ reason: 'noconnection' })]);
+    expect(a.nodes()).toEqual([]);
+  });
+
+  test('a cut pair cannot connect until healed', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    await a.connect('b@x');
+    const seen = [collector(a), collector(b)];
+    a.monitorNodes(seen[0]!.pid, true);
+    b.monitorNodes(seen[1]!.pid, true);
+    network.cut('a@x', 'b@x');
+    await network.settle();
+    expect(seen.map((one) => one.got)).toEqual([
+      [new NodeDown('b@x', 'net_tick_timeout')],
+      [new NodeDown('a@x', 'net_tick_timeout')],
+    ]);
+    expect(await a.connect('b@x')).toBe(false);
+    network.heal('a@x', 'b@x');
+    expect(await b.connect('a@x')).toBe(true);
+    network.cut('a@x', 'b@x');
+    network.heal();
+    expect(await a.connect('b@x')).toBe(true);
+  });
+
+  test('disconnect and drop end a connection, and the next send makes another', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    expect(a.disconnect('b@x')).toBe(false);
+    expect(network.drop('a@x', 'b@x')).toBe(false);
+    await a.connect('b@x');
+    expect(a.disconnect('b@x')).toBe(true);
+    expect(a.disconnect('b@x')).toBe(false);
+    await network.settle();
+    expect([a.nodes(), b.nodes()]).toEqual([[], []]);
+    a.send(pid, 1);
+    await network.settle();
+    expect(network.drop('b@x', 'a@x')).toBe(true);
+    await network.settle();
+    a.send(pid, 2);
+    await network.settle();
+    expect(got).toEqual([1, 2]);
+  });
+
+  test('what is under way is lost with the connection, and nothing of it comes later', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    await a.connect('b@x');
+    a.send(pid, 'lost');
+    network.drop('a@x', 'b@x');
+    // The sender has not noticed yet: this goes into the broken connection.
+    a.send(pid, 'lost too');
+    await network.settle();
+    a.send(pid, 'new');
+    await network.settle();
+    expect(got).toEqual(['new']);
+  });
+
+  test('a stopped node says goodbye, and its last signals arrive', async () => {
+    const { network, start, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid } = collector(b);
+    const downs: unknown[] = [];
+    a.spawn(async (self) => {
+      self.monitor(pid);
+      downs.push(await self.receive());
+    });
+    await network.settle();
+    await b.stop();
+    await network.settle();
+    expect(downs).toEqual([expect.objectContaining({ reason: 'shutdown' })]);
+    expect(a.nodes()).toEqual([]);
+    const again = start('b@x');
+    expect(await a.connect('b@x')).toBe(true);
+    expect(a.router.creationOf('b@x')).toBe(again.origin.creation);
+    expect(() => b.send(pid, 1)).not.toThrow();
+  });
+
+  test('a crashed node says nothing; its successor has another creation, and old pids reach nobody', async () => {
+    const { network, start, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid } = collector(b);
+    const downs: unknown[] = [];
+    a.spawn(async (self) => {
+      self.monitor(pid);
+      downs.push(await self.receive());
+      self.monitor(pid);
+      downs.push(await self.receive());
+    });
+    await network.settle();
+    network.crash('b@x');
+    const again = start('b@x', b.origin.creation === 77 ? 78 : 77);
+    const { got, pid: other } = collector(again);
+    expect([other.id, other.serial]).toEqual([pid.id, pid.serial]);
+    await network.settle();
+    a.send(pid, 'to the old one');
+    await network.settle();
+    expect(got).toEqual([]);
+    expect(downs).toEqual([
+      expect.objectContaining({ reason: 'noconnection' }),
+      expect.objectContaining({ reason: 'noproc' }),
+    ]);
+  });
+
+  test('two nodes of one name cannot be on the network at once, and a carrier serves the node it was made for', () => {
+    const { network, start } = cluster(['a@x']);
+    expect(() => start('a@x')).toThrow(/TROUPE_BAD_ARGUMENT/);
+    expect(() => createNode({ name: 'b@x', carrier: network.carrier('c@x') })).toThrow(/TROUPE_BAD_ARGUMENT/);
+  });
+});
+
+describe('order', () => {
+  test('of one pair is kept, with any seed', async () => {
+    for (const seed of [undefined, 1, 2, 3]) {
+      const { network, nodes } = cluster(['a@x', 'b@x'], seed === undefined ? {} : { seed });
+      const [a, b] = nodes as [Node, Node];
+      const { pid, got } = collector(b);
+      const numbers = Array.from({ length: 300 }, (_, index) => index);
+      for (const number of numbers) a.send(pid, number);
+      await network.settle();
+      expect(got).toEqual(numbers);
+    }
+  });
+
+  test('without a seed everything arrives in the order sent; with one, peers are interleaved and the seed decides', async () => {
+    const run = async (seed?: number): Promise<unknown[]> => {
+      const { network, nodes } = cluster(['a@x', 'b@x', 'c@x'], seed === undefined ? {} : { seed });
+      const [a, b, c] = nodes as [Node, Node, Node];
+      const { pid, got } = collector(c);
+      await Promise.all([a.connect('c@x'), b.connect('c@x')]);
+      for (let index = 0; index < 20; index++) (index % 2 === 0 ? a : b).send(pid, index);
+      await network.settle();
+      return got;
+    };
+    const inOrder = Array.from({ length: 20 }, (_, index) => index);
+    expect(await run()).toEqual(inOrder);
+    const [first, second, other] = [await run(5), await run(5), await run(6)];
+    expect(first).toEqual(second);
+    expect(first).not.toEqual(inOrder);
+    expect(first).not.toEqual(other);
+    expect(first.filter((index) => Number(index) % 2 === 0)).toEqual(
+      inOrder.filter((index) => index % 2 === 0),
+    );
+  });
+
+  test('with a seed, what breaks may let a first part through, never a later one without it', async () => {
+    const lengths = new Set<number>();
+    for (let seed = 0; seed < 12; seed++) {
+      const { network, nodes } = cluster(['a@x', 'b@x'], { seed });
+      const [a, b] = nodes as [Node, Node];
+      const { pid, got } = collector(b);
+      await a.connect('b@x');
+      for (let index = 0; index < 10; index++) a.send(pid, index);
+      network.cut('a@x', 'b@x');
+      await network.settle();
+      expect(got).toEqual(Array.from({ length: got.length }, (_, index) => index));
+      expect(b.nodes()).toEqual([]);
+      lengths.add(got.length);
+    }
+    expect(lengths.size).toBeGreaterThan(2);
+  });
+});
+
+describe('holding and delaying', () => {
+  test('what is held arrives after release, in order, and the other direction goes on', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const [toA, toB] = [collector(a), collector(b)];
+    await a.connect('b@x');
+    network.hold('a@x', 'b@x');
+    a.send(toB.pid, 1);
+    a.send(toB.pid, 2);
+    b.send(toA.pid, 'back');
+    await network.settle();
+    expect([toB.got, toA.got]).toEqual([[], ['back']]);
+    expect(network.inFlight).toBe(2);
+    network.release('a@x', 'b@x');
+    await network.settle();
+    expect(toB.got).toEqual([1, 2]);
+  });
+
+  test('the end of a connection is noticed although its signals are held, and loses them', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x'], { seed: 4 });
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    await a.connect('b@x');
+    network.hold('a@x', 'b@x');
+    a.send(pid, 1);
+    network.cut('a@x', 'b@x');
+    await network.settle();
+    expect(b.nodes()).toEqual([]);
+    network.release();
+    await network.settle();
+    expect(got).toEqual([]);
+  });
+
+  test('a delay counts by the clock of the network', async () => {
+    const clock = new SteppedClock();
+    const { network, nodes } = cluster(['a@x', 'b@x'], { clock });
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    await a.connect('b@x');
+    network.delay('a@x', 'b@x', 100);
+    a.send(pid, 1);
+    await network.settle();
+    clock.step(50);
+    a.send(pid, 2);
+    await network.settle();
+    expect(got).toEqual([]);
+    clock.step(50);
+    await network.settle();
+    expect(got).toEqual([1]);
+    clock.step(50);
+    await network.settle();
+    expect(got).toEqual([1, 2]);
+    a.send(pid, 3);
+    network.release();
+    await network.settle();
+    expect(got).toEqual([1, 2, 3]);
+    expect(() => network.delay('a@x', 'b@x', -1)).toThrow(/TROUPE_BAD_ARGUMENT/);
+  });
+});
+
+describe('copies', () => {
+  test('values are copied, and what the sender changes afterwards does not travel', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    const ref = a.makeRef();
+    const sent = {
+      text: 'é😀',
+      list: [1, -0, 2.5, 10n, null, undefined, true],
+      map: new Map<unknown, unknown>([[['k'], { deep: 1 }]]),
+      bytes: new Uint8Array([1, 2, 3]),
+      pid,
+      ['__proto__']: 'a key as any other',
+    };
+    a.send(pid, { ...sent, own: a.initPid, ref });
+    sent.list.push(7);
+    sent.bytes[0] = 9;
+    await network.settle();
+    const { own, ref: copiedRef, ...copy } = got[0] as typeof sent & { own: Pid; ref: Ref };
+    expect(copy).toEqual({ ...sent, list: sent.list.slice(0, -1), bytes: new Uint8Array([1, 2, 3]) });
+    expect(Object.is(copy.list[1], -0)).toBe(true);
+    expect(copy.pid).toBe(pid);
+    expect(own).not.toBe(a.initPid);
+    expect(own.equals(a.initPid)).toBe(true);
+    expect(own.process).toBe(null);
+    expect(copiedRef).not.toBe(ref);
+    expect(copiedRef.equals(ref)).toBe(true);
+    expect(Object.getPrototypeOf(copy)).toBe(Object.prototype);
+    expect(Object.keys(copy)).toContain('__proto__');
+  });
+
+  test('records of the runtime arrive as their class; an Error in an exit reason is described', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    a.send(pid, [new Exit(a.initPid, ['nested', new RangeError('too far')]), new NodeUp('c@x')]);
+    a.send(pid, new Down(a.makeRef(), { name: 'n', node: 'a@x' }, 'normal'));
+    a.send(pid, new NodeDown('c@x', 'reason'));
+    await network.settle();
+    const [[exit, up], down, nodeDown] = got as [[Exit, NodeUp], Down, NodeDown];
+    expect(exit).toBeInstanceOf(Exit);
+    expect(exit.reason).toEqual([
+      'nested',
+      { name: 'RangeError', message: 'too far', stack: expect.any(String) },
+    ]);
+    expect(up).toEqual(new NodeUp('c@x'));
+    expect(down).toBeInstanceOf(Down);
+    expect(nodeDown).toEqual(new NodeDown('c@x', 'reason'));
+  });
+
+  test.each<[string, () => unknown, RegExp]>([
+    ['a function', () => () => 1, /a function/],
+    ['a symbol', () => ({ in: [Symbol('s')] }), /a symbol at in\.0/],
+    ['a key that is a symbol', () => ({ [Symbol('s')]: 1 }), /symbol for a key/],
+    ['another class', () => [new Date()], /an instance of Date at 0/],
+    ['a Set', () => new Set([1]), /an instance of Set/],
+    ['an Error', () => new Error('x'), /an instance of Error/],
+    ['NaN', () => Number.NaN, /NaN/],
+    ['infinity', () => -Infinity, /-Infinity/],
+    ['an unsafe integer', () => 2 ** 53, /beyond 2\^53/],
+    ['half a surrogate pair', () => '\ud800', /surrogate/],
+    ['a hole', () => Object.assign([], { length: 2 }), /holes/],
+    ['a cycle', () => cycle(), /within itself/],
+  ])('%s cannot leave, and says so in the stack of the sender', async (_what, value, message) => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    expect(encodeFault(() => a.send(pid, value()))).toMatch(message);
+    await network.settle();
+    expect(got).toEqual([]);
+    expect(a.nodes()).toEqual([]);
+    a.send(pid, 'fine');
+    await network.settle();
+    expect(got).toEqual(['fine']);
+  });
+});
+
+describe('limits', () => {
+  test('of depth and of values', () => {
+    const { nodes } = cluster(['a@x', 'b@x'], { maxDepth: 2, maxValues: 5 });
+    const [a, b] = nodes as [Node, Node];
+    const { pid } = collector(b);
+    expect(encodeFault(() => a.send(pid, [[1]]))).toBe('sent');
+    expect(encodeFault(() => a.send(pid, [[[1]]]))).toMatch(/deeper than 2 levels/);
+    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4]))).toBe('sent');
+    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4, 5]))).toMatch(/more than 5 values/);
+  });
+
+  test('of what waits on a connection: it breaks', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x'], { maxQueuedSignals: 10 });
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    const seen = collector(a);
+    await a.connect('b@x');
+    a.monitorNodes(seen.pid, true);
+    for (let index = 0; index < 11; index++) a.send(pid, index);
+    await network.settle();
+    expect(got).toEqual([]);
+    expect(seen.got).toEqual([new NodeDown('b@x', 'queue_full')]);
+  });
+
+  test('of what waits for a connection: it is not made', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x'], { maxQueuedSignals: 10 });
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    for (let index = 0; index < 11; index++) a.send(pid, index);
+    await network.settle();
+    expect(got).toEqual([]);
+    for (let index = 0; index < 10; index++) a.send(pid, index);
+    await network.settle();
+    expect(got).toHaveLength(10);
+  });
+
+  test('of the time that settle waits', async () => {
+    const { network, nodes } = cluster(['a@x']);
+    const [a] = nodes as [Node];
+    const restless = a.spawn({
+      name: 'restless',
+      init: (self) => self.send(self.pid, 1),
+      handle: (self) => self.send(self.pid, 1),
+    });
+    await expect(network.settle(50)).rejects.toThrow(/TROUPE_NOT_SETTLED/);
+    a.exit(restless, 'kill');
+    await network.settle();
+  });
+});
+
+function cycle(): unknown {
+  const value: unknown[] = [];
+  value.push([value]);
+  return value;
+}
+
+/** A clock that goes when it is told to. */
+class SteppedClock implements Clock {
+  #now = 0;
+  readonly #armed = new Set<{ dueMs: number; run: () => void; ref(): void; unref(): void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallTime(): number {
+    return this.#now;
+  }
+
+  set(delayMs: number, run: () => void) {
+    const timer = { dueMs: this.#now + delayMs, run, ref: () => undefined, unref: () => undefined };
+    this.#armed.add(timer);
+    return timer;
+  }
+
+  clear(timer: object): void {
+    this.#armed.delete(timer as never);
+  }
+
+  step(byMs: number): void {
+    this.#now += byMs;
+    for (const timer of this.#armed) {
+      if (timer.dueMs > this.#now) continue;
+      this.#armed.delete(timer);
+      timer.run();
+    }
+  }
+}
