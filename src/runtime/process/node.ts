@@ -9,11 +9,12 @@ import type { Carrier } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
+import { checkNodeOptions, checkSpawnOptions } from './check-options.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { inspectProcess, type ProcessInfo } from './info.ts';
 import type { ExitReason } from './messages.ts';
-import { nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
+import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
 import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
 import { ProcessTable } from './process-table.ts';
 import { type Ref, RefCounter } from './ref.ts';
@@ -73,7 +74,6 @@ export type StartArguments<Args extends readonly unknown[], Options> = Args exte
   ? [args?: Args, options?: Options]
   : [args: Args, options?: Options];
 
-const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
 const spawned = telemetry('troupe:process:spawn');
 const NO_ARGS: readonly never[] = [];
 
@@ -98,10 +98,9 @@ export class Node {
 
   /** @internal Use {@link createNode}. */
   constructor(options: NodeOptions) {
+    checkNodeOptions(options);
     const name = options.name ?? 'nonode@nohost';
-    if (!NODE_NAME.test(name) || name.length > 255) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `A node name has the form name@host, not '${name}'.`);
-    }
+    channelOf(name);
     this.origin = new Origin(name, options.creation ?? 4 + Math.floor(Math.random() * 0xffff_fff0));
     this.clock = options.clock ?? systemClock;
     this.startedAt = this.clock.wallTime();
@@ -161,6 +160,7 @@ export class Node {
   ): Process {
     if (this.#stopped !== undefined)
       throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.name}' is stopped.`);
+    if (options !== undefined) checkSpawnOptions(options);
     const pid = new Pid(this.origin, this.table.nextId(), this.table.serial);
     const bornMs = Math.floor(this.clock.now() - this.#startedMono);
     let process: Process;
@@ -181,8 +181,11 @@ export class Node {
     this.table.add(process);
     if (options !== undefined) this.#configure(process, options);
     this.scheduler.enqueue(process);
-    if (spawned.hasSubscribers)
-      spawned.publish({ pid, label: process.label, parent: parent ?? this.#init.pid });
+    if (spawned.hasSubscribers) {
+      // The first process of a node is init itself.
+      const init = this.#init as Process | undefined;
+      spawned.publish({ pid, label: process.label, parent: parent ?? init?.pid ?? pid });
+    }
     return process;
   }
 
@@ -301,11 +304,22 @@ export class Node {
    * application's supervisor before, for an orderly end.
    */
   stop(): Promise<void> {
-    return (this.#stopped ??= this.#stop());
+    if (this.#stopped === undefined) {
+      // It is set before anything ends: listeners of a dying process's AbortSignal run at once and may come here again.
+      let begin: () => void = () => undefined;
+      this.#stopped = new Promise((resolve, reject) => {
+        begin = () => void this.#stop().then(resolve, reject);
+      });
+      begin();
+    }
+    return this.#stopped;
   }
 
   async #stop(): Promise<void> {
-    for (const process of this.table.all().toReversed()) terminate(process, 'shutdown');
+    const oldestFirst = this.table
+      .all()
+      .toSorted(({ pid: a }, { pid: b }) => a.serial - b.serial || a.id - b.id);
+    for (const process of oldestFirst.toReversed()) terminate(process, 'shutdown');
     this.timers.stop();
     await this.#carrier?.close();
   }

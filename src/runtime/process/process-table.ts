@@ -19,8 +19,8 @@ export class ProcessTable {
   readonly #max: number;
   #slots: (Process | null)[] = new Array<Process | null>(FIRST_SIZE).fill(null);
   #mask = FIRST_SIZE - 1;
-  #next = 0;
-  /** The serial of the pid to be made next. */
+  #last = -1;
+  /** The serial that belongs to the id that `nextId` gave last. */
   serial = 0;
   /** Number of live processes. */
   size = 0;
@@ -36,9 +36,9 @@ export class ProcessTable {
       throw new TroupeError('TROUPE_SYSTEM_LIMIT', `The node has ${this.size} processes, its limit.`);
     }
     if (this.size >= (this.#slots.length >> 2) * 3) this.#grow();
-    let id = this.#next;
+    let id = this.#after(this.#last);
     while (this.#slots[id & this.#mask] !== null) id = this.#after(id);
-    this.#next = this.#after(id);
+    this.#last = id;
     return id;
   }
 

@@ -1,0 +1,52 @@
+/**
+ * Checks of what users pass to `createNode` and `spawnWith`, so that a slip is an error where it was made and not a
+ * strange behaviour later.
+ */
+import { TroupeError } from '../errors.ts';
+import type { SpawnOptions } from './behaviour.ts';
+import type { NodeOptions } from './node.ts';
+
+const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
+const NAME_MAX = 255;
+/** The most processes that a node can be asked to hold, as of `erl +P`. */
+const PROCESSES_MAX = 134_217_727;
+const SLICE_MAX_MS = 1_000;
+const POLICIES = ['reject', 'dropOldest', 'exit'];
+
+/** @internal Checks the options of a node. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkNodeOptions(options: NodeOptions): void {
+  const {
+    name = 'nonode@nohost',
+    creation = 4,
+    maxProcesses = 1,
+    mailboxHighWater = 1,
+    sliceMs = 1,
+  } = options;
+  if (typeof name !== 'string' || !NODE_NAME.test(name) || name.length > NAME_MAX) {
+    throw badOption(`A node name has the form name@host, not '${name}'.`);
+  }
+  checkInteger('creation', creation, 4, 0xffff_ffff);
+  checkInteger('maxProcesses', maxProcesses, 1, PROCESSES_MAX);
+  checkInteger('mailboxHighWater', mailboxHighWater, 1, Number.MAX_SAFE_INTEGER);
+  if (!(sliceMs > 0 && sliceMs <= SLICE_MAX_MS)) {
+    throw badOption(`sliceMs must be above 0 and at most ${SLICE_MAX_MS}, not ${String(sliceMs)}.`);
+  }
+}
+
+/** @internal Checks the options of a spawn. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkSpawnOptions({ mailbox }: SpawnOptions): void {
+  if (mailbox === undefined) return;
+  checkInteger('The limit of a mailbox', mailbox.limit, 1, Number.MAX_SAFE_INTEGER);
+  if (!POLICIES.includes(mailbox.policy)) {
+    throw badOption(`The policy of a mailbox is ${POLICIES.join(', ')}; not '${mailbox.policy}'.`);
+  }
+}
+
+function checkInteger(what: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw badOption(`${what} must be a whole number from ${min} to ${max}, not ${String(value)}.`);
+}
+
+function badOption(what: string): TroupeError {
+  return new TroupeError('TROUPE_BAD_ARGUMENT', what);
+}
