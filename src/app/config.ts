@@ -1,0 +1,215 @@
+// The settings of the application: read from the environment once, checked together, frozen.
+//
+// - One table below names every setting with its type, limits and default; `.env.example` lists the same.
+// - An empty value counts as unset. Numbers are plain decimal digits: `1e3`, ` 8080` and `0x10` are faults.
+// - All faults are reported at once, each with the variable, its value and what is allowed. A value that may hold a
+//   password is never repeated.
+// - Nothing here reads `process.env`, a file or the clock: what comes in is what counts.
+import { join, resolve } from 'node:path';
+import { Type, type Static, type TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import type { DatabaseSettings } from './database/open.ts';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const SHOWN_VALUE_MAX = 80;
+
+/** Each setting by its variable. `description` is what a fault says is allowed. */
+const variables = {
+  HOST: Type.String({
+    default: '127.0.0.1',
+    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
+    description: 'an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
+  }),
+  PORT: wholeNumber(8080, 0, 65_535, '0 lets the system choose'),
+  ALLOWED_ORIGINS: Type.Array(Type.Refine(Type.String(), isOrigin), {
+    default: [],
+    maxItems: 100,
+    description:
+      'at most 100 origins separated by commas, each as a browser sends it: http://host, https://host or with :port, without a path',
+  }),
+  BODY_LIMIT_BYTES: wholeNumber(2_097_152, 1_024, 67_108_864, 'bytes'),
+  WS_MAX_PAYLOAD_BYTES: wholeNumber(65_536, 128, 16_777_216, 'bytes'),
+  REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
+  SHUTDOWN_TIMEOUT_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
+  LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', description: `one of ${LOG_LEVELS.join(', ')}` }),
+  DATA_DIR: Type.String({ default: './data', pattern: '^[^\\u0000]+$', description: 'a folder' }),
+  DATABASE_URL: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description: 'postgres://user:password@host:5432/database (or postgresql://), one host',
+      }),
+      isPostgresUrl,
+    ),
+  ),
+  DATABASE_POOL_MAX: wholeNumber(10, 1, 500, 'connections'),
+  DATABASE_CONNECT_TIMEOUT_MS: wholeNumber(5_000, 100, 600_000, 'milliseconds'),
+  DATABASE_QUERY_TIMEOUT_MS: wholeNumber(5_000, 100, 600_000, 'milliseconds'),
+  DATABASE_RETRY_MAX_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
+};
+
+/** The variables whose values are not repeated in a fault. */
+const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL']);
+
+const Settings = Type.Object(variables);
+type Settings = Static<typeof Settings>;
+
+/** Every variable that the application reads. */
+export const settingNames: readonly string[] = Object.keys(variables);
+
+/** The settings, checked and frozen. Times are in milliseconds, sizes in bytes. */
+export interface Config {
+  /** Where the server listens. */
+  readonly host: string;
+  readonly port: number;
+  /** Origins, besides the server's own, from which a browser may open a WebSocket. */
+  readonly allowedOrigins: readonly string[];
+  /** The largest body of an HTTP request. */
+  readonly bodyLimitBytes: number;
+  /** The largest message that a WebSocket client may send. */
+  readonly wsMaxPayloadBytes: number;
+  /** How long a request may take before it is answered 503. */
+  readonly requestTimeoutMs: number;
+  /** How long a shutdown may take before the process ends all the same. */
+  readonly shutdownTimeoutMs: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** The folder of what the application keeps, absolute. */
+  readonly dataDir: string;
+  readonly database: DatabaseSettings;
+}
+
+/** What is wrong with one variable. */
+export interface ConfigFault {
+  readonly variable: string;
+  /** What is wrong, with the value unless it may hold a secret. */
+  readonly problem: string;
+  readonly allowed: string;
+}
+
+/** Thrown by `loadConfig`. Its message has one line for each fault. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly faults: readonly ConfigFault[];
+
+  constructor(faults: readonly ConfigFault[]) {
+    const lines = faults.map(
+      ({ variable, problem, allowed }) => `  ${variable} ${problem}; allowed: ${allowed}`,
+    );
+    super(`the settings in the environment cannot be used:\n${lines.join('\n')}`);
+    this.faults = faults;
+  }
+}
+
+/**
+ * The configuration that an environment describes.
+ * @param env names and values, as in `process.env`; names that are no settings are ignored
+ * @throws ConfigError that names every fault, not just the first
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given: Record<string, unknown> = {};
+  for (const [name, schema] of Object.entries<TSchema>(variables)) {
+    const text = env[name];
+    if (text !== undefined && text !== '') given[name] = convert(schema, text);
+  }
+  const candidate = Value.Default(Settings, given);
+  if (!Value.Check(Settings, candidate)) throw new ConfigError(faultsOf(given, env));
+  return toConfig(candidate);
+}
+
+function toConfig(settings: Settings): Config {
+  const dataDir = resolve(settings.DATA_DIR);
+  return Object.freeze({
+    host: settings.HOST,
+    port: settings.PORT,
+    allowedOrigins: Object.freeze([
+      ...new Set(settings.ALLOWED_ORIGINS.map((origin) => new URL(origin).origin)),
+    ]),
+    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
+    wsMaxPayloadBytes: settings.WS_MAX_PAYLOAD_BYTES,
+    requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
+    shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
+    logLevel: settings.LOG_LEVEL,
+    dataDir,
+    database: Object.freeze(databaseSettings(settings, dataDir)),
+  });
+}
+
+function databaseSettings(settings: Settings, dataDir: string): DatabaseSettings {
+  const queryTimeoutMs = settings.DATABASE_QUERY_TIMEOUT_MS;
+  if (settings.DATABASE_URL === undefined)
+    return { kind: 'pglite', folder: join(dataDir, 'pglite'), queryTimeoutMs };
+  return {
+    kind: 'postgres',
+    url: settings.DATABASE_URL,
+    poolMax: settings.DATABASE_POOL_MAX,
+    connectTimeoutMs: settings.DATABASE_CONNECT_TIMEOUT_MS,
+    queryTimeoutMs,
+    retryMaxMs: settings.DATABASE_RETRY_MAX_MS,
+  };
+}
+
+/** The value that a text stands for; a text that stands for none stays as it is and fails the check. */
+function convert(schema: TSchema, text: string): unknown {
+  if (Type.IsInteger(schema)) return /^[0-9]{1,15}$/.test(text) ? Number(text) : text;
+  if (Type.IsArray(schema)) return text.split(',').map((item) => item.trim());
+  return text;
+}
+
+/** One fault for each variable, in the order of the table. Each is checked alone: typebox stops after some errors. */
+function faultsOf(
+  given: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): ConfigFault[] {
+  return Object.entries<TSchema & { description?: string }>(variables)
+    .filter(([variable, schema]) => variable in given && !Value.Check(schema, given[variable]))
+    .map(([variable, { description = '' }]) => ({
+      variable,
+      problem: SECRETS.has(variable)
+        ? 'has a value (not shown) that is not allowed'
+        : `is ${shown(env[variable])}`,
+      allowed: description,
+    }));
+}
+
+/** A value on one line, cut when it is long. */
+function shown(value = ''): string {
+  return JSON.stringify(value.length > SHOWN_VALUE_MAX ? `${value.slice(0, SHOWN_VALUE_MAX)}…` : value);
+}
+
+function wholeNumber(value: number, minimum: number, maximum: number, note: string) {
+  const description = `a whole number from ${minimum} to ${maximum} (${note}); ${value} when unset`;
+  return Type.Integer({ default: value, minimum, maximum, description });
+}
+
+function isOrigin(text: string): boolean {
+  const url = parseUrl(text);
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) return false;
+  const { username, password, pathname, search, hash } = url;
+  return (
+    [username, password, search, hash].every((part) => part === '') &&
+    pathname === '/' &&
+    !/[/?#]$/.test(text)
+  );
+}
+
+function isPostgresUrl(text: string): boolean {
+  const url = parseUrl(text);
+  if (url === undefined || !['postgres:', 'postgresql:'].includes(url.protocol)) return false;
+  return (
+    /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(url.hostname) &&
+    [url.username, url.password].every(isPercentEncoded)
+  );
+}
+
+/** The driver decodes name and password. */
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false; // a percent sign that begins no character
+  }
+}
+
+function parseUrl(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}

@@ -1,0 +1,195 @@
+// Carries calls out, the same way on every database: a bounded number at a time, each on a session (one connection) of
+// its own and within its time, which runs from the call and counts the wait for a session.
+//
+// - A call that is late fails at once, leaves the line, or has its session discarded: nothing goes on for a caller who
+//   has been told that it failed, except a statement that the server already has.
+// - A transaction is `begin` and `commit` on the session of the call. It never survives its session: a session whose
+//   connection is gone takes no further statement (see `postgres-connection.ts`).
+import type { Queryable, SqlRunner } from './database.ts';
+import { DatabaseQueryError, DatabaseUnavailableError, type UnavailableReason } from './errors.ts';
+import { explain } from './faults.ts';
+import { Gate, GateFullError } from './gate.ts';
+import { RETRY_AFTER_MS } from './status.ts';
+
+/** One connection, for one call at a time. */
+export interface Session {
+  readonly db: Queryable;
+  /** Runs a statement without parameters; answers its command tag, such as `COMMIT`. */
+  command(text: string): Promise<string | undefined>;
+}
+
+/** Where sessions come from. */
+export interface SessionSource {
+  /** Throws a DatabaseUnavailableError when there is none to be had; its waits are bounded by the source. */
+  acquire(): Promise<Session>;
+  release(session: Session): void;
+  /** Makes sure that a session whose call is late is not used again. `release` follows. */
+  discard(session: Session): void;
+  /** Told that the connection failed, or did not answer, under a call. */
+  suspect(message: string): void;
+}
+
+export interface CallLimits {
+  /** Calls that are carried out at a time. */
+  readonly activeMax: number;
+  /** Further calls that may wait. */
+  readonly waitingMax: number;
+  /** How long one call may take. */
+  readonly timeoutMs: number;
+}
+
+export class Calls implements SqlRunner {
+  readonly #source: SessionSource;
+  readonly #gate: Gate;
+  readonly #timeoutMs: number;
+
+  constructor(source: SessionSource, { activeMax, waitingMax, timeoutMs }: CallLimits) {
+    this.#source = source;
+    this.#gate = new Gate({ insideMax: activeMax, waitingMax });
+    this.#timeoutMs = timeoutMs;
+  }
+
+  run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+    return this.#carryOut((session) => work(session.db));
+  }
+
+  transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
+    return this.#carryOut((session, late) => inTransaction(session, work, late));
+  }
+
+  /** Fulfilled when no call is being carried out. */
+  idle(): Promise<void> {
+    return this.#gate.empty();
+  }
+
+  async #carryOut<T>(work: (session: Session, late: AbortSignal) => PromiseLike<T>): Promise<T> {
+    const limit = new AbortController();
+    let late = () => unavailable('busy', `no connection was free within ${this.#timeoutMs} ms`);
+    const timer = setTimeout(() => limit.abort(late()), this.#timeoutMs);
+    try {
+      const leave = await this.#gate.enter(limit.signal);
+      late = () => unavailable('timeout', `the database did not answer within ${this.#timeoutMs} ms`);
+      // `leave` follows the work itself, not the answer: a late call keeps its place until its session is free.
+      const done = this.#onSession(work, limit.signal).finally(leave);
+      return await unlessAborted(done, limit.signal);
+    } catch (error) {
+      throw this.#translate(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #onSession<T>(
+    work: (session: Session, late: AbortSignal) => PromiseLike<T>,
+    late: AbortSignal,
+  ): Promise<T> {
+    const session = await this.#source.acquire();
+    const onLate = () => this.#source.discard(session);
+    late.addEventListener('abort', onLate, { once: true });
+    try {
+      late.throwIfAborted();
+      return await unlessAborted(work(session, late), late);
+    } catch (error) {
+      // What was sent before the connection broke is settled by the server; the session is good for nothing more.
+      if (explain(error).kind === 'connection') this.#source.discard(session);
+      throw error;
+    } finally {
+      late.removeEventListener('abort', onLate);
+      this.#source.release(session);
+    }
+  }
+
+  #translate(error: unknown): unknown {
+    if (error instanceof GateFullError) {
+      return unavailable('busy', `too many calls of the database: ${error.message}`);
+    }
+    if (error instanceof DatabaseUnavailableError) {
+      if (error.reason === 'timeout') this.#source.suspect(error.message);
+      return error;
+    }
+    const fault = explain(error);
+    switch (fault.kind) {
+      case 'connection':
+        this.#source.suspect(fault.message);
+        return unavailable('unreachable', `the connection broke: ${fault.message}`);
+      case 'busy':
+      case 'timeout':
+        return unavailable(fault.kind, fault.message);
+      case 'query':
+        return new DatabaseQueryError(fault.sqlState ?? '', fault.message);
+      case 'other':
+        return fault.error;
+    }
+  }
+}
+
+async function inTransaction<T>(
+  session: Session,
+  work: (transaction: SqlRunner) => PromiseLike<T>,
+  late: AbortSignal,
+): Promise<T> {
+  const transaction = new TransactionRunner(session.db);
+  await session.command('begin');
+  let result: T;
+  try {
+    result = await unlessAborted(work(transaction), late);
+  } catch (error) {
+    transaction.end();
+    await rollback(session);
+    throw error;
+  }
+  transaction.end();
+  // PostgreSQL answers a commit after a failed statement with ROLLBACK, and no error.
+  if ((await session.command('commit')) === 'COMMIT') return result;
+  throw new DatabaseQueryError('25P02', 'a statement of the transaction had failed: it was rolled back');
+}
+
+/** Where the connection is gone, the server has rolled back by itself: the error that led here says more. */
+async function rollback(session: Session): Promise<void> {
+  try {
+    await session.command('rollback');
+  } catch (error) {
+    if (explain(error).kind !== 'connection') throw error;
+  }
+}
+
+class TransactionRunner implements SqlRunner {
+  readonly #db: Queryable;
+  #ended = false;
+
+  constructor(db: Queryable) {
+    this.#db = db;
+  }
+
+  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+    if (this.#ended) throw new Error('the transaction has ended: its runner takes no further statement');
+    return await work(this.#db);
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+}
+
+/** What the promise answers, unless the signal is aborted first. */
+function unlessAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(
+      (value) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(value);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort);
+        reject(error);
+      },
+    );
+  });
+}
+
+function unavailable(reason: UnavailableReason, message: string): DatabaseUnavailableError {
+  return new DatabaseUnavailableError(reason, message, RETRY_AFTER_MS);
+}

@@ -1,0 +1,91 @@
+// Tells what an error of a driver means. Drivers wrap and name the same event in many ways; here it becomes one of five
+// kinds, with a message that is fit for a log: drizzle's own message repeats the values of the statement.
+//
+// `connection`: the server or the way to it is gone; `busy`: it is there and takes no further connection; `timeout`: it
+// gave the statement up after its time; `query`: it refused the statement; `other`: not of the database at all.
+
+export type FaultKind = 'connection' | 'busy' | 'timeout' | 'query' | 'other';
+
+export interface DatabaseFault {
+  readonly kind: FaultKind;
+  /** One line, without the values of the statement and without the password. */
+  readonly message: string;
+  /** PostgreSQL's error code, when the server gave one. */
+  readonly sqlState?: string;
+  /** The error inside the wrappings. */
+  readonly error: unknown;
+}
+
+const CAUSES_MAX = 10;
+const SQL_STATE = /^[0-9A-Z]{5}$/;
+
+/** Of Node.js and of the driver, not of the server. The words are for the operator. */
+const CONNECTION_CODES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused',
+  ECONNRESET: 'the connection was reset',
+  ECONNABORTED: 'the connection was aborted',
+  EPIPE: 'the connection is broken',
+  ETIMEDOUT: 'the connection timed out',
+  EHOSTUNREACH: 'there is no route to the host',
+  EHOSTDOWN: 'the host is down',
+  ENETUNREACH: 'the network cannot be reached',
+  ENETDOWN: 'the network is down',
+  EADDRNOTAVAIL: 'no local address is free',
+  ENOTFOUND: 'the host name is unknown',
+  EAI_AGAIN: 'the host name cannot be looked up now',
+  CONNECT_TIMEOUT: 'no answer in time',
+  CONNECTION_CLOSED: 'the connection was closed',
+  CONNECTION_ENDED: 'the connection was closed',
+  CONNECTION_DESTROYED: 'the connection was closed',
+};
+
+/** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CONNECTION_STATES = /^(08...|28...|3D000|25P0[34]|57P0[1-5])$/;
+const BUSY_STATE = '53300'; // too_many_connections
+const TIMEOUT_STATE = '57014'; // query_canceled, by statement_timeout
+
+/** What an error means. */
+export function explain(error: unknown): DatabaseFault {
+  const inner = unwrap(error);
+  const code = codeOf(inner);
+  const words = code === undefined ? undefined : CONNECTION_CODES[code];
+  if (words !== undefined) return { kind: 'connection', message: `${words} (${code})`, error: inner };
+  const message = oneLine(messageOf(inner));
+  if (code === undefined || !SQL_STATE.test(code) || !isFromServer(inner))
+    return { kind: 'other', message, error: inner };
+  return { kind: kindOf(code), message, sqlState: code, error: inner };
+}
+
+function kindOf(sqlState: string): FaultKind {
+  if (sqlState === BUSY_STATE) return 'busy';
+  if (sqlState === TIMEOUT_STATE) return 'timeout';
+  return CONNECTION_STATES.test(sqlState) ? 'connection' : 'query';
+}
+
+/** The error inside drizzle's, and the first of those that attempts at several addresses ended with. */
+function unwrap(error: unknown): unknown {
+  let inner = error;
+  for (let depth = 0; depth < CAUSES_MAX && inner instanceof Error; depth++) {
+    const next: unknown = inner instanceof AggregateError ? inner.errors[0] : inner.cause;
+    if (!(next instanceof Error)) break;
+    inner = next;
+  }
+  return inner;
+}
+
+/** Both drivers copy the fields of the server's message onto the error; an error of Node.js (EPERM) has none. */
+function isFromServer(error: unknown): boolean {
+  return error instanceof Error && 'severity' in error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

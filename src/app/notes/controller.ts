@@ -1,0 +1,108 @@
+// The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`.
+//
+// A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
+// broadcast must still be made, or everybody else would miss the change.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { ServerRef } from '../../runtime/index.ts';
+import { controller } from '../../runtime/fastify/index.ts';
+import { queryMax, type noteIndexer } from '../indexer/indexer.ts';
+import { HttpError } from '../http/errors.ts';
+import { notes } from './channel.ts';
+import { checkNewNote, checkNoteChange, Note } from './note.ts';
+import type { NoteRepository } from './repository.ts';
+
+/** What the controllers work with. */
+export interface NotesOptions {
+  readonly repository: NoteRepository;
+  /** The indexer, by name: the process behind it changes when it is restarted. */
+  readonly indexer: ServerRef<typeof noteIndexer>;
+}
+
+const NoteList = Type.Object({ notes: Type.Array(Note) });
+const Query = Type.Object({ q: Type.Optional(Type.String({ maxLength: queryMax })) });
+const Params = Type.Object({ id: Type.String() });
+
+/** The routes below `/api/notes`. */
+export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (app, { repository, indexer }) => {
+  app.get(
+    '/api/notes',
+    { schema: { querystring: Query, response: { 200: NoteList } } },
+    controller(
+      async (self, request) => {
+        const query = request.query.q?.trim() ?? '';
+        if (query === '') return { notes: await repository.list() };
+        const ids = await indexer.call('search', query, { from: self });
+        if (ids === 'building') throw new HttpError(503, 'the search index is being built, try again soon', 1);
+        return { notes: await repository.getMany(ids) };
+      },
+      { name: 'list_notes' },
+    ),
+  );
+
+  app.get(
+    '/api/notes/:id',
+    { schema: { params: Params, response: { 200: Note } } },
+    controller(async (_self, request) => found(await repository.get(idOf(request.params.id))), { name: 'get_note' }),
+  );
+
+  app.post(
+    '/api/notes',
+    { schema: { response: { 201: Note } } },
+    controller(
+      async (self, request, reply) => {
+        self.trapExit(true);
+        const note = await repository.create(valid(checkNewNote(request.body)));
+        notes.broadcast(self, 'note_created', note);
+        return reply.code(201).header('location', `/api/notes/${note.id}`).send(note);
+      },
+      { name: 'create_note' },
+    ),
+  );
+
+  app.put(
+    '/api/notes/:id',
+    { schema: { params: Params, response: { 200: Note } } },
+    controller(
+      async (self, request) => {
+        self.trapExit(true);
+        const id = idOf(request.params.id);
+        const note = found(await repository.update(id, valid(checkNoteChange(request.body))));
+        notes.broadcast(self, 'note_updated', note);
+        return note;
+      },
+      { name: 'update_note' },
+    ),
+  );
+
+  app.delete(
+    '/api/notes/:id',
+    { schema: { params: Params, response: { 204: Type.Null() } } },
+    controller(
+      async (self, request, reply) => {
+        self.trapExit(true);
+        const id = idOf(request.params.id);
+        if (!(await repository.delete(id))) throw new HttpError(404, 'note not found');
+        notes.broadcast(self, 'note_deleted', { id });
+        return reply.code(204).send(null);
+      },
+      { name: 'delete_note' },
+    ),
+  );
+};
+
+/** A number that no note can have is an id that is not found; what is no number is a mistake. */
+function idOf(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new HttpError(400, 'the id of a note is a whole number');
+  return Number(text);
+}
+
+function found(note: Note | undefined): Note {
+  if (note === undefined) throw new HttpError(404, 'note not found');
+  return note;
+}
+
+function valid<T>(checked: { ok: true; value: T } | { ok: false; error: string }): T {
+  if (!checked.ok) throw new HttpError(422, checked.error);
+  return checked.value;
+}

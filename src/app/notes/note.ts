@@ -1,0 +1,75 @@
+// What a note is, and what may be written into one. Lengths count characters (Unicode code points), as PostgreSQL's do.
+//
+// A text that is missing, no string or blank is "required"; one that is too long or cannot be stored is named with what
+// is wrong. Fields that a note does not have, or that a change must not touch, are left out of the value.
+import { Type, type Static, type TSchema } from 'typebox';
+import type { TLocalizedValidationError } from 'typebox/error';
+import { Value } from 'typebox/value';
+
+/** The longest text of each field, in characters. */
+export const noteLimits = { title: 200, body: 100_000, author: 100 } as const;
+
+const NOT_BLANK = { pattern: '\\S' };
+/** PostgreSQL stores neither the character 0 nor half of a surrogate pair. */
+const STORABLE = { pattern: '^[^\\u0000\\uD800-\\uDFFF]*$' };
+const STORABLE_PATH = '/allOf/1';
+
+const text = (field: keyof typeof noteLimits) =>
+  Type.String({ minLength: 1, maxLength: noteLimits[field], allOf: [NOT_BLANK, STORABLE] });
+
+/** The body of a request that makes a note. */
+export const NewNote = Type.Object({ title: text('title'), body: text('body'), author: text('author') });
+export type NewNote = Static<typeof NewNote>;
+
+/** The body of a request that changes a note; its author stays. */
+export const NoteChange = Type.Object({ title: text('title'), body: text('body') });
+export type NoteChange = Static<typeof NoteChange>;
+
+/** A note as it is answered and broadcast. Its times are in UTC, with milliseconds, as `Date.toISOString` writes them. */
+export const Note = Type.Object({
+  id: Type.Readonly(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+  title: Type.Readonly(Type.String()),
+  body: Type.Readonly(Type.String()),
+  author: Type.Readonly(Type.String()),
+  createdAt: Type.Readonly(Type.String({ format: 'date-time' })),
+  updatedAt: Type.Readonly(Type.String({ format: 'date-time' })),
+});
+export type Note = Static<typeof Note>;
+
+/** The value, without the fields that it must not have; or the text of the error that is answered with 422. */
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: string };
+
+/** Checks what a client wants a new note to be. */
+export function checkNewNote(input: unknown): Checked<NewNote> {
+  if (!Value.Check(NewNote, input)) {
+    return { ok: false, error: errorOf(NewNote, input, 'title, body and author required') };
+  }
+  const { title, body, author } = input;
+  return { ok: true, value: { title, body, author } };
+}
+
+/** Checks what a client wants a note to become. */
+export function checkNoteChange(input: unknown): Checked<NoteChange> {
+  if (!Value.Check(NoteChange, input)) {
+    return { ok: false, error: errorOf(NoteChange, input, 'title and body required') };
+  }
+  const { title, body } = input;
+  return { ok: true, value: { title, body } };
+}
+
+/** A field that is missing is told before what is wrong with the others. */
+function errorOf(schema: TSchema, input: unknown, required: string): string {
+  const faults = Value.Errors(schema, input);
+  const [worst] = [...faults.filter(isMissing), ...faults];
+  if (worst === undefined || isMissing(worst)) return required;
+  const field = worst.instancePath.slice(1);
+  return worst.keyword === 'maxLength'
+    ? `${field} must have at most ${worst.params.limit} characters`
+    : `${field} must not contain the character U+0000 or half of a surrogate pair`;
+}
+
+function isMissing({ keyword, schemaPath }: TLocalizedValidationError): boolean {
+  return keyword !== 'maxLength' && !schemaPath.endsWith(STORABLE_PATH);
+}

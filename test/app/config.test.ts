@@ -1,0 +1,245 @@
+// The settings: defaults, types and limits, and that all faults are told at once without secrets.
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, loadConfig, settingNames, type ConfigFault } from '../../src/app/config.ts';
+import { noteLimits } from '../../src/app/notes/note.ts';
+
+function errorOf(env: Record<string, string>): ConfigError | undefined {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  return undefined;
+}
+
+const faultsOf = (env: Record<string, string>): readonly ConfigFault[] => errorOf(env)?.faults ?? [];
+
+const wrongVariables = (env: Record<string, string>) => faultsOf(env).map(({ variable }) => variable);
+
+describe('defaults', () => {
+  test('an empty environment gives them', () => {
+    expect(loadConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 8080,
+      allowedOrigins: [],
+      bodyLimitBytes: 2_097_152,
+      wsMaxPayloadBytes: 65_536,
+      requestTimeoutMs: 15_000,
+      shutdownTimeoutMs: 10_000,
+      logLevel: 'info',
+      dataDir: resolve('data'),
+      database: { kind: 'pglite', folder: resolve('data/pglite'), queryTimeoutMs: 5_000 },
+    });
+  });
+
+  test('an empty value counts as unset', () => {
+    const empty = Object.fromEntries(settingNames.map((name) => [name, '']));
+    expect(loadConfig(empty)).toEqual(loadConfig({}));
+  });
+
+  test('.env.example names every setting with its default', () => {
+    const example = parseEnv(readFileSync(join(import.meta.dirname, '../../.env.example'), 'utf8'));
+    expect(Object.keys(example).toSorted()).toEqual([...settingNames].toSorted());
+    expect(loadConfig({ ...example })).toEqual(loadConfig({}));
+  });
+
+  test('the longest note fits into a request, however its JSON is written', () => {
+    const characters = Object.values(noteLimits).reduce((sum, limit) => sum + limit, 0);
+    const escapedPairBytes = '\\ud83d\\ude00'.length;
+    expect(loadConfig({}).bodyLimitBytes).toBeGreaterThan(characters * escapedPairBytes + 1_000);
+  });
+
+  test('other variables are none of its business', () => {
+    expect(loadConfig({ PATH: '/bin', PORTS: 'x', port: 'x' })).toEqual(loadConfig({}));
+  });
+});
+
+describe('values', () => {
+  test('each setting is read', () => {
+    const config = loadConfig({
+      HOST: '::1',
+      PORT: '0',
+      ALLOWED_ORIGINS: 'https://Notes.example.org, http://127.0.0.1:5173,https://notes.example.org:443',
+      BODY_LIMIT_BYTES: '1024',
+      WS_MAX_PAYLOAD_BYTES: '128',
+      REQUEST_TIMEOUT_MS: '100',
+      SHUTDOWN_TIMEOUT_MS: '600000',
+      LOG_LEVEL: 'silent',
+      DATA_DIR: '/var/lib/notes',
+      DATABASE_URL: 'postgresql://app:p%40ss@db.example.org:6432/notes?sslmode=require',
+      DATABASE_POOL_MAX: '3',
+      DATABASE_CONNECT_TIMEOUT_MS: '1000',
+      DATABASE_QUERY_TIMEOUT_MS: '2000',
+      DATABASE_RETRY_MAX_MS: '3000',
+    });
+    expect(config).toEqual({
+      host: '::1',
+      port: 0,
+      allowedOrigins: ['https://notes.example.org', 'http://127.0.0.1:5173'],
+      bodyLimitBytes: 1024,
+      wsMaxPayloadBytes: 128,
+      requestTimeoutMs: 100,
+      shutdownTimeoutMs: 600_000,
+      logLevel: 'silent',
+      dataDir: '/var/lib/notes',
+      database: {
+        kind: 'postgres',
+        url: 'postgresql://app:p%40ss@db.example.org:6432/notes?sslmode=require',
+        poolMax: 3,
+        connectTimeoutMs: 1_000,
+        queryTimeoutMs: 2_000,
+        retryMaxMs: 3_000,
+      },
+    });
+  });
+
+  test('they cannot be changed', () => {
+    const config = loadConfig({ ALLOWED_ORIGINS: 'http://a' });
+    expect([config, config.database, config.allowedOrigins].map(Object.isFrozen)).toEqual([true, true, true]);
+  });
+
+  const limits = Object.entries({
+    PORT: [0, 65_535],
+    BODY_LIMIT_BYTES: [1_024, 67_108_864],
+    WS_MAX_PAYLOAD_BYTES: [128, 16_777_216],
+    REQUEST_TIMEOUT_MS: [100, 600_000],
+    SHUTDOWN_TIMEOUT_MS: [100, 600_000],
+    DATABASE_POOL_MAX: [1, 500],
+    DATABASE_CONNECT_TIMEOUT_MS: [100, 600_000],
+    DATABASE_QUERY_TIMEOUT_MS: [100, 600_000],
+    DATABASE_RETRY_MAX_MS: [100, 600_000],
+  } satisfies Record<string, [number, number]>);
+
+  test.each(limits)('%s is a whole number between %j', (name, [least, most]) => {
+    for (const value of [least, most]) expect(wrongVariables({ [name]: String(value) })).toEqual([]);
+    for (const value of [least - 1, most + 1])
+      expect(wrongVariables({ [name]: String(value) })).toEqual([name]);
+  });
+
+  test('a number is written in decimal digits', () => {
+    for (const PORT of [
+      '1e3',
+      '0x50',
+      '+80',
+      ' 80',
+      '80 ',
+      '80.0',
+      '8,0',
+      'http',
+      '-0',
+      '٣',
+      '9'.repeat(400),
+    ]) {
+      expect([PORT, wrongVariables({ PORT })]).toEqual([PORT, ['PORT']]);
+    }
+  });
+
+  test('an origin is what a browser sends', () => {
+    const wrong = [
+      '*',
+      'null',
+      'example.org',
+      'https://',
+      'ws://a',
+      'https://a/',
+      'https://a/b',
+      'https://a?',
+      'https://a#',
+      'https://u@a',
+      'https://u:p@a',
+      'http://a,,http://b',
+      'http://a b',
+    ];
+    for (const ALLOWED_ORIGINS of wrong) {
+      expect([ALLOWED_ORIGINS, wrongVariables({ ALLOWED_ORIGINS })]).toEqual([
+        ALLOWED_ORIGINS,
+        ['ALLOWED_ORIGINS'],
+      ]);
+    }
+    const many = Array.from({ length: 101 }, (_, index) => `http://a${index}`);
+    expect(wrongVariables({ ALLOWED_ORIGINS: many.slice(1).join() })).toEqual([]);
+    expect(wrongVariables({ ALLOWED_ORIGINS: many.join() })).toEqual(['ALLOWED_ORIGINS']);
+  });
+
+  test('a database is named by one URL of PostgreSQL', () => {
+    for (const DATABASE_URL of [
+      'postgres://h',
+      'postgres://h/d',
+      'postgresql://u@[::1]:5432/d',
+      'postgres://u:p@h:1/d?x=y',
+    ]) {
+      expect([DATABASE_URL, wrongVariables({ DATABASE_URL })]).toEqual([DATABASE_URL, []]);
+    }
+    const wrong = [
+      'h',
+      'mysql://h/d',
+      'postgres:///d',
+      'postgres:d',
+      'postgres://a,b/d',
+      'postgres://a:1,b:2/d',
+      'postgres://h:port/d',
+      'postgres://u:%zz@h/d',
+      'postgres://%2Ftmp/d',
+    ];
+    for (const DATABASE_URL of wrong) {
+      expect([DATABASE_URL, wrongVariables({ DATABASE_URL })]).toEqual([DATABASE_URL, ['DATABASE_URL']]);
+    }
+  });
+
+  test('a host has no port and no path', () => {
+    for (const HOST of ['0.0.0.0', '::', 'localhost', 'fe80::1%eth0'])
+      expect(wrongVariables({ HOST })).toEqual([]);
+    for (const HOST of ['http://a', 'a/b', '[::1]', 'a b', ' ', 'a'.repeat(254)]) {
+      expect([HOST, wrongVariables({ HOST })]).toEqual([HOST, ['HOST']]);
+    }
+  });
+});
+
+describe('faults', () => {
+  test('all are told at once, each on a line with its variable, its value and what is allowed', () => {
+    const env = { LOG_LEVEL: 'loud', PORT: '70000', HOST: 'a\nb', DATABASE_POOL_MAX: '0' };
+    expect(() => loadConfig(env)).toThrowError(
+      [
+        'the settings in the environment cannot be used:',
+        '  HOST is "a\\nb"; allowed: an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
+        '  PORT is "70000"; allowed: a whole number from 0 to 65535 (0 lets the system choose); 8080 when unset',
+        '  LOG_LEVEL is "loud"; allowed: one of fatal, error, warn, info, debug, trace, silent',
+        '  DATABASE_POOL_MAX is "0"; allowed: a whole number from 1 to 500 (connections); 10 when unset',
+      ].join('\n'),
+    );
+  });
+
+  test('a variable with several faults is told once', () => {
+    expect(wrongVariables({ ALLOWED_ORIGINS: 'a,b,c,d,e,f,g,h,i,j', PORT: 'x' })).toEqual([
+      'PORT',
+      'ALLOWED_ORIGINS',
+    ]);
+  });
+
+  test('every setting that is wrong is told, however many there are', () => {
+    const wrong = settingNames.filter((name) => name !== 'DATA_DIR');
+    expect(wrongVariables(Object.fromEntries(wrong.map((name) => [name, ' ?']))).toSorted()).toEqual(
+      wrong.toSorted(),
+    );
+  });
+
+  test('a long value is cut', () => {
+    expect(faultsOf({ HOST: '/'.repeat(1_000) })[0]?.problem).toBe(`is "${'/'.repeat(80)}…"`);
+  });
+
+  test('a password is not repeated', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-z]{6,20}$/), (password) => {
+        const env = { DATABASE_URL: `postgre://app:${password}@db/notes`, PORT: 'x' };
+        expect(wrongVariables(env)).toEqual(['PORT', 'DATABASE_URL']);
+        const error = errorOf(env);
+        expect(`${error?.message} ${JSON.stringify(error?.faults)}`).not.toContain(password);
+      }),
+    );
+  });
+});

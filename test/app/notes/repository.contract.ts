@@ -1,0 +1,357 @@
+// What a repository of notes does, on whichever database.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sql } from 'drizzle-orm';
+import type { Database } from '../../../src/app/database/database.ts';
+import { DatabaseQueryError } from '../../../src/app/database/errors.ts';
+import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note.ts';
+import {
+  createNoteRepository,
+  getManyMax,
+  isNoteId,
+  listLimitMax,
+  type NoteRepository,
+} from '../../../src/app/notes/repository.ts';
+import { notes } from '../../../src/app/notes/schema.ts';
+
+/** Ids that no note can have. */
+const IMPOSSIBLE_IDS = [
+  0,
+  -1,
+  1.5,
+  NaN,
+  Infinity,
+  -Infinity,
+  2_147_483_648,
+  Number.MAX_SAFE_INTEGER + 1,
+  1e300,
+];
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/**
+ * Describes the contract.
+ * @param open makes an empty database that is ready
+ * @param callsMax how many calls it carries out and lets wait, together; at least 60
+ */
+export function describeNoteRepository(open: () => Promise<Database>, callsMax: number): void {
+  let database: Database;
+  let repository: NoteRepository;
+
+  beforeAll(async () => {
+    database = await open();
+    repository = createNoteRepository(database);
+  });
+  afterAll(() => database.close());
+  beforeEach(async () => {
+    await database.run((db) => db.delete(notes));
+  });
+
+  const make = (title: string) => repository.create({ title, body: `body of ${title}`, author: 'someone' });
+  const makeMany = async (count: number): Promise<Note[]> => {
+    const made: Note[] = [];
+    for (let n = 1; n <= count; n++) made.push(await make(`note ${n}`));
+    return made;
+  };
+  const collect = async (batches: AsyncIterable<Note[]>): Promise<Note[][]> => {
+    const all: Note[][] = [];
+    for await (const batch of batches) all.push(batch);
+    return all;
+  };
+
+  describe('create', () => {
+    test('answers the note with an id and its times', async () => {
+      const before = Date.now();
+      const note = await repository.create({ title: 'A', body: 'B', author: 'C' });
+      expect(note).toEqual({
+        id: expect.any(Number),
+        title: 'A',
+        body: 'B',
+        author: 'C',
+        createdAt: expect.stringMatching(TIMESTAMP),
+        updatedAt: note.createdAt,
+      });
+      expect(isNoteId(note.id)).toBe(true);
+      const skewMs = Date.parse(note.createdAt) - before;
+      expect(Math.abs(skewMs)).toBeLessThan(60_000);
+      expect(await repository.get(note.id)).toEqual(note);
+    });
+
+    test('gives ascending ids, and none a second time', async () => {
+      const [first, second] = await makeMany(2);
+      await repository.delete(second!.id);
+      const third = await make('third');
+      expect(third.id).toBeGreaterThan(second!.id);
+      expect(second!.id).toBeGreaterThan(first!.id);
+    });
+
+    test('keeps every text that is allowed as it is', async () => {
+      const texts = [
+        `'"\\;--$1 %s {} <b>&amp;</b>`,
+        ' \t\r\n\u000b\u0001\u001f\u007f\u0085\u00a0 ',
+        'ÄÖÜ ß é e\u0301 漢字 עברית ไทย',
+        '😀👩‍👩‍👧‍👦\u{10ffff}\u{e000}\ufffd\ufffe\uffff\ufeff',
+        '\u2028\u2029',
+      ];
+      for (const text of texts) {
+        const note = { title: `x${text}`, body: `x${text}`, author: `x${text}` };
+        expect(checkNewNote(note)).toEqual({ ok: true, value: note });
+        const { id } = await repository.create(note);
+        expect(await repository.get(id)).toMatchObject(note);
+      }
+    });
+
+    test('keeps the longest note', async () => {
+      const note = {
+        title: '😀'.repeat(noteLimits.title),
+        body: '😀'.repeat(noteLimits.body),
+        author: '😀'.repeat(noteLimits.author),
+      };
+      const { id } = await repository.create(note);
+      expect(await repository.get(id)).toMatchObject(note);
+    });
+  });
+
+  describe('get', () => {
+    test('of a note that is not there answers nothing', async () => {
+      const { id } = await make('a');
+      expect(await repository.get(id + 1)).toBe(undefined);
+      for (const impossible of IMPOSSIBLE_IDS) expect(await repository.get(impossible)).toBe(undefined);
+      expect(await repository.get(2_147_483_647)).toBe(undefined);
+    });
+  });
+
+  describe('getMany', () => {
+    test('keeps the order of the ids, repeats what is repeated and leaves out what is not there', async () => {
+      const [a, b, c] = await makeMany(3);
+      const ids = [c!.id, a!.id, c!.id + 1, ...IMPOSSIBLE_IDS, c!.id, b!.id];
+      expect(await repository.getMany(ids)).toEqual([c, a, c, b]);
+    });
+
+    test('of no ids answers no notes', async () => {
+      expect(await repository.getMany([])).toEqual([]);
+      expect(await repository.getMany(IMPOSSIBLE_IDS)).toEqual([]);
+    });
+
+    test(`takes ${getManyMax} ids`, async () => {
+      const note = await make('a');
+      const ids = Array.from({ length: getManyMax }, (_, index) => note.id + index);
+      expect(await repository.getMany(ids)).toEqual([note]);
+      await expect(repository.getMany([...ids, 1])).rejects.toThrow(RangeError);
+    });
+  });
+
+  describe('list', () => {
+    test('answers the newest first', async () => {
+      const made = await makeMany(3);
+      await repository.update(made[0]!.id, { title: 'changed', body: 'changed' });
+      const listed = await repository.list();
+      expect(listed.map(({ id }) => id)).toEqual(made.map(({ id }) => id).toReversed());
+    });
+
+    test('answers none when there is none', async () => {
+      expect(await repository.list()).toEqual([]);
+    });
+
+    test('answers so many at most, and goes on after the last', async () => {
+      const [a, b, c] = await makeMany(3);
+      expect(await repository.list({ limit: 2 })).toEqual([c, b]);
+      expect(await repository.list({ limit: 2, before: b!.id })).toEqual([a]);
+      expect(await repository.list({ before: a!.id })).toEqual([]);
+      for (const before of [1, 0, -1e300]) expect(await repository.list({ before })).toEqual([]);
+      for (const before of [c!.id + 1, 2_147_483_648, 1e300])
+        expect(await repository.list({ before })).toHaveLength(3);
+    });
+
+    test(`answers ${listLimitMax} at most`, async () => {
+      const values = Array.from({ length: listLimitMax + 1 }, () => ({ title: 'a', body: 'b', author: 'c' }));
+      await database.run((db) => db.insert(notes).values(values));
+      expect(await repository.list()).toHaveLength(listLimitMax);
+      for (const limit of [0, -1, 1.5, NaN, listLimitMax + 1]) {
+        await expect(repository.list({ limit })).rejects.toThrow(RangeError);
+      }
+    });
+  });
+
+  describe('all', () => {
+    test('answers every note once, by id, in batches', async () => {
+      const made = await makeMany(5);
+      for (const batchSize of [1, 2, 4, 5, 6]) {
+        const batches = await collect(repository.all({ batchSize }));
+        expect(batches.flat()).toEqual(made);
+        expect(batches.every(({ length }) => length >= 1 && length <= batchSize)).toBe(true);
+      }
+      expect(await collect(repository.all())).toEqual([made]);
+    });
+
+    test('answers no batch when there is no note', async () => {
+      expect(await collect(repository.all())).toEqual([]);
+    });
+
+    test('goes on past what is deleted, and to what is made, meanwhile', async () => {
+      const made = await makeMany(4);
+      const batches = repository.all({ batchSize: 2 });
+      expect((await batches.next()).value).toEqual(made.slice(0, 2));
+      await repository.delete(made[1]!.id);
+      await repository.delete(made[2]!.id);
+      const late = await make('late');
+      expect(await collect(batches)).toEqual([[made[3], late]]);
+    });
+
+    test('does not take a size that is none', async () => {
+      for (const batchSize of [0, 1.5, getManyMax + 1]) {
+        await expect(repository.all({ batchSize }).next()).rejects.toThrow(RangeError);
+      }
+    });
+  });
+
+  describe('update', () => {
+    test('changes title, body and the time of the change', async () => {
+      const { id } = await make('a');
+      await database.run((db) =>
+        db
+          .update(notes)
+          .set({ createdAt: new Date('2020-01-02T03:04:05.678Z'), updatedAt: new Date('2020-01-02') }),
+      );
+      const changed = await repository.update(id, { title: 'b', body: 'c' });
+      expect(changed).toEqual({
+        id,
+        title: 'b',
+        body: 'c',
+        author: 'someone',
+        createdAt: '2020-01-02T03:04:05.678Z',
+        updatedAt: expect.stringMatching(TIMESTAMP),
+      });
+      expect(Date.parse(changed!.updatedAt)).toBeGreaterThan(Date.parse('2020-01-03'));
+      expect(await repository.get(id)).toEqual(changed);
+    });
+
+    test('changes one note', async () => {
+      const [a, b] = await makeMany(2);
+      await repository.update(a!.id, { title: 'b', body: 'c' });
+      expect(await repository.get(b!.id)).toEqual(b);
+    });
+
+    test('of a note that is not there answers nothing', async () => {
+      const { id } = await make('a');
+      const change = { title: 'b', body: 'c' };
+      expect(await repository.update(id + 1, change)).toBe(undefined);
+      for (const impossible of IMPOSSIBLE_IDS)
+        expect(await repository.update(impossible, change)).toBe(undefined);
+      expect(await repository.list()).toHaveLength(1);
+    });
+  });
+
+  describe('delete', () => {
+    test('removes one note, once', async () => {
+      const [a, b] = await makeMany(2);
+      expect(await repository.delete(a!.id)).toBe(true);
+      expect(await repository.delete(a!.id)).toBe(false);
+      for (const impossible of IMPOSSIBLE_IDS) expect(await repository.delete(impossible)).toBe(false);
+      expect(await repository.list()).toEqual([b]);
+    });
+  });
+
+  describe('at the same time', () => {
+    test('many calls are all carried out', async () => {
+      const made = await Promise.all(Array.from({ length: 30 }, (_, n) => make(String(n))));
+      expect(new Set(made.map(({ id }) => id)).size).toBe(30);
+      const changed = await Promise.all(
+        made.map(({ id }, n) => repository.update(id, { title: `t${n}`, body: 'b' })),
+      );
+      expect(changed.map((note) => note?.title)).toEqual(made.map((_, n) => `t${n}`));
+      const deleted = await Promise.all([...made, ...made].map(({ id }) => repository.delete(id)));
+      expect(deleted.filter(Boolean)).toHaveLength(30);
+    });
+  });
+
+  describe('in a transaction', () => {
+    test('what is written is kept when the work is fulfilled', async () => {
+      const note = await database.transaction(async (transaction) => {
+        const inside = createNoteRepository(transaction);
+        const { id } = await inside.create({ title: 'a', body: 'b', author: 'c' });
+        return await inside.update(id, { title: 'd', body: 'e' });
+      });
+      expect(await repository.list()).toEqual([note]);
+    });
+
+    test('nothing is kept when the work is rejected', async () => {
+      const before = await make('before');
+      const failure = new Error('no');
+      const work = database.transaction(async (transaction) => {
+        const inside = createNoteRepository(transaction);
+        await inside.create({ title: 'a', body: 'b', author: 'c' });
+        await inside.delete(before.id);
+        expect(await inside.list()).toHaveLength(1);
+        throw failure;
+      });
+      await expect(work).rejects.toBe(failure);
+      expect(await repository.list()).toEqual([before]);
+    });
+
+    test('nothing is kept when a statement fails, even if the work goes on', async () => {
+      const work = database.transaction(async (transaction) => {
+        await createNoteRepository(transaction).create({ title: 'a', body: 'b', author: 'c' });
+        await transaction.run((db) => db.select({ n: sql`1 / 0` }).from(notes)).catch(() => {});
+        return 'done';
+      });
+      await expect(work).rejects.toMatchObject({ name: 'DatabaseQueryError', sqlState: '25P02' });
+      expect(await repository.list()).toEqual([]);
+    });
+
+    test('nothing is run after its end', async () => {
+      const runner = await database.transaction(async (transaction) => transaction);
+      await expect(createNoteRepository(runner).list()).rejects.toThrow('the transaction has ended');
+      expect(await repository.list()).toEqual([]);
+    });
+
+    test('work that never ends is late: nothing is kept, and others go on', async () => {
+      const work = database.transaction(async (transaction) => {
+        await createNoteRepository(transaction).create({ title: 'a', body: 'b', author: 'c' });
+        return await new Promise(() => {});
+      });
+      await expect(work).rejects.toMatchObject({ name: 'DatabaseUnavailableError', reason: 'timeout' });
+      expect(await repository.list()).toEqual([]);
+      expect(await make('b')).toMatchObject({ title: 'b' });
+    });
+  });
+
+  describe('errors', () => {
+    test('a statement that is refused is told with its code, without what was written', async () => {
+      const secret = 'what the user wrote';
+      const work = database.run((db) =>
+        db.insert(notes).values({ title: sql`${secret}::integer::text`, body: secret, author: 'c' }),
+      );
+      const error: unknown = await work.catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(DatabaseQueryError);
+      expect(error).toMatchObject({ sqlState: '22P02', code: 'DATABASE_QUERY' });
+      expect(JSON.stringify(error)).not.toContain('author');
+      expect(error).not.toHaveProperty('params');
+      expect(error).not.toHaveProperty('cause');
+      expect(await make('after')).toMatchObject({ title: 'after' });
+    });
+
+    test('an error of the work itself comes through as it is', async () => {
+      const failure = new TypeError('not of the database');
+      await expect(database.run(() => Promise.reject(failure))).rejects.toBe(failure);
+      const failing = database.run(() => {
+        throw failure;
+      });
+      await expect(failing).rejects.toBe(failure);
+    });
+
+    test('calls beyond those that may wait are refused at once', async () => {
+      let release = (): void => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const calls = Array.from({ length: callsMax }, () => database.run(() => held));
+      await expect(database.run(() => held)).rejects.toMatchObject({
+        name: 'DatabaseUnavailableError',
+        reason: 'busy',
+        retryAfterMs: 1_000,
+      });
+      release();
+      await Promise.all(calls);
+      expect(await make('after')).toMatchObject({ title: 'after' });
+    });
+  });
+}
