@@ -1,12 +1,13 @@
 // The server's HTTP interface. Every request comes to an outcome, within REQUEST_TIMEOUT_MS; none throws, and none is
 // repeated here: whoever asked decides.
-import { REQUEST_TIMEOUT_MS } from './limits.ts';
+import { LIST_MAX, REQUEST_TIMEOUT_MS } from './limits.ts';
 import { isNote } from './model.ts';
-import type { Failure, Note, NoteDraft, NoteText, Outcome } from './model.ts';
+import type { Failure, Note, NoteDraft, NoteList, NoteText, Outcome } from './model.ts';
 
 export type Api = {
-  /** All notes, newest first. */
-  list(signal?: AbortSignal): Promise<Outcome<readonly Note[]>>;
+  /** The newest notes. */
+  list(signal?: AbortSignal): Promise<Outcome<NoteList>>;
+  get(id: number): Promise<Outcome<Note>>;
   /** The notes that match, best first. */
   search(query: string, signal?: AbortSignal): Promise<Outcome<readonly Note[]>>;
   create(draft: NoteDraft): Promise<Outcome<Note>>;
@@ -27,8 +28,9 @@ export function createApi(fetcher: Fetch): Api {
   });
   return {
     list: (signal) => request(fetcher, notes, { signal: signal ?? null }, parseList),
+    get: (id) => request(fetcher, `${notes}/${id}`, {}, parseNote),
     search: (query, signal) =>
-      request(fetcher, `${notes}?q=${encodeURIComponent(query)}`, { signal: signal ?? null }, parseList),
+      request(fetcher, `${notes}?q=${encodeURIComponent(query)}`, { signal: signal ?? null }, parseNotes),
     create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
     update: (id, text) => request(fetcher, `${notes}/${id}`, json('PUT', text), parseNote),
     remove: (id) => request(fetcher, `${notes}/${id}`, { method: 'DELETE' }, () => null),
@@ -85,7 +87,12 @@ function parseNote(body: unknown): Note | undefined {
   return isNote(body) ? body : undefined;
 }
 
-function parseList(body: unknown): readonly Note[] | undefined {
+function parseList(body: unknown): NoteList | undefined {
+  const notes = parseNotes(body);
+  return notes && { notes, all: notes.length < LIST_MAX };
+}
+
+function parseNotes(body: unknown): readonly Note[] | undefined {
   if (typeof body !== 'object' || body === null || !('notes' in body)) return undefined;
   const { notes } = body;
   return Array.isArray(notes) && notes.every(isNote) ? notes : undefined;

@@ -3,12 +3,13 @@
 import type { Api } from './api.ts';
 import { keepConnected } from './connection.ts';
 import type { Scheduler, Socket, Timer } from './connection.ts';
-import { COUNTDOWN_TICK_MS, TICK_MS } from './limits.ts';
+import { COUNTDOWN_TICK_MS, LIST_LOW, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseMessage } from './messages.ts';
 import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
+import { listed } from './rows.ts';
 import { initialState, reduce } from './state.ts';
 import type { Edit, PageEvent, State } from './state.ts';
 
@@ -55,6 +56,13 @@ export function startApp(options: AppOptions): App {
   const follow = (event: PageEvent, before: State, after: State): void => {
     if (after.replica.notes !== before.replica.notes) searching.changed();
     switch (event.type) {
+      case 'reading_finished':
+        if (after.list.turn === event.turn) lookAfterOldEdits(after);
+        break;
+      case 'note_deleted':
+      case 'deletion_done':
+        if (runsShort(after)) reading.read();
+        break;
       case 'query_changed':
         searching.typed();
         break;
@@ -74,6 +82,18 @@ export function startApp(options: AppOptions): App {
         break;
       default:
     }
+  };
+
+  /** Asks for the notes that are being edited but are older than the list goes back; they were found by searching. */
+  const lookAfterOldEdits = ({ edits, replica }: State): void => {
+    for (const id of edits.keys()) if (id < replica.floor && !replica.deleted.has(id)) void lookAfter(id);
+  };
+
+  const lookAfter = async (id: number): Promise<void> => {
+    const outcome = await api.get(id);
+    if (outcome.ok) dispatch({ type: 'note_updated', note: outcome.value });
+    else if (outcome.failure.kind === 'missing') dispatch({ type: 'note_deleted', id });
+    // Any other failure leaves it to the next list, or to the answer when it is saved.
   };
 
   const refresh = (): void => {
@@ -155,6 +175,11 @@ export function startApp(options: AppOptions): App {
       connection.close();
     },
   };
+}
+
+/** Whether deletions have left few of the notes that the list held, while there are older ones. */
+function runsShort({ replica, list }: State): boolean {
+  return replica.floor > 0 && !list.reading && listed(replica).length < LIST_LOW;
 }
 
 function hasAsked({ list }: State): boolean {

@@ -10,7 +10,13 @@ const order: readonly Field[] = ['title', 'body', 'author'];
 /** What is wrong with one field, or null. */
 export function problemOf(field: Field, value: string): Problem | null {
   if (value.trim() === '') return { field, kind: 'missing', length: 0 };
-  return value.length > FIELD_MAX[field] ? { field, kind: 'too_long', length: value.length } : null;
+  const length = characters(value);
+  return length > FIELD_MAX[field] ? { field, kind: 'too_long', length } : null;
+}
+
+/** How many characters (Unicode code points) a text has. */
+export function characters(text: string): number {
+  return text.length - (text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)?.length ?? 0);
 }
 
 /** The first thing that is wrong with a form, in the order of its fields, or null. */

@@ -2,8 +2,14 @@
 // is shown while it is typed; the server checks them again. Nothing is cut off at a limit: typed text is kept, and the
 // form says what is too long.
 
-/** Characters in each field of a note, as the server counts them (UTF-16 units). */
-export const FIELD_MAX = { title: 200, body: 20_000, author: 100 } as const;
+/** Characters (Unicode code points) in each field of a note. */
+export const FIELD_MAX = { title: 200, body: 100_000, author: 100 } as const;
+
+/** Notes in one answer of the list, at most: an answer with as many may not be all of them. */
+export const LIST_MAX = 500;
+
+/** When deletions leave fewer listed notes than this, although there are older ones, the list is read again. */
+export const LIST_LOW = 250;
 
 /** Characters in a search. */
 export const QUERY_MAX = 200;

@@ -31,6 +31,9 @@ export type Failure =
   | Readonly<{ kind: 'missing' }>
   | Readonly<{ kind: 'broken'; detail: string }>;
 
+/** The newest notes, newest first; `all` tells whether there are no older ones. */
+export type NoteList = Readonly<{ notes: readonly Note[]; all: boolean }>;
+
 /** What a request came to. */
 export type Outcome<T> = Readonly<{ ok: true; value: T }> | Readonly<{ ok: false; failure: Failure }>;
 
@@ -55,14 +58,6 @@ function isTime(value: unknown): boolean {
 /** Whether two texts are the same but for the way their lines end, which a text area changes. */
 export function sameText(a: NoteText, b: NoteText): boolean {
   return unixLines(a.title) === unixLines(b.title) && unixLines(a.body) === unixLines(b.body);
-}
-
-/** Whether a text from the server can be what was sent to it: it may have taken off the space around the fields. */
-export function sameOnceStored(a: NoteText, b: NoteText): boolean {
-  return (
-    unixLines(a.title).trim() === unixLines(b.title).trim() &&
-    unixLines(a.body).trim() === unixLines(b.body).trim()
-  );
 }
 
 /** The text with every line ended by \n, as a text area gives it back. */

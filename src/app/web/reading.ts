@@ -41,7 +41,7 @@ export function createReading({ api, scheduler, random, state, dispatch }: Effec
     if (mine.signal.aborted) return;
     if (outcome.ok) {
       failures = 0;
-      dispatch({ type: 'reading_finished', turn, notes: outcome.value });
+      dispatch({ type: 'reading_finished', turn, list: outcome.value });
       return;
     }
     failures += 1;

@@ -4,11 +4,13 @@
 //   - of two versions of a note the one with the later `updatedAt` stands; events may overtake one another;
 //   - a list that is read answers for every note but those that changed here after it was asked for. Those are newer
 //     than the list may be, so there versions are compared, and a note that the list does not have yet is kept;
-//   - hence what was missed while the connection was away is put right by the next list, whatever the clocks say.
+//   - hence what was missed while the connection was away is put right by the next list, whatever the clocks say;
+//   - a list that is full holds the newest notes only. The page then knows all notes from its last one (`floor`) on; of
+//     older ones it keeps what it hears, for whoever found them by searching, but does not list them.
 // For this to hold, events must flow before the list is asked for: the page asks after the socket has answered.
 import { TOMBSTONES_MAX } from './limits.ts';
 import { isNewer } from './model.ts';
-import type { Note } from './model.ts';
+import type { Note, NoteList } from './model.ts';
 
 export type Replica = Readonly<{
   notes: ReadonlyMap<number, Note>;
@@ -16,9 +18,16 @@ export type Replica = Readonly<{
   deleted: ReadonlySet<number>;
   /** Ids that arrived since the latest list was asked for. */
   sinceAsked: ReadonlySet<number>;
+  /** The lowest id that the list answers for; 0 when it holds every note. */
+  floor: number;
 }>;
 
-export const emptyReplica: Replica = { notes: new Map(), deleted: new Set(), sinceAsked: new Set() };
+export const emptyReplica: Replica = {
+  notes: new Map(),
+  deleted: new Set(),
+  sinceAsked: new Set(),
+  floor: 0,
+};
 
 /** Takes a note from an event or an answer. `notes` stays the same object when nothing to be seen changed. */
 export function put(replica: Replica, note: Note): Replica {
@@ -46,9 +55,9 @@ export function askList(replica: Replica): Replica {
 }
 
 /** Takes the list that was asked for last. */
-export function takeList(replica: Replica, list: readonly Note[]): Replica {
+export function takeList(replica: Replica, list: NoteList): Replica {
   const notes = new Map<number, Note>();
-  for (const note of list) {
+  for (const note of list.notes) {
     if (replica.deleted.has(note.id)) continue;
     const known = replica.notes.get(note.id);
     const overtaken = known !== undefined && replica.sinceAsked.has(note.id) && !isNewer(note, known);
@@ -58,12 +67,13 @@ export function takeList(replica: Replica, list: readonly Note[]): Replica {
     const known = replica.notes.get(id);
     if (known !== undefined && !notes.has(id)) notes.set(id, known);
   }
-  return { ...replica, notes };
+  const floor = list.all ? 0 : Math.min(...list.notes.map(({ id }) => id));
+  return { ...replica, notes, floor };
 }
 
-/** Notes, newest first; the order of the server's list. */
+/** Notes, newest first: by id, as in the server's list, for ids ascend and are never given again. */
 export function newestFirst(notes: Iterable<Note>): readonly Note[] {
-  return [...notes].toSorted((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt) || b.id - a.id);
+  return [...notes].toSorted((a, b) => b.id - a.id);
 }
 
 function isSame(a: Note, b: Note): boolean {

@@ -3,6 +3,7 @@
 import type { Note } from './model.ts';
 import { isNewer } from './model.ts';
 import { newestFirst } from './replica.ts';
+import type { Replica } from './replica.ts';
 import type { Edit, State } from './state.ts';
 
 export type Row = Readonly<{ id: number; note: Note; edit: Edit | null }>;
@@ -39,13 +40,20 @@ export function placeKept(
 }
 
 function allRows({ replica, edits }: State): readonly Row[] {
-  const orphans = [...edits.values()].filter(({ id, gone }) => gone && !replica.notes.has(id));
-  const notes = orphans.length === 0 ? sorted(replica.notes) : newestFirst(withBases(replica.notes, orphans));
+  const list = listed(replica);
+  const strays = [...edits.values()].filter((edit) => isEdited(edit) && !isListed(replica, edit.id));
+  const notes =
+    strays.length === 0 ? list : newestFirst([...list, ...strays.map((edit) => noteOf(replica, edit))]);
   return notes.map((note) => ({ id: note.id, note, edit: edits.get(note.id) ?? null }));
 }
 
-function withBases(notes: ReadonlyMap<number, Note>, orphans: readonly Edit[]): Iterable<Note> {
-  return [...notes.values(), ...orphans.map(({ base }) => base)];
+function isListed({ notes, floor }: Replica, id: number): boolean {
+  return id >= floor && notes.has(id);
+}
+
+/** The note of an edit that the list does not hold: it is gone, or older than the list goes back. */
+function noteOf({ notes }: Replica, { id, base }: Edit): Note {
+  return notes.get(id) ?? base;
 }
 
 function foundRows({ replica, search, edits }: State, order: readonly number[]): readonly Row[] {
@@ -69,9 +77,13 @@ function newest(a: Note | undefined, b: Note | undefined): Note | undefined {
 }
 
 // The list is sorted once for each change of it, not for each drawing.
-const sortedLists = new WeakMap<ReadonlyMap<number, Note>, readonly Note[]>();
-function sorted(notes: ReadonlyMap<number, Note>): readonly Note[] {
+const sortedLists = new WeakMap<Replica['notes'], readonly Note[]>();
+/** The notes of the list, newest first. */
+export function listed({ notes, floor }: Replica): readonly Note[] {
   let list = sortedLists.get(notes);
-  if (list === undefined) sortedLists.set(notes, (list = newestFirst(notes.values())));
+  if (list === undefined) {
+    list = newestFirst(notes.values()).filter(({ id }) => id >= floor);
+    sortedLists.set(notes, list); // the floor changes with the notes only
+  }
   return list;
 }

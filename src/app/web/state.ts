@@ -3,7 +3,7 @@
 // outside (requests, storage, the socket) is the business of app.ts, which looks at the state before and after.
 import type { ConnectionStatus } from './connection.ts';
 import { ROWS_STEP } from './limits.ts';
-import type { Failure, Field, Note, NoteDraft, NoteText } from './model.ts';
+import type { Failure, Field, Note, NoteDraft, NoteList, NoteText } from './model.ts';
 import { deletionHandlers } from './reducers/deletion.ts';
 import { draftHandlers } from './reducers/draft.ts';
 import { editHandlers } from './reducers/edits.ts';
@@ -96,7 +96,7 @@ type EventMap = {
   storage_refused: object;
   // The list. `turn` is the state's `list.turn` after the reading started.
   reading_started: object;
-  reading_finished: { turn: number; notes: readonly Note[] };
+  reading_finished: { turn: number; list: NoteList };
   reading_failed: { turn: number; failure: Failure };
   note_created: { note: Note };
   note_updated: { note: Note };

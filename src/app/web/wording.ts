@@ -33,6 +33,7 @@ export const sentences = {
 
 /** "1 note", "2 notes". */
 export function counted(count: number): string {
+  if (count === 0) return 'No notes';
   return count === 1 ? '1 note' : `${count} notes`;
 }
 

@@ -5,22 +5,22 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createApi } from '../../../src/app/web/api.ts';
 import type { Api } from '../../../src/app/web/api.ts';
+import { LIST_MAX } from '../../../src/app/web/limits.ts';
 import { noteOf } from './notes.ts';
 
-let server: Server | null = null;
+const servers: Server[] = [];
 
 afterEach(async () => {
-  const old = server;
-  server = null;
-  if (old === null) return;
-  old.closeAllConnections();
-  await new Promise((resolve) => old.close(resolve));
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 /** The interface over a server that answers so. */
 async function serve(listener: RequestListener): Promise<Api> {
   const started = createServer(listener);
-  server = started;
+  servers.push(started);
   await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve));
   const base = `http://127.0.0.1:${(started.address() as AddressInfo).port}`;
   return createApi((path, init) => fetch(new URL(path as string, base), init));
@@ -33,6 +33,7 @@ function answering(status: number, body: string, headers: Record<string, string>
 describe('requests', () => {
   test.each([
     ['list', (api: Api) => api.list(), 'GET /api/notes', ''],
+    ['get', (api: Api) => api.get(7), 'GET /api/notes/7', ''],
     ['search', (api: Api) => api.search('a&b c'), 'GET /api/notes?q=a%26b%20c', ''],
     [
       'create',
@@ -65,7 +66,11 @@ describe('requests', () => {
 describe('answers', () => {
   test('a list, a note, and nothing', async () => {
     const list = await answering(200, JSON.stringify({ notes: [noteOf(1)] }));
-    expect(await list.list()).toEqual({ ok: true, value: [noteOf(1)] });
+    expect(await list.list()).toEqual({ ok: true, value: { notes: [noteOf(1)], all: true } });
+    expect(await list.search('a')).toEqual({ ok: true, value: [noteOf(1)] });
+    const many = Array.from({ length: LIST_MAX }, (_, index) => noteOf(LIST_MAX - index));
+    const full = await answering(200, JSON.stringify({ notes: many }));
+    expect(await full.list()).toMatchObject({ value: { all: false } });
     const one = await answering(201, JSON.stringify(noteOf(1)));
     expect(await one.create(noteOf(1))).toEqual({ ok: true, value: noteOf(1) });
     const none = await answering(204, '');
@@ -110,8 +115,7 @@ describe('answers', () => {
 
   test('nobody there, and a connection that breaks', async () => {
     const api = await answering(200, '');
-    server?.close();
-    server = null;
+    servers.pop()?.close();
     expect(await api.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });
     const broken = await serve((request) => request.socket.destroy());
     expect(await broken.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });

@@ -406,6 +406,64 @@ describe('memory', () => {
   });
 });
 
+describe('a note that is older than the list goes back', () => {
+  async function old(): Promise<PageBench> {
+    const bench = new PageBench();
+    bench.server.listMax = 2;
+    for (const title of ['oldest', 'older', 'newer', 'newest']) {
+      bench.server.add({ title, body: 'text', author: 'Ada' });
+    }
+    await bench.start();
+    bench.send({ type: 'query_changed', query: 'oldest' });
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search');
+    bench.send({ type: 'edit_started', note: bench.server.notes.get(1) as Note });
+    bench.send({ type: 'edit_changed', id: 1, field: 'body', value: 'mine' });
+    bench.send({ type: 'query_changed', query: '' });
+    return bench;
+  }
+
+  test('is not listed, but stays in sight while it is edited, and meets what happens to it', async () => {
+    const bench = await old();
+    expect(bench.titles).toEqual(['newest', 'newer', 'oldest']);
+    bench.server.change(1, { title: 'oldest', body: 'theirs' });
+    bench.server.change(2, { title: 'older still', body: 'text' });
+    bench.deliverFrames();
+    expect(bench.titles).toEqual(['newest', 'newer', 'oldest']);
+    expect(bench.state.edits.get(1)).toMatchObject({ body: 'mine', theirs: { body: 'theirs' } });
+  });
+
+  test('is asked for by itself after the connection was away', async () => {
+    const bench = await old();
+    bench.drop();
+    bench.server.change(1, { title: 'oldest', body: 'theirs' });
+    bench.connect();
+    await bench.answer('list');
+    expect(bench.state.edits.get(1)).toMatchObject({ gone: false, theirs: null });
+    await bench.answer('get');
+    expect(bench.state.edits.get(1)).toMatchObject({ body: 'mine', theirs: { body: 'theirs' } });
+  });
+
+  test('is found to be gone in the same way', async () => {
+    const bench = await old();
+    bench.drop();
+    bench.server.drop(1);
+    bench.connect();
+    await bench.answer('list');
+    await bench.answer('get');
+    expect(bench.state.edits.get(1)).toMatchObject({ body: 'mine', gone: true });
+  });
+
+  test('comes into the list when deletions leave room', async () => {
+    const bench = await old();
+    bench.send({ type: 'edit_discarded', id: 1 });
+    bench.server.drop(4);
+    bench.deliverFrames();
+    await bench.answer('list');
+    expect(bench.titles).toEqual(['newer', 'older']);
+  });
+});
+
 test('a long list is shown in steps; a note that is being edited is always shown', async () => {
   const bench = new PageBench();
   for (let id = 1; id <= ROWS_STEP * 2 + 1; id += 1)

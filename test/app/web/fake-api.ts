@@ -1,7 +1,7 @@
 // The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
 // delivered, so that a test chooses any order of the two. Events go to whoever has subscribed by then.
 import type { Api } from '../../../src/app/web/api.ts';
-import type { Failure, Note, NoteDraft, NoteText, Outcome } from '../../../src/app/web/model.ts';
+import type { Failure, Note, NoteDraft, NoteList, NoteText, Outcome } from '../../../src/app/web/model.ts';
 
 export type PendingRequest = {
   readonly name: string;
@@ -21,7 +21,15 @@ export class FakeApi implements Api {
   #lastId = 0;
   #nowMs = Date.UTC(2026, 0, 1);
 
-  list = (): Promise<Outcome<readonly Note[]>> => this.#request('list', () => ok(this.listed()));
+  /** Notes in one answer of the list, at most. */
+  listMax = Number.POSITIVE_INFINITY;
+
+  list = (): Promise<Outcome<NoteList>> =>
+    this.#request('list', () => {
+      const notes = this.listed().slice(0, this.listMax);
+      return ok({ notes, all: notes.length < this.listMax });
+    });
+  get = (id: number): Promise<Outcome<Note>> => this.#request('get', () => okOrMissing(this.notes.get(id)));
   search = (query: string): Promise<Outcome<readonly Note[]>> =>
     this.#request('search', () => ok(this.found(query)));
   create = (draft: NoteDraft): Promise<Outcome<Note>> => this.#request('create', () => ok(this.add(draft)));

@@ -110,7 +110,7 @@ export class FakeServer {
   }
 
   list(): Note[] {
-    return [...this.notes.values()].toSorted((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id - a.id);
+    return [...this.notes.values()].toSorted((a, b) => b.id - a.id);
   }
 
   #tick(): number {
@@ -143,6 +143,8 @@ export class FakeServer {
     const missing: Answer = { status: 404, body: { error: 'note not found' } };
     switch (method) {
       case 'GET':
+        if (!Number.isNaN(id))
+          return this.notes.has(id) ? { status: 200, body: this.notes.get(id) } : missing;
         return { status: 200, body: { notes: query === null ? this.list() : this.#search(query) } };
       case 'POST': {
         const draft = JSON.parse(text) as NoteDraft;
@@ -182,5 +184,5 @@ export class FakeServer {
 }
 
 function pick({ title, body }: NoteText): NoteText {
-  return { title: title.trim(), body: body.trim() };
+  return { title, body };
 }

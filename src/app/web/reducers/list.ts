@@ -1,7 +1,7 @@
 // The list of notes: whole lists over HTTP, single changes from the socket. How the two are merged stands in replica.ts;
 // here is what follows from it for edits, lights and announcements.
 import { ROWS_STEP } from '../limits.ts';
-import { sameOnceStored } from '../model.ts';
+import { sameText } from '../model.ts';
 import type { Note } from '../model.ts';
 import { askList, put, remove, takeList } from '../replica.ts';
 import type { Handlers, State } from '../state.ts';
@@ -25,11 +25,11 @@ export const listHandlers: Handlers<
     list: { ...state.list, reading: true, turn: state.list.turn + 1 },
   }),
 
-  reading_finished(state, { turn, notes }) {
+  reading_finished(state, { turn, list }) {
     if (turn !== state.list.turn) return state;
     const before = state.replica.notes;
     const online = state.connection.phase === 'online';
-    const replica = takeList(state.replica, notes);
+    const replica = takeList(state.replica, list);
     const next = meetList({
       ...state,
       replica,
@@ -83,9 +83,9 @@ function arrive(state: State, note: Note, sentence: string): State {
 }
 
 function isOwn({ draft, edits }: State, note: Note): boolean {
-  if (draft.sending !== null && sameOnceStored(draft.sending, note)) return true;
+  if (draft.sending !== null && sameText(draft.sending, note)) return true;
   const sending = edits.get(note.id)?.sending;
-  return sending != null && sameOnceStored(sending, note);
+  return sending != null && sameText(sending, note);
 }
 
 /** Confronts the edit of one note, if there is one, with the version that the page now has. */
@@ -101,7 +101,8 @@ function meetList(state: State): State {
   const edits = new Map(state.edits);
   for (const [id, edit] of edits) {
     const note = state.replica.notes.get(id);
-    edits.set(id, note === undefined ? meetGone(edit) : meetNote(edit, note));
+    if (note !== undefined) edits.set(id, meetNote(edit, note));
+    else if (id >= state.replica.floor) edits.set(id, meetGone(edit)); // of older ones the list says nothing
   }
   return { ...state, edits };
 }

@@ -1,6 +1,6 @@
 // What becomes of an edit when its note changes, or goes, while it is typed. The typed text is never replaced: either
 // the change does not matter to it, or the writer is asked.
-import { isNewer, sameOnceStored, sameText } from '../model.ts';
+import { isNewer, sameText } from '../model.ts';
 import type { Note } from '../model.ts';
 import type { Edit } from '../state.ts';
 
@@ -8,8 +8,8 @@ import type { Edit } from '../state.ts';
 export function meetNote(edit: Edit, note: Note): Edit {
   if (edit.gone || !isNewer(note, edit.base)) return edit;
   if (edit.theirs !== null && isNewer(edit.theirs, note)) return edit;
-  const typed = sameOnceStored(note, edit);
-  const sent = edit.sending !== null && sameOnceStored(note, edit.sending); // our own change, before its answer
+  const typed = sameText(note, edit);
+  const sent = edit.sending !== null && sameText(note, edit.sending); // our own change, before its answer
   if (typed || sent || sameText(note, edit.base)) return { ...edit, base: note, theirs: null };
   return edit.open ? { ...edit, theirs: note } : edit; // one that was set aside is asked about when it is resumed
 }

@@ -1,6 +1,6 @@
 // One labelled field of a form, with what is wrong with it and how full it is.
 import { html, nothing } from 'lit-html';
-import { problemOf } from '../checks.ts';
+import { characters, problemOf } from '../checks.ts';
 import { FIELD_MAX } from '../limits.ts';
 import type { Field } from '../model.ts';
 import { sentences } from '../wording.ts';
@@ -28,7 +28,7 @@ export function fieldView(options: FieldOptions): View {
   const { id, field, label, value } = options;
   const problem = problemOf(field, value);
   const shown = problem !== null && (options.checked || problem.kind === 'too_long') ? problem : null;
-  const left = FIELD_MAX[field] - value.length;
+  const left = FIELD_MAX[field] - characters(value);
   const note =
     shown !== null
       ? html`<p class="field-problem" id="${id}-note" data-testid="${id}-problem">

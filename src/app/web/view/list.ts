@@ -25,37 +25,37 @@ export function listView(state: State, actions: Actions): View {
 
 function searchView({ search }: State, { send }: Actions): View {
   return html`
-    <search>
-      <form
-        role="search"
-        @submit=${(event: Event) => event.preventDefault()}
-        @keydown=${(event: KeyboardEvent) => {
-          if (event.key !== 'Escape' || event.isComposing || search.query === '') return;
-          event.preventDefault();
-          send({ type: 'query_changed', query: '' });
-        }}
-      >
-        <label for="search" class="unseen">Search the notes</label>
-        <input
-          id="search"
-          data-testid="search"
-          type="search"
-          placeholder="Search"
-          autocomplete="off"
-          maxlength=${QUERY_MAX}
-          aria-busy=${search.pending ? 'true' : 'false'}
-          .value=${search.query}
-          @input=${(event: Event) =>
-            send({ type: 'query_changed', query: (event.currentTarget as HTMLInputElement).value })}
-        />
-      </form>
-    </search>
+    <form
+      class="search"
+      role="search"
+      @submit=${(event: Event) => event.preventDefault()}
+      @keydown=${(event: KeyboardEvent) => {
+        if (event.key !== 'Escape' || event.isComposing || search.query === '') return;
+        event.preventDefault();
+        send({ type: 'query_changed', query: '' });
+      }}
+    >
+      <label for="search" class="unseen">Search the notes</label>
+      <input
+        id="search"
+        data-testid="search"
+        type="search"
+        placeholder="Search"
+        autocomplete="off"
+        maxlength=${QUERY_MAX}
+        aria-busy=${search.pending ? 'true' : 'false'}
+        .value=${search.query}
+        @input=${(event: Event) =>
+          send({ type: 'query_changed', query: (event.currentTarget as HTMLInputElement).value })}
+      />
+    </form>
   `;
 }
 
 function countText({ list, search, replica }: State, shown: number): string {
-  if (search.order !== null) return `${shown} of ${counted(replica.notes.size)}`;
-  return list.phase === 'unread' || replica.notes.size === 0 ? 'Notes' : counted(replica.notes.size);
+  if (search.order !== null) return `${counted(shown)} found`;
+  if (list.phase === 'unread') return 'Notes';
+  return replica.floor === 0 ? counted(shown) : `The ${shown} newest notes`;
 }
 
 function failureView({ list, search }: State, { tryNow }: Actions): View {
@@ -79,13 +79,18 @@ function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
   const drawn = drawnRows(rows, state.rowsMax);
   const hidden = rows.length - drawn.length;
   return html`
-    <ol class="notes" data-testid="notes" aria-busy=${state.list.reading ? 'true' : 'false'}>
+    <ol class="notes" data-testid="notes" role="list" data-state=${state.list.reading ? 'reading' : 'ready'}>
       ${repeat(
         drawn,
         ({ id }) => id,
         (row) => noteView(row, state, actions),
       )}
     </ol>
+    ${
+      hidden > 0 || state.replica.floor === 0 || state.search.order !== null
+        ? nothing
+        : html`<p class="end" data-testid="older">Older notes are not listed; the search finds them.</p>`
+    }
     ${
       hidden <= 0
         ? nothing
@@ -119,8 +124,8 @@ function emptyView({ list, search }: State, { send }: Actions): View {
   }
   return html`
     <div class="empty" data-testid="empty">
-      <p>No notes yet.</p>
-      <p>Write the first one. It will appear in every browser that has this page open.</p>
+      <p>Nothing has been written yet.</p>
+      <p>Write the first note. It will appear in every browser that has this page open.</p>
     </div>
   `;
 }
