@@ -2,6 +2,33 @@
 export type { Carrier, CarrierHost, Signal } from './distribution/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
 export { call, type CallOptions, cast, type From } from './otp/call.ts';
+export {
+  type Action,
+  type ActionKind,
+  fail,
+  ignore,
+  noReply,
+  reply,
+  started,
+  stop,
+  type Then,
+  UNHANDLED,
+} from './otp/server-actions.ts';
+export { defineServer, type ServerDefinition } from './otp/server-definition.ts';
+export { NamedServer, type ServerClient, ServerRef, serverRef } from './otp/server-ref.ts';
+export type {
+  AnyServerDefinition,
+  CallHandler,
+  CallTable,
+  CastHandler,
+  CastOptions,
+  CastTable,
+  InfoHandler,
+  ServerCallbacks,
+} from './otp/server-types.ts';
+export type { StartOptions } from './otp/start.ts';
+export { stopProcess } from './otp/stop.ts';
+export * as sys from './otp/sys.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
 export type { Clock, ClockTimer } from './process/clock.ts';
 export { systemClock } from './process/clock.ts';

@@ -68,7 +68,7 @@ describe('proc_lib:start/5', () => {
   test('waits for an init that is asynchronous', async () => {
     const node = createNode();
     const order: string[] = [];
-    const process = await start(node, async (self, startup) => {
+    const process = await start(node, async (_self, startup) => {
       await new Promise((done) => {
         setImmediate(done);
       });

@@ -1,0 +1,133 @@
+/**
+ * `defineServer`: a server as one declaration, which checks it, types its clients and can be started.
+ *
+ * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
+ * finds nothing. What a process does with them is in `server-process.ts`.
+ */
+import { TroupeError } from '../errors.ts';
+import { type Node, START, type Startable } from '../process/node.ts';
+import type { Process } from '../process/process.ts';
+import { SYSTEM } from './call.ts';
+import { ServerBehaviour } from './server-process.ts';
+import { ServerRef } from './server-ref.ts';
+import type { Callbacks } from './server-state.ts';
+import type {
+  CallHandler,
+  CallTable,
+  CastHandler,
+  CastTable,
+  IgnoredBy,
+  InfoHandler,
+  ServerCallbacks,
+  ServerTypes,
+  StateFaults,
+  StateOf,
+} from './server-types.ts';
+import { startBehaviour, type StartOptions } from './start.ts';
+
+/** A server that can be started; made by {@link defineServer}. */
+export class ServerDefinition<
+  State,
+  Args extends readonly unknown[],
+  Calls extends object,
+  Casts extends object,
+  Ignored extends undefined,
+> implements Startable<
+  Args,
+  StartOptions,
+  ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored
+> {
+  /** Only a type. */
+  declare readonly types: ServerTypes<State, Args, Calls, Casts, Ignored>;
+  /** What process info shows of its processes. */
+  readonly name: string;
+  readonly #behaviour: ServerBehaviour;
+
+  /** @internal Use {@link defineServer}. */
+  constructor(callbacks: Callbacks) {
+    this.name = callbacks.name;
+    this.#behaviour = new ServerBehaviour(callbacks);
+  }
+
+  /** @internal Use `start` or `startLink` of a node or process. */
+  async [START](
+    node: Node,
+    parent: Process | undefined,
+    linked: boolean,
+    args: Args,
+    options: StartOptions | undefined,
+  ): Promise<ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
+    const process = await startBehaviour<readonly unknown[]>(
+      node,
+      parent,
+      linked,
+      this.#behaviour,
+      args,
+      options,
+    );
+    return process === undefined
+      ? (undefined as Ignored)
+      : new ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>>(node, process.pid);
+  }
+}
+
+/**
+ * Declares a server: a process that answers calls, handles casts and other messages one at a time, and owns a state.
+ *
+ * The state goes to the handlers by reference; they change it in place or replace it by an action (`reply`, `noReply`). A
+ * handler that throws ends the server. `node.start(definition, args, options)` starts it, `self.startLink` links it to the
+ * starter; both answer a {@link ServerRef}, or undefined when `init` returned `ignore()`.
+ * @param callbacks see {@link ServerCallbacks}; `init` stands first, so that the types of the others follow from it.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for a callback that is no function, or under a name that no server may use.
+ * See the behaviour `gen_server`.
+ */
+export function defineServer<
+  Result,
+  Args extends readonly unknown[],
+  // oxlint-disable-next-line typescript/no-empty-object-type -- no calls at all
+  Calls extends CallTable<StateOf<Result>> = {},
+  // oxlint-disable-next-line typescript/no-empty-object-type -- no casts at all
+  Casts extends CastTable<StateOf<Result>> = {},
+>(
+  callbacks: ServerCallbacks<Result, Args, Calls, Casts>,
+  ..._faults: StateFaults<StateOf<Result>, Calls & Casts>
+): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
+  const { name = 'server', info = [] } = callbacks;
+  const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];
+  for (const handler of [callbacks.init, ...infos]) requireFunction(name, 'init and info', handler);
+  return new ServerDefinition({
+    name,
+    init: callbacks.init.bind(callbacks) as Callbacks['init'],
+    calls: tableOf<CallHandler<unknown>>(name, 'call', callbacks.call),
+    casts: tableOf<CastHandler<unknown>>(name, 'cast', callbacks.cast),
+    infos,
+    continue: bound(name, callbacks, 'continue') as Callbacks['continue'],
+    terminate: bound(name, callbacks, 'terminate') as Callbacks['terminate'],
+  });
+}
+
+function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object = {}): Map<string, Handler> {
+  const table = new Map<string, Handler>();
+  for (const [key, handler] of Object.entries(handlers) as [string, Handler][]) {
+    requireFunction(name, `${kind}.${key}`, handler);
+    if (key === SYSTEM) {
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${name}' cannot have a ${kind} handler '${key}'.`);
+    }
+    // A handler may call its neighbours through `this`.
+    table.set(key, (handler as () => unknown).bind(handlers) as Handler);
+  }
+  return table;
+}
+
+function bound(name: string, callbacks: object, key: 'continue' | 'terminate'): unknown {
+  const callback = (callbacks as Record<string, unknown>)[key];
+  if (callback === undefined) return undefined;
+  requireFunction(name, key, callback);
+  return (callback as () => unknown).bind(callbacks);
+}
+
+function requireFunction(name: string, what: string, callback: unknown): void {
+  if (typeof callback !== 'function') {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `Server '${name}': ${what} must be a function.`);
+  }
+}

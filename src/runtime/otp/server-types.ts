@@ -1,0 +1,152 @@
+/**
+ * The types that a server's definition gives its clients: of each call its argument and its reply, of each cast its
+ * argument, inferred from the handlers. No code.
+ */
+import type { ExitReason } from '../process/messages.ts';
+import type { Process } from '../process/process.ts';
+import type { Action, ActionKind } from './server-actions.ts';
+import type { CallOptions, From } from './call.ts';
+
+/**
+ * Answers a call. What it returns is the reply, unless it is an action; a promise is waited for, and the server handles
+ * nothing else meanwhile. The `argument` is to be annotated; `from` only for a deferred reply: `from: From<Reply>`. See
+ * `Module:handle_call/3`.
+ */
+export type CallHandler<State> = (state: State, argument: never, self: Process, from: From<never>) => unknown;
+
+/** Handles a cast. See `Module:handle_cast/2`. */
+export type CastHandler<State> = (state: State, argument: never, self: Process) => unknown;
+
+/**
+ * Handles a message that is neither a call nor a cast: what was sent, an `Exit`, a `Down`, `TIMEOUT`. It returns
+ * `UNHANDLED` when it does not take the message. See `Module:handle_info/2`.
+ */
+export type InfoHandler<State> = (state: State, message: unknown, self: Process) => unknown;
+
+/** What `defineServer` is given. */
+export interface ServerCallbacks<
+  Result,
+  Args extends readonly unknown[],
+  Calls extends CallTable<StateOf<Result>>,
+  Casts extends CastTable<StateOf<Result>>,
+> {
+  /** What process info shows as the behaviour of its processes; `server` by default. No registered name. */
+  readonly name?: string;
+  /**
+   * Makes the state. It stands first, since the types of the others come from it. What it throws fails the start, as do
+   * the actions `stop` and `fail`; `ignore` gives the start up without an error. See `Module:init/1`.
+   */
+  init(self: Process, ...args: Args): Result;
+  /** Handlers of calls, by name. */
+  readonly call?: Calls & CallTable<StateOf<Result>>;
+  /** Handlers of casts, by name. */
+  readonly cast?: Casts & CastTable<StateOf<Result>>;
+  /** Handles all other messages; of several handlers, the first that does not return `UNHANDLED`. */
+  readonly info?: InfoHandler<StateOf<Result>> | readonly InfoHandler<StateOf<Result>>[];
+  /** Goes on after an action that has `continue`, before any other message. See `Module:handle_continue/2`. */
+  continue?(state: StateOf<Result>, argument: never, self: Process): unknown;
+  /**
+   * Cleans up. Runs when the server stops by itself, when a callback throws, and, if it traps exits, when its parent exits
+   * or its supervisor shuts it down; not when it is killed. See `Module:terminate/2`.
+   */
+  terminate?(state: StateOf<Result>, reason: ExitReason, self: Process): unknown;
+}
+
+/** Handlers of calls, by name. */
+export type CallTable<State> = Readonly<Record<string, CallHandler<State>>>;
+
+/** Handlers of casts, by name. */
+export type CastTable<State> = Readonly<Record<string, CastHandler<State>>>;
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** The state that an `init` makes which returns `Result`. */
+export type StateOf<Result> = StateIn<Awaited<Result>>;
+type StateIn<Made> =
+  Made extends Action<infer Kind, unknown, infer State> ? (Kind extends 'started' ? State : never) : Made;
+
+/** `undefined` when an `init` that returns `Result` may ask to be ignored, otherwise `never`. */
+export type IgnoredBy<Result> = 'ignore' extends KindsIn<Awaited<Result>> ? undefined : never;
+type KindsIn<Made> = Made extends Action<infer Kind> ? Kind : never;
+
+/** The reply of a call handler. */
+export type ReplyOf<Handler> = Handler extends AnyFunction
+  ? ReplyIn<Awaited<ReturnType<Handler>>, Handler>
+  : never;
+type ReplyIn<Returned, Handler> = Returned extends Action
+  ? Returned extends Action<'noReply', never>
+    ? DeferredReply<Handler>
+    : Returned extends Action<ActionKind, infer Value>
+      ? Value
+      : never
+  : Returned;
+type DeferredReply<Handler> = Handler extends (
+  state: never,
+  argument: never,
+  self: never,
+  from: From<infer Value>,
+) => unknown
+  ? [Value] extends [never]
+    ? unknown
+    : Value
+  : unknown;
+
+/** The argument of a handler as a parameter list: left out where the handler has none, optional where it may be undefined. */
+type Argument<Handler> = Handler extends (state: never, ...rest: infer Rest) => unknown
+  ? Rest extends readonly [infer Value, ...unknown[]]
+    ? ArgumentParameter<Value>
+    : Rest extends readonly []
+      ? [argument?: undefined]
+      : Rest extends readonly [(infer Value)?, ...unknown[]]
+        ? [argument?: Value]
+        : never
+  : never;
+type ArgumentParameter<Value> = [Value] extends [never]
+  ? [argument?: undefined]
+  : undefined extends Value
+    ? [argument?: Value]
+    : [argument: Value];
+
+/** What `ServerRef.call` takes after the name. */
+export type CallParameters<Handler> = [...Argument<Handler>, options?: CallOptions];
+
+/** What `ServerRef.cast` takes after the name. */
+export type CastParameters<Handler> = [...Argument<Handler>, options?: CastOptions];
+
+/** Types that a definition carries for its clients; there is no such value. */
+export interface ServerTypes<State, Args, Calls, Casts, Ignored> {
+  readonly state: State;
+  readonly args: Args;
+  readonly calls: Calls;
+  readonly casts: Casts;
+  readonly ignored: Ignored;
+}
+
+/** Any definition, as a bound for type parameters. */
+export interface AnyServerDefinition {
+  /** Only a type. */
+  readonly types: ServerTypes<unknown, readonly unknown[], object, object, undefined>;
+}
+
+/** Options of a cast. */
+export interface CastOptions {
+  /** The process that casts, for the scheduler and for what is shown of the message. */
+  readonly from?: Process;
+}
+
+/**
+ * An additional argument of `defineServer` that nobody can give, when handlers replace the state by one of another type;
+ * it carries their names into the compiler's message.
+ */
+export type StateFaults<State, Handlers> = [FaultyNames<State, Handlers>] extends [never]
+  ? []
+  : [replaceTheStateByAnotherType: FaultyNames<State, Handlers>];
+type FaultyNames<State, Handlers> = {
+  [Name in keyof Handlers]: Handlers[Name] extends AnyFunction
+    ? [WrongState<State, Awaited<ReturnType<Handlers[Name]>>>] extends [never]
+      ? never
+      : Name
+    : never;
+}[keyof Handlers];
+type WrongState<State, Returned> =
+  Returned extends Action<ActionKind, unknown, infer Next> ? ([Next] extends [State] ? never : Next) : never;
