@@ -15,7 +15,7 @@ export {
   UNHANDLED,
 } from './otp/server-actions.ts';
 export { defineServer, type ServerDefinition } from './otp/server-definition.ts';
-export { NamedServer, type ServerClient, ServerRef, serverRef } from './otp/server-ref.ts';
+export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/server-ref.ts';
 export type {
   AnyServerDefinition,
   CallHandler,

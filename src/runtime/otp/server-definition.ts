@@ -9,7 +9,7 @@ import { type Node, START, type Startable } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
 import { SYSTEM } from './call.ts';
 import { ServerBehaviour } from './server-process.ts';
-import { ServerRef } from './server-ref.ts';
+import { ServerInstance } from './server-ref.ts';
 import type { Callbacks } from './server-state.ts';
 import type {
   CallHandler,
@@ -35,7 +35,7 @@ export class ServerDefinition<
 > implements Startable<
   Args,
   StartOptions,
-  ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored
+  ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored
 > {
   /** Only a type. */
   declare readonly types: ServerTypes<State, Args, Calls, Casts, Ignored>;
@@ -56,7 +56,7 @@ export class ServerDefinition<
     linked: boolean,
     args: Args,
     options: StartOptions | undefined,
-  ): Promise<ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
+  ): Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
     const process = await startBehaviour<readonly unknown[]>(
       node,
       parent,
@@ -67,7 +67,7 @@ export class ServerDefinition<
     );
     return process === undefined
       ? (undefined as Ignored)
-      : new ServerRef<ServerDefinition<State, Args, Calls, Casts, Ignored>>(node, process.pid);
+      : new ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>(node, process.pid);
   }
 }
 
@@ -76,7 +76,7 @@ export class ServerDefinition<
  *
  * The state goes to the handlers by reference; they change it in place or replace it by an action (`reply`, `noReply`). A
  * handler that throws ends the server. `node.start(definition, args, options)` starts it, `self.startLink` links it to the
- * starter; both answer a {@link ServerRef}, or undefined when `init` returned `ignore()`.
+ * starter; both answer a {@link ServerInstance}, or undefined when `init` returned `ignore()`.
  * @param callbacks see {@link ServerCallbacks}; `init` stands first, so that the types of the others follow from it.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for a callback that is no function, or under a name that no server may use.
  * See the behaviour `gen_server`.

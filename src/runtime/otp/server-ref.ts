@@ -20,7 +20,7 @@ type Calls<Definition extends AnyServerDefinition> = Definition['types']['calls'
 type Casts<Definition extends AnyServerDefinition> = Definition['types']['casts'];
 
 /** A server, however it is addressed. */
-export abstract class ServerClient<Definition extends AnyServerDefinition> {
+export abstract class ServerRef<Definition extends AnyServerDefinition> {
   readonly #node: Node;
 
   /** @internal */
@@ -67,7 +67,7 @@ export abstract class ServerClient<Definition extends AnyServerDefinition> {
 }
 
 /** One process of a definition. It has a `pid`, so it can be sent to, linked and monitored as one. */
-export class ServerRef<Definition extends AnyServerDefinition> extends ServerClient<Definition> {
+export class ServerInstance<Definition extends AnyServerDefinition> extends ServerRef<Definition> {
   readonly pid: Pid;
 
   /** @internal Use `start` or {@link serverRef}. */
@@ -87,7 +87,7 @@ export class ServerRef<Definition extends AnyServerDefinition> extends ServerCli
 }
 
 /** Whichever process has a name when it is called: after a restart, the new one. It can be sent to and monitored. */
-export class NamedServer<Definition extends AnyServerDefinition> extends ServerClient<Definition> {
+export class NamedServer<Definition extends AnyServerDefinition> extends ServerRef<Definition> {
   readonly name: string;
   /** The name of the node where it is registered. */
   readonly node: string;
@@ -117,7 +117,7 @@ export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   definition: Definition,
   to: Pid | { readonly pid: Pid },
-): ServerRef<Definition>;
+): ServerInstance<Definition>;
 export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   definition: Definition,
@@ -127,8 +127,8 @@ export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   _definition: Definition,
   to: Destination,
-): ServerRef<Definition> | NamedServer<Definition> {
+): ServerInstance<Definition> | NamedServer<Definition> {
   if (typeof to === 'string') return new NamedServer(node, to, node.name);
-  if (to instanceof Pid) return new ServerRef(node, to);
-  return 'pid' in to ? new ServerRef(node, to.pid) : new NamedServer(node, to.name, to.node);
+  if (to instanceof Pid) return new ServerInstance(node, to);
+  return 'pid' in to ? new ServerInstance(node, to.pid) : new NamedServer(node, to.name, to.node);
 }
