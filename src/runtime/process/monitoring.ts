@@ -34,7 +34,8 @@ export function monitor(process: Process, to: Destination): Ref {
 
 function monitorLocal(process: Process, ref: Ref, target: Down['target'], found: Process | null): void {
   if (found === null) process.deliverSignal(new Down(ref, target, 'noproc'));
-  else addWatch(found, new Monitor(process, ref, target, null));
+  // Nobody hears of their own end: as in OTP, a monitor of oneself is a ref and nothing more.
+  else if (found !== process) addWatch(found, new Monitor(process, ref, target, null));
 }
 
 /** @internal Removes a monitor of a live process. */
