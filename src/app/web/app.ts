@@ -57,7 +57,7 @@ export function startApp(options: AppOptions): App {
     if (after.replica.notes !== before.replica.notes) searching.changed();
     switch (event.type) {
       case 'reading_finished':
-        if (after.list.turn === event.turn) lookAfterOldEdits(after);
+        lookAfterOldEdits(after);
         break;
       case 'note_deleted':
       case 'deletion_done':

@@ -73,6 +73,15 @@ describe('a new note', () => {
     expect(bench.server.requests).toHaveLength(1);
   });
 
+  test('typed while another is on its way is kept', async () => {
+    const bench = await new PageBench().start();
+    fill(bench, 'first', 'text');
+    bench.send({ type: 'draft_submitted' });
+    bench.send({ type: 'draft_changed', field: 'body', value: 'text of the next' });
+    await bench.answer('create');
+    expect(bench.state.draft).toMatchObject({ title: '', body: 'text of the next', sending: null });
+  });
+
   test('from elsewhere is announced and lights up; those of the first list do not', async () => {
     const bench = new PageBench();
     bench.server.add({ title: 'old', body: 'text', author: 'Ada' });
@@ -269,6 +278,21 @@ describe('search', () => {
     expect(bench.state.search.failure).toBeNull();
   });
 
+  test('once overtaken does not end the one after it', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    bench.send({ type: 'query_changed', query: 'cat' });
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search'); // the first of the two
+    expect(bench.state.search).toMatchObject({ pending: true, order: null });
+    bench.server.add({ title: 'cat too', body: 'text', author: 'Joe' });
+    bench.deliverFrames();
+    bench.time.pass(REQUERY_PAUSE_MS);
+    expect(bench.server.requests).toHaveLength(1); // the second is still waited for
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['cat too', 'cat']);
+  });
+
   test('is repeated after the connection was away', async () => {
     const bench = await searching('bee');
     bench.time.pass(TYPING_PAUSE_MS);
@@ -342,6 +366,31 @@ describe('reading the list', () => {
     early?.deliver();
     await bench.quiesce();
     expect(bench.titles).toEqual(['missed']);
+  });
+
+  test('once given up does not come back by itself', async () => {
+    const bench = await new PageBench().start();
+    bench.drop();
+    bench.connect();
+    bench.drop();
+    bench.connect();
+    await bench.answer('list', { kind: 'unreachable' }); // the first of the two
+    await bench.answer('list');
+    expect(bench.state.list).toMatchObject({ reading: false, failure: null });
+    bench.time.pass(RELOAD_CAP_MS);
+    expect(bench.server.requests).toEqual([]);
+  });
+
+  test('losing the connection is said once, however often it is tried', async () => {
+    const bench = await new PageBench().start();
+    bench.drop();
+    const { turn, text } = bench.state.announcement;
+    expect(text).toBe('Connection lost. Trying again.');
+    for (let loss = 0; loss < 3; loss += 1) {
+      bench.app.tryNow();
+      bench.socket.drop();
+    }
+    expect(bench.state.announcement.turn).toBe(turn);
   });
 
   test('gives up a connection that talks nonsense, and reads again', async () => {

@@ -184,6 +184,26 @@ describe('a change elsewhere', () => {
     expect(bench.edit).toMatchObject({ theirs: null, body: 'mine' });
   });
 
+  test('takes its own event for its own even if more was typed since', async () => {
+    const bench = await begin();
+    bench.type('mine');
+    bench.submit();
+    bench.server.requests[0]?.carryOut();
+    bench.type('mine and more');
+    bench.deliverFrames();
+    expect(bench.edit).toMatchObject({ theirs: null, body: 'mine and more' });
+  });
+
+  test('that is older than the one being asked about is passed over', async () => {
+    const bench = await begin();
+    bench.type('mine');
+    bench.server.change(bench.id, { title: 'bread', body: 'first' });
+    bench.server.change(bench.id, { title: 'bread', body: 'second' });
+    bench.deliverFrame(1);
+    bench.deliverFrame(0);
+    expect(bench.edit).toMatchObject({ theirs: { body: 'second' } });
+  });
+
   test('that was missed while the connection was away is found by the next list', async () => {
     const bench = await begin();
     bench.type('mine');
@@ -304,6 +324,13 @@ test('unsaved changes outlive a reload, and meet what happened meanwhile', async
     body: 'mine',
     theirs: { body: 'theirs' },
   });
+});
+
+test('a form that nothing was typed into does not outlive a reload', async () => {
+  const { server, session, local } = await begin();
+  const after = new PageBench({ server, session, local });
+  await after.start();
+  expect(after.state.edits.size).toBe(0);
 });
 
 test('line ends of another system are no change', async () => {
