@@ -345,6 +345,7 @@ export class Process extends Mailbox implements Runnable {
 
   /** @internal After a handler is done: what comes next. */
   ready(): void {
+    dropReceive(this);
     if (this.head === EMPTY) {
       this.status = IDLE;
       this.flags &= ~OVER_MARK;

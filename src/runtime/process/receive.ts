@@ -147,6 +147,8 @@ export function receive<T>(
   if (after === 0) waiter.late = true;
   else if (after !== undefined) process.node.timers.start(waiter, after);
   if (process.status === AWAITING) waiter.park();
+  // A handler that turns out to be synchronous leaves the receive behind: it is dropped before the next message.
+  else process.node.scheduler.reductions = 0;
   return promise as Promise<T | typeof TIMEOUT>;
 }
 

@@ -1,6 +1,7 @@
 /** Messages that are sent later. See `erlang:send_after/3`, `erlang:cancel_timer/1`. */
 import type { Destination, Node } from './node.ts';
 import { telemetry } from '../telemetry.ts';
+import { Pid } from './pid.ts';
 import { TimerEntry } from './timers.ts';
 
 const undeliverable = telemetry('troupe:message:undeliverable');
@@ -25,12 +26,21 @@ export class TimerRef extends TimerEntry {
    * sent is not taken back.
    */
   cancel(): number | false {
-    return this.#node.timers.cancel(this) ?? false;
+    const leftMs = this.left();
+    this.#node.timers.drop(this);
+    return leftMs;
   }
 
   /** The milliseconds that are left, or false when it is not active. See `erlang:read_timer/1`. */
   left(): number | false {
-    return this.timerQueue === null ? false : this.#node.timers.left(this);
+    return this.timerQueue === null || this.#isLost() ? false : this.#node.timers.left(this);
+  }
+
+  /** True when the message is for a process of this node that has ended, which in OTP cancels the timer. */
+  #isLost(): boolean {
+    const to = this.#to;
+    const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
+    return pid !== undefined && this.#node.isLocal(pid) && this.#node.find(pid) === null;
   }
 
   override expired(): void {
