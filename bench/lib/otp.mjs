@@ -15,7 +15,11 @@ const sources = ['troupe_bench.erl', 'troupe_bench_server.erl'].map((file) =>
  */
 export function openOtp() {
   const erl = (/** @type {string[]} */ ...args) =>
-    execFileSync('erl', ['+S', '1', '-noshell', ...args], { encoding: 'utf8', cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+    execFileSync('erl', ['+S', '1', '-noshell', ...args], {
+      encoding: 'utf8',
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
   const folder = mkdtempSync(join(tmpdir(), 'troupe-bench-'));
   const close = () => rmSync(folder, { recursive: true, force: true });
   try {
@@ -32,7 +36,8 @@ export function openOtp() {
     run: (name) => {
       const line = erl('-run', 'troupe_bench', 'main', name).trim();
       const value = Number(line.split(' ')[1]);
-      if (!line.startsWith(`${name} `) || !Number.isFinite(value)) throw new Error(`OTP printed '${line}' for ${name}`);
+      if (!line.startsWith(`${name} `) || !Number.isFinite(value))
+        throw new Error(`OTP printed '${line}' for ${name}`);
       return value;
     },
   };
