@@ -199,16 +199,34 @@ export class RemoteCall implements Request {
     const server = this.#server;
     if (server === undefined) return;
     const { node } = server;
-    if (this.alias.origin.equals(node.origin)) node.router.aliases.get(this.alias.key)?.aliasMessage(value);
-    else
+    if (this.alias.origin.equals(node.origin)) {
+      node.router.aliases.get(this.alias.key)?.aliasMessage(value);
+      return;
+    }
+    try {
       node.router
         .peer(this.alias.node)
         .send({ op: 'sendAlias', from: server.pid, to: this.alias, message: value });
+    } catch (error) {
+      if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
+      // Whoever asks from another node must not end a server by it: the caller is told instead.
+      this.#end(['not_encodable', error.message]);
+    }
   }
 
   fail(error: TroupeError): void {
-    // A failed call has no answer of its own on the wire: OTP's server crashes, and the monitor tells the caller.
-    throw error;
+    this.#end(error.reason);
+  }
+
+  /**
+   * Ends the call as the exit of the server would. A failed call has no answer of its own on the wire; what the caller
+   * waits for besides the answer is the end of its monitor, which has the alias for its ref.
+   */
+  #end(reason: ExitReason): void {
+    const monitor = this.#server?.node.router.peer(this.alias.node).incoming.get(this.alias.key);
+    if (monitor === undefined) return;
+    removeWatch(monitor);
+    monitor.targetExited(reason);
   }
 }
 
@@ -341,6 +359,9 @@ function endRemote(request: Call, alias: Ref): void {
 function exitError(request: Call, reason: ExitReason): TroupeError {
   if (reason === 'noproc') {
     return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
+  }
+  if (Array.isArray(reason) && reason[0] === 'unknown_call' && reason[1] === request.name) {
+    return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
   }
   if (reason === 'noconnection') {
     return new TroupeError('TROUPE_CALL_NODEDOWN', `${describe(request)} lost its node.`, {

@@ -84,9 +84,7 @@ export class ServerDefinition<
 export function defineServer<
   Result,
   Args extends readonly unknown[],
-  // oxlint-disable-next-line typescript/no-empty-object-type -- no calls at all
   Calls extends CallTable<StateOf<Result>> = {},
-  // oxlint-disable-next-line typescript/no-empty-object-type -- no casts at all
   Casts extends CastTable<StateOf<Result>> = {},
 >(
   callbacks: ServerCallbacks<Result, Args, Calls, Casts>,
@@ -94,15 +92,18 @@ export function defineServer<
 ): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
   const { name = 'server', info = [] } = callbacks;
   const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];
-  for (const handler of [callbacks.init, ...infos]) requireFunction(name, 'init and info', handler);
+  for (const handler of infos) requireFunction(name, 'info', handler);
+  requireFunction(name, 'init', callbacks.init);
+  if (callbacks.continue !== undefined) requireFunction(name, 'continue', callbacks.continue);
+  if (callbacks.terminate !== undefined) requireFunction(name, 'terminate', callbacks.terminate);
   return new ServerDefinition({
     name,
-    init: callbacks.init.bind(callbacks) as Callbacks['init'],
+    init: callbacks.init as Callbacks['init'],
     calls: tableOf<CallHandler<unknown>>(name, 'call', callbacks.call),
     casts: tableOf<CastHandler<unknown>>(name, 'cast', callbacks.cast),
     infos,
-    continue: bound(name, callbacks, 'continue') as Callbacks['continue'],
-    terminate: bound(name, callbacks, 'terminate') as Callbacks['terminate'],
+    continue: callbacks.continue as Callbacks['continue'],
+    terminate: callbacks.terminate as Callbacks['terminate'],
   });
 }
 
@@ -113,17 +114,9 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
     if (key === SYSTEM) {
       throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${name}' cannot have a ${kind} handler '${key}'.`);
     }
-    // A handler may call its neighbours through `this`.
-    table.set(key, (handler as () => unknown).bind(handlers) as Handler);
+    table.set(key, handler);
   }
   return table;
-}
-
-function bound(name: string, callbacks: object, key: 'continue' | 'terminate'): unknown {
-  const callback = (callbacks as Record<string, unknown>)[key];
-  if (callback === undefined) return undefined;
-  requireFunction(name, key, callback);
-  return (callback as () => unknown).bind(callbacks);
 }
 
 function requireFunction(name: string, what: string, callback: unknown): void {

@@ -76,7 +76,6 @@ async function workLater(server: Server, first: PromiseLike<unknown>): Promise<v
   while (pending !== undefined) {
     let result: unknown;
     try {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is what it is for
       result = await pending;
     } catch (thrown) {
       if (server.ending || !self.alive) throw thrown;

@@ -72,7 +72,6 @@ async function suspended(self: Process, target: SystemTarget): Promise<void> {
     isSystemMessage(message) || isParentExit(message, target.parent);
   let next: Next = 'suspended';
   while (next === 'suspended') {
-    // eslint-disable-next-line no-await-in-loop
     const message = await self.receive(wanted);
     next = isSystemMessage(message)
       ? obey(self, message, target, next)
