@@ -10,17 +10,17 @@ import { TroupeError } from '../errors.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { Call } from '../otp/call.ts';
+import { Action, UNHANDLED } from '../otp/server-actions.ts';
 import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
 import { type ExitReason, formatReason, reasonOfThrown } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import type { Connection } from './connection.ts';
-import { UNHANDLED, type WebSocketDefinition, type WebSocketReplies } from './definition.ts';
+import type { WebSocketDefinition, WebSocketReplies } from './definition.ts';
 import {
   CloseFrame,
   type IncomingFrame,
   OutgoingFrame,
-  Stop,
   type WebSocketFrame,
   type WebSocketReply,
 } from './frames.ts';
@@ -82,7 +82,11 @@ function open(connection: Connection, state: unknown): Connection | Promise<Conn
 
 function handle(self: Process, message: unknown, connection: Connection): MaybePromise {
   if (message instanceof Ending) return leave(connection, message.reason);
-  if (isSystemMessage(message)) return handleSystem(self, message, systemTarget(connection));
+  if (isSystemMessage(message)) {
+    const done = handleSystem(self, message, systemTarget(connection));
+    connection.handled();
+    return done;
+  }
   if (!(message instanceof Received)) return respond(connection, () => inform(connection, message));
   const { callbacks } = connection.definition;
   return respond(connection, () => callbacks.handle?.(connection.state, message as IncomingFrame, self));
@@ -139,11 +143,12 @@ function answer(connection: Connection, reply: WebSocketReply): MaybePromise {
 
 function answerOne(connection: Connection, frame: WebSocketFrame): MaybePromise {
   if (frame instanceof OutgoingFrame) {
-    if (!connection.send(frame)) return leave(connection, ['shutdown', 'slow_client']);
+    const reason = connection.send(frame);
+    if (reason !== undefined) return leave(connection, reason);
   } else if (frame instanceof CloseFrame) {
-    connection.closeWith(frame.code, frame.reason);
+    connection.closeWith(frame.code, frame.reason, 'normal');
     return leave(connection, 'normal');
-  } else if (frame instanceof Stop) {
+  } else if (frame instanceof Action && frame.kind === 'stop') {
     return leave(connection, frame.reason);
   } else {
     throw new TroupeError(
@@ -180,7 +185,9 @@ function crash(connection: Connection, thrown: unknown): Promise<never> {
 function farewell(connection: Connection, reason: ExitReason): MaybePromise {
   if (connection.left) return undefined;
   connection.left = true;
-  return connection.definition.callbacks.terminate?.(connection.state, reason, connection.process);
+  const done = connection.definition.callbacks.terminate?.(connection.state, reason, connection.process);
+  if (isThenable(done)) connection.leaves(reason);
+  return done;
 }
 
 // ---- sys ----

@@ -36,6 +36,7 @@ const OPEN = 1;
 const CLOSED = 3;
 /** The payload of a heartbeat, by which its pong is told from those to a handler's own pings. */
 const HEARTBEAT = Buffer.from('troupe');
+const SLOW_CLIENT: ExitReason = ['shutdown', 'slow_client'];
 
 /** @internal A connection; see the head of this file. */
 export class Connection implements Watch {
@@ -59,7 +60,8 @@ export class Connection implements Watch {
   readonly #rate: Rate | null;
   /** Why the process is asked to end, or has ended. */
   #ending: { readonly reason: ExitReason } | null = null;
-  #close: { readonly code: number; readonly text: string } | null = null;
+  /** The close frame for one exit reason; a process that ends with another closes with that one's code. */
+  #close: { readonly code: number; readonly text: string; readonly reason: ExitReason } | null = null;
   /** The close code that was sent first, or else received. */
   #code: number | undefined = undefined;
   #heard = true;
@@ -113,30 +115,30 @@ export class Connection implements Watch {
 
   /**
    * Sends a frame, unless the client is gone or too slow.
-   * @returns false when the connection is to be ended for it; the close code is set.
+   * @returns the exit reason when the process is to end for it.
    */
-  send(frame: OutgoingFrame): boolean {
+  send(frame: OutgoingFrame): ExitReason | undefined {
     const socket = this.#socket;
-    if (socket.readyState !== OPEN) return true;
+    if (socket.readyState !== OPEN) return undefined;
     const { sendHighWaterBytes, slowClient } = this.#limits;
     if (socket.bufferedAmount + frame.byteLength > sendHighWaterBytes) {
       if (slowClient === 'drop') {
         this.#drop();
-        return true;
+        return undefined;
       }
-      this.closeWith(1013, 'too slow');
-      return false;
+      this.closeWith(1013, 'too slow', SLOW_CLIENT);
+      return SLOW_CLIENT;
     }
     this.#overHighWater = false;
     this.#sent++;
     if (frame.type === 'ping') socket.ping(frame.data);
     else socket.send(frame.data, { binary: frame.type === 'binary' });
-    return true;
+    return undefined;
   }
 
-  /** Sets the close frame that is sent when the process ends; the first one counts. */
-  closeWith(code: number, reason: string): void {
-    this.#close ??= { code, text: reason };
+  /** Sets the close frame that is sent when the process ends with a reason; the first one counts. */
+  closeWith(code: number, text: string, reason: ExitReason): void {
+    this.#close ??= { code, text, reason };
   }
 
   /** Reads on from the socket once the mailbox is short enough; to be called after each message. */
@@ -144,6 +146,12 @@ export class Connection implements Watch {
     if (!this.#paused || this.process.mailboxLength > this.#limits.mailboxHighWater >> 1) return;
     this.#paused = false;
     this.#socket.resume();
+  }
+
+  /** The process has begun to end with a reason and awaits its `terminate`, which may take `drainTimeoutMs`. */
+  leaves(reason: ExitReason): void {
+    this.#ending ??= { reason };
+    this.#drain.start(this.#limits.drainTimeoutMs);
   }
 
   /** What `sys:get_status` shows of it. */
@@ -163,10 +171,10 @@ export class Connection implements Watch {
    * Asks the process to end, after what is in its mailbox and within `drainTimeoutMs`; the first reason counts.
    * @param code the close code, if not the one of the reason.
    */
-  end(reason: ExitReason, code?: number, why = ''): void {
+  end(reason: ExitReason, code?: number, text = ''): void {
     if (this.#ending !== null || !this.process.alive) return;
     this.#ending = { reason };
-    if (code !== undefined) this.closeWith(code, why);
+    if (code !== undefined) this.closeWith(code, text, reason);
     this.#drain.start(this.#limits.drainTimeoutMs);
     this.process.deliverSignal(new Ending(reason));
   }
@@ -190,7 +198,8 @@ export class Connection implements Watch {
     }
     const socket = this.#socket;
     if (socket.readyState === OPEN) {
-      const { code, text } = this.#close ?? closeOf(reason);
+      const close = this.#close;
+      const { code, text } = close !== null && close.reason === reason ? close : closeOf(reason);
       this.#code ??= code;
       socket.close(code, text);
     }
@@ -251,7 +260,7 @@ export class Connection implements Watch {
       this.#socket.terminate();
       return;
     }
-    this.#heard = false;
+    this.#heard = this.#paused;
     if (this.#socket.readyState === OPEN) this.#socket.ping(HEARTBEAT);
     this.#heartbeat.start(this.#limits.heartbeatMs);
   }

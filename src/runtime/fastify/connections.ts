@@ -98,13 +98,12 @@ export class Connections {
     if (outcome !== 'late') return;
     for (const connection of this.#live) connection.kill();
     for (const socket of server.clients) socket.terminate();
-    await emptied;
   }
 
   #connectionLimits(definition: WebSocketDefinition): ConnectionLimits {
     let limits = this.#limitsOf.get(definition);
     if (limits === undefined) {
-      limits = connectionLimits(this.#limits.connection, definition.callbacks.limits);
+      limits = connectionLimits(definition.callbacks.limits, this.#limits.connection);
       this.#limitsOf.set(definition, limits);
     }
     return limits;

@@ -7,13 +7,11 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { TroupeError } from '../errors.ts';
+import type { UNHANDLED } from '../otp/server-actions.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import type { IncomingFrame, WebSocketReply } from './frames.ts';
-import type { ConnectionLimits } from './limits.ts';
-
-/** What a handler of messages answers when the message is not for it; the next one is asked. */
-export const UNHANDLED: unique symbol = Symbol('unhandled');
+import { type ConnectionLimits, connectionLimits } from './limits.ts';
 
 /** An answer, or the promise of one. */
 export type WebSocketReplies = WebSocketReply | Promise<WebSocketReply>;
@@ -68,6 +66,7 @@ export class WebSocketDefinition<State = unknown, Args extends readonly unknown[
     if (typeof name !== 'string' || name === '' || typeof callbacks.init !== 'function') {
       throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A WebSocket handler has a name and an init function.');
     }
+    connectionLimits(callbacks.limits);
     this.callbacks = callbacks;
     this.info = typeof info === 'function' ? [info] : info;
   }
@@ -79,7 +78,7 @@ export class WebSocketDefinition<State = unknown, Args extends readonly unknown[
 
 /**
  * Defines a WebSocket handler.
- * @throws TroupeError TROUPE_BAD_ARGUMENT without a name or `init`.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT without a name or `init`, or for a limit out of its range.
  * @example
  * defineWebSocketHandler({
  *   name: 'echo',

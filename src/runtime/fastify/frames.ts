@@ -5,7 +5,7 @@
  * sends in parts arrives whole.
  */
 import { TroupeError } from '../errors.ts';
-import type { ExitReason } from '../process/messages.ts';
+import type { Action } from '../otp/server-actions.ts';
 
 /** A frame that the client sent. Pings have been answered already, as in Cowboy; heartbeats are not shown. */
 export type IncomingFrame =
@@ -43,23 +43,16 @@ export class CloseFrame {
   }
 }
 
-/** An order to end the process; made by {@link stop}. */
-export class Stop {
-  readonly reason: ExitReason;
-
-  /** @internal Use {@link stop}. */
-  constructor(reason: ExitReason) {
-    this.reason = reason;
-  }
-}
-
 /** What a handler can answer: nothing, one frame, or several in order; what follows a close or stop is not sent. */
 export type WebSocketReply =
   // oxlint-disable-next-line typescript/no-invalid-void-type -- a handler that answers nothing has no return at all
   void | undefined | WebSocketFrame | readonly WebSocketFrame[];
 
-/** One element of an answer. */
-export type WebSocketFrame = OutgoingFrame | CloseFrame | Stop;
+/**
+ * One element of an answer. `stop(reason)`, the action of servers, ends the process with a reason, which decides the close
+ * code: 1000 for `normal`, 1001 for `shutdown` and `['shutdown', detail]`, 1011 for any other.
+ */
+export type WebSocketFrame = OutgoingFrame | CloseFrame | Action<'stop', never, never>;
 
 /** The most bytes in the payload of a control frame; RFC 6455, 5.5. */
 const CONTROL_PAYLOAD_MAX = 125;
@@ -104,14 +97,6 @@ export function close(code = 1000, reason = ''): CloseFrame {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has 123 bytes at most.`);
   }
   return new CloseFrame(code, reason);
-}
-
-/**
- * Ends the process with a reason, which decides the close code: 1000 for `normal`, 1001 for `shutdown` and
- * `['shutdown', detail]`, 1011 for any other.
- */
-export function stop(reason: ExitReason = 'normal'): Stop {
-  return new Stop(reason);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The public entry point of the Fastify plugin: `import { ... } from 'troupe/fastify'`. */
+export { stop, UNHANDLED } from '../otp/server-actions.ts';
 export { controller, type ControllerOptions } from './controller.ts';
 export {
   defineWebSocketHandler,
@@ -15,8 +16,6 @@ export {
   type IncomingFrame,
   type OutgoingFrame,
   ping,
-  stop,
-  type Stop,
   text,
   type WebSocketFrame,
   type WebSocketReply,

@@ -84,7 +84,7 @@ export const DEFAULT_CONTROLLER_TIMEOUT_MS = 30_000;
 export function limitsOf(options: WebSocketOptions): Limits {
   const { maxPayloadBytes, maxConnections, closeTimeoutMs, origins, ...connection } = options;
   const limits: Limits = {
-    connection: connectionLimits(defaults, connection),
+    connection: connectionLimits(connection),
     maxPayloadBytes: maxPayloadBytes ?? 65_536,
     maxConnections: maxConnections ?? 10_000,
     closeTimeoutMs: closeTimeoutMs ?? 2_000,
@@ -97,12 +97,11 @@ export function limitsOf(options: WebSocketOptions): Limits {
   return limits;
 }
 
-/** @internal Lays the limits of a definition over those of the application, and checks them. */
+/** @internal Lays limits over others, and checks them. @throws TroupeError TROUPE_BAD_ARGUMENT. */
 export function connectionLimits(
-  base: ConnectionLimits,
-  own: Partial<ConnectionLimits> | undefined,
+  own: Partial<ConnectionLimits> = {},
+  base: ConnectionLimits = defaults,
 ): ConnectionLimits {
-  if (own === undefined) return base;
   const limits = { ...base, ...definedOf(own) };
   checkTime('heartbeatMs', limits.heartbeatMs);
   checkTime('idleTimeoutMs', limits.idleTimeoutMs);

@@ -48,15 +48,18 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
     perMessageDeflate: false,
     closeTimeout: limits.closeTimeoutMs,
   };
+  const before = app.server.listeners('upgrade');
   await app.register(fastifyWebsocket, {
     options: socketOptions,
     errorHandler: (error, socket, request) => {
       onSocketError(troupe, error, socket, request);
     },
     async preClose(this: FastifyInstance) {
+      refuseUpgrades(this, upgraders);
       await troupe.sockets.close(this.websocketServer);
     },
   });
+  const upgraders = app.server.listeners('upgrade').filter((listener) => !before.includes(listener));
   app.addHook('onRequest', (request, _reply, done) => {
     done(request.ws ? refusalOf(troupe, request) : undefined);
   });
@@ -83,6 +86,14 @@ function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError 
     return new TroupeHttpError(503, 'TROUPE_TOO_MANY_CONNECTIONS', 'There are too many connections.');
   }
   return undefined;
+}
+
+/**
+ * Makes upgrades plain requests, which Fastify answers with 503 while it closes. Otherwise the socket of a refused upgrade
+ * would belong to nobody, and a client that keeps it open would keep the server from closing.
+ */
+function refuseUpgrades(app: FastifyInstance, upgraders: readonly unknown[]): void {
+  for (const upgrader of upgraders) app.server.removeListener('upgrade', upgrader as () => void);
 }
 
 /** A socket with a process looks after itself; another one gets what `@fastify/websocket` does by default. */

@@ -1,0 +1,405 @@
+// Every limit of a connection, reached.
+import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { defineWebSocketHandler, text, webSocketHandler, type WebSocketOptions } from 'troupe/fastify';
+import { awaitExit, createManualClock, type ManualClock, settle } from 'troupe/testing';
+import { describe, expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import { type Client, Events, gate, Group, open, refusal, serve, start } from './helpers.ts';
+
+const MIB = 1_048_576;
+
+/** A server that echoes text, sends what is broadcast, and says when it was joined. */
+async function serveGroup(webSocket: WebSocketOptions, clock?: ManualClock) {
+  let group: Group | undefined;
+  const server = await serve(
+    (app, node) => {
+      const made = (group = new Group(node));
+      const handler = defineWebSocketHandler({
+        name: 'member',
+        init: (self) => {
+          made.join(self);
+        },
+        handle: (_state, frame) => text(`${frame.type}:${frame.data.toString()}`),
+        info: (_state, message) => text(message as string),
+      });
+      app.get('/socket', { websocket: true }, webSocketHandler(handler));
+    },
+    { webSocket, ...(clock === undefined ? {} : { node: { clock } }) },
+  );
+  return { ...server, group: group as Group };
+}
+
+describe('heartbeat', () => {
+  /** The client has got a ping, and the server its answer. */
+  async function beat(clock: ManualClock, client: Client, ms: number): Promise<string> {
+    const pinged = once(client.socket, 'ping');
+    await clock.advance(ms);
+    const [payload] = (await pinged) as [Buffer];
+    client.socket.ping('answered');
+    expect(await client.next()).toBe('ping:answered');
+    return payload.toString();
+  }
+
+  test('a client that answers stays, and its handler sees nothing of it', async () => {
+    const clock = createManualClock();
+    const { port, app } = await serveGroup({}, clock);
+    const client = await open(port);
+    expect(await beat(clock, client, 30_000)).toBe('troupe');
+    for (let i = 0; i < 10; i++) await beat(clock, client, 30_000);
+    expect([client.waiting, app.troupe.connections]).toEqual([[], 1]);
+  });
+
+  test('a client that does not answer is torn down at the next one', async () => {
+    const clock = createManualClock();
+    const { port, node } = await serveGroup({}, clock);
+    const opened = new Events('troupe:fastify:open');
+    const ended = new Events('troupe:fastify:close');
+    const client = await open(port, '/socket', { autoPong: false });
+    const { pid } = await opened.next();
+    const exit = awaitExit(node, pid);
+    const pinged = once(client.socket, 'ping');
+    await clock.advance(30_000);
+    await pinged;
+    await clock.advance(29_999);
+    expect(node.isAlive(pid)).toBe(true);
+    await clock.advance(1);
+    expect(await exit).toEqual(['shutdown', 'timeout']);
+    expect(await client.closed).toMatchObject({ code: 1006 });
+    expect(await ended.next()).toMatchObject({ code: 1006, reason: ['shutdown', 'timeout'] });
+  });
+
+  test('any frame counts as a sign of life', async () => {
+    const clock = createManualClock();
+    const { port, node } = await serveGroup({}, clock);
+    const opened = new Events('troupe:fastify:open');
+    const client = await open(port, '/socket', { autoPong: false });
+    const { pid } = await opened.next();
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(30_000);
+      client.send('hello');
+      expect(await client.next()).toBe('text:hello');
+    }
+    expect(node.isAlive(pid)).toBe(true);
+  });
+
+  test('the handler can have its own, or none', async () => {
+    const clock = createManualClock();
+    const { port } = await serve(
+      (app) => {
+        const callbacks = { init: () => undefined };
+        const quick = defineWebSocketHandler({ ...callbacks, name: 'quick', limits: { heartbeatMs: 100 } });
+        const none = defineWebSocketHandler({
+          ...callbacks,
+          name: 'none',
+          limits: { heartbeatMs: Infinity },
+        });
+        app.get('/quick', { websocket: true }, webSocketHandler(quick));
+        app.get('/none', { websocket: true }, webSocketHandler(none));
+      },
+      { node: { clock } },
+    );
+    await open(port, '/none');
+    expect(clock.pending).toBe(0);
+    const client = await open(port, '/quick');
+    const pinged = once(client.socket, 'ping');
+    await clock.advance(100);
+    await pinged;
+  });
+});
+
+describe('idle', () => {
+  test('a client that sends no message is closed with 1000; pings do not count', async () => {
+    const clock = createManualClock();
+    const { port, node } = await serveGroup({ idleTimeoutMs: 60_000, heartbeatMs: Infinity }, clock);
+    const opened = new Events('troupe:fastify:open');
+    const client = await open(port);
+    const { pid } = await opened.next();
+    const exit = awaitExit(node, pid);
+    await clock.advance(59_999);
+    client.send('x');
+    expect(await client.next()).toBe('text:x');
+    await clock.advance(59_999);
+    client.socket.ping('y');
+    expect(await client.next()).toBe('ping:y');
+    expect(node.isAlive(pid)).toBe(true);
+    await clock.advance(1);
+    expect(await exit).toEqual(['shutdown', 'timeout']);
+    expect(await client.closed).toEqual({ code: 1000, reason: 'idle' });
+  });
+});
+
+describe('a client that reads slowly', () => {
+  const chunk = 'x'.repeat(64 * 1024);
+
+  /** Broadcasts until something happens; the client that reads keeps the pace. */
+  async function broadcastUntil(group: Group, reader: Client, done: () => boolean): Promise<number> {
+    let sent = 0;
+    while (!done()) {
+      expect(sent).toBeLessThan(2_000);
+      group.broadcast(chunk);
+      sent++;
+      expect(await reader.next()).toBe(chunk);
+    }
+    return sent;
+  }
+
+  test('is closed with 1013, while others get everything', async () => {
+    const { port, group } = await serveGroup({ closeTimeoutMs: 20_000 });
+    const opened = new Events('troupe:fastify:open');
+    const reader = await open(port);
+    await opened.next();
+    const sleeper = await open(port);
+    const { pid } = await opened.next();
+    const exited = new Events('troupe:process:exit');
+    sleeper.socket.pause();
+    await broadcastUntil(group, reader, () => exited.all.length > 0);
+    expect(exited.all).toMatchObject([{ pid, reason: ['shutdown', 'slow_client'] }]);
+    expect(group.members.size).toBe(1);
+    sleeper.socket.resume();
+    expect(await sleeper.closed).toEqual({ code: 1013, reason: 'too slow' });
+    group.broadcast('more');
+    expect(await reader.next()).toBe('more');
+  });
+
+  test('with `drop` loses what does not fit, counted and told once', async () => {
+    const { port, group } = await serveGroup({ slowClient: 'drop' });
+    const ended = new Events('troupe:fastify:close');
+    const opened = new Events('troupe:fastify:open');
+    const dropped = new Events('troupe:fastify:dropped');
+    const reader = await open(port);
+    await opened.next();
+    const sleeper = await open(port);
+    const { pid } = await opened.next();
+    sleeper.socket.pause();
+    const sent = await broadcastUntil(group, reader, () => dropped.all.length > 0);
+    const [event] = dropped.all;
+    expect(event).toMatchObject({ pid, label: 'member', dropped: 1 });
+    expect(event?.bufferedBytes).toBeGreaterThan(MIB - 2 * chunk.length);
+    expect(event?.bufferedBytes).toBeLessThanOrEqual(MIB);
+    for (let i = 0; i < 3; i++) group.broadcast(chunk);
+    await reader.take(3);
+    expect(dropped.all).toHaveLength(1);
+    sleeper.socket.resume();
+    await sleeper.take(sent - 1);
+    sleeper.send('still here');
+    expect(await sleeper.next()).toBe('text:still here');
+    sleeper.socket.close();
+    expect(await ended.next()).toMatchObject({ pid, dropped: 4, sent, received: 1 });
+  });
+
+  test('a frame larger than the limit is not sent at all', async () => {
+    const { port, group } = await serveGroup({ sendHighWaterBytes: 10 });
+    const client = await open(port);
+    group.broadcast('0123456789');
+    expect(await client.next()).toBe('0123456789');
+    group.broadcast('0123456789é');
+    expect(await client.closed).toMatchObject({ code: 1013 });
+  });
+});
+
+describe('a client that sends quickly', () => {
+  test('is not read from while the mailbox is long, and loses nothing', async () => {
+    const first = gate();
+    const paused = gate();
+    let longest = 0;
+    const { port, node, app } = await serve(
+      (server) => {
+        const handler = defineWebSocketHandler({
+          name: 'busy',
+          init: () => ({ count: 0 }),
+          handle: async (state, _frame, self) => {
+            await first.passed;
+            longest = Math.max(longest, node.processInfo(self.pid)?.messageQueueLength ?? 0);
+            return text(String(++state.count));
+          },
+        });
+        server.get('/socket', { websocket: true }, webSocketHandler(handler));
+      },
+      { webSocket: { mailboxHighWater: 8 } },
+    );
+    app.websocketServer.on('connection', (socket: WebSocket) => {
+      const pause = socket.pause.bind(socket);
+      socket.pause = () => {
+        pause();
+        paused.open();
+      };
+    });
+    const client = await open(port);
+    const payload = Buffer.alloc(60_000);
+    for (let i = 0; i < 320; i++) client.send(payload);
+    await paused.passed;
+    // Whatever the socket had read is delivered now, and no more.
+    for (let i = 0; i < 50; i++) await turn();
+    expect(client.socket.bufferedAmount).toBeGreaterThan(0);
+    first.open();
+    const replies = await client.take(320);
+    expect(replies.at(-1)).toBe('320');
+    // A chunk of the socket, 64 KiB, has two of these frames at most.
+    expect(longest).toBeGreaterThanOrEqual(4);
+    expect(longest).toBeLessThanOrEqual(10);
+  });
+
+  test('is not missed by the heartbeat while it is not read from', async () => {
+    const clock = createManualClock();
+    const running = gate();
+    const release = gate();
+    const { port, node } = await serve(
+      (app) => {
+        const handler = defineWebSocketHandler({
+          name: 'busy',
+          init: () => undefined,
+          handle: async (_state, frame) => {
+            running.open();
+            await release.passed;
+            return text(frame.data.toString());
+          },
+        });
+        app.get('/socket', { websocket: true }, webSocketHandler(handler));
+      },
+      { webSocket: { mailboxHighWater: 1 }, node: { clock } },
+    );
+    const opened = new Events('troupe:fastify:open');
+    const client = await open(port, '/socket', { autoPong: false });
+    const { pid } = await opened.next();
+    const pinged = once(client.socket, 'ping');
+    client.send('a');
+    client.send('b');
+    await running.passed;
+    await clock.advance(30_000);
+    await pinged;
+    await clock.advance(300_000);
+    expect(node.isAlive(pid)).toBe(true);
+    release.open();
+    expect(await client.take(2)).toEqual(['a', 'b']);
+  });
+
+  test('over messagesPerSecond is closed with 1008', async () => {
+    const clock = createManualClock();
+    const { port, node } = await serveGroup({ messagesPerSecond: 5 }, clock);
+    const opened = new Events('troupe:fastify:open');
+    const client = await open(port);
+    const exit = awaitExit(node, (await opened.next()).pid);
+    for (let second = 0; second < 3; second++) {
+      for (let i = 0; i < 4; i++) client.send('x');
+      client.socket.ping('p');
+      await client.take(5);
+      await clock.advance(1_000);
+    }
+    for (let i = 0; i < 6; i++) client.send('x');
+    expect(await client.take(5)).toHaveLength(5);
+    expect(await client.closed).toEqual({ code: 1008, reason: 'too many messages' });
+    expect(await exit).toEqual(['shutdown', 'rate_limit']);
+    expect(client.waiting).toEqual([]);
+  });
+
+  test('a flood of pings tears the connection down or is answered; others go on', async () => {
+    const { port, app } = await serveGroup({});
+    const witness = await open(port);
+    const flooder = start(port);
+    flooder.socket.on('open', () => {
+      for (let i = 0; i < 20_000; i++) flooder.socket.ping();
+      flooder.socket.close();
+    });
+    await flooder.closed;
+    witness.send('x');
+    expect(await witness.next()).toBe('text:x');
+    await settle(app.troupe.node);
+  });
+});
+
+describe('connections', () => {
+  test('over maxConnections are refused before the upgrade, and there is room again afterwards', async () => {
+    const { port, app } = await serveGroup({ maxConnections: 2 });
+    const ended = new Events('troupe:fastify:close');
+    const [first] = await Promise.all([open(port), open(port)]);
+    expect(await refusal(port)).toMatchObject({ status: 503, body: { code: 'TROUPE_TOO_MANY_CONNECTIONS' } });
+    expect(app.troupe.connections).toBe(2);
+    first.socket.close();
+    await ended.next();
+    const client = await open(port);
+    client.send('x');
+    expect(await client.next()).toBe('text:x');
+  });
+
+  test('that become too many during the upgrade are closed with 1013', async () => {
+    const both = gate();
+    let upgrading = 0;
+    const { port } = await serve(
+      (app) => {
+        const echo = defineWebSocketHandler({
+          name: 'echo',
+          init: () => undefined,
+          opened: () => text('open'),
+        });
+        const preValidation = async (): Promise<void> => {
+          if (++upgrading === 2) both.open();
+          await both.passed;
+        };
+        app.get('/socket', { websocket: true, preValidation }, webSocketHandler(echo));
+      },
+      { webSocket: { maxConnections: 1 } },
+    );
+    const clients = [start(port), start(port)];
+    const outcomes = await Promise.all(clients.map((client) => Promise.race([client.next(), client.closed])));
+    expect(outcomes).toHaveLength(2);
+    expect(outcomes).toContain('open');
+    expect(outcomes).toContainEqual({ code: 1013, reason: 'too many connections' });
+  });
+
+  test('of a node that has all its processes are closed with 1013', async () => {
+    const { port } = await serve(
+      (app) => {
+        const handler = defineWebSocketHandler({ name: 'any', init: () => undefined });
+        app.get('/socket', { websocket: true }, webSocketHandler(handler));
+      },
+      { node: { maxProcesses: 1 } },
+    );
+    expect(await start(port).closed).toEqual({ code: 1013, reason: 'unavailable' });
+  });
+
+  test('of a node that is stopped are closed with 1001', async () => {
+    const { port, node } = await serveGroup({});
+    const client = await open(port);
+    await node.stop();
+    expect(await client.closed).toEqual({ code: 1001, reason: 'going away' });
+    expect(await start(port).closed).toEqual({ code: 1001, reason: 'unavailable' });
+  });
+
+  test('are checked for their Origin', async () => {
+    const { port, app } = await serveGroup({ origins: ['https://notes.example'] });
+    const accepted = ['https://notes.example', `http://127.0.0.1:${port}`, undefined];
+    for (const origin of accepted) await open(port, '/socket', origin === undefined ? {} : { origin });
+    for (const origin of ['https://evil.example', 'null', `http://127.0.0.1:${port + 1}`]) {
+      expect(await refusal(port, { origin })).toMatchObject({
+        status: 403,
+        body: { code: 'TROUPE_ORIGIN_REFUSED' },
+      });
+    }
+    expect(app.troupe.connections).toBe(3);
+  });
+
+  test('of any Origin are taken when that is asked for', async () => {
+    const { port } = await serveGroup({ origins: 'any' });
+    await open(port, '/socket', { origin: 'https://evil.example' });
+  });
+});
+
+describe('options', () => {
+  test.each<[string, WebSocketOptions]>([
+    ['maxPayloadBytes', { maxPayloadBytes: 0 }],
+    ['maxConnections', { maxConnections: -1 }],
+    ['closeTimeoutMs', { closeTimeoutMs: Infinity }],
+    ['drainTimeoutMs', { drainTimeoutMs: Infinity }],
+    ['mailboxHighWater', { mailboxHighWater: Number.NaN }],
+    ['idleTimeoutMs', { idleTimeoutMs: 2 ** 33 }],
+    ['messagesPerSecond', { messagesPerSecond: 0 }],
+    ['notes.example', { origins: ['notes.example'] }],
+    ['https://notes.example/', { origins: ['https://notes.example/'] }],
+  ])('%s out of its range is refused: %o', async (named, webSocket) => {
+    await expect(serve(() => undefined, { webSocket })).rejects.toMatchObject({
+      code: 'TROUPE_BAD_ARGUMENT',
+      message: expect.stringContaining(named) as string,
+    });
+  });
+});
