@@ -156,7 +156,7 @@ export class ServerBehaviour implements Behaviour<
   async #beginLater(self: Process, startup: Startup, made: PromiseLike<unknown>): Promise<Server> {
     const settled = await made;
     // Killed while it waited; the starter has been told.
-    if (!self.alive) throw new ProcessExit(self.extra?.exitReason);
+    if (!self.alive) throw new ProcessExit(self.exitReason);
     return this.#begin(self, startup, settled);
   }
 

@@ -9,10 +9,10 @@ import { Pid } from '../process/pid.ts';
 import { call, type CallOptions, cast } from './call.ts';
 import type {
   AnyServerDefinition,
-  CallParameters,
+  ArgumentOf,
   CastOptions,
-  CastParameters,
   ReplyOf,
+  WithoutArgument,
 } from './server-types.ts';
 import { stopProcess } from './stop.ts';
 
@@ -38,20 +38,33 @@ export abstract class ServerRef<Definition extends AnyServerDefinition> {
    * TROUPE_CALL_EXIT (with the exit reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL. See
    * `gen_server:call/3`.
    */
+  call<Name extends WithoutArgument<Calls<Definition>>>(
+    name: Name,
+    argument?: ArgumentOf<Calls<Definition>[Name]>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<Calls<Definition>[Name]>>;
   call<Name extends keyof Calls<Definition> & string>(
     name: Name,
-    ...[argument, options]: CallParameters<Calls<Definition>[Name]>
-  ): Promise<ReplyOf<Calls<Definition>[Name]>> {
-    const answer = call(this.#node, this.address, name, argument, options as CallOptions | undefined);
-    return answer as Promise<ReplyOf<Calls<Definition>[Name]>>;
+    argument: ArgumentOf<Calls<Definition>[Name]>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<Calls<Definition>[Name]>>;
+  call(name: string, argument: unknown, options?: CallOptions): Promise<unknown> {
+    return call(this.#node, this.address, name, argument, options);
   }
 
   /** Sends the server a request that is not answered. That it is gone is no error. See `gen_server:cast/2`. */
+  cast<Name extends WithoutArgument<Casts<Definition>>>(
+    name: Name,
+    argument?: ArgumentOf<Casts<Definition>[Name]>,
+    options?: CastOptions,
+  ): void;
   cast<Name extends keyof Casts<Definition> & string>(
     name: Name,
-    ...[argument, options]: CastParameters<Casts<Definition>[Name]>
-  ): void {
-    cast(this.#node, this.address, name, argument, (options as CastOptions | undefined)?.from);
+    argument: ArgumentOf<Casts<Definition>[Name]>,
+    options?: CastOptions,
+  ): void;
+  cast(name: string, argument: unknown, options?: CastOptions): void {
+    cast(this.#node, this.address, name, argument, options?.from);
   }
 
   /**

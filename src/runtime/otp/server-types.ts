@@ -5,7 +5,7 @@
 import type { ExitReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import type { Action, ActionKind } from './server-actions.ts';
-import type { CallOptions, From } from './call.ts';
+import type { From } from './call.ts';
 
 /**
  * Answers a call. What it returns is the reply, unless it is an action; a promise is waited for, and the server handles
@@ -91,27 +91,24 @@ type DeferredReply<Handler> = Handler extends (
     : Value
   : unknown;
 
-/** The argument of a handler as a parameter list: left out where the handler has none, optional where it may be undefined. */
-type Argument<Handler> = Handler extends (state: never, ...rest: infer Rest) => unknown
-  ? Rest extends readonly [infer Value, ...unknown[]]
-    ? ArgumentParameter<Value>
+/** The argument of a handler; `undefined` where it has none. */
+export type ArgumentOf<Handler> = Handler extends (state: never, ...rest: infer Rest) => unknown
+  ? Rest extends readonly [infer Argument, ...unknown[]]
+    ? [Argument] extends [never]
+      ? undefined
+      : Argument
     : Rest extends readonly []
-      ? [argument?: undefined]
-      : Rest extends readonly [(infer Value)?, ...unknown[]]
-        ? [argument?: Value]
+      ? undefined
+      : Rest extends readonly [(infer Argument)?, ...unknown[]]
+        ? Argument | undefined
         : never
   : never;
-type ArgumentParameter<Value> = [Value] extends [never]
-  ? [argument?: undefined]
-  : undefined extends Value
-    ? [argument?: Value]
-    : [argument: Value];
 
-/** What `ServerRef.call` takes after the name. */
-export type CallParameters<Handler> = [...Argument<Handler>, options?: CallOptions];
-
-/** What `ServerRef.cast` takes after the name. */
-export type CastParameters<Handler> = [...Argument<Handler>, options?: CastOptions];
+/** The names of a table's handlers whose argument may be left out. */
+export type WithoutArgument<Handlers> = {
+  [Name in keyof Handlers]: undefined extends ArgumentOf<Handlers[Name]> ? Name : never;
+}[keyof Handlers] &
+  string;
 
 /** Types that a definition carries for its clients; there is no such value. */
 export interface ServerTypes<State, Args, Calls, Casts, Ignored> {
