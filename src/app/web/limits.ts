@@ -11,7 +11,7 @@ export const LIST_MAX = 500;
 /** When deletions leave fewer listed notes than this, although there are older ones, the list is read again. */
 export const LIST_LOW = 250;
 
-/** Characters in a search. */
+/** Characters in a search; the server's limit too. */
 export const QUERY_MAX = 200;
 
 /** Notes shown before "Show more", and how many more each press shows. */
@@ -27,7 +27,7 @@ export const TOMBSTONES_MAX = 1_000;
 /** How long an HTTP request may take, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 15_000;
 
-/** A list that could not be read is asked for again after at least, and at most, so many milliseconds. */
+/** A list or a search that failed is asked for again after at least, and at most, so many milliseconds. */
 export const RELOAD_BASE_MS = 1_000;
 export const RELOAD_CAP_MS = 15_000;
 

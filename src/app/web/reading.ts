@@ -1,9 +1,8 @@
 // Reading the whole list. One reading counts at a time: a new one gives the one before up. One that fails is repeated
-// by itself, after the time the server asks for or a growing, jittered delay.
+// by itself, when retry.ts says.
 import type { Api } from './api.ts';
 import type { Scheduler, Timer } from './connection.ts';
-import { RELOAD_BASE_MS, RELOAD_CAP_MS } from './limits.ts';
-import type { Failure } from './model.ts';
+import { createRetryDelay } from './retry.ts';
 import type { PageEvent, State } from './state.ts';
 
 export type EffectOptions = {
@@ -23,7 +22,7 @@ export type Reading = {
 
 export function createReading({ api, scheduler, random, state, dispatch }: EffectOptions): Reading {
   let retry: Timer | null = null;
-  let failures = 0;
+  const delay = createRetryDelay(random);
   let current = new AbortController();
 
   const stop = (): void => {
@@ -40,20 +39,12 @@ export function createReading({ api, scheduler, random, state, dispatch }: Effec
     const outcome = await api.list(mine.signal);
     if (mine.signal.aborted) return;
     if (outcome.ok) {
-      failures = 0;
+      delay.reset();
       dispatch({ type: 'reading_finished', turn, list: outcome.value });
       return;
     }
-    failures += 1;
-    retry = scheduler.after(delayMs(outcome.failure), () => void read());
+    retry = scheduler.after(delay.afterFailure(outcome.failure), () => void read());
     dispatch({ type: 'reading_failed', turn, failure: outcome.failure });
-  };
-
-  const delayMs = (failure: Failure): number => {
-    const ceilingMs = Math.min(RELOAD_CAP_MS, RELOAD_BASE_MS * 2 ** Math.min(failures, 30));
-    const ownMs = RELOAD_BASE_MS + random() * (ceilingMs - RELOAD_BASE_MS);
-    const askedMs = failure.kind === 'unavailable' ? (failure.retryAfterSeconds ?? 0) * 1_000 : 0;
-    return Math.max(ownMs, Math.min(askedMs, RELOAD_CAP_MS));
   };
 
   return { read: () => void read(), close: stop };

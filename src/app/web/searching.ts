@@ -1,9 +1,10 @@
 // Searching while it is typed. A search is sent when typing rests, and gives up the one before. While a result is shown
 // and notes change, it is asked for again, but at most once per pause and never before the last answer is there: a
-// stream of changes delays no answer.
+// stream of changes delays no answer. A search that fails is repeated by itself, when retry.ts says.
 import type { Timer } from './connection.ts';
 import { REQUERY_PAUSE_MS, TYPING_PAUSE_MS } from './limits.ts';
 import type { EffectOptions } from './reading.ts';
+import { createRetryDelay } from './retry.ts';
 
 export type Searching = {
   /** The query was changed by hand. */
@@ -15,12 +16,8 @@ export type Searching = {
   close(): void;
 };
 
-export function createSearching({
-  api,
-  scheduler,
-  state,
-  dispatch,
-}: Omit<EffectOptions, 'random'>): Searching {
+export function createSearching({ api, scheduler, random, state, dispatch }: EffectOptions): Searching {
+  const delay = createRetryDelay(random);
   let timer: Timer | null = null;
   let running: AbortController | null = null;
   let again = false;
@@ -49,9 +46,15 @@ export function createSearching({
     const outcome = await api.search(query.trim(), mine.signal);
     if (running !== mine) return;
     running = null;
-    if (outcome.ok) dispatch({ type: 'search_finished', turn, notes: outcome.value });
-    else dispatch({ type: 'search_failed', turn, failure: outcome.failure });
-    if (again) changed();
+    if (outcome.ok) {
+      delay.reset();
+      dispatch({ type: 'search_finished', turn, notes: outcome.value });
+      if (again) changed();
+      return;
+    }
+    // What was refused is refused again. Anything else passes: an index that is being built, a server that is away.
+    if (outcome.failure.kind !== 'refused') schedule(delay.afterFailure(outcome.failure));
+    dispatch({ type: 'search_failed', turn, failure: outcome.failure });
   };
 
   const changed = (): void => {

@@ -68,7 +68,11 @@ function whatHappened(failure: Failure): string {
 }
 
 function whatToDo(deed: Deed, failure: Failure): string {
-  if (deed === 'search') return 'The notes below may not match.';
+  if (deed === 'search') {
+    return failure.kind === 'refused'
+      ? 'The notes below may not match. Change the search.'
+      : 'The notes below may not match; the page tries again by itself.';
+  }
   if (deed === 'delete') {
     return failure.kind === 'unreachable'
       ? 'The note may or may not be deleted. Try again when the connection is back.'

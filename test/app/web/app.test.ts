@@ -270,7 +270,7 @@ describe('search', () => {
     await bench.answer('search', away);
     expect(bench.state.search).toMatchObject({ failure: away, pending: false });
     expect(bench.said).toBe(
-      'The server cannot do this now: database is away. The notes below may not match.',
+      'The server cannot do this now: database is away. The notes below may not match; the page tries again by itself.',
     );
     bench.app.tryNow();
     await bench.answer('search');
@@ -291,6 +291,30 @@ describe('search', () => {
     expect(bench.server.requests).toHaveLength(1); // the second is still waited for
     await bench.answer('search');
     expect(bench.titles).toEqual(['cat too', 'cat']);
+  });
+
+  test('that fails is repeated by itself, no sooner than the server asks for, and says so once', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search', away);
+    const { turn } = bench.state.announcement;
+    bench.time.pass(3_000 - 1);
+    expect(bench.server.requests).toEqual([]);
+    bench.time.pass(1);
+    await bench.answer('search', away);
+    expect(bench.state.announcement.turn).toBe(turn);
+    bench.time.pass(RELOAD_CAP_MS);
+    await bench.answer('search');
+    expect(bench.titles).toEqual(['ant bee', 'bee']);
+  });
+
+  test('that is refused is not repeated', async () => {
+    const bench = await searching('bee');
+    bench.time.pass(TYPING_PAUSE_MS);
+    await bench.answer('search', { kind: 'refused', reason: 'too long' });
+    bench.time.pass(RELOAD_CAP_MS);
+    expect(bench.server.requests).toEqual([]);
+    expect(bench.said).toContain('Change the search.');
   });
 
   test('is repeated after the connection was away', async () => {

@@ -7,7 +7,6 @@ import type { Edit } from '../state.ts';
 /** The edit after the page has learnt of this version of its note. */
 export function meetNote(edit: Edit, note: Note): Edit {
   if (edit.gone || !isNewer(note, edit.base)) return edit;
-  if (edit.theirs !== null && isNewer(edit.theirs, note)) return edit;
   const typed = sameText(note, edit);
   const sent = edit.sending !== null && sameText(note, edit.sending); // our own change, before its answer
   if (typed || sent || sameText(note, edit.base)) return { ...edit, base: note, theirs: null };

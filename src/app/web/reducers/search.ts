@@ -37,7 +37,7 @@ export const searchHandlers: Handlers<
   search_failed(state, { turn, failure }) {
     if (turn !== state.search.turn) return state;
     const next = { ...state, search: { ...state.search, pending: false, failure } };
-    return say(next, sentences.failed('search', failure));
+    return state.search.failure === null ? say(next, sentences.failed('search', failure)) : next;
   },
 };
 
