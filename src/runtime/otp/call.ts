@@ -82,6 +82,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   #settled = false;
   #failed = false;
   #outcome: unknown = undefined;
+  #promise: Promise<unknown> | undefined = undefined;
   #resolve: (value: unknown) => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
   /** The alias of a call to another node. */
@@ -103,10 +104,10 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
 
   /** The promise of the answer; to be asked for once, before anything can settle the call. */
   promise(): Promise<unknown> {
-    return new Promise((resolve, reject) => {
+    return (this.#promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-    });
+    }));
   }
 
   reply(value: unknown): void {
@@ -147,7 +148,9 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   run(): number {
     if (this.caller?.alive === false) {
       // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
-      this.#reject(new ProcessExit(this.caller.extra?.exitReason));
+      // It may not even wait for this call, which is no unhandled rejection then.
+      this.#promise?.catch(() => undefined);
+      this.#reject(new ProcessExit(this.caller.exitReason));
       return 1;
     }
     this.node.scheduler.resumes();
@@ -273,6 +276,8 @@ function startCall(
     pid === undefined
       ? typeof to === 'object' && (to as { node: string }).node !== node.name
       : !node.isLocal(pid);
+  // First of all, for whatever settles the call at once also ends its timer.
+  if (length !== Infinity) node.timers.start(request, length);
   if (away) {
     startRemote(request, pid ?? (to as { name: string }).name, pid?.node ?? (to as { node: string }).node);
   } else {
@@ -295,7 +300,6 @@ function startCall(
     if (name === SYSTEM) target.deliverSignal(request);
     else target.deliver(request);
   }
-  if (length !== Infinity) node.timers.start(request, length);
   return promise;
 }
 
@@ -330,16 +334,15 @@ function startRemote(request: Call, target: Pid | string, nodeName: string): voi
   const alias = node.makeRef();
   request.alias = alias;
   router.aliases.set(alias.key, request);
-  router.watch(nodeName, pid, target, alias, request);
-  const message = new RemoteCall(pid, alias, request.name, request.argument);
-  const peer = router.peer(nodeName);
   try {
+    router.watch(nodeName, pid, target, alias, request);
+    const message = new RemoteCall(pid, alias, request.name, request.argument);
+    const peer = router.peer(nodeName);
     if (target instanceof Pid) peer.send({ op: 'send', from: pid, to: target, message });
     else peer.send({ op: 'sendNamed', from: pid, to: target, message });
   } catch (error) {
-    endRemote(request, alias);
-    request.alias = null;
-    throw error;
+    // No carrier, or what it cannot encode.
+    request.fail(error as TroupeError);
   }
 }
 

@@ -108,7 +108,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
       starter.node.scheduler.resumes();
       this.#finish();
     } else {
-      this.#reject(new ProcessExit(starter.extra?.exitReason));
+      this.#reject(new ProcessExit(starter.exitReason));
     }
     return 1;
   }

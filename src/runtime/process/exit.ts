@@ -59,10 +59,8 @@ export function terminate(process: Process, reason: ExitReason): void {
   pid.process = null;
   node.table.delete(process);
   process.clearMailbox();
-  if (extra !== null) {
-    extra.exitReason = reason;
-    if (extra.name !== undefined) node.registry.forget(extra.name);
-  }
+  if (reason !== 'normal') process.extras.exitReason = reason;
+  if (extra?.name !== undefined) node.registry.forget(extra.name);
   tellWatches(process, reason);
   if (process.monitors !== null) dropMonitors(process);
   if (process.links !== null) {

@@ -12,7 +12,8 @@ export class Extra {
   name: string | undefined = undefined;
   label: string | undefined = undefined;
   abort: AbortController | undefined = undefined;
-  exitReason: ExitReason = undefined;
+  /** Why the process ended. Most end with `normal` and need no object for it. */
+  exitReason: ExitReason = 'normal';
   /** The receive that waits, or null. */
   waiter: Waiter | null = null;
   /** How many receives may still answer from the mailbox at once, before others have their turn. */

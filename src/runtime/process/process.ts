@@ -259,7 +259,7 @@ export class Process extends Mailbox implements Runnable {
   /** Fires when this process ends; give it to what should stop then. Its reason is the exit reason. */
   get signal(): AbortSignal {
     const controller = (this.extras.abort ??= new AbortController());
-    if (this.status === EXITED && !controller.signal.aborted) controller.abort(this.extras.exitReason);
+    if (this.status === EXITED && !controller.signal.aborted) controller.abort(this.exitReason);
     return controller.signal;
   }
 
@@ -282,6 +282,11 @@ export class Process extends Mailbox implements Runnable {
     if (this.behaviour !== functionBody) return this.behaviour.name;
     const body = this.state as ProcessFunction | Closure;
     return (body instanceof Closure ? body.run : body).name || 'anonymous';
+  }
+
+  /** @internal Why the process ended; `normal` while it is alive. */
+  get exitReason(): ExitReason {
+    return this.extra === null ? 'normal' : this.extra.exitReason;
   }
 
   /** @internal */

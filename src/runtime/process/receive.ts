@@ -10,7 +10,7 @@
 import { TroupeError } from '../errors.ts';
 import { EMPTY } from './mailbox.ts';
 import { ProcessExit, TIMEOUT } from './messages.ts';
-import { AWAITING, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
+import { AWAITING, OVER_MARK, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
 import { REDUCTIONS_PER_RUN } from './scheduler.ts';
 import { TimerEntry, timerLength } from './timers.ts';
 
@@ -189,7 +189,9 @@ function scan(process: Process, match: Matcher<unknown> | undefined, from: numbe
   for (let index = from; index < end; index++) {
     if (match !== undefined && !match(process.peekAt(index))) continue;
     process.handled++;
-    return process.removeAt(index);
+    const message = process.removeAt(index);
+    if (process.head === EMPTY) process.flags &= ~OVER_MARK;
+    return message;
   }
   return EMPTY;
 }

@@ -24,17 +24,21 @@ export interface ManualClockOptions {
 class ManualTimer implements ClockTimer {
   readonly dueMs: number;
   readonly run: () => void;
+  /** False while nothing waits for it: a node keeps the timer of cancelled ones armed for a while. */
+  wanted = true;
 
   constructor(dueMs: number, run: () => void) {
     this.dueMs = dueMs;
     this.run = run;
   }
 
-  /** Nothing to do: a clock that stands still keeps nothing alive. */
-  ref(): void {}
+  ref(): void {
+    this.wanted = true;
+  }
 
-  /** Nothing to do. */
-  unref(): void {}
+  unref(): void {
+    this.wanted = false;
+  }
 }
 
 /** A clock for tests; make one with {@link createManualClock} and give it to `createNode`. */
@@ -77,17 +81,14 @@ export class ManualClock implements Clock {
     this.#users.push(user);
   }
 
-  /**
-   * How many timers of the clock are armed. A node arms one for all of its timers of equal length, and keeps it armed
-   * for a while when they are cancelled.
-   */
+  /** How many timers of the clock something waits for. A node arms one for all of its timers of equal length. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#timers.filter(({ wanted }) => wanted).length;
   }
 
-  /** Milliseconds until the next timer fires, or undefined when none is armed. */
+  /** Milliseconds until the next of them fires, or undefined when there is none. */
   get nextInMs(): number | undefined {
-    const next = this.#timers[0];
+    const next = this.#timers.find(({ wanted }) => wanted);
     return next === undefined ? undefined : next.dueMs - this.#now;
   }
 

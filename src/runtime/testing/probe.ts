@@ -75,8 +75,8 @@ export class Probe {
       this.#inbox.close(
         new TroupeError(
           'TROUPE_PROCESS_DEAD',
-          `The probe ${self.pid.toString()} ended with ${formatReason(self.extra?.exitReason)} and receives nothing more.`,
-          { reason: self.extra?.exitReason },
+          `The probe ${self.pid.toString()} ended with ${formatReason(self.exitReason)} and receives nothing more.`,
+          { reason: self.exitReason },
         ),
       );
     });
