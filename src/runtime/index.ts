@@ -29,6 +29,19 @@ export type {
 export type { StartOptions } from './otp/start.ts';
 export { stopProcess } from './otp/stop.ts';
 export * as sys from './otp/sys.ts';
+export { Broadcast } from './pg/broadcast.ts';
+export {
+  type BroadcastOf,
+  type Channel,
+  defineChannel,
+  on,
+  type ReadonlyPayload,
+  type TopicHandlers,
+  type TopicOf,
+} from './pg/channel.ts';
+export { GroupJoined, GroupLeft } from './pg/observers.ts';
+export * as pg from './pg/pg.ts';
+export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
 export type { Clock, ClockTimer } from './process/clock.ts';
 export { systemClock } from './process/clock.ts';

@@ -74,6 +74,10 @@ export interface TelemetryEvents {
   };
   /** Frames to a slow client are being dropped; not repeated before one was sent again. */
   'troupe:fastify:dropped': { pid: Pid; label: string; dropped: number; bufferedBytes: number };
+  /** The scope of the channels had ended and runs again, with the members it had on this node. */
+  'troupe:pubsub:restarted': { node: string; pid: Pid };
+  /** The scope of the channels could not be started again; it is tried again. */
+  'troupe:pubsub:restart_failed': { node: string; error: unknown };
   /** A WebSocket process or a controller failed. */
   'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
 }

@@ -2,6 +2,7 @@
  * Setting and removing monitors, here and on other nodes. See `erlang:monitor/2`, `erlang:demonitor/2`.
  */
 import { TroupeError } from '../errors.ts';
+import { flush } from './flush.ts';
 import { Down } from './messages.ts';
 import { addWatch, Monitor, removeWatch } from './monitor.ts';
 import type { Destination } from './node.ts';
@@ -45,7 +46,9 @@ export function demonitor(process: Process, ref: Ref, options: DemonitorOptions 
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The monitor ${ref.toString()} belongs to another process.`);
   }
   if (found !== null) remove(found);
-  else if (options?.flush === true) flushDown(process, ref);
+  else if (options?.flush === true) {
+    flush(process, (message) => message instanceof Down && message.ref.equals(ref), 1);
+  }
   return found !== null;
 }
 
@@ -65,15 +68,4 @@ function ownMonitor(process: Process, ref: Ref): Monitor | null {
   let own = process.monitors;
   while (own !== null && !own.ref.equals(ref)) own = own.ownNext;
   return own;
-}
-
-function flushDown(process: Process, ref: Ref): void {
-  for (let index = 0; index < process.mailboxLength; index++) {
-    const message = process.peekAt(index);
-    if (!(message instanceof Down) || !message.ref.equals(ref)) continue;
-    process.removeAt(index);
-    const waiter = process.extra?.waiter ?? null;
-    if (waiter !== null && index < waiter.scanned) waiter.scanned--;
-    return;
-  }
 }

@@ -59,6 +59,12 @@ export class Router implements CarrierHost {
     return this.#peers.get(name)?.creation ?? 0;
   }
 
+  /** What is kept about a node while it is connected; unlike `peer` it makes nothing. */
+  connection(name: string): Peer | undefined {
+    const peer = this.#peers.get(name);
+    return peer?.connected === true ? peer : undefined;
+  }
+
   /** A process gets `NodeUp` and `NodeDown` from now on, or no more. */
   observe(process: Process, on: boolean): void {
     if (on) this.#observers.add(process);
@@ -157,6 +163,8 @@ export class Router implements CarrierHost {
     const peer = this.#peers.get(name);
     if (peer === undefined) return;
     this.#peers.delete(name);
+    const wasConnected = peer.connected;
+    peer.connected = false;
     // Everything is taken down first and told afterwards: what is told may end processes, and nothing that they leave
     // behind may be sent to the lost peer, which would call for a new connection.
     const waiting = [...peer.outgoing.values()];
@@ -169,7 +177,7 @@ export class Router implements CarrierHost {
       if (link.active && link.local.alive) linkExit(link.local, link.remote, 'noconnection');
     }
     peer.links.clear();
-    if (!peer.connected) return;
+    if (!wasConnected) return;
     this.#tellObservers(new NodeDown(name, reason));
     if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
   }

@@ -1,0 +1,35 @@
+/**
+ * The types that the declaration of a channel gives its users. No code.
+ */
+import type { Pid } from '../process/pid.ts';
+import type { Process } from '../process/process.ts';
+import type { Ref } from '../process/ref.ts';
+import type { Broadcast } from './broadcast.ts';
+
+/** The names of the topics of a channel. */
+export type TopicOf<Topics> = keyof Topics & string;
+
+type Whole = Pid | Ref | Date | Uint8Array | ((...args: never[]) => unknown);
+
+/** A payload as its readers get it: they share it with each other, so that nobody may change it. */
+export type ReadonlyPayload<Payload> = Payload extends Whole
+  ? Payload
+  : Payload extends ReadonlyMap<infer Key, infer Value>
+    ? ReadonlyMap<ReadonlyPayload<Key>, ReadonlyPayload<Value>>
+    : Payload extends object
+      ? { readonly [Key in keyof Payload]: ReadonlyPayload<Payload[Key]> }
+      : Payload;
+
+/** The messages of some topics of a channel, told apart by `topic`; of all when they are left out. */
+export type BroadcastOf<Topics, Topic extends TopicOf<Topics> = TopicOf<Topics>> =
+  Topic extends TopicOf<Topics> ? Broadcast<Topic, ReadonlyPayload<Topics[Topic]>> : never;
+
+/** Handlers of broadcasts by topic; see `on`. */
+export type TopicHandlers<Topics, State> = {
+  readonly [Topic in TopicOf<Topics>]?: (
+    state: State,
+    payload: ReadonlyPayload<Topics[Topic]>,
+    self: Process,
+    message: BroadcastOf<Topics, Topic>,
+  ) => unknown;
+};

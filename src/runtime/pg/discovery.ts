@@ -1,0 +1,88 @@
+/**
+ * Finds the scope processes of other nodes.
+ *
+ * When a node comes up, its scope is asked for by name, and a monitor is kept on that name: a scope that is started later,
+ * or again, would not find a node that is hidden from it. A scope that is not there is asked for again after a while, twice
+ * as long each time, for as long as the node is connected; one that has ended, at once.
+ */
+import { type ExitReason, type MonitorTarget } from '../process/messages.ts';
+import type { Process } from '../process/process.ts';
+import type { Ref } from '../process/ref.ts';
+import type { TimerRef } from '../process/send-after.ts';
+import { Discover } from './protocol.ts';
+
+/** How long a scope that was not there is waited for at first, in milliseconds. */
+export const FIRST_RETRY_MS = 1_000;
+/** How long it is waited for at most. */
+export const LAST_RETRY_MS = 30_000;
+
+/** The message that a scope process sends to itself when it is time to ask again. */
+export class AskAgain {
+  readonly node: string;
+
+  constructor(node: string) {
+    this.node = node;
+  }
+}
+
+/** What is known of the search on one node. */
+interface Search {
+  ref: Ref | undefined;
+  timer: TimerRef | undefined;
+  retryMs: number;
+}
+
+/** The search for the scope processes of other nodes. */
+export class Discovery {
+  readonly #self: Process;
+  readonly #scope: string;
+  readonly #searches = new Map<string, Search>();
+
+  constructor(self: Process, scope: string) {
+    this.#self = self;
+    this.#scope = scope;
+  }
+
+  /** A node is connected. */
+  start(node: string): void {
+    if (node === this.#self.node.name) return;
+    this.stop(node);
+    this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
+    this.ask(node);
+  }
+
+  /** A node is not connected any more. */
+  stop(node: string): void {
+    const search = this.#searches.get(node);
+    if (search === undefined) return;
+    search.timer?.cancel();
+    if (search.ref !== undefined) this.#self.demonitor(search.ref);
+    this.#searches.delete(node);
+  }
+
+  /** Asks the scope of a node to tell its members. */
+  ask(node: string): void {
+    const search = this.#searches.get(node);
+    // A message must not make a connection that was lost meanwhile.
+    if (search === undefined || this.#self.node.router.connection(node) === undefined) return;
+    const target: MonitorTarget = { name: this.#scope, node };
+    this.#self.send(target, new Discover(this.#self.pid));
+    search.timer = undefined;
+    search.ref = this.#self.monitor(target);
+  }
+
+  /** A monitor on a name fired. @returns false when it is none of the search. */
+  ended(ref: Ref, target: MonitorTarget, reason: ExitReason): boolean {
+    const search = this.#searches.get(target.node);
+    if (search === undefined || search.ref !== ref) return false;
+    search.ref = undefined;
+    if (reason === 'noproc') {
+      search.timer = this.#self.sendAfter(search.retryMs, this.#self.pid, new AskAgain(target.node));
+      search.retryMs = Math.min(search.retryMs * 2, LAST_RETRY_MS);
+    } else if (reason !== 'noconnection') {
+      search.retryMs = FIRST_RETRY_MS;
+      this.ask(target.node);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The exchange with the scope processes of other nodes, as `pg.erl` describes it: a new peer is discovered, answers with a
+ * snapshot of its local members, discovers us in turn, and from then on both tell each other what changes.
+ *
+ * Peers are known by pid, not by node: when the scope of a node was started again, messages of the new one can come before
+ * the end of the old one is known, and then the old one is forgotten at once. Nothing that arrives ends the
+ * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, and what
+ * comes from a peer that is not known is left out in silence, as it can be late.
+ */
+import { TroupeError } from '../errors.ts';
+import { Down, NodeDown, NodeUp } from '../process/messages.ts';
+import { Pid } from '../process/pid.ts';
+import type { Process } from '../process/process.ts';
+import { telemetry } from '../telemetry.ts';
+import { AskAgain, Discovery } from './discovery.ts';
+import type { Group } from './group.ts';
+import type { Change, Members } from './members.ts';
+import { Peer } from './peer.ts';
+import { Discover, Join, Leave, type PeerMessage, readPeerMessage, Sync } from './protocol.ts';
+
+const badMessage = telemetry('troupe:pg:bad_message');
+
+/** What a scope process has to do with others. */
+export class Exchange {
+  readonly #self: Process;
+  readonly #scope: string;
+  readonly #members: Members;
+  readonly #tell: (change: Change) => void;
+  readonly #peers = new Map<string, Peer>();
+  readonly #discovery: Discovery;
+
+  /** @param tell is given what changes because of other nodes. */
+  constructor(self: Process, scope: string, members: Members, tell: (change: Change) => void) {
+    this.#self = self;
+    this.#scope = scope;
+    this.#members = members;
+    this.#tell = tell;
+    this.#discovery = new Discovery(self, scope);
+  }
+
+  /** Looks for peers on all nodes that are connected, now and later. */
+  start(): void {
+    const { node, pid } = this.#self;
+    node.monitorNodes(pid, true);
+    for (const name of node.nodes()) this.#discovery.start(name);
+  }
+
+  /** The scope processes of other nodes that are known. */
+  peers(): Pid[] {
+    return [...this.#peers.values()].map(({ pid }) => pid);
+  }
+
+  // ---- local changes ----
+
+  /** True while there is nobody to tell. */
+  get alone(): boolean {
+    return this.#peers.size === 0;
+  }
+
+  /** Local processes have joined. */
+  joined(group: Group, pids: readonly Pid[]): void {
+    this.#broadcast(new Join(this.#self.pid, group.name, oneOrMany(pids)));
+  }
+
+  /** Local processes have left, each of them every group. */
+  left(pids: readonly Pid[], groups: readonly Group[]): void {
+    this.#broadcast(
+      new Leave(
+        this.#self.pid,
+        oneOrMany(pids),
+        groups.map(({ name }) => name),
+      ),
+    );
+  }
+
+  #broadcast(message: Join | Leave): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.told) peer.send(this.#self.pid, message);
+    }
+  }
+
+  // ---- messages ----
+
+  /** Handles a message of the scope process. */
+  handle(message: unknown): void {
+    if (message instanceof Down) this.#ended(message);
+    else if (message instanceof NodeUp) this.#discovery.start(message.node);
+    else if (message instanceof NodeDown) this.#discovery.stop(message.node);
+    else if (message instanceof AskAgain) this.#discovery.ask(message.node);
+    else this.#fromPeer(message);
+  }
+
+  #fromPeer(message: unknown): void {
+    const read = readPeerMessage(message);
+    if (read === undefined || this.#self.node.isLocal(read.peer)) {
+      this.#reportBad(message);
+      return;
+    }
+    const peer = this.#peers.get(read.peer.key);
+    switch (read.kind) {
+      case 'discover':
+        this.#discovered(peer, read.peer);
+        return;
+      case 'sync':
+        this.#synced(peer, read, message);
+        return;
+      case 'join':
+        if (peer !== undefined) this.#peerJoined(peer, read, message);
+        return;
+      default:
+        if (peer !== undefined) this.#peerLeft(peer, read, message);
+    }
+  }
+
+  #discovered(known: Peer | undefined, pid: Pid): void {
+    const peer = known ?? this.#meet(pid);
+    if (peer === undefined) return;
+    this.#tellAll(peer);
+    if (known === undefined) peer.send(this.#self.pid, new Discover(this.#self.pid));
+  }
+
+  #synced(known: Peer | undefined, sync: PeerMessage & { kind: 'sync' }, message: unknown): void {
+    const peer = known ?? this.#meet(sync.peer);
+    if (peer === undefined) return;
+    // One that knew us before we knew it does not ask; without this it would never learn of our members.
+    if (!peer.told) this.#tellAll(peer);
+    const groups = new Map<Group, readonly Pid[]>();
+    for (const [name, pids] of sync.groups) {
+      const group = pids.length === 0 ? undefined : this.#group(name, message);
+      if (group !== undefined) groups.set(group, [...(groups.get(group) ?? []), ...pids]);
+    }
+    for (const change of this.#members.replacePeer(peer, groups)) this.#tell(change);
+  }
+
+  #peerJoined(peer: Peer, join: PeerMessage & { kind: 'join' }, message: unknown): void {
+    const group = join.pids.length === 0 ? undefined : this.#group(join.group, message);
+    const change = group === undefined ? undefined : this.#members.joinRemote(peer, group, join.pids);
+    if (change !== undefined) this.#tell(change);
+  }
+
+  #peerLeft(peer: Peer, leave: PeerMessage & { kind: 'leave' }, message: unknown): void {
+    for (const name of leave.groups) {
+      const group = this.#named(() => this.#members.groups.find(name), message);
+      const change = group === undefined ? undefined : this.#members.leaveRemote(peer, group, leave.pids);
+      if (change !== undefined) this.#tell(change);
+    }
+  }
+
+  #group(name: unknown, message: unknown): Group | undefined {
+    return this.#named(() => this.#members.groups.findOrMake(name), message);
+  }
+
+  /** The group that a peer names; one that cannot be named here is left out. */
+  #named(find: () => Group | undefined, message: unknown): Group | undefined {
+    try {
+      return find();
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      this.#reportBad(message);
+      return undefined;
+    }
+  }
+
+  #reportBad(message: unknown): void {
+    if (!badMessage.hasSubscribers) return;
+    badMessage.publish({ scope: this.#scope, node: this.#self.node.name, message });
+  }
+
+  // ---- peers ----
+
+  /** Begins to know a peer; undefined when its node, or that incarnation of it, is not connected any more. */
+  #meet(pid: Pid): Peer | undefined {
+    const connection = this.#self.node.router.connection(pid.node);
+    if (connection === undefined || connection.creation !== pid.creation) return undefined;
+    for (const other of this.#peers.values()) {
+      if (other.pid.node === pid.node) this.#part(other);
+    }
+    const peer = new Peer(pid, this.#self.monitor(pid), connection);
+    this.#peers.set(pid.key, peer);
+    return peer;
+  }
+
+  /** Forgets a peer and all that it has told of. */
+  #part(peer: Peer): void {
+    this.#peers.delete(peer.pid.key);
+    this.#self.demonitor(peer.ref);
+    for (const change of this.#members.forgetPeer(peer)) this.#tell(change);
+  }
+
+  /** Sends a peer all local members. */
+  #tellAll(peer: Peer): void {
+    peer.told = true;
+    peer.send(this.#self.pid, new Sync(this.#self.pid, this.#members.snapshot()));
+  }
+
+  #ended({ ref, target, reason }: Down): void {
+    if (!(target instanceof Pid)) {
+      this.#discovery.ended(ref, target, reason);
+      return;
+    }
+    const peer = this.#peers.get(target.key);
+    // The monitor of one that was parted from before has nothing to say.
+    if (peer?.ref === ref) this.#part(peer);
+  }
+}
+
+function oneOrMany(pids: readonly Pid[]): Pid | readonly Pid[] {
+  return pids.length === 1 ? (pids[0] as Pid) : pids;
+}

@@ -1,0 +1,210 @@
+/**
+ * One group: who of this node and of other nodes is in it.
+ *
+ * Local members stand in a dense array of processes, each once, which a broadcast walks; a parallel array holds their
+ * memberships, so that one that leaves is replaced by the last: O(1) whatever the size. How often a member has joined is
+ * counted in its membership. Members of other nodes are kept per scope process that told of them.
+ *
+ * Invariants: `local[i]` is the process of `memberships[i]`, whose index is `i`; an array that is being walked is not
+ * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
+ * no table. It tells nobody.
+ */
+import type { Pid } from '../process/pid.ts';
+import type { Process } from '../process/process.ts';
+import type { Member } from './member.ts';
+import type { Peer } from './peer.ts';
+
+/** That a local process is in a group. */
+export class Membership {
+  readonly member: Member;
+  readonly group: Group;
+  /** Its place in the group. */
+  index: number;
+  /** How often it has joined and not left. */
+  count = 1;
+
+  constructor(member: Member, group: Group, index: number) {
+    this.member = member;
+    this.group = group;
+    this.index = index;
+  }
+}
+
+/** The members of a group that live on one other node. */
+export class RemoteMembers {
+  readonly #members = new Map<string, { readonly pid: Pid; count: number }>();
+  #pids: readonly Pid[] | null = null;
+
+  get empty(): boolean {
+    return this.#members.size === 0;
+  }
+
+  /** All of them, each as often as it has joined. */
+  get pids(): readonly Pid[] {
+    if (this.#pids !== null) return this.#pids;
+    const pids: Pid[] = [];
+    for (const { pid, count } of this.#members.values()) {
+      for (let times = count; times > 0; times--) pids.push(pid);
+    }
+    return (this.#pids = Object.freeze(pids));
+  }
+
+  add(pid: Pid): void {
+    const member = this.#members.get(pid.key);
+    if (member === undefined) this.#members.set(pid.key, { pid, count: 1 });
+    else member.count++;
+    this.#pids = null;
+  }
+
+  /** @returns false when it was not there. */
+  remove(pid: Pid): boolean {
+    const member = this.#members.get(pid.key);
+    if (member === undefined) return false;
+    if (--member.count === 0) this.#members.delete(pid.key);
+    this.#pids = null;
+    return true;
+  }
+}
+
+/** Stand in a group before its first local member, and are never added to. */
+const NO_PROCESSES: Process[] = [];
+const NO_MEMBERSHIPS: Membership[] = [];
+
+/** A group with at least one member. */
+export class Group {
+  /** What it is called; a copy of its own. */
+  readonly name: unknown;
+  /** Its key in the table of groups: the name, or the canonical text of one that is no string. */
+  readonly key: string;
+  /** Members of other nodes, by the scope process that told of them; null when there never were any. */
+  remote: Map<Peer, RemoteMembers> | null = null;
+  #local: Process[] = NO_PROCESSES;
+  #memberships: Membership[] = NO_MEMBERSHIPS;
+  /** How many joins there are beyond the first of each member. */
+  #repeats = 0;
+  /** The array that a broadcast walks, or null. */
+  #walked: Process[] | null = null;
+  #localPids: readonly Pid[] | null = null;
+  #pids: readonly Pid[] | null = null;
+
+  constructor(name: unknown, key: string) {
+    this.name = name;
+    this.key = key;
+  }
+
+  /** True when it has members on this node. */
+  get hasLocal(): boolean {
+    return this.#local.length > 0;
+  }
+
+  get empty(): boolean {
+    return this.#local.length === 0 && (this.remote === null || this.remote.size === 0);
+  }
+
+  // ---- members of this node ----
+
+  /** Adds a process that is not in the group. */
+  add(member: Member): Membership {
+    const membership = new Membership(member, this, this.#local.length);
+    if (this.#local.length === 0) {
+      // Most groups stay small: an array that is made with its element has room for no more, one that is pushed to for many.
+      this.#local = [member.process];
+      this.#memberships = [membership];
+    } else {
+      this.#beforeChange();
+      this.#local.push(member.process);
+      this.#memberships.push(membership);
+    }
+    this.#forgetPids();
+    return membership;
+  }
+
+  /** A member joins once more. */
+  repeat(membership: Membership): void {
+    membership.count++;
+    this.#repeats++;
+    this.#forgetPids();
+  }
+
+  /** A member leaves once, and is out when that was the last time. @returns whether it is out. */
+  leave(membership: Membership): boolean {
+    if (membership.count === 1) {
+      this.remove(membership);
+      return true;
+    }
+    membership.count--;
+    this.#repeats--;
+    this.#forgetPids();
+    return false;
+  }
+
+  /** Removes a member, however often it has joined. */
+  remove(membership: Membership): void {
+    this.#beforeChange();
+    this.#forgetPids();
+    this.#repeats -= membership.count - 1;
+    const { index } = membership;
+    const last = this.#memberships.pop() as Membership;
+    const process = this.#local.pop() as Process;
+    if (last === membership) return;
+    last.index = index;
+    this.#memberships[index] = last;
+    this.#local[index] = process;
+  }
+
+  /** Puts a message into the mailbox of each local member, as often as it has joined. */
+  deliver(message: unknown): void {
+    const local = this.#local;
+    const before = this.#walked;
+    this.#walked = local;
+    try {
+      if (this.#repeats > 0) this.#deliverRepeated(local, message);
+      else for (let index = 0; index < local.length; index++) (local[index] as Process).deliver(message);
+    } finally {
+      this.#walked = before;
+    }
+  }
+
+  #deliverRepeated(local: readonly Process[], message: unknown): void {
+    const counts = this.#memberships.map(({ count }) => count);
+    for (let index = 0; index < local.length; index++) {
+      for (let times = counts[index] as number; times > 0; times--)
+        (local[index] as Process).deliver(message);
+    }
+  }
+
+  // ---- all members ----
+
+  /** The local members, each as often as it has joined. */
+  get localPids(): readonly Pid[] {
+    if (this.#localPids !== null) return this.#localPids;
+    const pids: Pid[] = [];
+    for (const { member, count } of this.#memberships) {
+      for (let times = count; times > 0; times--) pids.push(member.process.pid);
+    }
+    return (this.#localPids = Object.freeze(pids));
+  }
+
+  /** All members, each as often as it has joined. */
+  get pids(): readonly Pid[] {
+    if (this.remote === null || this.remote.size === 0) return this.localPids;
+    return (this.#pids ??= Object.freeze([
+      ...this.localPids,
+      ...[...this.remote.values()].flatMap((members) => members.pids),
+    ]));
+  }
+
+  /** To be called when members of other nodes have changed. */
+  remoteChanged(): void {
+    this.#pids = null;
+  }
+
+  #beforeChange(): void {
+    if (this.#walked === this.#local) this.#local = this.#local.slice();
+  }
+
+  #forgetPids(): void {
+    this.#localPids = null;
+    this.#pids = null;
+  }
+}
