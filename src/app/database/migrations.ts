@@ -14,7 +14,7 @@ import { openConnection } from './postgres-connection.ts';
 const migrationsFolder = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
 /** Any number will do that is not used for another lock of the same database; this one is `troupe` in ASCII. */
-const LOCK_KEY = 0x74_72_6f_75_70_65;
+export const migrationLockKey = 0x74_72_6f_75_70_65;
 
 export interface MigrationSettings {
   readonly url: string;
@@ -40,7 +40,7 @@ export async function migratePostgres(settings: MigrationSettings, cut: AbortSig
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
-    await connection.command(`select pg_advisory_lock(${LOCK_KEY})`);
+    await connection.command(`select pg_advisory_lock(${migrationLockKey})`);
     await migrateOnPostgres(connection.db, { migrationsFolder });
   } catch (error) {
     throw late ? new Error(`the migrations did not end within ${timeoutMs} ms`, { cause: error }) : error;

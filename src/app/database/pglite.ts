@@ -102,6 +102,7 @@ class PgliteDatabase implements Database {
   async #shutDown(): Promise<void> {
     await this.#opening;
     await this.#calls.idle();
+    this.#session = undefined;
     await this.#client?.close();
     await this.#lock?.release();
   }
@@ -124,9 +125,9 @@ class PgliteDatabase implements Database {
   }
 
   async #acquire(): Promise<Session> {
-    this.#status.assertReady(); // it may have changed while the call waited for its turn
-    if (this.#session === undefined) throw new Error('the database is ready without a session');
-    return this.#session;
+    if (this.#session !== undefined) return this.#session;
+    this.#status.assertReady();
+    throw new Error('the database is ready without a session');
   }
 }
 

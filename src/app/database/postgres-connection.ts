@@ -37,7 +37,7 @@ const PARAMETERS = { application_name: 'troupe', TimeZone: 'UTC', DateStyle: 'IS
 export async function openConnection(
   settings: ConnectionSettings,
   cut: AbortSignal,
-  onClosed: () => void = () => {},
+  onClosed: (connection: PostgresConnection) => void = () => {},
 ): Promise<PostgresConnection> {
   const connection = new PostgresConnection(settings, onClosed);
   const stop = () => connection.destroy();
@@ -59,13 +59,16 @@ export async function openConnection(
 export class PostgresConnection implements Session {
   readonly db: PostgresJsDatabase;
   readonly #sql: postgres.Sql;
-  readonly #onClosed: () => void;
+  readonly #onClosed: (connection: PostgresConnection) => void;
   readonly #address: { readonly host: string; readonly port: number };
   #socket: Socket | undefined;
   #usable = true;
   #retired = false;
 
-  constructor({ url, connectTimeoutMs, parameters }: ConnectionSettings, onClosed: () => void) {
+  constructor(
+    { url, connectTimeoutMs, parameters }: ConnectionSettings,
+    onClosed: (connection: PostgresConnection) => void,
+  ) {
     this.#onClosed = onClosed;
     this.#address = addressOf(url);
     // The driver's types leave `socket` out; see its README, "Connection details".
@@ -125,7 +128,7 @@ export class PostgresConnection implements Session {
     if (this.#retired) return;
     this.#retired = true;
     void this.#sql.end({ timeout: 0 }); // from now on the driver refuses statements by itself
-    this.#onClosed();
+    this.#onClosed(this);
   }
 
   async #inTransaction(work: (sql: postgres.Sql) => Promise<unknown>): Promise<unknown> {

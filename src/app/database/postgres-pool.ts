@@ -21,8 +21,8 @@ export class PostgresPool {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.usable) return idle;
     }
-    const connection: PostgresConnection = await openConnection(this.#settings, this.#attempts.signal, () => {
-      if (this.#open.delete(connection)) this.#onLost();
+    const connection = await openConnection(this.#settings, this.#attempts.signal, (closed) => {
+      if (this.#open.delete(closed)) this.#onLost();
     });
     this.#open.add(connection);
     return connection;

@@ -59,6 +59,8 @@ class PostgresDatabase implements Database {
   #retry: NodeJS.Timeout | undefined;
   #trial: 'none' | 'running' | 'again' = 'none';
   #closed: Promise<void> | undefined;
+  /** From when on calls that were taken before `close` are not carried out any more. */
+  #ended = false;
 
   constructor(settings: PostgresSettings) {
     const { url, connectTimeoutMs, queryTimeoutMs, poolMax, waitingMax = WAITING_MAX } = settings;
@@ -112,6 +114,7 @@ class PostgresDatabase implements Database {
     clearTimeout(this.#retry);
     this.#closing.abort();
     await within(this.#settings.closeTimeoutMs ?? CLOSE_TIMEOUT_MS, this.#calls.idle());
+    this.#ended = true;
     await this.#pool.end();
     await this.#opening;
   }
@@ -141,7 +144,8 @@ class PostgresDatabase implements Database {
   }
 
   async #acquire() {
-    this.#status.assertReady(); // it may have changed while the call waited for its turn
+    // The state may have changed while the call waited for its turn.
+    if (this.#ended || this.#status.state === 'unavailable') this.#status.assertReady();
     try {
       return await this.#pool.acquire();
     } catch (error) {

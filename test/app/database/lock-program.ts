@@ -1,0 +1,19 @@
+// Takes the lock of a folder each time a line comes in, and says what came of it. Ends with its input.
+import { createInterface } from 'node:readline';
+import { FolderInUseError } from '../../../src/app/database/errors.ts';
+import { lockFolder } from '../../../src/app/database/folder-lock.ts';
+
+const folder = process.argv[2] ?? '';
+
+async function tryLock(): Promise<string> {
+  try {
+    await lockFolder(folder);
+    return 'held';
+  } catch (error) {
+    if (error instanceof FolderInUseError) return `refused ${error.pid}`;
+    throw error;
+  }
+}
+
+process.stdout.write('started\n');
+for await (const _ of createInterface(process.stdin)) process.stdout.write(`${await tryLock()}\n`);

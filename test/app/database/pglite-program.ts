@@ -1,0 +1,12 @@
+// Opens PGlite in a folder, says what came of it, and then makes a note of each line that comes in. Ends with its input.
+import { createInterface } from 'node:readline';
+import { openDatabase } from '../../../src/app/database/open.ts';
+import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+
+const database = openDatabase({ kind: 'pglite', folder: process.argv[2] ?? '', queryTimeoutMs: 5_000 });
+database.onEvent((event) => process.stdout.write(`${JSON.stringify(event)}\n`));
+const repository = createNoteRepository(database);
+for await (const title of createInterface(process.stdin)) {
+  const note = await repository.create({ title, body: 'b', author: 'a' });
+  process.stdout.write(`${JSON.stringify(note)}\n`);
+}

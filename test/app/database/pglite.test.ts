@@ -1,0 +1,194 @@
+// The embedded database: one process at a time, what is kept when a process ends, and what cannot be opened.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Database } from '../../../src/app/database/database.ts';
+import { DatabaseOpenError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { openDatabase } from '../../../src/app/database/open.ts';
+import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { startProgram, temporaryFolder, watch } from './support.ts';
+
+/** Data without notes, made once: PGlite takes seconds to make them. */
+let template: string;
+beforeAll(async () => {
+  template = join(mkdtempSync(join(tmpdir(), 'troupe-template-')), 'data');
+  const database = openDatabase({ kind: 'pglite', folder: template, queryTimeoutMs: 5_000 });
+  await database.opened();
+  await database.close();
+});
+afterAll(() => rmSync(dirname(template), { recursive: true, force: true }));
+
+/** A folder with data, in a folder of its own. */
+function dataFolder(): string {
+  const folder = join(temporaryFolder(), 'data');
+  cpSync(template, folder, { recursive: true });
+  return folder;
+}
+
+function open(folder: string, options: { queryTimeoutMs?: number; closeTimeoutMs?: number } = {}): Database {
+  const database = openDatabase({ kind: 'pglite', folder, queryTimeoutMs: 5_000, ...options });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+const titles = async (database: Database) =>
+  (await createNoteRepository(database).list()).map(({ title }) => title);
+const note = (title: string) => ({ title, body: 'b', author: 'a' });
+
+describe('a life', () => {
+  test('it opens, serves, closes, and has everything when it is opened again', async () => {
+    const folder = join(temporaryFolder(), 'made', 'when', 'missing');
+    const first = open(folder);
+    const { events } = watch(first);
+    expect([first.kind, first.state, first.description]).toEqual([
+      'pglite',
+      'starting',
+      `PGlite in ${folder}`,
+    ]);
+    await expect(titles(first)).rejects.toMatchObject({
+      name: 'DatabaseUnavailableError',
+      reason: 'starting',
+    });
+    await first.opened();
+    expect(first.state).toBe('ready');
+    await createNoteRepository(first).create(note('kept'));
+    const closing = first.close();
+    expect(first.state).toBe('closed');
+    await expect(titles(first)).rejects.toMatchObject({ name: 'DatabaseUnavailableError', reason: 'closed' });
+    await Promise.all([closing, first.close()]);
+    expect(events).toEqual([{ state: 'ready' }, { state: 'closed' }]);
+
+    const second = open(folder);
+    await second.opened();
+    expect(await titles(second)).toEqual(['kept']);
+  });
+
+  test('closed while it opens, it lets the folder go', async () => {
+    const folder = dataFolder();
+    const first = open(folder);
+    await first.close();
+    await expect(first.opened()).rejects.toMatchObject({
+      name: 'DatabaseUnavailableError',
+      reason: 'closed',
+    });
+    const second = open(folder);
+    await second.opened();
+    expect(await titles(second)).toEqual([]);
+  });
+
+  test('closing lets calls end that were made before', async () => {
+    const folder = dataFolder();
+    const first = open(folder);
+    await first.opened();
+    const repository = createNoteRepository(first);
+    const calls = ['a', 'b', 'c'].map((title) => repository.create(note(title)));
+    await first.close();
+    expect(await Promise.all(calls)).toHaveLength(3);
+    const second = open(folder);
+    await second.opened();
+    expect(await titles(second)).toEqual(['c', 'b', 'a']);
+  });
+
+  test('closing does not wait for ever, and keeps the folder as long as it is used', async () => {
+    const folder = dataFolder();
+    const database = open(folder, { queryTimeoutMs: 1_000, closeTimeoutMs: 20 });
+    await database.opened();
+    const stuck = database.run(() => new Promise(() => {}));
+    const outcomes = Promise.allSettled([stuck]);
+    await database.close();
+    await expect(open(folder).opened()).rejects.toThrow('is in use by process');
+    expect(await outcomes).toMatchObject([{ reason: { reason: 'timeout' } }]);
+    await untilFree(folder);
+  });
+});
+
+describe('a second process', () => {
+  test('is refused with the reason, and goes on with what was kept when the first was killed', async () => {
+    const folder = dataFolder();
+    const first = startProgram('pglite-program.ts', folder);
+    expect(await first.line()).toBe('{"state":"ready"}');
+    first.say('before');
+    expect(JSON.parse(await first.line())).toMatchObject({ title: 'before' });
+
+    const reason = `the data folder ${folder} is in use by process ${first.pid}: stop that process, or set DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL server`;
+    const refused = open(folder);
+    const { events } = watch(refused);
+    await expect(refused.opened()).rejects.toThrow(new DatabaseOpenError(reason));
+    expect(events).toEqual([{ state: 'closed', reason }]);
+    await expect(titles(refused)).rejects.toThrow(reason);
+    const second = startProgram('pglite-program.ts', folder);
+    expect(JSON.parse(await second.line())).toEqual({ state: 'closed', reason });
+
+    first.say('last');
+    expect(JSON.parse(await first.line())).toMatchObject({ title: 'last' });
+    await first.signal('SIGKILL');
+    const third = open(folder);
+    await third.opened();
+    expect(await titles(third)).toEqual(['last', 'before']);
+  });
+});
+
+describe('a folder', () => {
+  test('that was left in the middle of being made is made anew; the data of others are not touched', async () => {
+    const parent = temporaryFolder();
+    const folder = join(parent, 'data');
+    mkdirSync(join(folder, 'base'), { recursive: true });
+    writeFileSync(join(folder, 'PG_VERSION'), '18\n');
+    writeFileSync(`${folder}.unfinished`, '');
+    writeFileSync(join(parent, 'diary'), 'dear');
+    const database = open(folder);
+    await database.opened();
+    expect(await titles(database)).toEqual([]);
+    expect(readdirSync(parent).toSorted()).toEqual(['data', 'data.lock', 'diary']);
+  });
+
+  test('that was made, but not to its end, is marked', async () => {
+    const folder = join(temporaryFolder(), 'data');
+    const program = startProgram('pglite-program.ts', folder);
+    // The mark is there from before the first file until the database is ready.
+    const mark = `${folder}.unfinished`;
+    await until(() => existsSync(mark));
+    await program.signal('SIGKILL');
+    expect(existsSync(mark)).toBe(true);
+    const database = open(folder);
+    await database.opened();
+    expect(existsSync(mark)).toBe(false);
+    expect(await titles(database)).toEqual([]);
+  });
+
+  test('that cannot be opened is told in one line', async () => {
+    const folder = join(temporaryFolder(), 'data');
+    writeFileSync(folder, 'a file');
+    const file = open(folder);
+    await expect(file.opened()).rejects.toThrow(`the data folder ${folder} cannot be opened: `);
+    expect(file.state).toBe('closed');
+    await file.close();
+
+    rmSync(folder);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'PG_VERSION'), '7\n');
+    const old = open(folder);
+    const { events } = watch(old);
+    await expect(old.opened()).rejects.toBeInstanceOf(DatabaseOpenError);
+    expect(events).toEqual([{ state: 'closed', reason: expect.stringMatching(/^[^\n]+$/) }]);
+    await expect(titles(old)).rejects.toBeInstanceOf(DatabaseUnavailableError);
+    expect(readdirSync(folder)).toContain('PG_VERSION');
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
+async function untilFree(folder: string): Promise<void> {
+  for (;;) {
+    const database = openDatabase({ kind: 'pglite', folder, queryTimeoutMs: 5_000 });
+    const isOpen = await database.opened().then(
+      () => true,
+      () => false,
+    );
+    await database.close();
+    if (isOpen) return;
+  }
+}

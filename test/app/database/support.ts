@@ -1,0 +1,87 @@
+// Helpers of the tests of the database: wait for a state, and talk to a TypeScript program in another process.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
+import type { Database, DatabaseEvent, DatabaseState } from '../../../src/app/database/database.ts';
+
+export interface Watched {
+  readonly events: DatabaseEvent[];
+  /** Waits for the next event with this state that comes after the ones that were waited for before. */
+  next(state: DatabaseState): Promise<DatabaseEvent>;
+}
+
+/** Keeps the events of a database from now on. */
+export function watch(database: Database): Watched {
+  const events: DatabaseEvent[] = [];
+  let seen = 0;
+  let wake = (): void => {};
+  database.onEvent((event) => {
+    events.push(event);
+    wake();
+  });
+  return {
+    events,
+    async next(state) {
+      for (;;) {
+        for (; seen < events.length; seen++) {
+          const event = events[seen];
+          if (event?.state !== state) continue;
+          seen++;
+          return event;
+        }
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}
+
+/** A folder that is removed when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-database-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface Program {
+  readonly pid: number;
+  /** The next line that it prints. */
+  line(): Promise<string>;
+  say(line: string): void;
+  /** Sends a signal; for one that ends it, waits until it has ended. */
+  signal(signal: NodeJS.Signals): Promise<void>;
+}
+
+/** Starts a TypeScript file of this folder. It is killed when the test ends. */
+export function startProgram(file: string, ...args: string[]): Program {
+  const path = join(import.meta.dirname, file);
+  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return {
+    pid: child.pid ?? 0,
+    async line() {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`${file} ended without a line more`);
+      return value;
+    },
+    say: (line) => child.stdin.write(`${line}\n`),
+    async signal(signal) {
+      const ended = ['SIGKILL', 'SIGTERM'].includes(signal) ? once(child, 'exit') : undefined;
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
