@@ -34,7 +34,7 @@ export interface NoteRepository {
   all(options?: { readonly batchSize?: number }): AsyncGenerator<Note[], void, undefined>;
   /** Makes a note; both of its times are now. */
   create(note: NewNote): Promise<Note>;
-  /** Changes title and body, and `updatedAt` to now; answers the note as it is afterwards. */
+  /** Changes title and body, and `updatedAt` to now, or later where it must differ from the one before; answers the note as it is afterwards. */
   update(id: number, change: NoteChange): Promise<Note | undefined>;
   /** Whether there was such a note. */
   delete(id: number): Promise<boolean>;
@@ -97,7 +97,10 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
 
     async update(id, { title, body }) {
       if (!isNoteId(id)) return undefined;
-      const values = { title, body, updatedAt: sql`now()` };
+      // Later than before also when the clock has not moved, or the statement waited for another change of the note: who
+      // follows the changes tells by it which version is the newest.
+      const updatedAt = sql`greatest(clock_timestamp(), ${notes.updatedAt} + interval '1 millisecond')`;
+      const values = { title, body, updatedAt };
       const [row] = await runner.run((db) =>
         db.update(notes).set(values).where(eq(notes.id, id)).returning(),
       );
