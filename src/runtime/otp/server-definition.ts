@@ -20,7 +20,6 @@ import type {
   InfoHandler,
   ServerCallbacks,
   ServerTypes,
-  StateFaults,
   StateOf,
 } from './server-types.ts';
 import { startBehaviour, type StartOptions } from './start.ts';
@@ -87,8 +86,7 @@ export function defineServer<
   Calls extends CallTable<StateOf<Result>> = {},
   Casts extends CastTable<StateOf<Result>> = {},
 >(
-  callbacks: ServerCallbacks<Result, Args, Calls, Casts>,
-  ..._faults: StateFaults<StateOf<Result>, Calls & Casts>
+  callbacks: ServerCallbacks<Result, Args, Calls, Casts> & ThisType<void>,
 ): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
   const { name = 'server', info = [] } = callbacks;
   const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];

@@ -15,13 +15,13 @@ import type { From } from './call.ts';
 export type CallHandler<State> = (state: State, argument: never, self: Process, from: From<never>) => unknown;
 
 /** Handles a cast. See `Module:handle_cast/2`. */
-export type CastHandler<State> = (this: void, state: State, argument: never, self: Process) => unknown;
+export type CastHandler<State> = (state: State, argument: never, self: Process) => unknown;
 
 /**
  * Handles a message that is neither a call nor a cast: what was sent, an `Exit`, a `Down`, `TIMEOUT`. It returns
  * `UNHANDLED` when it does not take the message. See `Module:handle_info/2`.
  */
-export type InfoHandler<State> = (this: void, state: State, message: unknown, self: Process) => unknown;
+export type InfoHandler<State> = (state: State, message: unknown, self: Process) => unknown;
 
 /** What `defineServer` is given. The callbacks are called as functions, without a `this`. */
 export interface ServerCallbacks<
@@ -36,7 +36,7 @@ export interface ServerCallbacks<
    * Makes the state. It stands first, since the types of the others come from it. What it throws fails the start, as do
    * the actions `stop` and `fail`; `ignore` gives the start up without an error. See `Module:init/1`.
    */
-  init(this: void, self: Process, ...args: Args): Result;
+  init(self: Process, ...args: Args): Result;
   /** Handlers of calls, by name. */
   readonly call?: Calls & CallTable<StateOf<Result>>;
   /** Handlers of casts, by name. */
@@ -44,12 +44,12 @@ export interface ServerCallbacks<
   /** Handles all other messages; of several handlers, the first that does not return `UNHANDLED`. */
   readonly info?: InfoHandler<StateOf<Result>> | readonly InfoHandler<StateOf<Result>>[];
   /** Goes on after an action that has `continue`, before any other message. See `Module:handle_continue/2`. */
-  continue?(this: void, state: StateOf<Result>, argument: never, self: Process): unknown;
+  continue?(state: StateOf<Result>, argument: never, self: Process): unknown;
   /**
    * Cleans up. Runs when the server stops by itself, when a callback throws, and, if it traps exits, when its parent exits
    * or its supervisor shuts it down; not when it is killed. See `Module:terminate/2`.
    */
-  terminate?(this: void, state: StateOf<Result>, reason: ExitReason, self: Process): unknown;
+  terminate?(state: StateOf<Result>, reason: ExitReason, self: Process): unknown;
 }
 
 /** Handlers of calls, by name. */
@@ -130,20 +130,3 @@ export interface CastOptions {
   /** The process that casts, for the scheduler and for what is shown of the message. */
   readonly from?: Process;
 }
-
-/**
- * An additional argument of `defineServer` that nobody can give, when handlers replace the state by one of another type;
- * it carries their names into the compiler's message.
- */
-export type StateFaults<State, Handlers> = [FaultyNames<State, Handlers>] extends [never]
-  ? []
-  : [replaceTheStateByAnotherType: FaultyNames<State, Handlers>];
-type FaultyNames<State, Handlers> = {
-  [Name in keyof Handlers]: Handlers[Name] extends AnyFunction
-    ? [WrongState<State, Awaited<ReturnType<Handlers[Name]>>>] extends [never]
-      ? never
-      : Name
-    : never;
-}[keyof Handlers];
-type WrongState<State, Returned> =
-  Returned extends Action<ActionKind, unknown, infer Next> ? ([Next] extends [State] ? never : Next) : never;
