@@ -121,7 +121,7 @@ function inform(connection: Connection, message: unknown): WebSocketReplies {
   const { definition, process, state } = connection;
   for (const handler of definition.info) {
     const reply = handler(state, message, process);
-    if (reply !== UNHANDLED) return reply;
+    if (reply !== UNHANDLED) return reply as WebSocketReplies; // checked by answerOne
   }
   const kind = message instanceof Call ? 'call' : 'info';
   if (unexpected.hasSubscribers) {

@@ -115,9 +115,9 @@ export class Connection implements Watch {
 
   /**
    * Sends a frame, unless the client is gone or too slow.
-   * @returns the exit reason when the process is to end for it.
+   * @returns the exit reason when the process is to end for it, or else undefined.
    */
-  send(frame: OutgoingFrame): ExitReason | undefined {
+  send(frame: OutgoingFrame): ExitReason {
     const socket = this.#socket;
     if (socket.readyState !== OPEN) return undefined;
     const { sendHighWaterBytes, slowClient } = this.#limits;

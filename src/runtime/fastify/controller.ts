@@ -2,7 +2,22 @@
  * Controllers as processes: each request is handled in a process of its own, as in Cowboy. What happens to one is in
  * `execution.ts`.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type {
+  ContextConfigDefault,
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  FastifyTypeProvider,
+  FastifyTypeProviderDefault,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerBase,
+  RawServerDefault,
+  RouteGenericInterface,
+  RouteHandlerMethod,
+} from 'fastify';
 import type { Process } from '../process/process.ts';
 import { Execution, executionBehaviour, type Run } from './execution.ts';
 import { checkTime } from './limits.ts';
@@ -21,16 +36,67 @@ export interface ControllerOptions {
 
 /**
  * Makes a route handler of a function that runs in a process of its own, `self`. What it returns, throws or sends with
- * `reply` means what it means in any handler of Fastify, and the types of request, reply and answer are those of the route.
+ * `reply` means what it means in any async handler of Fastify, and the types of request, reply and answer are those of the
+ * route it is given to.
  *
  * When the client goes away the process gets the exit signal `['shutdown', 'client_gone']`, so `self.signal` fires.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for a bad timeout.
  * @example `app.get('/api/notes', controller(async (self) => ({ notes: await repository.list() })));`
  */
-export function controller<This, Request, Reply, Result>(
-  run: (this: This, self: Process, request: Request, reply: Reply) => Result,
+export function controller<
+  RawServer extends RawServerBase = RawServerDefault,
+  RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+  RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
+  RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
+  ContextConfig = ContextConfigDefault,
+  SchemaCompiler extends FastifySchema = FastifySchema,
+  TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Logger extends FastifyBaseLogger = FastifyBaseLogger,
+>(
+  run: (
+    this: FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
+    self: Process,
+    request: FastifyRequest<
+      RouteGeneric,
+      RawServer,
+      RawRequest,
+      SchemaCompiler,
+      TypeProvider,
+      ContextConfig,
+      Logger
+    >,
+    reply: FastifyReply<
+      RouteGeneric,
+      RawServer,
+      RawRequest,
+      RawReply,
+      ContextConfig,
+      SchemaCompiler,
+      TypeProvider
+    >,
+  ) => ReturnType<
+    RouteHandlerMethod<
+      RawServer,
+      RawRequest,
+      RawReply,
+      RouteGeneric,
+      ContextConfig,
+      SchemaCompiler,
+      TypeProvider,
+      Logger
+    >
+  >,
   options: ControllerOptions = {},
-): (this: This, request: Request, reply: Reply) => Result {
+): RouteHandlerMethod<
+  RawServer,
+  RawRequest,
+  RawReply,
+  RouteGeneric,
+  ContextConfig,
+  SchemaCompiler,
+  TypeProvider,
+  Logger
+> {
   const { name = run.name === '' ? 'controller' : run.name, timeoutMs } = options;
   if (timeoutMs !== undefined) checkTime('timeoutMs', timeoutMs);
   const behaviour = executionBehaviour(name, run as unknown as Run);
@@ -39,6 +105,15 @@ export function controller<This, Request, Reply, Result>(
     const execution = new Execution(troupe, this, request, reply, timeoutMs ?? troupe.controllerTimeoutMs);
     return execution.begin(behaviour);
   }
-  // Fastify awaits what a handler returns, so the promise of a result stands for the result.
-  return handler as unknown as (this: This, request: Request, reply: Reply) => Result;
+  // Fastify awaits what a handler returns, so the promise of an answer stands for the answer.
+  return handler as unknown as RouteHandlerMethod<
+    RawServer,
+    RawRequest,
+    RawReply,
+    RouteGeneric,
+    ContextConfig,
+    SchemaCompiler,
+    TypeProvider,
+    Logger
+  >;
 }

@@ -7,7 +7,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { TroupeError } from '../errors.ts';
-import type { UNHANDLED } from '../otp/server-actions.ts';
+import type { InfoHandler } from '../otp/server-types.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import type { IncomingFrame, WebSocketReply } from './frames.ts';
@@ -48,12 +48,11 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
   terminate?(state: State, reason: ExitReason, self: Process): void | Promise<void>;
 }
 
-/** A handler of messages that answers frames. */
-export type WebSocketInfo<State> = (
-  state: State,
-  message: unknown,
-  self: Process,
-) => WebSocketReplies | typeof UNHANDLED;
+/**
+ * A handler of messages, of the same kind as a server's, so that `on(channel, ...)` makes one: it returns a
+ * {@link WebSocketReplies}, or `UNHANDLED`. What else it returns ends the process with TROUPE_BAD_RETURN.
+ */
+export type WebSocketInfo<State> = InfoHandler<State>;
 
 /** A WebSocket handler; made by {@link defineWebSocketHandler}, served by {@link webSocketHandler}. */
 export class WebSocketDefinition<State = unknown, Args extends readonly unknown[] = readonly never[]> {

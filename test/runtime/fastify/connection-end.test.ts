@@ -1,7 +1,7 @@
 // How connections end: who went first, what the process and the client get to know of it, and what is left behind.
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Process } from 'troupe';
 import {
   close,
@@ -27,12 +27,12 @@ async function serveObedient(
       init: (self) => {
         group.join(self);
       },
-      handle: (_state, frame): WebSocketReplies => {
-        if (frame.data === 'throw') throw new Error('told to');
-        if (frame.data === 'reject') return Promise.reject(new Error('told to'));
-        if (frame.data === 'stop') return stop('normal');
-        if (frame.data === 'close') return close(4000, 'told to');
-        return text(frame.data);
+      handle: (_state, { data }): WebSocketReplies => {
+        if (data === 'throw') throw new Error('told to');
+        if (data === 'reject') return Promise.reject(new Error('told to'));
+        if (data === 'stop') return stop('normal');
+        if (data === 'close') return close(4000, 'told to');
+        return text(data);
       },
       info: (_state, message) => text(String(message)),
     });

@@ -380,8 +380,9 @@ describe('connections', () => {
   });
 
   test('of any Origin are taken when that is asked for', async () => {
-    const { port } = await serveGroup({ origins: 'any' });
-    await open(port, '/socket', { origin: 'https://evil.example' });
+    const { port, app } = await serveGroup({ origins: 'any' });
+    await open(port, '/socket', { origin: 'https://elsewhere.example' });
+    expect(app.troupe.connections).toBe(1);
   });
 });
 
