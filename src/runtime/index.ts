@@ -28,6 +28,56 @@ export type {
 } from './otp/server-types.ts';
 export type { StartOptions } from './otp/start.ts';
 export { stopProcess } from './otp/stop.ts';
+export {
+  child,
+  type ChildOptions,
+  childProcess,
+  type ChildProcessOptions,
+  childTemplate,
+} from './otp/supervisor-child.ts';
+export type { ChildCounts, ChildInfo } from './otp/supervisor-children.ts';
+export {
+  defineDynamicSupervisor,
+  defineSupervisor,
+  type DynamicSupervisorDefinition,
+  type DynamicSupervisorOptions,
+  type SupervisorDefinition,
+  type SupervisorOptions,
+} from './otp/supervisor-definition.ts';
+export {
+  DynamicSupervisorInstance,
+  type DynamicSupervisorRef,
+  dynamicSupervisorRef,
+  NamedDynamicSupervisor,
+  type StartDynamicChildResult,
+} from './otp/supervisor-dynamic-ref.ts';
+export {
+  type ChildResult,
+  type ChildSpecResult,
+  type DuplicateChild,
+  type FailedChild,
+  NamedSupervisor,
+  type RestartChildResult,
+  type StartChildResult,
+  type StartedChild,
+  SupervisorInstance,
+  type SupervisorRef,
+  supervisorRef,
+} from './otp/supervisor-ref.ts';
+export type {
+  AutoShutdown,
+  ChildPolicy,
+  ChildSpec,
+  ChildStarted,
+  ChildTemplate,
+  ChildType,
+  FullChildSpec,
+  Restart,
+  Shutdown,
+  Strategy,
+  SupervisorFlags,
+} from './otp/supervisor-spec.ts';
+export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/supervisor-tree.ts';
 export * as sys from './otp/sys.ts';
 export { Broadcast } from './pg/broadcast.ts';
 export {
