@@ -50,7 +50,7 @@ export class Calls implements SqlRunner {
   }
 
   run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
-    return this.#carryOut((session) => work(session.db));
+    return this.#carryOut(async (session, late) => await unlessAborted(work(session.db), late));
   }
 
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
@@ -62,7 +62,8 @@ export class Calls implements SqlRunner {
     return this.#gate.empty();
   }
 
-  async #carryOut<T>(work: (session: Session, late: AbortSignal) => PromiseLike<T>): Promise<T> {
+  /** @param work ends soon after its signal is aborted */
+  async #carryOut<T>(work: (session: Session, late: AbortSignal) => Promise<T>): Promise<T> {
     const limit = new AbortController();
     let late = () => unavailable('busy', `no connection was free within ${this.#timeoutMs} ms`);
     const timer = setTimeout(() => limit.abort(late()), this.#timeoutMs);
@@ -80,7 +81,7 @@ export class Calls implements SqlRunner {
   }
 
   async #onSession<T>(
-    work: (session: Session, late: AbortSignal) => PromiseLike<T>,
+    work: (session: Session, late: AbortSignal) => Promise<T>,
     late: AbortSignal,
   ): Promise<T> {
     const session = await this.#source.acquire();
@@ -88,7 +89,7 @@ export class Calls implements SqlRunner {
     late.addEventListener('abort', onLate, { once: true });
     try {
       late.throwIfAborted();
-      return await unlessAborted(work(session, late), late);
+      return await work(session, late);
     } catch (error) {
       // What was sent before the connection broke is settled by the server; the session is good for nothing more.
       if (explain(error).kind === 'connection') this.#source.discard(session);

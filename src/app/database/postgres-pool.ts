@@ -21,10 +21,12 @@ export class PostgresPool {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.usable) return idle;
     }
-    const connection = await openConnection(this.#settings, this.#attempts.signal, (closed) => {
+    const { signal } = this.#attempts;
+    const connection = await openConnection(this.#settings, signal, (closed) => {
       if (this.#open.delete(closed)) this.#onLost();
     });
-    this.#open.add(connection);
+    if (signal.aborted) connection.destroy(); // it was cut at the moment when it was ready
+    else this.#open.add(connection);
     return connection;
   }
 

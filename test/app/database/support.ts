@@ -60,7 +60,8 @@ export interface Program {
 /** Starts a TypeScript file of this folder. It is killed when the test ends. */
 export function startProgram(file: string, ...args: string[]): Program {
   const path = join(import.meta.dirname, file);
-  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), path, ...args], {
+    cwd: tmpdir(), // nothing depends on the folder that a program is started in
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   onTestFinished(async () => {
