@@ -276,8 +276,9 @@ describe('a client that sends quickly', () => {
 
   test('over messagesPerSecond is closed with 1008', async () => {
     const clock = createManualClock();
-    const { port, node } = await serveGroup({ messagesPerSecond: 5 }, clock);
+    const { port, node } = await serveGroup({ messagesPerSecond: 5, closeTimeoutMs: 60_000 }, clock);
     const opened = new Events('troupe:fastify:open');
+    const ended = new Events('troupe:fastify:close');
     const client = await open(port);
     const exit = awaitExit(node, (await opened.next()).pid);
     for (let second = 0; second < 3; second++) {
@@ -291,6 +292,8 @@ describe('a client that sends quickly', () => {
     expect(await client.closed).toEqual({ code: 1008, reason: 'too many messages' });
     expect(await exit).toEqual(['shutdown', 'rate_limit']);
     expect(client.waiting).toEqual([]);
+    // Its answer to the close is read although its frames are not: nobody has to wait for closeTimeoutMs.
+    expect(await ended.next()).toMatchObject({ code: 1008, received: 21 });
   });
 
   test('a flood of pings tears the connection down or is answered; others go on', async () => {
