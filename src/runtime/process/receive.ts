@@ -39,6 +39,9 @@ export function matching<Classes extends readonly (abstract new (...args: never[
 
 /** How many receives in a row answer from the mailbox without going through the run queue. */
 const CREDIT = 16;
+/** How many messages such a receive looks at; with the credit used up that is about as much as one run. */
+const LOOKS_AT_ONCE = 128;
+const NONE = -1;
 
 /** @internal A receive that waits. */
 export class Waiter extends TimerEntry {
@@ -131,15 +134,15 @@ export function receive<T>(
   let scanned = 0;
   if (extras.credit > 0) {
     extras.credit--;
-    let found: unknown;
+    let index: number;
     try {
-      found = scan(process, match, 0, Infinity);
+      index = indexOfMatch(process, match, 0, LOOKS_AT_ONCE);
     } catch (thrown) {
       return Promise.reject(thrown);
     }
-    if (found !== EMPTY) return Promise.resolve(found as T);
-    if (after === 0) return Promise.resolve(TIMEOUT);
-    scanned = process.mailboxLength;
+    if (index !== NONE) return Promise.resolve(takeAt(process, index) as T);
+    scanned = Math.min(LOOKS_AT_ONCE, process.mailboxLength);
+    if (after === 0 && scanned === process.mailboxLength) return Promise.resolve(TIMEOUT);
   }
   const waiter = new Waiter(process, match, scanned);
   const promise = waiter.wait();
@@ -152,26 +155,26 @@ export function receive<T>(
   return promise as Promise<T | typeof TIMEOUT>;
 }
 
-/** @internal One run of a process that waits in a receive. */
+/** @internal One run of a process that waits in a receive. A message looked at costs as much as one handled. */
 export function runReceive(process: Process): number {
   const waiter = process.extras.waiter as Waiter;
-  const limit = waiter.scanned + REDUCTIONS_PER_RUN;
-  let found: unknown;
+  const from = waiter.scanned;
+  let index: number;
   try {
-    found = scan(process, waiter.match, waiter.scanned, limit);
+    index = indexOfMatch(process, waiter.match, from, from + REDUCTIONS_PER_RUN);
   } catch (thrown) {
     process.status = AWAITING;
     waiter.fail(thrown);
     return 1;
   }
-  if (found !== EMPTY) {
-    waiter.answer(found);
-  } else {
-    waiter.scanned = Math.min(limit, process.mailboxLength);
-    if (waiter.late && waiter.scanned === process.mailboxLength) waiter.answer(TIMEOUT);
-    else waiter.park();
+  if (index !== NONE) {
+    waiter.answer(takeAt(process, index));
+    return index - from + 1;
   }
-  return 1;
+  waiter.scanned = Math.min(from + REDUCTIONS_PER_RUN, process.mailboxLength);
+  if (waiter.late && waiter.scanned === process.mailboxLength) waiter.answer(TIMEOUT);
+  else waiter.park();
+  return waiter.scanned - from;
 }
 
 /** @internal Forgets a receive that the code did not wait for before its handler ended. */
@@ -184,14 +187,23 @@ export function abandonReceive(process: Process, reason: unknown): void {
   process.extra?.waiter?.fail(new ProcessExit(reason));
 }
 
-function scan(process: Process, match: Matcher<unknown> | undefined, from: number, to: number): unknown {
+function indexOfMatch(
+  process: Process,
+  match: Matcher<unknown> | undefined,
+  from: number,
+  to: number,
+): number {
   const end = Math.min(to, process.mailboxLength);
+  if (match === undefined) return from < end ? from : NONE;
   for (let index = from; index < end; index++) {
-    if (match !== undefined && !match(process.peekAt(index))) continue;
-    process.handled++;
-    const message = process.removeAt(index);
-    if (process.head === EMPTY) process.flags &= ~OVER_MARK;
-    return message;
+    if (match(process.peekAt(index))) return index;
   }
-  return EMPTY;
+  return NONE;
+}
+
+function takeAt(process: Process, index: number): unknown {
+  process.handled++;
+  const message = process.removeAt(index);
+  if (process.head === EMPTY) process.flags &= ~OVER_MARK;
+  return message;
 }
