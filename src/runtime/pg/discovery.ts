@@ -60,15 +60,20 @@ export class Discovery {
     this.#searches.delete(node);
   }
 
-  /** Asks the scope of a node to tell its members. */
+  /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
+  hail(node: string): boolean {
+    // A message must not make a connection that was lost meanwhile.
+    if (this.#self.node.router.connection(node) === undefined) return false;
+    this.#self.send({ name: this.#scope, node }, new Discover(this.#self.pid));
+    return true;
+  }
+
+  /** Asks the scope of a node, and sees to it that it is asked again when it has ended or is not there. */
   ask(node: string): void {
     const search = this.#searches.get(node);
-    // A message must not make a connection that was lost meanwhile.
-    if (search === undefined || this.#self.node.router.connection(node) === undefined) return;
-    const target: MonitorTarget = { name: this.#scope, node };
-    this.#self.send(target, new Discover(this.#self.pid));
+    if (search === undefined || !this.hail(node)) return;
     search.timer = undefined;
-    search.ref = this.#self.monitor(target);
+    search.ref = this.#self.monitor({ name: this.#scope, node });
   }
 
   /** A monitor on a name fired. @returns false when it is none of the search. */

@@ -200,7 +200,10 @@ export class Exchange {
     }
     const peer = this.#peers.get(target.key);
     // The monitor of one that was parted from before has nothing to say.
-    if (peer?.ref === ref) this.#part(peer);
+    if (peer?.ref !== ref) return;
+    this.#part(peer);
+    // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
+    if (reason === 'noproc') this.#discovery.hail(target.node);
   }
 }
 

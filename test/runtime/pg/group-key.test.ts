@@ -1,0 +1,215 @@
+// Names of groups: which values name one group, which do not, and what cannot name any.
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import * as fc from 'fast-check';
+import { createNode, pg, type Pid, Ref } from 'troupe';
+import {
+  canonicalText,
+  MAX_GROUP_DEPTH,
+  MAX_GROUP_PARTS,
+  ownCopy,
+} from '../../../src/runtime/pg/group-key.ts';
+import { forever, keys } from '../distribution/cluster.ts';
+import { makeNode } from '../process/helpers.ts';
+
+const node = createNode({ name: 'keys@x', creation: 7 });
+const later = createNode({ name: 'keys@x', creation: 8 });
+const pid = forever(node);
+const ref = node.makeRef();
+const copyOf = (value: Pid): Pid =>
+  Object.assign(Object.create(Object.getPrototypeOf(value) as object) as Pid, value, { process: null });
+
+/** Each line holds values that are one name; values of different lines are different names. */
+const lines: readonly (readonly unknown[])[] = [
+  ['1'],
+  [1, 1n, 1.0],
+  [0, -0, 0n],
+  [1.5],
+  [2n ** 70n],
+  [true],
+  ['true'],
+  [null],
+  [undefined],
+  ['null'],
+  [''],
+  [[], Object.freeze([])],
+  [{}, Object.create(null), new Map()],
+  [['a', 'b']],
+  [['ab']],
+  [['a', ['b']]],
+  [[undefined], Array.from({ length: 1 })],
+  [
+    { a: 1, b: [2] },
+    { b: [2], a: 1n },
+    new Map<string, unknown>([
+      ['b', [2]],
+      ['a', 1],
+    ]),
+  ],
+  [{ a: undefined }],
+  [new Map([[1, 'a']]), new Map([[1n, 'a']])],
+  [{ 1: 'a' }, new Map([['1', 'a']])],
+  [new Map([[[1], new Map([[{ a: 1 }, 2]])]]), new Map([[[1n], new Map([[{ a: 1 }, 2]])]])],
+  [pid, copyOf(pid)],
+  [pid.key],
+  [forever(later)],
+  [ref, new Ref(ref.origin, ref.low, ref.high)],
+  [node.makeRef()],
+  [new Uint8Array([1, 2]), Buffer.from([1, 2])],
+  [new Uint8Array([1])],
+  [
+    ['room', 7],
+    ['room', 7n],
+  ],
+  ['s1:a'],
+  [['s1:a']],
+];
+
+describe('one name', () => {
+  test('is all values that are equal by structure, and no others', () => {
+    const flat = lines.flatMap((line, index) => line.map((value) => ({ index, text: canonicalText(value) })));
+    for (const one of flat) {
+      for (const other of flat) expect(one.text === other.text).toBe(one.index === other.index);
+    }
+  });
+
+  test('in a scope, too', () => {
+    const own = makeNode();
+    pg.start(own, 's');
+    const pids = lines.map(() => forever(own));
+    for (const [index, line] of lines.entries()) {
+      for (const value of line) pg.join(own, 's', value, pids[index]!);
+    }
+    expect(pg.whichGroups(own, 's')).toHaveLength(lines.length);
+    for (const [index, line] of lines.entries()) {
+      for (const value of line) {
+        expect(keys(pg.getMembers(own, 's', value))).toEqual(keys(line.map(() => pids[index]!)));
+      }
+      for (const value of line) expect(pg.leave(own, 's', value, pids[index]!)).toBe('ok');
+    }
+    expect(pg.whichGroups(own, 's')).toEqual([]);
+  });
+
+  test('holds for any two values', () => {
+    const name = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom<unknown>(
+          null,
+          undefined,
+          true,
+          false,
+          'a',
+          'b',
+          '',
+          's1:a',
+          ';',
+          '[',
+          0,
+          1,
+          2,
+          0.5,
+          -1,
+        ),
+        fc.string({ maxLength: 3 }),
+        fc.integer({ min: -3, max: 3 }),
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom('a', 'b', 'c', '1', '__proto__'), tie('value'), { maxKeys: 3 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(name, name, (one, other) => {
+        const [left, right] = [canonicalText(one), canonicalText(other)];
+        expect(left === right).toBe(isDeepStrictEqual(plain(one), plain(other)));
+        expect(canonicalText(ownCopy(one))).toBe(left);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('is a copy that the caller cannot change', () => {
+    const own = makeNode();
+    pg.start(own, 's');
+    const member = forever(own);
+    const group = { rooms: ['a'], bytes: new Uint8Array([1]), map: new Map([['k', ['v']]]) };
+    pg.join(own, 's', group, member);
+    group.rooms.push('b');
+    group.bytes[0] = 2;
+    group.map.clear();
+    const before = { rooms: ['a'], bytes: new Uint8Array([1]), map: new Map([['k', ['v']]]) };
+    expect(pg.whichGroups(own, 's')).toEqual([before]);
+    expect(pg.getMembers(own, 's', before)).toEqual([member]);
+    expect(() => (pg.whichGroups(own, 's')[0] as typeof group).rooms.push('c')).toThrow(TypeError);
+  });
+});
+
+describe('what cannot name a group', () => {
+  test.each<[string, () => unknown, RegExp]>([
+    ['a function', () => () => 1, /a function/],
+    ['a symbol', () => [Symbol('s')], /a symbol/],
+    ['another class', () => ({ at: new Date() }), /an instance of Date/],
+    ['a Set', () => new Set(), /an instance of Set/],
+    ['NaN', () => Number.NaN, /NaN/],
+    ['infinity', () => [Infinity], /Infinity/],
+    ['an unsafe integer', () => 2 ** 60, /the number/],
+    ['half a surrogate pair', () => '\udc00', /surrogate/],
+    ['half of one within', () => ['\udc00'], /surrogate/],
+    ['a key that is a symbol', () => ({ [Symbol('s')]: 1 }), /symbol for a key/],
+    [
+      'a Map with one key twice',
+      () =>
+        new Map([
+          [[1], 1],
+          [[1n], 2],
+        ] as never),
+      /one key twice/,
+    ],
+    ['an object within itself', () => cycle(), /within itself/],
+    ['one nested too deep', () => nested(MAX_GROUP_DEPTH + 1), /deeper than 64/],
+    ['one with too many parts', () => new Array(MAX_GROUP_PARTS).fill(1), /more than 10000/],
+  ])('%s', (_what, value, message) => {
+    const own = makeNode();
+    pg.start(own, 's');
+    const member = forever(own);
+    const code = expect.objectContaining({
+      code: 'TROUPE_BAD_ARGUMENT',
+      message: expect.stringMatching(message) as string,
+    }) as Error;
+    expect(() => pg.join(own, 's', value(), member)).toThrow(code);
+    expect(pg.whichGroups(own, 's')).toEqual([]);
+    const named = typeof value() === 'string' ? [value()] : value();
+    expect(() => pg.getMembers(own, 's', named)).toThrow(code);
+    expect(() => pg.leave(own, 's', named, member)).toThrow(code);
+  });
+
+  test('a string is looked up as it is', () => {
+    const own = makeNode();
+    pg.start(own, 's');
+    expect(pg.getMembers(own, 's', '\udc00')).toEqual([]);
+  });
+
+  test('the limits themselves are allowed', () => {
+    expect(canonicalText(nested(MAX_GROUP_DEPTH))).toContain('[[[');
+    expect(canonicalText(new Array(MAX_GROUP_PARTS - 1).fill(1))).toContain('i1;');
+  });
+});
+
+/** 0 and -0 are one number to a wire. */
+function plain(value: unknown): unknown {
+  if (Object.is(value, -0)) return 0;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
+function nested(depth: number): unknown {
+  let value: unknown = [];
+  for (let level = 1; level < depth; level++) value = [value];
+  return value;
+}
+
+function cycle(): unknown {
+  const value: { in?: unknown } = {};
+  value.in = [value];
+  return value;
+}
