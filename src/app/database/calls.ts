@@ -54,7 +54,9 @@ export class Calls implements SqlRunner {
   }
 
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    return this.#carryOut((session, late) => inTransaction(session, work, late));
+    return this.#carryOut((session, late) =>
+      inTransaction(session, work, late, () => this.#source.discard(session)),
+    );
   }
 
   /** Fulfilled when no call is being carried out. */
@@ -128,6 +130,7 @@ async function inTransaction<T>(
   session: Session,
   work: (transaction: SqlRunner) => PromiseLike<T>,
   late: AbortSignal,
+  discard: () => void,
 ): Promise<T> {
   const transaction = new TransactionRunner(session.db);
   await session.command('begin');
@@ -136,7 +139,7 @@ async function inTransaction<T>(
     result = await unlessAborted(work(transaction), late);
   } catch (error) {
     transaction.end();
-    await rollback(session);
+    await rollback(session, discard);
     throw error;
   }
   transaction.end();
@@ -146,10 +149,11 @@ async function inTransaction<T>(
 }
 
 /** Where the connection is gone, the server has rolled back by itself: the error that led here says more. */
-async function rollback(session: Session): Promise<void> {
+async function rollback(session: Session, discard: () => void): Promise<void> {
   try {
     await session.command('rollback');
   } catch (error) {
+    discard();
     if (explain(error).kind !== 'connection') throw error;
   }
 }

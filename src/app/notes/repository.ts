@@ -12,8 +12,8 @@ import { notes } from './schema.ts';
 export const listLimitMax = 500;
 /** Notes in one answer of `getMany`, at most. */
 export const getManyMax = 1_000;
-/** Notes in one batch of `all`. */
-export const batchSizeDefault = 200;
+/** Notes in one batch of `all`, when nothing else is asked. */
+const batchSizeDefault = 200;
 
 const ID_MAX = 2_147_483_647;
 
@@ -28,7 +28,7 @@ export interface NoteRepository {
   /** The notes with these ids, at most `getManyMax`, in the order of the ids; those that are not there are left out. */
   getMany(ids: readonly number[]): Promise<Note[]>;
   /**
-   * Every note, in batches, by id ascending. It is no snapshot: each batch is as it is when it is read. A note that is
+   * Every note, in batches of `options.batchSize` (200 when left out, at most `getManyMax`), by id ascending. It is no snapshot: each batch is as it is when it is read. A note that is
    * written while one iterates may be missed, so who follows the changes starts to before this.
    */
   all(options?: { readonly batchSize?: number }): AsyncGenerator<Note[], void, undefined>;

@@ -120,16 +120,17 @@ describe('a transaction', () => {
     await expect(calls.transaction(() => Promise.reject(closed))).rejects.toMatchObject({
       reason: 'unreachable',
     });
-    expect(log.slice(0, -1)).toEqual(['acquire', 'begin', 'rollback', 'discard', 'release']);
+    expect(log.slice(0, -1)).toEqual(['acquire', 'begin', 'rollback', 'discard', 'discard', 'release']);
     expect(log.at(-1)).toMatch(/^suspect: the connection was closed/);
   });
 
-  test('that cannot be rolled back says so', async () => {
-    const { calls } = fake(10_000, {
+  test('that cannot be rolled back says so, and its session is not used again', async () => {
+    const { calls, log } = fake(10_000, {
       answer: (text) => (text === 'begin' ? Promise.resolve('BEGIN') : Promise.reject(refused)),
     });
     const work = calls.transaction(() => Promise.reject(new Error('the work')));
     await expect(work).rejects.toMatchObject({ name: 'DatabaseQueryError', sqlState: '40P01' });
+    expect(log).toEqual(['acquire', 'begin', 'rollback', 'discard', 'release']);
   });
 
   test('that does not begin does not run', async () => {
