@@ -24,7 +24,10 @@ const Query = Type.Object({ q: Type.Optional(Type.String({ maxLength: queryMax }
 const Params = Type.Object({ id: Type.String() });
 
 /** The routes below `/api/notes`. */
-export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (app, { repository, indexer }) => {
+export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
+  app,
+  { repository, indexer },
+) => {
   app.get(
     '/api/notes',
     { schema: { querystring: Query, response: { 200: NoteList } } },
@@ -33,7 +36,8 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (a
         const query = request.query.q?.trim() ?? '';
         if (query === '') return { notes: await repository.list() };
         const ids = await indexer.call('search', query, { from: self });
-        if (ids === 'building') throw new HttpError(503, 'the search index is being built, try again soon', 1);
+        if (ids === 'building')
+          throw new HttpError(503, 'the search index is being built, try again soon', 1);
         return { notes: await repository.getMany(ids) };
       },
       { name: 'list_notes' },
@@ -43,7 +47,9 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (a
   app.get(
     '/api/notes/:id',
     { schema: { params: Params, response: { 200: Note } } },
-    controller(async (_self, request) => found(await repository.get(idOf(request.params.id))), { name: 'get_note' }),
+    controller(async (_self, request) => found(await repository.get(idOf(request.params.id))), {
+      name: 'get_note',
+    }),
   );
 
   app.post(

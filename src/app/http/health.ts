@@ -1,0 +1,41 @@
+// Whether the process lives, and whether it can serve.
+import type { FastifyPluginAsync } from 'fastify';
+import type { ServerRef } from '../../runtime/index.ts';
+import type { Database } from '../database/database.ts';
+import type { noteIndexer } from '../indexer/indexer.ts';
+
+/** What readiness depends on. */
+export interface HealthOptions {
+  readonly database: Database;
+  readonly indexer: ServerRef<typeof noteIndexer>;
+  /** True from the moment that the service shuts down. */
+  readonly stopping: () => boolean;
+}
+
+/** How long the indexer may take to say that it is there. */
+const ASK_MS = 1_000;
+
+/** `GET /livez` and `GET /readyz`. */
+export const health: FastifyPluginAsync<HealthOptions> = async (app, { database, indexer, stopping }) => {
+  app.get('/livez', () => ({ status: 'alive' }));
+
+  app.get('/readyz', async (_request, reply) => {
+    const parts = {
+      service: stopping() ? 'stopping' : 'running',
+      database: database.state,
+      indexer: await indexerState(indexer),
+    };
+    const ready = parts.service === 'running' && parts.database === 'ready' && parts.indexer === 'ready';
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', ...parts });
+  });
+};
+
+async function indexerState(indexer: HealthOptions['indexer']): Promise<string> {
+  try {
+    const { ready } = await indexer.call('status', undefined, { timeoutMs: ASK_MS });
+    return ready ? 'ready' : 'building';
+  } catch {
+    // Whatever the reason, what is asked for is an answer, and it is no.
+    return 'not answering';
+  }
+}

@@ -1,0 +1,43 @@
+// The page of the application and its security headers.
+//
+// The policy allows what comes from this server and nothing else: no inline script or style, no frame, no other origin.
+// Assets have their content in their name and are cached for ever; the page itself is asked for each time.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import helmet from '@fastify/helmet';
+import fastifyStatic from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
+
+/** The built page: beside the built application, or in dist/ when the sources are run. */
+function pageFolder(): string {
+  const built = fileURLToPath(new URL('../../web', import.meta.url));
+  return existsSync(built) ? built : fileURLToPath(new URL('../../../dist/web', import.meta.url));
+}
+
+/** Sets the headers of all answers and serves the page at `/`. */
+export async function servePage(app: FastifyInstance): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        objectSrc: ["'none'"],
+      },
+    },
+    // Whether there is TLS in front of it the server cannot know; the proxy that ends it sets this one.
+    strictTransportSecurity: false,
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+  await app.register(fastifyStatic, {
+    root: pageFolder(),
+    cacheControl: false,
+    setHeaders(reply, path) {
+      const lasting = /[\\/]assets[\\/]/.test(path);
+      reply.setHeader('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache');
+    },
+  });
+}
