@@ -1,45 +1,16 @@
 // The in-memory network as a carrier: order, copies, connections, cuts, holds, delays, limits. Nodes without pg.
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { createMemoryNetwork, type MemoryNetworkOptions } from '../../../src/runtime/distribution/memory.ts';
-import {
-  type Clock,
-  createNode,
-  Down,
-  Exit,
-  type Node,
-  NodeDown,
-  NodeUp,
-  type Pid,
-  type Ref,
-  TroupeError,
-} from 'troupe';
+import { describe, expect, test } from 'vitest';
+import type { MemoryNetworkOptions } from '../../../src/runtime/distribution/memory.ts';
+import { createManualClock } from 'troupe/testing';
+import { Cluster, collector } from './cluster.ts';
+import { createNode, Down, Exit, type Node, NodeDown, NodeUp, type Pid, type Ref, TroupeError } from 'troupe';
 
-/** A network and nodes on it, which are stopped when the test ends. */
+/** A network and nodes on it. */
 function cluster(names: readonly string[], options: MemoryNetworkOptions = {}) {
-  const network = createMemoryNetwork(options);
-  const start = (name: string, creation?: number): Node => {
-    const node = createNode({
-      name,
-      carrier: network.carrier(name),
-      ...(creation === undefined ? {} : { creation }),
-    });
-    onTestFinished(() => node.stop());
-    return node;
-  };
-  return { network, start, nodes: names.map((name) => start(name)) };
-}
-
-/** A process that keeps what it receives. */
-function collector(node: Node, name?: string): { pid: Pid; got: unknown[] } {
-  const got: unknown[] = [];
-  const pid = node.spawnWith(name === undefined ? {} : { name }, {
-    name: 'collector',
-    init: () => undefined,
-    handle: (_self, message) => {
-      got.push(message);
-    },
-  });
-  return { pid, got };
+  const made = new Cluster(options);
+  const start = (name: string, creation?: number): Node =>
+    made.node(name, creation === undefined ? {} : { creation });
+  return { network: made.network, start, nodes: made.nodes(...names) };
 }
 
 function encodeFault(run: () => void): string {
@@ -292,7 +263,7 @@ describe('holding and delaying', () => {
   });
 
   test('a delay counts by the clock of the network', async () => {
-    const clock = new SteppedClock();
+    const clock = createManualClock();
     const { network, nodes } = cluster(['a@x', 'b@x'], { clock });
     const [a, b] = nodes as [Node, Node];
     const { pid, got } = collector(b);
@@ -300,14 +271,14 @@ describe('holding and delaying', () => {
     network.delay('a@x', 'b@x', 100);
     a.send(pid, 1);
     await network.settle();
-    clock.step(50);
+    await clock.advance(50);
     a.send(pid, 2);
     await network.settle();
     expect(got).toEqual([]);
-    clock.step(50);
+    await clock.advance(50);
     await network.settle();
     expect(got).toEqual([1]);
-    clock.step(50);
+    await clock.advance(50);
     await network.settle();
     expect(got).toEqual([1, 2]);
     a.send(pid, 3);
@@ -449,37 +420,4 @@ function cycle(): unknown {
   const value: unknown[] = [];
   value.push([value]);
   return value;
-}
-
-/** A clock that goes when it is told to. */
-class SteppedClock implements Clock {
-  #now = 0;
-  readonly #armed = new Set<{ dueMs: number; run: () => void; ref(): void; unref(): void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  wallTime(): number {
-    return this.#now;
-  }
-
-  set(delayMs: number, run: () => void) {
-    const timer = { dueMs: this.#now + delayMs, run, ref: () => undefined, unref: () => undefined };
-    this.#armed.add(timer);
-    return timer;
-  }
-
-  clear(timer: object): void {
-    this.#armed.delete(timer as never);
-  }
-
-  step(byMs: number): void {
-    this.#now += byMs;
-    for (const timer of this.#armed) {
-      if (timer.dueMs > this.#now) continue;
-      this.#armed.delete(timer);
-      timer.run();
-    }
-  }
 }
