@@ -143,7 +143,8 @@ export class Connection implements Watch {
 
   /** Reads on from the socket once the mailbox is short enough; to be called after each message. */
   handled(): void {
-    if (!this.#paused || this.process.mailboxLength > this.#limits.mailboxHighWater >> 1) return;
+    if (!this.#paused || this.#ending !== null) return;
+    if (this.process.mailboxLength > this.#limits.mailboxHighWater >> 1) return;
     this.#paused = false;
     this.#socket.resume();
   }
@@ -254,12 +255,12 @@ export class Connection implements Watch {
   }
 
   #beat(): void {
-    // What a paused socket has received is not seen, so it cannot be missed.
-    if (!this.#heard && !this.#paused) {
+    if (!this.#heard) {
       this.end(['shutdown', 'timeout']);
       this.#socket.terminate();
       return;
     }
+    // What a paused socket has received is not seen, so it cannot be missed.
     this.#heard = this.#paused;
     if (this.#socket.readyState === OPEN) this.#socket.ping(HEARTBEAT);
     this.#heartbeat.start(this.#limits.heartbeatMs);

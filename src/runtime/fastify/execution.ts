@@ -52,7 +52,7 @@ export class Execution extends TimerEntry implements Watch {
   #process: Process | null = null;
   #resolve: ((value: unknown) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
-  #onClose: (() => void) | null = null;
+  #watching = false;
 
   constructor(
     troupe: TroupeApp,
@@ -135,7 +135,6 @@ export class Execution extends TimerEntry implements Watch {
     const process = this.#process as Process;
     process.node.timers.drop(this);
     this.#troupe.executions.delete(this);
-    if (this.#onClose !== null) this.#reply.raw.removeListener('close', this.#onClose);
     if (failed.hasSubscribers && !isCleanExit(reason)) {
       failed.publish({ pid: process.pid, label: process.label, reason });
     }
@@ -168,11 +167,11 @@ export class Execution extends TimerEntry implements Watch {
   }
 
   #watchClient(): void {
-    if (this.#onClose !== null) return;
-    this.#onClose = () => {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#reply.raw.once('close', () => {
       this.#closed();
-    };
-    this.#reply.raw.once('close', this.#onClose);
+    });
   }
 
   /** The response has ended, or its connection. */

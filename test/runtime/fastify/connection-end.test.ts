@@ -222,7 +222,7 @@ describe('the server’s side ends', () => {
           running.open(self);
           await release.passed;
           calls.push('continued');
-          return text('from the dead');
+          return [text('from the dead'), close()];
         },
         terminate: () => {
           calls.push('terminate');
@@ -243,6 +243,7 @@ describe('the server’s side ends', () => {
   test('a process killed during an async init closes with 1011, and init’s result is dropped', async () => {
     const release = gate();
     const running = gate<Process>();
+    let calls = 0;
     const { port, node, app } = await serve((server) => {
       const handler = defineWebSocketHandler({
         name: 'starting',
@@ -250,7 +251,10 @@ describe('the server’s side ends', () => {
           running.open(self);
           await release.passed;
         },
-        opened: () => text('too late'),
+        opened: () => {
+          calls++;
+          return text('too late');
+        },
       });
       server.get('/socket', { websocket: true }, webSocketHandler(handler));
     });
@@ -260,7 +264,7 @@ describe('the server’s side ends', () => {
     expect(await client.closed).toMatchObject({ code: 1011 });
     release.open();
     await settle(node);
-    expect([app.troupe.connections, client.waiting]).toEqual([0, []]);
+    expect([app.troupe.connections, client.waiting, calls]).toEqual([0, [], 0]);
   });
 
   test('a client that does not answer the close is torn down after closeTimeoutMs', async () => {
@@ -311,6 +315,19 @@ describe('close codes', () => {
     expect(await closeCode(socket)).toBe(code);
     expect(await exit).toEqual(['shutdown', ['error', fault]]);
     expect(await ended.next()).toMatchObject({ pid, code, reason: ['shutdown', ['error', fault]] });
+  });
+
+  test('faults of clients are not written to the log', async () => {
+    const log: string[] = [];
+    const { port } = await serveObedient({
+      own: { fastify: { logger: { level: 'warn', stream: { write: (line) => log.push(line) } } } },
+    });
+    const ended = new Events('troupe:fastify:close');
+    const socket = await openRaw(port);
+    socket.write(frame(0x83, Buffer.from('x')));
+    expect(await closeCode(socket)).toBe(1002);
+    await ended.next();
+    expect(log).toEqual([]);
   });
 
   test('a message of maxPayloadBytes is taken, one byte more is not', async () => {

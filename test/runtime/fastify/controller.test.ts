@@ -403,6 +403,7 @@ describe('time', () => {
   test('does not end an answer that is on its way', async () => {
     const clock = createManualClock();
     const halfway = gate();
+    const returned = gate<Process>();
     const { port } = await serveRoutes(
       (app) => {
         const parts = async function* (): AsyncGenerator<string> {
@@ -410,6 +411,17 @@ describe('time', () => {
           await halfway.passed;
           yield 'two';
         };
+        const late = async function* (): AsyncGenerator<string> {
+          await halfway.passed;
+          yield 'late';
+        };
+        app.get(
+          '/late',
+          controller(async (self) => {
+            returned.open(self);
+            return Readable.from(late());
+          }),
+        );
         app.get(
           '/sent',
           controller(async (_self, _request, reply) => reply.send(Readable.from(parts()))),
@@ -421,11 +433,15 @@ describe('time', () => {
       },
       { node: { clock }, controllerTimeoutMs: 1_000 },
     );
+    const lateResponse = fetch(`http://127.0.0.1:${port}/late`);
+    const self = await returned.passed;
     const responses = await Promise.all(
       ['/sent', '/returned'].map((path) => fetch(`http://127.0.0.1:${port}${path}`)),
     );
     await clock.advance(60_000);
+    expect(self.alive).toBe(true);
     halfway.open();
+    expect(await (await lateResponse).text()).toBe('late');
     expect(await Promise.all(responses.map((response) => response.text()))).toEqual(['one two', 'one two']);
   });
 
@@ -467,6 +483,7 @@ describe('the client goes away', () => {
     expect(await exit).toEqual(['shutdown', 'client_gone']);
     expect([signal.aborted, signal.reason]).toEqual([true, ['shutdown', 'client_gone']]);
     expect([group?.members.size, app.troupe.requests]).toEqual([0, 0]);
+    await app.close();
     expect([failed.all, errors]).toEqual([[], []]);
   });
 

@@ -1,6 +1,7 @@
 // Every limit of a connection, reached.
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Process } from 'troupe';
 import { defineWebSocketHandler, text, webSocketHandler, type WebSocketOptions } from 'troupe/fastify';
 import { awaitExit, createManualClock, type ManualClock, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
@@ -67,6 +68,44 @@ describe('heartbeat', () => {
     expect(await exit).toEqual(['shutdown', 'timeout']);
     expect(await client.closed).toMatchObject({ code: 1006 });
     expect(await ended.next()).toMatchObject({ code: 1006, reason: ['shutdown', 'timeout'] });
+  });
+
+  test('a client that does not answer while its handler hangs: the first cause stays the reason', async () => {
+    const clock = createManualClock();
+    const running = gate<Process>();
+    const { port, node, app } = await serve(
+      (server) => {
+        const handler = defineWebSocketHandler({
+          name: 'hanging',
+          init: (self) => {
+            running.open(self);
+            return new Promise<void>(() => undefined);
+          },
+        });
+        server.get('/socket', { websocket: true }, webSocketHandler(handler));
+      },
+      { node: { clock } },
+    );
+    const client = await open(port, '/socket', { autoPong: false });
+    const [serverSide] = app.websocketServer.clients;
+    const gone = once(serverSide as NodeJS.EventEmitter, 'close');
+    const exit = awaitExit(node, (await running.passed).pid);
+    await clock.advance(60_000);
+    await gone;
+    await clock.advance(5_000);
+    expect(await exit).toEqual(['shutdown', 'timeout']);
+    expect(await client.closed).toMatchObject({ code: 1006 });
+  });
+
+  test('nothing of it is left when the connection is over', async () => {
+    const clock = createManualClock();
+    const ended = new Events('troupe:fastify:close');
+    const { port } = await serveGroup({ idleTimeoutMs: 45_000 }, clock);
+    const client = await open(port);
+    client.socket.close();
+    await ended.next();
+    await clock.advance(120_000);
+    expect(clock.pending).toBe(0);
   });
 
   test('any frame counts as a sign of life', async () => {
@@ -184,8 +223,12 @@ describe('a client that reads slowly', () => {
     await sleeper.take(sent - 1);
     sleeper.send('still here');
     expect(await sleeper.next()).toBe('text:still here');
+    sleeper.socket.pause();
+    const more = await broadcastUntil(group, reader, () => dropped.all.length > 1);
+    expect(dropped.all.at(-1)).toMatchObject({ pid, dropped: 5 });
+    sleeper.socket.resume();
     sleeper.socket.close();
-    expect(await ended.next()).toMatchObject({ pid, dropped: 4, sent, received: 1 });
+    expect(await ended.next()).toMatchObject({ pid, dropped: 5, sent: sent + more - 1, received: 1 });
   });
 
   test('a frame larger than the limit is not sent at all', async () => {
@@ -274,6 +317,31 @@ describe('a client that sends quickly', () => {
     expect(await client.take(2)).toEqual(['a', 'b']);
   });
 
+  test('and whose process is killed is read from again, to see its answer to the close', async () => {
+    const running = gate<Process>();
+    const { port, node } = await serve(
+      (app) => {
+        const handler = defineWebSocketHandler({
+          name: 'hanging',
+          init: () => undefined,
+          handle: (_state, _frame, self) => {
+            running.open(self);
+            return new Promise(() => undefined);
+          },
+        });
+        app.get('/socket', { websocket: true }, webSocketHandler(handler));
+      },
+      { webSocket: { mailboxHighWater: 1, closeTimeoutMs: 60_000 } },
+    );
+    const ended = new Events('troupe:fastify:close');
+    const client = await open(port);
+    client.send('a');
+    client.send('b');
+    node.exit((await running.passed).pid, 'kill');
+    expect(await ended.next()).toMatchObject({ code: 1011, reason: 'killed' });
+    expect(await client.closed).toMatchObject({ code: 1011 });
+  });
+
   test('over messagesPerSecond is closed with 1008', async () => {
     const clock = createManualClock();
     const { port, node } = await serveGroup({ messagesPerSecond: 5, closeTimeoutMs: 60_000 }, clock);
@@ -287,7 +355,9 @@ describe('a client that sends quickly', () => {
       await client.take(5);
       await clock.advance(1_000);
     }
-    for (let i = 0; i < 6; i++) client.send('x');
+    // What was not used is not saved up.
+    await clock.advance(10_000);
+    for (let i = 0; i < 20; i++) client.send('x');
     expect(await client.take(5)).toHaveLength(5);
     expect(await client.closed).toEqual({ code: 1008, reason: 'too many messages' });
     expect(await exit).toEqual(['shutdown', 'rate_limit']);

@@ -387,12 +387,14 @@ describe('terminate', () => {
   });
 
   test('that throws ends the process with what it threw', async () => {
+    let calls = 0;
     const { port, node } = await serve((app) => {
       const handler = defineWebSocketHandler({
         name: 'worse',
         init: () => undefined,
-        handle: () => stop('normal'),
+        handle: () => close(4001),
         terminate: () => {
+          calls++;
           throw new Error('terminate');
         },
       });
@@ -404,6 +406,7 @@ describe('terminate', () => {
     client.send('go');
     expect(await exit).toEqual(new Error('terminate'));
     expect(await client.closed).toMatchObject({ code: 1011 });
+    expect(calls).toBe(1);
   });
 
   test('may be async: the socket closes when it is done', async () => {
@@ -413,7 +416,7 @@ describe('terminate', () => {
       const handler = defineWebSocketHandler({
         name: 'tidy',
         init: () => undefined,
-        handle: () => close(4002),
+        handle: () => [close(4002), text('never sent')],
         terminate: async () => {
           await release.passed;
           steps.push('terminated');
@@ -427,6 +430,7 @@ describe('terminate', () => {
     release.open();
     expect(await client.closed).toMatchObject({ code: 4002 });
     expect(steps).toEqual(['terminated', 'closed']);
+    expect(client.waiting).toEqual([]);
   });
 });
 
