@@ -74,8 +74,6 @@ const NO_MEMBERSHIPS: Membership[] = [];
 export class Group {
   /** What it is called; a copy of its own. */
   readonly name: unknown;
-  /** Its key in the table of groups: the name, or the canonical text of one that is no string. */
-  readonly key: string;
   /** Members of other nodes, by the scope process that told of them; null when there never were any. */
   remote: Map<Peer, RemoteMembers> | null = null;
   #local: Process[] = NO_PROCESSES;
@@ -87,9 +85,8 @@ export class Group {
   #localPids: readonly Pid[] | null = null;
   #pids: readonly Pid[] | null = null;
 
-  constructor(name: unknown, key: string) {
+  constructor(name: unknown) {
     this.name = name;
-    this.key = key;
   }
 
   /** True when it has members on this node. */
@@ -155,6 +152,9 @@ export class Group {
   /** Puts a message into the mailbox of each local member, as often as it has joined. */
   deliver(message: unknown): void {
     const local = this.#local;
+    if (local.length === 0) return;
+    // Paid for by whoever broadcasts, as a send is.
+    (local[0] as Process).node.scheduler.reductions -= local.length;
     const before = this.#walked;
     this.#walked = local;
     try {

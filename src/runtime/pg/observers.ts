@@ -131,5 +131,5 @@ export class Observers {
 
 /** Key of a group among all of a scope, whatever kind of name it has. */
 function observerKey(group: Group): string {
-  return typeof group.name === 'string' ? canonicalText(group.name) : group.key;
+  return canonicalText(group.name);
 }

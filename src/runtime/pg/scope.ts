@@ -72,6 +72,11 @@ export class Scope implements Watch {
 
   /** @throws TroupeError TROUPE_NOT_LOCAL, TROUPE_BAD_ARGUMENT. See `pg:join/3`. */
   join(name: unknown, pids: Pid | readonly Pid[]): void {
+    if (pids instanceof Pid && this.#unheard) {
+      const process = localProcess(this.node, pids);
+      if (process !== null) this.#members.join(this.#members.groups.findOrMake(name), process);
+      return;
+    }
     const processes = this.#local(pids);
     if (processes.length === 0) return;
     const group = this.#members.groups.findOrMake(name);
@@ -81,6 +86,12 @@ export class Scope implements Watch {
 
   /** @throws TroupeError TROUPE_NOT_LOCAL, TROUPE_BAD_ARGUMENT. See `pg:leave/3`. */
   leave(name: unknown, pids: Pid | readonly Pid[]): 'ok' | 'not_joined' {
+    if (pids instanceof Pid && this.#unheard) {
+      const process = localProcess(this.node, pids);
+      const group = this.#members.groups.find(name);
+      const left = process !== null && group !== undefined && this.#members.leave(group, process);
+      return left ? 'ok' : 'not_joined';
+    }
     const processes = this.#local(pids);
     const group = this.#members.groups.find(name);
     if (group === undefined) return 'not_joined';
@@ -90,10 +101,15 @@ export class Scope implements Watch {
     return 'ok';
   }
 
+  /** True while there is nobody who is told of changes: then one pid needs no list. */
+  get #unheard(): boolean {
+    return this.#exchange.alone && this.#observers.none;
+  }
+
   /** Tells peers, in the turn of the change, and then those who follow. */
   #changed(kind: 'join' | 'leave', group: Group, processes: readonly Process[]): void {
+    if (this.#unheard) return;
     const exchange = this.#exchange;
-    if (exchange.alone && this.#observers.none) return;
     const pids = processes.map(({ pid }) => pid);
     if (kind === 'join') exchange.joined(group, pids);
     else exchange.left(pids, [group]);
