@@ -27,7 +27,6 @@ const table = {
   TROUPE_CALL_ABORTED: 'The AbortSignal given to the call fired before the answer came.',
   TROUPE_MAILBOX_FULL: 'The mailbox of the server is at its limit; try again later, or answer 503.',
   TROUPE_UNKNOWN_CALL: 'The server has no call handler of this name; see its definition.',
-  TROUPE_UNKNOWN_CAST: 'The server has no cast handler of this name; see its definition.',
   TROUPE_BAD_RETURN: 'A callback returned something that its documentation does not allow.',
   TROUPE_START_FAILED: 'The process failed while it started; its exit reason is in `reason`.',
   TROUPE_START_TIMEOUT: 'init did not finish in time; raise timeoutMs or do the slow part in continue.',

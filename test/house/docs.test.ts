@@ -1,0 +1,47 @@
+/** The documents that list what the code defines say what the code says: errors and events. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { errorAdvice } from '../../src/runtime/errors.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** The sources of the runtime but the one file that defines what is looked for. */
+function sourcesBut(file: string): string {
+  return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && path !== file)
+    .map((path) => read(join('src', path)))
+    .join('\n');
+}
+
+describe('docs/errors.md', () => {
+  const rows = new Map(
+    [...read('docs/errors.md').matchAll(/^\| `(TROUPE_\w+)` +\| (.*?) +\|$/gm)].map(([, code, advice]) => [
+      code,
+      advice,
+    ]),
+  );
+
+  test('has each error with its advice, and no other', () => {
+    expect(Object.fromEntries(rows)).toEqual(errorAdvice);
+  });
+
+  test.each(Object.keys(errorAdvice))('%s is thrown somewhere', (code) => {
+    expect(sourcesBut('runtime/errors.ts')).toContain(code);
+  });
+});
+
+describe('docs/telemetry.md', () => {
+  const names = (text: string, pattern: RegExp) =>
+    [...text.matchAll(pattern)].map(([, name]) => name).toSorted();
+  const defined = names(read('src/runtime/telemetry.ts'), /^ {2}'(troupe:[\w:]+)': \{/gm);
+
+  test('has each event, and no other', () => {
+    expect(names(read('docs/telemetry.md'), /^\| `(troupe:[\w:]+)`/gm)).toEqual(defined);
+  });
+
+  test.each(defined)('%s is published somewhere', (name) => {
+    expect(sourcesBut('runtime/telemetry.ts')).toContain(`telemetry('${name}')`);
+  });
+});
