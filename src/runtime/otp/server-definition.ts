@@ -49,24 +49,18 @@ export class ServerDefinition<
   }
 
   /** @internal Use `start` or `startLink` of a node or process. */
-  async [START](
+  [START](
     node: Node,
     parent: Process | undefined,
     linked: boolean,
     args: Args,
     options: StartOptions | undefined,
   ): Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
-    const process = await startBehaviour<readonly unknown[]>(
-      node,
-      parent,
-      linked,
-      this.#behaviour,
-      args,
-      options,
-    );
-    return process === undefined
-      ? (undefined as Ignored)
-      : new ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>(node, process.pid);
+    const started = startBehaviour<
+      readonly unknown[],
+      ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>
+    >(node, parent, linked, this.#behaviour, args, options, ({ pid }) => new ServerInstance(node, pid));
+    return started as Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored>;
   }
 }
 

@@ -36,7 +36,6 @@ export function finish(
 /** @internal Ends a server whose callback threw. */
 export function crash(server: Server, message: unknown, thrown: unknown): Promise<never> {
   server.lastMessage = message;
-  server.request = null;
   return endServer(server, reasonOfThrown(thrown), thrown);
 }
 

@@ -33,22 +33,25 @@ export interface StartOptions extends SpawnOptions {
 /** @internal A start that waits; see the head of this file. */
 export class Startup extends TimerEntry implements Watch, Runnable {
   readonly #starter: Process | null;
+  readonly #handleOf: (process: Process) => unknown;
   /** The process that is linked from the start and whose exit ends the new one; null when the start was not linked. */
   readonly parent: Pid | null;
   runNext: Runnable | null = null;
   watched: Process | null = null;
   watchPrev: Watch | null = null;
   watchNext: Watch | null = null;
-  readonly promise: Promise<Process | undefined>;
+  /** Answers what `handleOf` makes of the process, or undefined when it wants to be ignored. */
+  readonly promise: Promise<unknown>;
   #process: Process | null = null;
   #settled = false;
   #outcome: Process | TroupeError | undefined = undefined;
   #refused = false;
-  #resolve: (process: Process | undefined) => void = () => undefined;
+  #resolve: (handle: unknown) => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
-  constructor(starter: Process | undefined, linked: boolean) {
+  constructor(starter: Process | undefined, linked: boolean, handleOf: (process: Process) => unknown) {
     super();
+    this.#handleOf = handleOf;
     this.#starter = starter ?? null;
     this.parent = linked ? (starter?.pid ?? null) : null;
     this.promise = new Promise((resolve, reject) => {
@@ -108,6 +111,9 @@ export class Startup extends TimerEntry implements Watch, Runnable {
       starter.node.scheduler.resumes();
       this.#finish();
     } else {
+      // Its code runs on only as far as its `finally` blocks. It may not even wait for this start, and that is no unhandled
+      // rejection then.
+      this.promise.catch(() => undefined);
       this.#reject(new ProcessExit(starter.exitReason));
     }
     return 1;
@@ -150,8 +156,9 @@ export class Startup extends TimerEntry implements Watch, Runnable {
   }
 
   #finish(): void {
-    if (this.#outcome instanceof TroupeError) this.#reject(this.#outcome);
-    else this.#resolve(this.#outcome);
+    const outcome = this.#outcome;
+    if (outcome instanceof TroupeError) this.#reject(outcome);
+    else this.#resolve(outcome === undefined ? undefined : this.#handleOf(outcome));
   }
 }
 
@@ -159,20 +166,22 @@ export class Startup extends TimerEntry implements Watch, Runnable {
  * @internal Starts a behaviour whose `init` takes a {@link Startup} and tells it the outcome.
  * @param parent the process that starts it, or undefined for code that is no process.
  * @param linked whether to link it to the parent.
- * @returns the process once it has initialised, or undefined when its `init` wants to be ignored.
+ * @param handleOf makes what the starter gets; the process itself by default.
+ * @returns the handle once the process has initialised, or undefined when its `init` wants to be ignored.
  * @throws TroupeError TROUPE_START_FAILED, TROUPE_START_TIMEOUT, TROUPE_NAME_TAKEN (its reason is
  * `['already_started', pid]`); all as a rejection. See `proc_lib:start/5` and `start_link/5`.
  */
-export function startBehaviour<Args extends readonly unknown[]>(
+export function startBehaviour<Args extends readonly unknown[], Handle = Process>(
   node: Node,
   parent: Process | undefined,
   linked: boolean,
   behaviour: Behaviour<unknown, readonly [startup: Startup, ...args: Args]>,
   args: Args,
-  options: StartOptions = {},
-): Promise<Process | undefined> {
+  options?: StartOptions,
+  handleOf: (process: Process) => Handle = (process) => process as Handle,
+): Promise<Handle | undefined> {
   try {
-    const { name, timeoutMs = Infinity } = options;
+    const { name, timeoutMs = Infinity } = options ?? {};
     const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
     const owner = name === undefined ? undefined : node.whereis(name);
     if (owner !== undefined) {
@@ -180,9 +189,9 @@ export function startBehaviour<Args extends readonly unknown[]>(
         reason: ['already_started', owner],
       });
     }
-    const startup = new Startup(parent, linked);
+    const startup = new Startup(parent, linked, handleOf);
     startup.begin(node.create(behaviour, [startup, ...args] as const, parent?.pid, options), length);
-    return startup.promise;
+    return startup.promise as Promise<Handle | undefined>;
   } catch (error) {
     return Promise.reject(error);
   }

@@ -7,10 +7,12 @@ import {
   noReply,
   type Process,
   ProcessExit,
+  reply,
   serverRef,
   type ServerInstance,
   stop,
   stopProcess,
+  UNHANDLED,
 } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
 import { makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
@@ -157,6 +159,33 @@ describe('Module:terminate/2 does not run', () => {
     expect(log).toEqual(['woken']);
   });
 
+  test.each<[string, (gate: Promise<void>) => unknown]>([
+    ['a call that asks for continue', (gate) => gate.then(() => reply(1, { continue: 'on' }))],
+    ['a message that it leaves to the next handler', (gate) => gate.then(() => UNHANDLED)],
+  ])('when it is killed in %s: no other callback runs', async (_what, outcome) => {
+    const node = makeNode();
+    const log: unknown[] = [];
+    const gate = makeGate();
+    const busy = defineServer({
+      init: () => log,
+      info: [() => outcome(gate.opened), () => log.push('next handler')],
+      call: { run: () => outcome(gate.opened) },
+      continue: () => log.push('continue'),
+      terminate: () => log.push('terminate'),
+    });
+    const byMessage = await node.start(busy);
+    const byCall = await node.start(busy);
+    const answer = failure(byCall.call('run'));
+    node.send(byMessage, 'go');
+    await settle(node, { except: [byCall.pid, byMessage.pid] });
+    node.exit(byMessage.pid, 'kill');
+    node.exit(byCall.pid, 'kill');
+    gate.open();
+    expect(await answer).toMatchObject({ code: 'TROUPE_CALL_EXIT', reason: 'killed' });
+    await settle(node);
+    expect(log).toEqual([]);
+  });
+
   test('when it is killed while it cleans up; who waits for stop is told', async () => {
     const node = makeNode();
     const gate = makeGate();
@@ -260,7 +289,7 @@ describe('{stop, Reason, Reply, NewState}', () => {
     probe.self.monitor(ref);
     const down = probe.receive().then(() => order.push('down'));
     const answer = ref.call('run', () => stop('normal', { reply: 'bye' }), { from: probe.self });
-    expect(await answer.then((reply) => (order.push('reply'), reply))).toBe('bye');
+    expect(await answer.then((said) => (order.push('reply'), said))).toBe('bye');
     await down;
     expect(order).toEqual(['clean', 'reply', 'down']);
   });

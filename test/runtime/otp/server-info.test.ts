@@ -1,6 +1,7 @@
 // What is no call or cast: messages, exits, downs, the `continue` callback, timeouts (handle_info/2, handle_continue/2).
 import { describe, expect, test } from 'vitest';
 import {
+  type Clock,
   defineServer,
   Down,
   Exit,
@@ -9,6 +10,7 @@ import {
   reply,
   started,
   stop,
+  systemClock,
   TIMEOUT,
   UNHANDLED,
 } from 'troupe';
@@ -363,12 +365,25 @@ describe('timeouts of a server', () => {
     expect(await ref.call('log')).toEqual([]);
   });
 
-  test('it ends with the server', async () => {
-    const { clock, node, ref, wait } = await begin();
-    await wait(100);
+  test('it ends with the server, and keeps the event loop no longer', async () => {
+    let holding = 0;
+    const hold = (count: number) => () => {
+      holding += count;
+    };
+    const clock: Clock = {
+      ...systemClock,
+      set: (delayMs) => {
+        if (delayMs === 3_600_000) holding++;
+        return { ref: hold(1), unref: hold(delayMs === 3_600_000 ? -1 : 0) };
+      },
+      clear: () => undefined,
+    };
+    const node = makeNode({ clock });
+    const ref = await node.start(logging());
+    await ref.call('run', () => reply(undefined, { timeoutMs: 3_600_000 }));
+    expect(holding).toBe(1);
     node.exit(ref.pid, 'kill');
-    await clock.advance(1_000);
-    expect(node.isAlive(ref.pid)).toBe(false);
+    expect(holding).toBe(0);
   });
 
   test('one that is no time ends the server, as the handler threw', async () => {

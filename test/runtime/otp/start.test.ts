@@ -1,6 +1,17 @@
 // The start protocol (`src/runtime/otp/start.ts`) against proc_lib of OTP 26: start/5, start_link/5, init_ack/2, init_fail/3.
 import { describe, expect, test } from 'vitest';
-import { createNode, type Down, Exit, type Node, type Process, ProcessExit, TroupeError } from 'troupe';
+import {
+  createNode,
+  defineServer,
+  type Down,
+  Exit,
+  type Node,
+  type Process,
+  ProcessExit,
+  TroupeError,
+} from 'troupe';
+import { createManualClock, settle } from 'troupe/testing';
+import { makeGate, recordUnhandledRejections, turns } from '../process/helpers.ts';
 import { startBehaviour, type StartOptions, type Startup } from '../../../src/runtime/otp/start.ts';
 
 type Init = (self: Process, startup: Startup) => unknown;
@@ -156,37 +167,43 @@ describe('proc_lib:start/5', () => {
     expect(error.code).toBe('TROUPE_BAD_ARGUMENT');
   });
 
-  test('the process keeps running when its starter is killed while it waits', async () => {
-    const node = createNode();
-    let proceed: () => void = () => undefined;
-    const started = new Promise<void>((entered) => {
-      const { result } = inProcess(node, false, async (self) => {
-        const child = start(
-          node,
-          async (_self, startup) => {
-            entered();
-            await new Promise<void>((go) => {
-              proceed = go;
-            });
-            startup.acknowledge();
-          },
-          { name: 'child' },
-          self,
-          false,
-        );
-        node.register('starter', self.pid);
-        await child;
-      });
-      result.catch(() => undefined);
+  test('a starter that is killed while it waits leaves the process alone, and so does the timeout', async () => {
+    const clock = createManualClock();
+    const node = createNode({ clock });
+    const entered = makeGate();
+    const gate = makeGate();
+    const starter = node.spawn(async (self) => {
+      const init: Init = async (_self, startup) => {
+        entered.open();
+        await gate.opened;
+        startup.acknowledge();
+      };
+      await start(node, init, { name: 'child', timeoutMs: 50 }, self, false);
     });
-    await started;
-    node.exit(node.whereis('starter') as never, 'kill');
-    proceed();
-    await new Promise((done) => {
-      setImmediate(done);
-    });
-    expect(node.whereis('child')).toBeDefined();
+    await entered.opened;
+    node.exit(starter, 'kill');
+    await clock.advance(100);
+    gate.open();
+    await settle(node);
+    expect(node.processInfo(node.whereis('child') as never)?.status).toBe('waiting');
   });
+});
+
+test('a start that fails after the end of its starter is no unhandled rejection', async () => {
+  const node = createNode();
+  const rejections = recordUnhandledRejections();
+  const gate = makeGate();
+  const starter = node.spawn(async (self) => {
+    void start(node, () => gate.opened.then(thrower), {}, self, false);
+    void self.start(defineServer({ init: () => gate.opened.then(thrower) }));
+    await self.receive();
+  });
+  await turns(2);
+  node.exit(starter, 'kill');
+  gate.open();
+  await settle(node);
+  await turns(2);
+  expect(rejections).toEqual([]);
 });
 
 describe('proc_lib:start_link/5', () => {
