@@ -48,7 +48,7 @@ export function startLink(self: Process, name: string): Pid {
  * to join again, as in OTP; those of other nodes come back by themselves.
  * @example `await node.start(pg.scope('rooms'))`
  */
-export function scope(name: string): Startable<readonly [], undefined, ScopeRef> {
+export function scope(name: string): Startable<readonly [], object, ScopeRef> {
   return {
     [START]: (node, parent, linked) =>
       new Promise((resolve) => {
