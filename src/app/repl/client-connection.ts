@@ -1,0 +1,207 @@
+// The client's end of the connection: requests and their answers, and what the server prints beside them.
+import { connect, type Socket } from 'node:net';
+import {
+  encodeLine,
+  type Hello,
+  LineReader,
+  parseServerMessage,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  SERVER_LINE_MAX,
+  type ServerMessage,
+} from './protocol.ts';
+import { socketAddress } from './socket-path.ts';
+
+/** How long the application may take to answer the first line. */
+const READY_TIMEOUT_MS = 10_000;
+
+/** Why there is no connection, or no longer: one sentence. */
+export class ConnectionFault extends Error {
+  override readonly name = 'ConnectionFault';
+}
+
+type Result = Extract<ServerMessage, { type: 'result' }>;
+type Completions = Extract<ServerMessage, { type: 'completions' }>;
+type Answer = Result | Completions;
+
+/** What happens beside the answers. */
+export interface ClientEvents {
+  onPrint(stream: 'out' | 'err', text: string): void;
+  /** The connection has ended, once, whoever ended it; what was asked fails before. */
+  onEnd(reason: ConnectionFault): void;
+}
+
+/** A connection with a server that is ready. */
+export class ClientConnection {
+  /** The pid of the REPL. */
+  readonly pid: string;
+  /** The name of the node. */
+  readonly node: string;
+  readonly #socket: Socket;
+  readonly #asked = new Map<
+    number,
+    { resolve: (answer: Answer) => void; reject: (error: unknown) => void }
+  >();
+  #events: ClientEvents | undefined;
+  #nextId = 1;
+  #end: ConnectionFault | undefined;
+
+  /** Use {@link attach}. */
+  constructor(socket: Socket, ready: Extract<ServerMessage, { type: 'ready' }>) {
+    this.#socket = socket;
+    this.pid = ready.pid;
+    this.node = ready.node;
+  }
+
+  /** Says who hears what happens. To be called at once. */
+  use(events: ClientEvents): void {
+    this.#events = events;
+  }
+
+  /** Runs code. @throws ConnectionFault when the connection ends before the answer */
+  evaluate(code: string): Promise<Result> {
+    return this.#ask((id) => encodeLine({ type: 'eval', id, code })) as Promise<Result>;
+  }
+
+  /** Completes a line. @throws ConnectionFault */
+  complete(line: string): Promise<Completions> {
+    return this.#ask((id) => encodeLine({ type: 'complete', id, line })) as Promise<Completions>;
+  }
+
+  /** Gives up the code that runs. */
+  cancel(): void {
+    if (this.#end === undefined) this.#socket.write(encodeLine({ type: 'cancel' }));
+  }
+
+  /** Says how wide the terminal is now. */
+  resize(columns: number): void {
+    if (this.#end === undefined) this.#socket.write(encodeLine({ type: 'resize', columns }));
+  }
+
+  /** Leaves. */
+  close(): void {
+    this.#finish(new ConnectionFault('the connection was closed'));
+    this.#socket.end();
+    this.#socket.unref();
+  }
+
+  /** For `attach`: a line of the server. */
+  received(message: ServerMessage): void {
+    switch (message.type) {
+      case 'result':
+      case 'completions':
+        this.#asked.get(message.id)?.resolve(message);
+        this.#asked.delete(message.id);
+        break;
+      case 'print':
+        this.#events?.onPrint(message.stream, message.text);
+        break;
+      case 'bye':
+        this.#finish(new ConnectionFault(message.text));
+        break;
+      case 'ready':
+        break;
+    }
+  }
+
+  /** For `attach`: the connection has ended. */
+  ended(reason: ConnectionFault): void {
+    this.#finish(reason);
+  }
+
+  #ask(line: (id: number) => string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#end !== undefined) {
+        reject(this.#end);
+        return;
+      }
+      const id = this.#nextId++;
+      this.#asked.set(id, { resolve, reject });
+      this.#socket.write(line(id));
+    });
+  }
+
+  #finish(reason: ConnectionFault): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    for (const { reject } of this.#asked.values()) reject(reason);
+    this.#asked.clear();
+    this.#events?.onEnd(reason);
+  }
+}
+
+/**
+ * Connects to the application.
+ * @throws ConnectionFault that says what is in the way
+ */
+export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<ClientConnection> {
+  return new Promise((resolve, reject) => {
+    let connection: ClientConnection | undefined = undefined;
+    const lines = new LineReader(SERVER_LINE_MAX);
+    let socket: Socket;
+    const end = (reason: ConnectionFault): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      if (connection === undefined) reject(reason);
+      else connection.ended(reason);
+    };
+    const timer = setTimeout(() => {
+      end(new ConnectionFault(`the application at ${path} does not answer; it may be busy`));
+    }, READY_TIMEOUT_MS);
+    const receive = (message: ServerMessage): void => {
+      if (connection !== undefined) connection.received(message);
+      else if (message.type === 'bye') end(new ConnectionFault(message.text));
+      else if (message.type === 'ready') {
+        clearTimeout(timer);
+        connection = new ClientConnection(socket, message);
+        resolve(connection);
+      }
+    };
+    try {
+      const address = socketAddress(path);
+      socket = connect(address.path, address.release);
+      socket.once('close', address.release);
+    } catch (error) {
+      clearTimeout(timer);
+      reject(new ConnectionFault(whyNot(path, error as NodeJS.ErrnoException)));
+      return;
+    }
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      end(
+        new ConnectionFault(
+          connection === undefined ? whyNot(path, error) : `the connection broke: ${error.message}`,
+        ),
+      );
+    });
+    socket.on('close', () => {
+      end(new ConnectionFault('the application has gone away'));
+    });
+    socket.on('data', (chunk) => {
+      try {
+        for (const line of lines.push(chunk)) receive(parseServerMessage(line));
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        end(new ConnectionFault(`the application said something unexpected: ${error.message}`));
+      }
+    });
+    socket.write(encodeLine({ repl: PROTOCOL_VERSION, ...hello }));
+  });
+}
+
+/** Why a socket cannot be connected to. */
+function whyNot(path: string, error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return `no application runs here: there is no socket at ${path} (start it with npm start; DATA_DIR or --socket says where to look)`;
+    case 'ECONNREFUSED':
+      return `no application runs here: nobody listens at ${path} (it was killed; start it with npm start)`;
+    case 'EACCES':
+    case 'EPERM':
+      return `the socket at ${path} belongs to another user, and only that user can attach`;
+    case 'ENOTSOCK':
+      return `${path} is no socket`;
+    default:
+      return `cannot connect to ${path}: ${error.message}`;
+  }
+}

@@ -1,0 +1,118 @@
+// The supervision tree, as data and as a drawing.
+//
+// A process stands below the supervisor whose child it is; another one below the process that spawned it, while that is
+// alive; all others below init. Children that do not run are shown, too.
+import {
+  type Node,
+  type Pid,
+  supervisionTrees,
+  type TreeNode as Supervised,
+} from '../../../runtime/index.ts';
+import type { Helpers, Shell } from '../shell.ts';
+import { present } from '../show.ts';
+import { cut, type TextFormat, visible } from '../table.ts';
+
+/** A process in the tree, or a child of a supervisor that does not run. */
+interface TreeNode {
+  readonly pid: Pid | undefined;
+  /** Its id in the child spec of its supervisor. */
+  readonly id: string | undefined;
+  readonly name: string | undefined;
+  readonly label: string | undefined;
+  readonly type: Supervised['type'];
+  readonly status: Supervised['status'];
+  /** Of a supervisor. */
+  readonly strategy: Supervised['strategy'];
+  readonly children: TreeNode[];
+}
+
+/** How many children of one process are drawn. */
+const CHILDREN_DRAWN_MAX = 30;
+
+/** The helper of this file. */
+export function treeHelpers({ node }: Shell): Helpers {
+  return {
+    tree: {
+      usage: 'tree()',
+      about: 'the supervision tree, and the other processes below who spawned them',
+      run: () => {
+        const root = readTree(node);
+        return present(root, (format) => drawTree(root, format));
+      },
+    },
+  };
+}
+
+function readTree(node: Node): TreeNode {
+  const byPid = new Map<string, TreeNode>();
+  const root = processNode(node, node.initPid) as TreeNode;
+  byPid.set(node.initPid.key, root);
+  const limits = { childrenMax: Number.MAX_SAFE_INTEGER };
+  root.children.push(...supervisionTrees(node, limits).map((tree) => supervisedNode(tree, byPid)));
+  const others = node.processes().filter((pid) => !byPid.has(pid.key));
+  for (const pid of others) {
+    const made = processNode(node, pid);
+    if (made !== undefined) byPid.set(pid.key, made);
+  }
+  for (const pid of others) {
+    const made = byPid.get(pid.key);
+    const parent = node.processInfo(pid)?.parent;
+    const above = parent === undefined ? undefined : byPid.get(parent.key);
+    if (made !== undefined) (above ?? root).children.push(made);
+  }
+  return root;
+}
+
+function supervisedNode(tree: Supervised, byPid: Map<string, TreeNode>): TreeNode {
+  const { pid, id, name, label, type, status, strategy } = tree;
+  const children = tree.children.map((child) => supervisedNode(child, byPid));
+  const made = { pid, id, name, label, type, status, strategy, children };
+  if (pid !== undefined) byPid.set(pid.key, made);
+  return made;
+}
+
+function processNode(node: Node, pid: Pid): TreeNode | undefined {
+  const info = node.processInfo(pid);
+  if (info === undefined) return undefined;
+  const { registeredName: name, label } = info;
+  return {
+    pid,
+    id: undefined,
+    name,
+    label,
+    type: 'worker',
+    status: 'running',
+    strategy: undefined,
+    children: [],
+  };
+}
+
+/** Branches: before a child, before the last child, and below each of them. */
+const BRANCHES = { unicode: ['├─ ', '└─ ', '│  ', '   '], ascii: ['|- ', '`- ', '|  ', '   '] } as const;
+
+function drawTree(root: TreeNode, format: TextFormat): string {
+  const [branch, last, line, space] = format.unicode ? BRANCHES.unicode : BRANCHES.ascii;
+  const lines: string[] = [];
+  const draw = (node: TreeNode, before: string, below: string): void => {
+    lines.push(drawLine(node, before, format));
+    const shown = node.children.slice(0, CHILDREN_DRAWN_MAX);
+    const more = node.children.length - shown.length;
+    shown.forEach((child, index) => {
+      const isLast = index === shown.length - 1 && more === 0;
+      draw(child, below + (isLast ? last : branch), below + (isLast ? space : line));
+    });
+    if (more > 0) lines.push(`${below}${last}${format.unicode ? '…' : '...'} ${more} more`);
+  };
+  draw(root, '', '');
+  return lines.join('\n');
+}
+
+function drawLine(node: TreeNode, before: string, format: TextFormat): string {
+  const { pid, id, name, label, type, status, strategy } = node;
+  const [called, ...more] = new Set([id, name, label].filter((text) => text !== undefined));
+  const kind = type === 'supervisor' ? (strategy ?? 'supervisor') : undefined;
+  const notes = [kind, status === 'running' ? undefined : status].filter((note) => note !== undefined);
+  const parts = [called, pid?.toString(), ...more, notes.length === 0 ? undefined : `(${notes.join(', ')})`];
+  const line = before + visible(parts.filter((part) => part !== undefined).join(' '));
+  return format.columns > 0 ? cut(line, format.columns, format) : line;
+}

@@ -1,0 +1,132 @@
+// The server of the REPL: a supervised process that listens on a Unix socket in the data folder and starts a process for
+// each client that connects.
+//
+// Whoever can open the socket can run code in the application: see listen.ts for who can. The sessions are linked to the
+// server; they end with it, and it does not end with them.
+import type { Server, Socket } from 'node:net';
+import {
+  defineServer,
+  type Node,
+  type Process,
+  type ServerInstance,
+  type StartOptions,
+  TroupeError,
+} from '../../runtime/index.ts';
+import { Connection } from './connection.ts';
+import { SYNC_LIMIT_MS } from './evaluator.ts';
+import { Fault } from './fault.ts';
+import { allHelpers } from './helpers/help.ts';
+import { Inbox } from './inbox.ts';
+import { listenPrivately } from './listen.ts';
+import type { Hello } from './protocol.ts';
+import { sessionBehaviour, type SessionSettings } from './session.ts';
+import { socketPath } from './socket-path.ts';
+
+/** How many clients may be attached by default. */
+export const CLIENTS_MAX = 16;
+
+/** Options of the REPL's server. */
+export interface ReplOptions {
+  /** The folder of the socket, `repl.sock`. */
+  readonly dataDir: string;
+  /** What is there in every REPL besides the helpers, by name: the application's channels, for instance. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** The most clients that may be attached. Default 16. */
+  readonly clientsMax?: number;
+  /** How long a line may run before its first `await`, in milliseconds. Default 5,000. */
+  readonly syncLimitMs?: number;
+  /**
+   * Gets errors that code of a REPL which has ended leaves behind. By default they become warnings of the process. They
+   * never end it.
+   */
+  readonly onOrphanError?: (error: unknown) => void;
+}
+
+/** The state of the server. */
+interface ReplState {
+  readonly path: string;
+  readonly server: Server;
+}
+
+/**
+ * The REPL's server, for a child spec or for `node.start(replServer, [options])`. It starts when it listens.
+ * @throws as a failed start, when another process listens in the data folder, or the socket cannot be made
+ */
+export const replServer = defineServer({
+  name: 'repl_server',
+  async init(self: Process, options: ReplOptions): Promise<ReplState> {
+    self.trapExit(true);
+    const settings = settingsOf(self, options);
+    const { clientsMax = CLIENTS_MAX } = options;
+    const path = socketPath(options.dataDir);
+    const clients = new Set<Connection>();
+    const server = await listenPrivately(path, (socket) => {
+      accept(self, socket, settings, clients, clientsMax);
+    });
+    self.label = `repl server at ${path}`;
+    // However the process ends, nobody can connect afterwards, and the socket is gone before another one listens.
+    self.signal.addEventListener('abort', () => server.close());
+    if (!self.alive) server.close();
+    return { path, server };
+  },
+  call: {
+    /** Where the server listens. */
+    path: ({ path }) => path,
+  },
+  // Exits of sessions.
+  info: () => undefined,
+});
+
+/** The process of a server that was started. */
+export type ReplServer = ServerInstance<typeof replServer>;
+
+/** Starts the REPL's server outside of a supervision tree. `stop()` of what it answers ends it and all REPLs. */
+export function startReplServer(
+  options: ReplOptions & { readonly node: Node },
+  start: StartOptions = { name: 'repl_server' },
+): Promise<ReplServer> {
+  return options.node.start(replServer, [options], start);
+}
+
+function settingsOf(self: Process, options: ReplOptions): SessionSettings {
+  const { variables = {}, syncLimitMs = SYNC_LIMIT_MS, onOrphanError = warn } = options;
+  const { node } = self;
+  const shell = { self, node, inbox: new Inbox(), signal: () => self.signal, announce: () => undefined };
+  const taken = new Set([...Object.keys(allHelpers(shell, [])), 'node', 'console', '_', '_error']);
+  for (const name of Object.keys(variables)) {
+    if (taken.has(name)) throw new Fault(`the REPL has something of its own that is called '${name}'`);
+  }
+  return { node, variables, syncLimitMs, onOrphan: onOrphanError };
+}
+
+function accept(
+  self: Process,
+  socket: Socket,
+  settings: SessionSettings,
+  clients: Set<Connection>,
+  clientsMax: number,
+): void {
+  const connection = new Connection(socket, (hello) => {
+    try {
+      startSession(self, connection, hello, settings);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      connection.bye(error.message); // the server has ended meanwhile, or the node has as many processes as it may
+    }
+  });
+  clients.add(connection);
+  socket.once('close', () => clients.delete(connection));
+  if (!self.alive) connection.bye('the application has ended the REPL');
+  else if (clients.size > clientsMax)
+    connection.bye(`${clientsMax} clients are attached already, which is the limit`);
+}
+
+function startSession(self: Process, connection: Connection, hello: Hello, settings: SessionSettings): void {
+  const options = { label: 'repl', trapExit: true };
+  self.link(self.spawnWith(options, sessionBehaviour, connection, hello, settings, self.pid));
+}
+
+function warn(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`code of a REPL that has ended has failed: ${text}`, 'ReplWarning');
+}
