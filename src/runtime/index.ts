@@ -93,7 +93,7 @@ export { GroupJoined, GroupLeft } from './pg/observers.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
-export type { Clock, ClockTimer } from './process/clock.ts';
+export type { Clock, ClockTimer, ClockUser } from './process/clock.ts';
 export { systemClock } from './process/clock.ts';
 export type { ProcessInfo } from './process/info.ts';
 export {

@@ -18,6 +18,8 @@ export interface ClockTimer {
 export interface ClockUser {
   /** True while nothing is in the run queue. */
   readonly idle: boolean;
+  /** How many turns the run queue has had. */
+  readonly turns: number;
 }
 
 /** A source of time, in milliseconds. */

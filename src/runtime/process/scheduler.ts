@@ -52,6 +52,7 @@ export class Scheduler {
   #pending = false;
   #sliceEnd = 0;
   #turnsUnchecked = 0;
+  #turns = 0;
   #resumed = 0;
   /** @internal What is left to the process that runs; below 0 when its last handler did more. */
   reductions = 0;
@@ -73,6 +74,11 @@ export class Scheduler {
       this.#tail.runNext = item;
       this.#tail = item;
     }
+  }
+
+  /** How many turns the queue has had. */
+  get turns(): number {
+    return this.#turns;
   }
 
   /** To be called when a run resumes an awaiting function, which then goes on in a microtask. */
@@ -103,6 +109,7 @@ export class Scheduler {
 
   #runTurn(): void {
     let finished = false;
+    this.#turns++;
     try {
       this.#runQueue();
       finished = true;

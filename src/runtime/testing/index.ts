@@ -1,4 +1,10 @@
 /** The public entry point for tests of actors: `import { ... } from 'troupe/testing'`. */
+export {
+  createMemoryNetwork,
+  type MemoryNetwork,
+  type MemoryNetworkOptions,
+} from '../distribution/memory.ts';
+export { awaitConverged } from './await-converged.ts';
 export { awaitExit } from './await-exit.ts';
 export { awaitMessage } from './await-message.ts';
 export { DEFAULT_WITHIN_MS, type WaitOptions } from './guard.ts';

@@ -129,10 +129,7 @@ export class ManualClock implements Clock {
   }
 
   async #rest(withinMs: number, giveUpAt: number): Promise<void> {
-    const rests = await untilQuiet(
-      () => this.#users.every(({ idle }) => idle),
-      () => performance.now() >= giveUpAt,
-    );
+    const rests = await untilQuiet(this.#users, () => true, giveUpAt);
     if (!rests)
       throw timeoutError(withinMs, `the nodes had not come to rest at ${this.#now} ms of the clock`);
   }

@@ -1,14 +1,15 @@
 /**
  * When a node is quiet: nothing is in its run queue, and no process is in the middle of a handler.
  *
- * One look is not enough. A continuation of an async function runs as a microtask, and a carrier within this operating
- * system process may hand over in a later turn of the event loop; so several turns in a row have to find nothing.
+ * One look is not enough. Between two looks processes may have run and be done, and a carrier within this operating
+ * system process may hand over in a later turn of the event loop; so in several turns in a row nothing must have run.
  *
  * A process that awaits the answer of a call counts as one that waits for a message: it goes on when the server answers,
  * and whether the server is busy is seen at the server.
  */
 import { setImmediate } from 'node:timers';
 import { Call } from '../otp/call.ts';
+import type { ClockUser } from '../process/clock.ts';
 import type { Node } from '../process/node.ts';
 import { AWAITING, type Process } from '../process/process.ts';
 
@@ -16,16 +17,25 @@ import { AWAITING, type Process } from '../process/process.ts';
 const QUIET_TURNS = 4;
 
 /**
- * @internal Waits until something has been quiet for several turns of the event loop.
- * @param isQuiet looked at once in each turn.
- * @param isOver looked at in each turn, too: true gives up.
+ * @internal Waits until nothing has run for several turns of the event loop.
+ * @param queues the run queues to look at.
+ * @param isQuiet what else must be; asked only when nothing runs.
+ * @param giveUpAt when to give up, by `performance.now()`.
  * @returns false when it was given up.
  */
-export async function untilQuiet(isQuiet: () => boolean, isOver: () => boolean): Promise<boolean> {
+export async function untilQuiet(
+  queues: readonly ClockUser[],
+  isQuiet: () => boolean,
+  giveUpAt: number,
+): Promise<boolean> {
+  let before = -1;
   for (let quietTurns = 0; quietTurns < QUIET_TURNS;) {
-    if (isOver()) return false;
+    if (performance.now() >= giveUpAt) return false;
     await nextTurn();
-    quietTurns = isQuiet() ? quietTurns + 1 : 0;
+    const turns = queues.reduce((sum, queue) => sum + queue.turns, 0);
+    const rests = turns === before && queues.every(({ idle }) => idle) && isQuiet();
+    quietTurns = rests ? quietTurns + 1 : 0;
+    before = turns;
   }
   return true;
 }

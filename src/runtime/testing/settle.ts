@@ -33,8 +33,9 @@ export async function settle(nodes: Node | readonly Node[], options: SettleOptio
   const busy = () =>
     busyProcesses(all).filter(({ pid }) => options.except?.some((excepted) => excepted.equals(pid)) !== true);
   const settled = await untilQuiet(
-    () => all.every((node) => node.scheduler.idle) && busy().length === 0,
-    () => performance.now() >= giveUpAt,
+    all.map(({ scheduler }) => scheduler),
+    () => busy().length === 0,
+    giveUpAt,
   );
   if (!settled) throw timeoutError(withinMs, stillBusy(all, busy()));
 }

@@ -14,7 +14,7 @@ const LAYERS: Record<string, readonly string[]> = {
   pg: ['base', 'process', 'otp'],
   distribution: ['base', 'process'],
   fastify: ['base', 'process', 'otp', 'pg'],
-  testing: ['base', 'process', 'otp', 'pg'],
+  testing: ['base', 'process', 'otp', 'pg', 'distribution'],
   index: ['base', 'process', 'otp', 'pg'],
 };
 const RUNTIME = 'src/runtime/';
