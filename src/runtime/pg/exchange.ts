@@ -74,9 +74,7 @@ export class Exchange {
   }
 
   #broadcast(message: Join | Leave): void {
-    for (const peer of this.#peers.values()) {
-      if (peer.told) peer.send(this.#self.pid, message);
-    }
+    for (const peer of this.#peers.values()) peer.send(this.#self.pid, message);
   }
 
   // ---- messages ----
@@ -115,15 +113,13 @@ export class Exchange {
   #discovered(known: Peer | undefined, pid: Pid): void {
     const peer = known ?? this.#meet(pid);
     if (peer === undefined) return;
-    this.#tellAll(peer);
     if (known === undefined) peer.send(this.#self.pid, new Discover(this.#self.pid));
+    else this.#tellAll(peer);
   }
 
   #synced(known: Peer | undefined, sync: PeerMessage & { kind: 'sync' }, message: unknown): void {
     const peer = known ?? this.#meet(sync.peer);
     if (peer === undefined) return;
-    // One that knew us before we knew it does not ask; without this it would never learn of our members.
-    if (!peer.told) this.#tellAll(peer);
     const groups = new Map<Group, readonly Pid[]>();
     for (const [name, pids] of sync.groups) {
       const group = pids.length === 0 ? undefined : this.#group(name, message);
@@ -168,7 +164,10 @@ export class Exchange {
 
   // ---- peers ----
 
-  /** Begins to know a peer; undefined when its node, or that incarnation of it, is not connected any more. */
+  /**
+   * Begins to know a peer, and sends it all local members: from now on it is told of changes. One that knew us before we knew
+   * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
+   */
   #meet(pid: Pid): Peer | undefined {
     const connection = this.#self.node.router.connection(pid.node);
     if (connection === undefined || connection.creation !== pid.creation) return undefined;
@@ -177,6 +176,7 @@ export class Exchange {
     }
     const peer = new Peer(pid, this.#self.monitor(pid), connection);
     this.#peers.set(pid.key, peer);
+    this.#tellAll(peer);
     return peer;
   }
 
@@ -189,7 +189,6 @@ export class Exchange {
 
   /** Sends a peer all local members. */
   #tellAll(peer: Peer): void {
-    peer.told = true;
     peer.send(this.#self.pid, new Sync(this.#self.pid, this.#members.snapshot()));
   }
 

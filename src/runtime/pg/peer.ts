@@ -2,9 +2,9 @@
  * What a scope process knows of another one, on another node.
  *
  * The rule that keeps a peer alive (an OTP scope dies of a `leave` for what it has not recorded): nothing goes to it
- * before a snapshot has, and what is sent afterwards is what the tables changed by since. Both happen in one turn with the
- * change, so that snapshot and deltas cannot cross. A peer belongs to one connection; over a later one it is sent nothing,
- * as it has forgotten us with the first, and its `Down` is on the way.
+ * before a snapshot has, and what is sent afterwards is what the tables changed by since. So a snapshot goes out in the turn
+ * in which a peer becomes known, and changes in the turn in which they happen. A peer belongs to one connection; over a
+ * later one it is sent nothing, as it has forgotten us with the first, and its `Down` is on the way.
  */
 import type { Peer as Connection } from '../process/peer.ts';
 import type { Pid } from '../process/pid.ts';
@@ -17,8 +17,6 @@ export class Peer {
   /** The monitor on it. */
   readonly ref: Ref;
   readonly #connection: Connection;
-  /** True once it was sent a snapshot. */
-  told = false;
   /** The members that it has told of. */
   readonly groups = new Map<Group, RemoteMembers>();
 

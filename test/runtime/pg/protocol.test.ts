@@ -269,10 +269,13 @@ describe('two scope processes of one node', () => {
     cluster.network.crash('b@x');
     const again = cluster.node('b@x');
     await again.connect('a@x');
+    const follower = collector(a);
+    pg.monitorScope(a.find(follower.pid)!, 's');
     again.send({ name: 's', node: 'a@x' }, new Discover(spy.pid));
     again.send({ name: 's', node: 'a@x' }, new Sync(spy.pid, [['g', [spy.pid]]]));
     await cluster.settle();
     expect(pg.whichGroups(a, 's')).toEqual([]);
+    expect(follower.got).toEqual([]);
   });
 });
 

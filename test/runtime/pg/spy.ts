@@ -1,6 +1,7 @@
 // A scope process that is none: it notes what a real one tells it, and can tell it anything. It checks the rule which keeps
-// an OTP scope alive: nothing before a snapshot, and no leave of what was not told.
-import type { Node, Pid } from 'troupe';
+// an OTP scope alive: nothing before a snapshot, and no leave of what was not told. One that answers does what pg.erl does
+// with `discover` and `DOWN`, and has no members.
+import { Down, type Node, type Pid } from 'troupe';
 import { Discover, Join, Leave, Sync } from '../../../src/runtime/pg/protocol.ts';
 import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
 
@@ -17,9 +18,13 @@ export class Spy {
   readonly told = new Map<string, Told>();
   readonly #node: Node;
 
+  readonly #answers: boolean;
+  readonly #known = new Set<string>();
+
   /** @param scope the name that it is registered under on its node. */
-  constructor(node: Node, scope: string) {
+  constructor(node: Node, scope: string, answers = false) {
     this.#node = node;
+    this.#answers = answers;
     this.pid = node.spawnWith(
       { name: scope },
       { name: 'spy', init: () => undefined, handle: (_self, message) => this.#take(message) },
@@ -46,7 +51,24 @@ export class Spy {
     if (message instanceof Sync) this.#synced(message);
     else if (message instanceof Join) this.#joined(message);
     else if (message instanceof Leave) this.#left(message);
-    else if (!(message instanceof Discover)) this.faults.push(`unknown message ${String(message)}`);
+    else if (message instanceof Discover) this.#discovered(message.peer);
+    else if (message instanceof Down) this.#ended(message.target as Pid);
+    else this.faults.push(`unknown message ${String(message)}`);
+  }
+
+  #discovered(peer: Pid): void {
+    const self = this.#node.find(this.pid);
+    if (!this.#answers || self === null) return;
+    self.send(peer, new Sync(this.pid, []));
+    if (this.#known.has(peer.key)) return;
+    this.#known.add(peer.key);
+    self.monitor(peer);
+    self.send(peer, new Discover(this.pid));
+  }
+
+  #ended(peer: Pid): void {
+    this.#known.delete(peer.key);
+    this.told.delete(peer.key);
   }
 
   #synced({ peer, groups }: Sync): void {

@@ -1,0 +1,183 @@
+// A node of the random histories: what happens on it, and a model of what its scope should know, which knows nothing of messages.
+import { createNode, GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
+import type { Clock, Carrier } from 'troupe';
+import { expect } from 'vitest';
+import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
+import { forever } from '../distribution/cluster.ts';
+
+const GROUPS: readonly unknown[] = ['one', 'two', 1, ['room', 1]];
+
+/** What can happen on a node. Numbers choose among what there is. */
+export type Change =
+  | { readonly do: 'join' | 'leave'; readonly who: number; readonly group: number; readonly times: number }
+  | { readonly do: 'spawn' | 'kill'; readonly who: number }
+  | { readonly do: 'restartScope' };
+
+/** Members by group: how often each pid has joined. */
+export type Membership = Map<string, Map<string, number>>;
+
+/** A node with the scope `s`. */
+export class Site {
+  readonly name: string;
+  readonly #carrier: () => Carrier;
+  readonly #clock: Clock;
+  #creation = 10;
+  /** What is to happen within the arrival of a signal; each is done in the arrival after `skip` others. */
+  readonly #reflexes: Array<{ skip: number; readonly change: Change }> = [];
+  node!: Node;
+  #alive: Pid[] = [];
+  local: Membership = new Map();
+  /** What a process that follows the scope knows of it. */
+  followed: Membership = new Map();
+
+  constructor(name: string, carrier: () => Carrier, clock: Clock) {
+    this.name = name;
+    this.#carrier = carrier;
+    this.#clock = clock;
+    this.start();
+  }
+
+  start(): void {
+    this.node = createNode({
+      name: this.name,
+      creation: this.#creation++,
+      carrier: nervous(this.#carrier(), () => {
+        this.#arrived();
+      }),
+      clock: this.#clock,
+      sliceMs: 1_000,
+    });
+    this.#alive = [forever(this.node), forever(this.node)];
+    this.#startScope();
+  }
+
+  later(change: Change, skip: number): void {
+    this.#reflexes.push({ change, skip });
+  }
+
+  perform(change: Change): void {
+    switch (change.do) {
+      case 'spawn':
+        this.#alive.push(forever(this.node));
+        return;
+      case 'kill':
+        this.#kill(change.who);
+        return;
+      case 'restartScope':
+        this.node.exit(this.node.whereis('s')!, 'kill');
+        this.#startScope();
+        return;
+      default:
+        this.#joinOrLeave(change);
+    }
+  }
+
+  /** What the scope says of the members of all groups. */
+  seen(localOnly: boolean): Membership {
+    const names = localOnly ? pg.whichLocalGroups(this.node, 's') : pg.whichGroups(this.node, 's');
+    const members = localOnly ? pg.getLocalMembers : pg.getMembers;
+    return new Map(names.map((name) => [canonicalText(name), countKeys(members(this.node, 's', name))]));
+  }
+
+  #arrived(): void {
+    const next = this.#reflexes[0];
+    if (next === undefined || next.skip-- > 0) return;
+    this.#reflexes.shift();
+    this.perform(next.change);
+  }
+
+  #startScope(): void {
+    this.local = new Map();
+    pg.start(this.node, 's');
+    const followed: Membership = new Map();
+    this.followed = followed;
+    const follower = this.node.spawn({
+      name: 'follower',
+      init: () => undefined,
+      handle: (_self, message) => follow(followed, message),
+    });
+    pg.monitorScope(this.node.find(follower)!, 's');
+  }
+
+  #joinOrLeave(change: Change & { do: 'join' | 'leave' }): void {
+    const pid = this.#alive[change.who % Math.max(1, this.#alive.length)];
+    if (pid === undefined) return;
+    const group = GROUPS[change.group % GROUPS.length];
+    const pids = Array.from({ length: change.times }, () => pid);
+    const text = canonicalText(group);
+    const members = this.local.get(text) ?? new Map<string, number>();
+    const before = members.get(pid.key) ?? 0;
+    if (change.do === 'join') {
+      pg.join(this.node, 's', group, pids);
+      this.local.set(text, members.set(pid.key, before + change.times));
+      return;
+    }
+    expect(pg.leave(this.node, 's', group, pids)).toBe(before > 0 ? 'ok' : 'not_joined');
+    if (before > change.times) members.set(pid.key, before - change.times);
+    else members.delete(pid.key);
+    if (members.size === 0) this.local.delete(text);
+  }
+
+  #kill(who: number): void {
+    const [pid] = this.#alive.splice(who % Math.max(1, this.#alive.length), 1);
+    if (pid === undefined) return;
+    this.node.exit(pid, 'kill');
+    for (const [group, members] of this.local) {
+      members.delete(pid.key);
+      if (members.size === 0) this.local.delete(group);
+    }
+  }
+}
+
+/** A carrier after each of whose arrivals something is called, before any process has run. */
+function nervous(carrier: Carrier, arrived: () => void): Carrier {
+  return {
+    attach: (host) => {
+      carrier.attach({
+        origin: host.origin,
+        get idle() {
+          return host.idle;
+        },
+        internPid: (pid) => host.internPid(pid),
+        receive: (peer, signal) => {
+          host.receive(peer, signal);
+          arrived();
+        },
+        nodeUp: (peer, creation) => {
+          host.nodeUp(peer, creation);
+          arrived();
+        },
+        nodeDown: (peer, reason) => {
+          host.nodeDown(peer, reason);
+          arrived();
+        },
+      });
+    },
+    send: (peer, signal) => {
+      carrier.send(peer, signal);
+    },
+    connect: (peer) => carrier.connect(peer),
+    disconnect: (peer) => carrier.disconnect(peer),
+    close: () => carrier.close(),
+  };
+}
+
+function follow(followed: Membership, event: unknown): void {
+  if (!(event instanceof GroupJoined) && !(event instanceof GroupLeft)) return;
+  const text = canonicalText(event.group);
+  const members = followed.get(text) ?? new Map<string, number>();
+  followed.set(text, members);
+  for (const { key } of event.pids) {
+    const count = (members.get(key) ?? 0) + (event instanceof GroupJoined ? 1 : -1);
+    // One that goes below nothing stays, and shows in the comparison.
+    if (count === 0) members.delete(key);
+    else members.set(key, count);
+  }
+  if (members.size === 0) followed.delete(text);
+}
+
+function countKeys(pids: readonly Pid[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { key } of pids) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
