@@ -4,8 +4,9 @@
 import * as fc from 'fast-check';
 import { createNode } from 'troupe';
 import { expect, test } from 'vitest';
+import { inAnOrder, lookAt } from './model/compare.ts';
 import { FIRST_PROCESSES, program, type Step } from './model/program.ts';
-import { type Letter, Reference } from './model/reference.ts';
+import { Reference } from './model/reference.ts';
 import { Subject } from './model/subject.ts';
 
 async function start(): Promise<{ subject: Subject; reference: Reference }> {
@@ -40,35 +41,6 @@ async function perform({ actor, ops }: Step, subject: Subject, reference: Refere
     expected.push(taken === undefined ? { op, result } : { op, result, taken });
   }
   expect(performed).toEqual(expected);
-}
-
-/** What the reference shows of a process, as the subject does. */
-function lookAt(reference: Reference, id: number): unknown {
-  const process = reference.processes[id];
-  if (process?.alive !== true) return { ended: String(process?.reason) };
-  return {
-    trapExit: process.trapExit,
-    name: process.name,
-    links: [...process.links].map((linked) => `#${linked}`).toSorted(),
-    monitors: reference.monitors
-      .filter(({ owner }) => owner === id)
-      .map(({ target }) => target)
-      .toSorted(),
-    monitoredBy: reference.monitors
-      .filter(({ watched }) => watched === id)
-      .map(({ owner }) => `#${owner}`)
-      .toSorted(),
-  };
-}
-
-/** Brings messages that came at one time, and so have no order, into one. */
-function inAnOrder(mailbox: readonly string[], letters: readonly Letter[]): string[] {
-  const groups = new Map<number, string[]>();
-  mailbox.forEach((text, index) => {
-    const at = letters[index]?.at ?? Infinity;
-    groups.set(at, [...(groups.get(at) ?? []), text]);
-  });
-  return [...groups.values()].flatMap((group) => group.toSorted());
 }
 
 test('random programs do what the reference manual says', { timeout: 120_000 }, async () => {
