@@ -99,7 +99,7 @@ export class Connection implements Watch {
     this.#rate =
       limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, clock.now());
     addWatch(this.process, this);
-    this.#listen(socket);
+    this.#attach(socket);
     this.#heartbeat.start(limits.heartbeatMs);
     this.#idle.start(limits.idleTimeoutMs);
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
@@ -211,7 +211,7 @@ export class Connection implements Watch {
 
   // ---- the socket ----
 
-  #listen(socket: WebSocket): void {
+  #attach(socket: WebSocket): void {
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       this.#receive(isBinary ? new Received('binary', data) : new Received('text', data.toString()));
     });

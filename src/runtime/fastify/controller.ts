@@ -28,8 +28,9 @@ export interface ControllerOptions {
   /** What its processes are called; the function's own name when left out. */
   readonly name?: string;
   /**
-   * Milliseconds until a request that has no answer is answered with 503 and its process ended with `timeout`; `Infinity` for
-   * none. Default: `controllerTimeoutMs` of the plugin.
+   * Milliseconds until a request that has no answer is answered with 503 and its process gets the exit signal `timeout`;
+   * one that traps exits and goes on is killed after as long again. `Infinity` for no limit. Default:
+   * `controllerTimeoutMs` of the plugin.
    */
   readonly timeoutMs?: number;
 }

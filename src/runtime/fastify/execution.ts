@@ -4,8 +4,10 @@
  *     the controller returns    the value is the answer; the process ends `normal`, with a stream when that has been sent
  *     it throws                 Fastify's error handler answers; the process crashes, unless the error is a 4xx
  *     the process is ended      500, or 503 for `shutdown`
- *     no answer in time         503, and the process ends with `timeout`
+ *     no answer in time         503, and the process gets the exit signal `timeout`; killed after as long again
  *     the client goes away      the process gets the exit signal `['shutdown', 'client_gone']`
+ *
+ * A process that traps exits can finish its work without its client: a broadcast of what is committed already, say.
  *
  * Nothing else is taken down. Invariants: the answer is settled once; an execution that answers at once costs a process
  * and a promise, no timer and no listener.
@@ -53,6 +55,10 @@ export class Execution extends TimerEntry implements Watch {
   #resolve: ((value: unknown) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
   #watching = false;
+  /** True once the controller has returned a stream. */
+  #streams = false;
+  /** True once the time was over. */
+  #late = false;
 
   constructor(
     troupe: TroupeApp,
@@ -122,12 +128,19 @@ export class Execution extends TimerEntry implements Watch {
     const { raw } = this.#reply;
     // An answer that is on its way ends when it has arrived or its client is gone.
     if (raw.headersSent && !raw.writableEnded) return;
+    const process = this.#process as Process;
+    if (this.#late) {
+      terminate(process, 'killed');
+      return;
+    }
+    this.#late = true;
     this.#fail(
       new TroupeHttpError(503, 'TROUPE_CONTROLLER_TIMEOUT', 'The request took too long.', {
         reason: 'timeout',
       }),
     );
-    if (this.#process !== null) terminate(this.#process, 'timeout');
+    process.node.sendExit(process.node.initPid, process.pid, 'timeout');
+    if (process.alive) process.node.timers.start(this, Math.ceil(this.#timeoutMs));
   }
 
   /** The process has ended. */
@@ -154,6 +167,7 @@ export class Execution extends TimerEntry implements Watch {
       terminate(self, 'normal');
       return;
     }
+    this.#streams = true;
     this.#troupe.executions.add(this);
     this.#watchClient();
   }
@@ -180,8 +194,7 @@ export class Execution extends TimerEntry implements Watch {
     if (!this.#reply.raw.writableEnded) {
       this.#succeed(undefined);
       process.node.sendExit(process.node.initPid, process.pid, ['shutdown', 'client_gone']);
-    } else if (this.#resolve === null) {
-      // It had returned a stream, and that is sent.
+    } else if (this.#streams) {
       terminate(process, 'normal');
     }
   }

@@ -40,6 +40,21 @@ export async function serve(
   return { app, node, port: (app.server.address() as AddressInfo).port };
 }
 
+/** A server, and `get` for its answers as seen over TCP. */
+export async function serveRoutes(
+  routes: (app: FastifyInstance, node: Node) => void,
+  options?: ServeOptions,
+) {
+  const server = await serve(routes, options);
+  const url = `http://127.0.0.1:${server.port}`;
+  const get = async (path: string, init?: RequestInit) => {
+    const response = await fetch(url + path, init);
+    const text = await response.text();
+    return { status: response.status, text, json: () => JSON.parse(text) as unknown };
+  };
+  return { ...server, get };
+}
+
 /** How a connection ended, as the client saw it. */
 export interface Closed {
   readonly code: number;
