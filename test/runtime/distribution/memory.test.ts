@@ -262,6 +262,18 @@ describe('holding and delaying', () => {
     expect(got).toEqual([]);
   });
 
+  test('a node that stops while its signals are held is noticed, too', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(a);
+    await a.connect('b@x');
+    network.hold('b@x', 'a@x');
+    b.send(pid, 1);
+    await b.stop();
+    await network.settle();
+    expect([a.nodes(), got, network.inFlight]).toEqual([[], [], 0]);
+  });
+
   test('a delay counts by the clock of the network', async () => {
     const clock = createManualClock();
     const { network, nodes } = cluster(['a@x', 'b@x'], { clock });

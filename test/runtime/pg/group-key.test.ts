@@ -9,6 +9,7 @@ import {
   MAX_GROUP_PARTS,
   ownCopy,
 } from '../../../src/runtime/pg/group-key.ts';
+import { GroupTable } from '../../../src/runtime/pg/group-table.ts';
 import { forever, keys } from '../distribution/cluster.ts';
 import { makeNode } from '../process/helpers.ts';
 
@@ -122,6 +123,16 @@ describe('one name', () => {
         const [left, right] = [canonicalText(one), canonicalText(other)];
         expect(left === right).toBe(isDeepStrictEqual(plain(one), plain(other)));
         expect(canonicalText(ownCopy(one))).toBe(left);
+        const table = new GroupTable();
+        const group = table.findOrMake(one);
+        expect([table.find(other) === group, table.findOrMake(other) === group]).toEqual([
+          left === right,
+          left === right,
+        ]);
+        expect(new Set([...table.all()].map((found) => found.name))).toHaveLength(left === right ? 1 : 2);
+        table.drop(group);
+        expect(table.find(one)).toBe(undefined);
+        expect([...table.all()]).toHaveLength(left === right ? 0 : 1);
       }),
       { numRuns: 2_000 },
     );

@@ -137,7 +137,9 @@ class World {
     await this.network.settle();
     const nodes = [...this.sites.map(({ node }) => node), this.watcher];
     for (const [at, node] of nodes.entries()) {
-      for (const other of nodes.slice(at + 1)) expect(await node.connect(other.name)).toBe(true);
+      for (const other of nodes.slice(at + 1)) {
+        if (!(await node.connect(other.name))) throw new Error(`${node.name} cannot reach ${other.name}`);
+      }
     }
     await this.network.settle();
   }

@@ -1,6 +1,6 @@
 // pg on one node. The cases are those of pg_SUITE's group `basic`, named after them, and what the manual page of pg says.
 import { describe, expect, test } from 'vitest';
-import { NodeUp, pg, type Pid, type Process } from 'troupe';
+import { NodeUp, pg, type Pid, type Process, sys } from 'troupe';
 import { awaitExit } from 'troupe/testing';
 
 import { inProcess, makeNode, recordTelemetry } from '../process/helpers.ts';
@@ -245,6 +245,21 @@ describe('scopes', () => {
     expect(node.whereis('linked')).toBe(scope);
     const ended = awaitExit(node, scope!);
     node.exit(owner, 'shutdown');
+    expect(await ended).toBe('shutdown');
+  });
+
+  test('answer system messages; a suspended one goes on to know its own members', async () => {
+    const { node, scope } = scoped();
+    const pid = forever(node);
+    pg.join(node, 'scope', 'g', pid);
+    expect(await sys.getState(node, 'scope')).toEqual({ scope: 'scope', local: [['g', [pid]]], peers: [] });
+    await sys.suspend(node, scope);
+    expect((await sys.getStatus(node, scope)).status).toBe('suspended');
+    expect(pg.leave(node, 'scope', 'g', pid)).toBe('ok');
+    await sys.resume(node, scope);
+    await expect(sys.replaceState(node, scope, () => ({}))).rejects.toThrow(/TROUPE_SYSTEM_FAILED/);
+    const ended = awaitExit(node, scope);
+    await sys.terminate(node, scope, 'shutdown');
     expect(await ended).toBe('shutdown');
   });
 
