@@ -7,7 +7,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Body, SpawnOptions } from '../process/behaviour.ts';
 import { link } from '../process/links.ts';
-import { START, type Startable, type StartArguments } from '../process/node.ts';
+import { START, type Startable } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { DynamicSupervisorDefinition, SupervisorDefinition } from './supervisor-definition.ts';
@@ -18,6 +18,11 @@ export interface ChildOptions extends ChildPolicy {
   /** Unique within the supervisor. Default: the registered name, or else the name of what is started. */
   readonly id?: string;
 }
+
+/** Arguments of a start and options: the arguments may be left out where none are needed. */
+type ChildArguments<Args extends readonly unknown[], Options> = [] extends Args
+  ? [args?: Args, options?: Options]
+  : [args: Args, options?: Options];
 
 /** Options of {@link childProcess}. */
 export interface ChildProcessOptions extends ChildOptions, SpawnOptions {}
@@ -30,7 +35,7 @@ export interface ChildProcessOptions extends ChildOptions, SpawnOptions {}
  */
 export function child<Args extends readonly unknown[], Options extends object, Started extends ChildStarted>(
   startable: Startable<Args, Options, Started>,
-  ...[args, options]: StartArguments<Args, ChildOptions & NoInfer<Options>>
+  ...[args, options]: ChildArguments<Args, ChildOptions & NoInfer<Options>>
 ): ChildSpec<Started> {
   const { policy, rest } = split(startable, options);
   const given = (args ?? []) as unknown as Args;
@@ -46,7 +51,7 @@ export function child<Args extends readonly unknown[], Options extends object, S
  */
 export function childProcess<Args extends readonly unknown[]>(
   body: Body<Args>,
-  ...[args, options]: StartArguments<Args, ChildProcessOptions>
+  ...[args, options]: ChildArguments<Args, ChildProcessOptions>
 ): ChildSpec<Pid> {
   const { policy, rest } = split(body, options);
   const given = (args ?? []) as unknown as Args;

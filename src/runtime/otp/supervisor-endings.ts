@@ -25,7 +25,7 @@ class Ending implements Watch, AwaitsPeer {
   readonly process: Process | null;
   /** The monitor on a child of another node. */
   readonly ref: Ref | undefined;
-  readonly #ended: (ending: Ending) => void;
+  readonly #group: Endings;
   watched: Process | null = null;
   watchPrev: Watch | null = null;
   watchNext: Watch | null = null;
@@ -34,17 +34,17 @@ class Ending implements Watch, AwaitsPeer {
   /** Whether the stop that is under way waits for it. */
   awaited = false;
 
-  constructor(pid: Pid, process: Process | null, ref: Ref | undefined, ended: (ending: Ending) => void) {
+  constructor(group: Endings, pid: Pid, process: Process | null, ref: Ref | undefined) {
+    this.#group = group;
     this.pid = pid;
     this.process = process;
     this.ref = ref;
-    this.#ended = ended;
   }
 
   targetExited(reason: ExitReason): void {
     this.done = true;
     this.reason = reason;
-    this.#ended(this);
+    this.#group.ended(this);
   }
 
   peerDown(reason: ExitReason): void {
@@ -117,9 +117,7 @@ export class Endings {
     const process = node.find(pid);
     const away = !node.isLocal(pid);
     const ref = away ? node.makeRef() : undefined;
-    const ending = new Ending(pid, process, ref, (done) => {
-      this.#ended(done);
-    });
+    const ending = new Ending(this, pid, process, ref);
     if (process !== null) addWatch(process, ending);
     else if (ref !== undefined) node.router.watch(pid.node, own, pid, ref, ending);
     else ending.done = true;
@@ -157,7 +155,8 @@ export class Endings {
     }
   }
 
-  #ended(ending: Ending): void {
+  /** Called by the watch of a child that has ended. */
+  ended(ending: Ending): void {
     const self = this.#self;
     if (ending.process !== null) {
       ending.process.links?.delete(self.pid);

@@ -175,7 +175,7 @@ export function checkChildSpecs(given: unknown, autoShutdown: AutoShutdown): Ful
   const specs = given.map((spec) => checkChildSpec(spec, autoShutdown));
   const ids = new Set<string>();
   for (const { id } of specs) {
-    if (ids.has(id)) throw badSpec(`Child '${id}'`, 'has the id of another child');
+    if (ids.has(id)) throw badSpec(`Child ${show(id)}`, 'its id is that of another child');
     ids.add(id);
   }
   return specs;
