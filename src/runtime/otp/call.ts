@@ -28,6 +28,9 @@ export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
 /** @internal The call name of system messages (`system.ts`); no behaviour may use it for its own. */
 export const SYSTEM = '$system';
 
+/** What a call is told whose request the bound of the server's mailbox dropped. */
+const MAILBOX_FULL = 'mailbox_full';
+
 /** Options of a call. */
 export interface CallOptions {
   /** Milliseconds until the call fails with TROUPE_CALL_TIMEOUT; `Infinity` to wait for ever. Default 5,000. */
@@ -123,7 +126,8 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   }
 
   peerDown(reason: ExitReason): void {
-    this.#settle(true, exitError(this, reason));
+    if (reason === MAILBOX_FULL) this[DROPPED]();
+    else this.#settle(true, exitError(this, reason));
   }
 
   aliasMessage(message: unknown): void {
@@ -140,7 +144,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   [DROPPED](): void {
     this.#settle(
       true,
-      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: 'mailbox_full' }),
+      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: MAILBOX_FULL }),
     );
   }
 
@@ -219,6 +223,10 @@ export class RemoteCall implements Request {
 
   fail(error: TroupeError): void {
     this.#end(error.reason);
+  }
+
+  [DROPPED](server: Process): void {
+    this.receivedBy(server).#end(MAILBOX_FULL);
   }
 
   /**

@@ -12,20 +12,24 @@ import { BOUNDED, OVER_MARK, type Process } from './process.ts';
 const highWater = telemetry('troupe:mailbox:high_water');
 const droppedMessage = telemetry('troupe:mailbox:dropped');
 
-/** @internal Marks a message that wants to know when a bound drops it: a call, which then fails at once. */
+/** @internal Marks a message that wants to know when the bound of a process drops it: a call, which then fails at once. */
 export const DROPPED: unique symbol = Symbol('dropped');
 
 /** @internal Puts a message behind others. @returns false when it was not taken in. */
 export function overflow(process: Process, message: unknown): boolean {
   if ((process.flags & BOUNDED) !== 0 && !makeRoom(process, message)) return false;
   process.push(message);
-  if ((process.flags & OVER_MARK) === 0 && process.mailboxLength > process.node.mailboxHighWater) {
-    process.flags |= OVER_MARK;
-    if (highWater.hasSubscribers) {
-      highWater.publish({ pid: process.pid, label: process.label, length: process.mailboxLength });
-    }
-  }
+  checkHighWater(process);
   return true;
+}
+
+/** @internal Reports a mailbox that has grown past the high-water mark. */
+export function checkHighWater(process: Process): void {
+  if ((process.flags & OVER_MARK) !== 0 || process.mailboxLength <= process.node.mailboxHighWater) return;
+  process.flags |= OVER_MARK;
+  if (highWater.hasSubscribers) {
+    highWater.publish({ pid: process.pid, label: process.label, length: process.mailboxLength });
+  }
 }
 
 function makeRoom(process: Process, message: unknown): boolean {
@@ -60,6 +64,6 @@ function drop(process: Process, message: unknown, policy: 'reject' | 'dropOldest
     droppedMessage.publish({ pid: process.pid, label: process.label, policy, message, dropped });
   }
   if (typeof message === 'object' && message !== null && DROPPED in message) {
-    (message as { [DROPPED]: () => void })[DROPPED]();
+    (message as { [DROPPED]: (process: Process) => void })[DROPPED](process);
   }
 }

@@ -32,7 +32,7 @@ import { crashed, terminate } from './exit.ts';
 import { Extra } from './extra.ts';
 import { link, unlink } from './links.ts';
 import { EMPTY, Mailbox } from './mailbox.ts';
-import { overflow } from './mailbox-limit.ts';
+import { checkHighWater, overflow } from './mailbox-limit.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
 import { demonitor, type DemonitorOptions, monitor } from './monitoring.ts';
 import type { Monitor, Watch } from './monitor.ts';
@@ -315,6 +315,7 @@ export class Process extends Mailbox implements Runnable {
   /** @internal Puts a signal's message into the mailbox, whatever its bound. */
   deliverSignal(message: unknown): void {
     this.push(message);
+    checkHighWater(this);
     if (this.status <= RECEIVING) {
       this.status = QUEUED;
       this.node.scheduler.enqueue(this);

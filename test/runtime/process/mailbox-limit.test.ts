@@ -1,7 +1,7 @@
 // What bounds a mailbox does: reject, dropOldest and exit; that signals are never dropped; and the high-water event.
 // OTP has no bounds of this kind (the nearest is max_heap_size of erlang:spawn_opt/4): these are differences, documented.
 import { call, Down, Exit, type MailboxPolicy, type Node, type Pid, type Process } from 'troupe';
-import { awaitExit, createProbe, settle } from 'troupe/testing';
+import { awaitExit, createMemoryNetwork, createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import { idle, makeNode, recordTelemetry } from './helpers.ts';
 
@@ -86,6 +86,19 @@ describe('dropOldest', () => {
     const answer = call(node, pid, 'get', undefined, { timeoutMs: Infinity });
     node.send(pid, 'later');
     await expect(answer).rejects.toMatchObject({ code: 'TROUPE_MAILBOX_FULL' });
+  });
+
+  test('a call from another node that is dropped fails at once, too', async () => {
+    const network = createMemoryNetwork();
+    const [here, there] = [
+      makeNode({ name: 'here@full', carrier: network.carrier('here@full') }),
+      makeNode({ name: 'there@full', carrier: network.carrier('there@full') }),
+    ];
+    const pid = await bounded(there, 1, 'dropOldest', there.initPid);
+    const answer = call(here, pid, 'get', undefined, { timeoutMs: Infinity });
+    await settle([here, there]);
+    there.send(pid, 'later');
+    await expect(answer).rejects.toMatchObject({ code: 'TROUPE_MAILBOX_FULL', reason: 'mailbox_full' });
   });
 
   test('a receive that waits misses nothing when what it has looked at is dropped', async () => {
@@ -235,6 +248,17 @@ describe('high-water mark', () => {
     await settle(node);
     for (let i = 0; i < 12; i++) node.send(pid, i);
     expect(events).toHaveLength(1);
+  });
+
+  test('the messages of signals count, too', async () => {
+    const node = makeNode({ mailboxHighWater: 10 });
+    const events = recordTelemetry('troupe:mailbox:high_water');
+    const pid = node.spawn(async (self) => {
+      for (let i = 0; i < 20; i++) self.monitor('nobody');
+      await self.receive(() => false);
+    });
+    await settle(node);
+    expect(events).toEqual([{ pid, label: 'anonymous', length: 11 }]);
   });
 
   test('the default is 10,000 messages', () => {
