@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline';
 import { type ClientConnection, ConnectionFault } from './client-connection.ts';
 
 /** How long the application may take to say that it has given up a line. */
-const CANCEL_TIMEOUT_MS = 3_000;
+export const CANCEL_TIMEOUT_MS = 3_000;
 
 /** What a batch needs to know. */
 export interface Batch {
-  readonly connection: ClientConnection;
+  readonly connection: Pick<ClientConnection, 'evaluate' | 'cancel' | 'ended'>;
   /** How long one line may take, in milliseconds; undefined for ever. */
   readonly timeoutMs: number | undefined;
   readonly print: (stream: 'out' | 'err', text: string) => void;

@@ -13,7 +13,7 @@ import {
 import { socketAddress } from './socket-path.ts';
 
 /** How long the application may take to answer the first line. */
-const READY_TIMEOUT_MS = 10_000;
+export const READY_TIMEOUT_MS = 10_000;
 
 /** Why there is no connection, or no longer: one sentence. */
 export class ConnectionFault extends Error {

@@ -209,8 +209,10 @@ class Conversation {
     moveCursor(this.#output, 0, -rows);
     cursorTo(this.#output, 0);
     clearScreenDown(this.#output);
-    // The prompt is drawn from so many rows above the cursor as the cursor was below the prompt.
-    this.#output.write(text + '\n'.repeat(rows));
+    this.#output.write(text);
+    // node:readline draws from the row where it thinks that the line begins, so many above the cursor; it has lost count
+    // when several rows were pasted. Here the line begins where the cursor is.
+    (this.#repl as unknown as { prevRows: number }).prevRows = 0;
     this.#repl.prompt(true);
   }
 }

@@ -22,7 +22,7 @@ export const HELLO_TIMEOUT_MS = 5_000;
 /** How much may wait to be sent before prints are left out, in bytes. */
 export const PRINT_BUFFER_MAX = 4_194_304;
 /** How much may wait to be sent before the connection ends, in bytes. */
-const BUFFER_MAX = 134_217_728;
+export const BUFFER_MAX = 67_108_864;
 /** How long a client may take to close its end. */
 const CLOSE_TIMEOUT_MS = 1_000;
 

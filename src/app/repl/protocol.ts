@@ -16,7 +16,7 @@ export const PROTOCOL_VERSION = 1;
 /** The longest line that a client may send, in UTF-16 units. */
 export const CLIENT_LINE_MAX = 1_048_576;
 /** The longest line that a server sends. */
-export const SERVER_LINE_MAX = 134_217_728;
+export const SERVER_LINE_MAX = 268_435_456;
 /** The longest text of one result; what is longer is refused with a sentence that says so. */
 export const RESULT_TEXT_MAX = 33_554_432;
 

@@ -26,7 +26,7 @@ import { Inbox } from './inbox.ts';
 import { toJson } from './json.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
 import type { Shell } from './shell.ts';
-import { present, showError, showSyntaxError, showValue } from './show.ts';
+import { present, showError, showSyntaxError, showUncaught, showValue } from './show.ts';
 import { visible } from './table.ts';
 
 /** What all REPLs of a server share. */
@@ -241,7 +241,7 @@ class Session {
   // ---- printing ----
 
   #uncaught(error: unknown): void {
-    this.#print('err', `${showError(error, this.#hello)}\n`);
+    this.#print('err', `${showUncaught(error, this.#hello)}\n`);
   }
 
   #announce(line: (colour: boolean) => string): void {

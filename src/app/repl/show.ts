@@ -88,6 +88,11 @@ export function showError(error: unknown, format: TextFormat): string {
   return `Uncaught ${own.join('\n').replace(CONTROL, visible)}`;
 }
 
+/** An error that nobody caught, so that it is not taken for the result of a line. */
+export function showUncaught(error: unknown, format: TextFormat): string {
+  return showError(error, format).replace(/^\*\* /, '** (uncaught) ');
+}
+
 /** What is wrong with an input, with the line and a caret. */
 export function showSyntaxError(error: SyntaxError): string {
   return `Uncaught:\n${String(error.stack).replace(CONTROL, visible)}`;

@@ -8,7 +8,8 @@
 // - `import(x)` goes through a function of the scope's owner, since code that is made from text has no place to import from.
 //
 // Unlike a context of node:vm, which is what node:repl would use, this runs with the application's own Object, Array and
-// Error: what is sent from here is what a process expects. Not done: the value of a last statement that is no expression.
+// Error: what is sent from here is what a process expects. Not done: the value of a last statement that is no
+// expression; columns in stacks, which count what was put in before them.
 import { type AnyNode, type Options, parse, type Program, type VariableDeclaration } from 'acorn';
 
 /** The name under which the program finds the function that imports; cannot be typed by accident. */

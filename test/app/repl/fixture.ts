@@ -21,6 +21,27 @@ const counter = defineServer({
   info: () => undefined,
 });
 
+/** A promise of the application's that is rejected with what leaves no trace. */
+const broken = (what: string): Promise<never> => Promise.reject(new Error(what)).catch(rethrowWithoutStack);
+function rethrowWithoutStack(error: Error): never {
+  error.stack = error.message;
+  throw error;
+}
+
+/** Fails in ways that have nothing to do with who asks for it. */
+const fails = {
+  timer: () => {
+    setTimeout(() => {
+      throw new Error('of the application');
+    }, 1);
+  },
+  promise: () => {
+    setTimeout(() => {
+      void Promise.reject(new Error('of the application'));
+    }, 1);
+  },
+};
+
 const dataDir = process.env['DATA_DIR'] ?? '';
 const tree = defineSupervisor({
   name: 'fixture',
@@ -41,9 +62,9 @@ const tree = defineSupervisor({
       [
         {
           dataDir,
-          clientsMax: 4,
+          clientsMax: 8,
           syncLimitMs: 500,
-          variables: { answer: 42, broken: () => Promise.reject(new Error('broken promise')) },
+          variables: { broken, fails },
         },
       ],
       { name: 'repl_server' },
