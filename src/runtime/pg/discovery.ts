@@ -12,9 +12,9 @@ import type { TimerRef } from '../process/send-after.ts';
 import { Discover } from './protocol.ts';
 
 /** How long a scope that was not there is waited for at first, in milliseconds. */
-export const FIRST_RETRY_MS = 1_000;
+const FIRST_RETRY_MS = 1_000;
 /** How long it is waited for at most. */
-export const LAST_RETRY_MS = 30_000;
+const LAST_RETRY_MS = 30_000;
 
 /** The message that a scope process sends to itself when it is time to ask again. */
 export class AskAgain {

@@ -18,11 +18,11 @@ import { findScope, type Scope, startScope } from './scope.ts';
 export const NOVA_SCOPE = 'nova_scope';
 
 /** How many restarts may follow each other at once within the period. */
-export const MAX_RESTARTS = 10;
+const MAX_RESTARTS = 10;
 /** The period, in milliseconds. */
-export const RESTART_PERIOD_MS = 10_000;
+const RESTART_PERIOD_MS = 10_000;
 /** How long a further restart waits, in milliseconds. */
-export const RESTART_PAUSE_MS = 1_000;
+const RESTART_PAUSE_MS = 1_000;
 
 const restarted = telemetry('troupe:pubsub:restarted');
 const restartFailed = telemetry('troupe:pubsub:restart_failed');
