@@ -17,6 +17,7 @@ const ID_LIMIT = 1 << 28;
 /** The live processes of a node. */
 export class ProcessTable {
   readonly #max: number;
+  readonly #idLimit: number;
   #slots: (Process | null)[] = new Array<Process | null>(FIRST_SIZE).fill(null);
   #mask = FIRST_SIZE - 1;
   #last = -1;
@@ -25,9 +26,13 @@ export class ProcessTable {
   /** Number of live processes. */
   size = 0;
 
-  /** @param max the most processes that may be alive; see `erl +P`. */
-  constructor(max: number) {
+  /**
+   * @param max the most processes that may be alive; see `erl +P`.
+   * @param idLimit ids are below it; a power of two, at least 2,048.
+   */
+  constructor(max: number, idLimit = ID_LIMIT) {
     this.#max = max;
+    this.#idLimit = idLimit;
   }
 
   /** The id for a new process, whose slot is free; to be followed by `add`. */
@@ -66,7 +71,7 @@ export class ProcessTable {
   }
 
   #after(id: number): number {
-    if (id + 1 < ID_LIMIT) return id + 1;
+    if (id + 1 < this.#idLimit) return id + 1;
     this.serial++;
     return 0;
   }

@@ -53,7 +53,7 @@ export const IDLE = 0;
 
 /** @internal Bits of `flags`. */
 export const TRAP_EXIT = 1;
-/** @internal */ export const STARTED = 2;
+const STARTED = 2;
 /** @internal */ export const BOUNDED = 4;
 /** @internal */ export const OVER_MARK = 8;
 

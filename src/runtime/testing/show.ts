@@ -8,8 +8,8 @@ import { Call, Cast, RemoteCall } from '../otp/call.ts';
 const LISTED_MAX = 20;
 const LINE_MAX = 200;
 
-/** @internal One message. */
-export function showMessage(message: unknown): string {
+/** One message. */
+function showMessage(message: unknown): string {
   const text = messageText(message);
   return text.length > LINE_MAX ? `${text.slice(0, LINE_MAX)}…` : text;
 }
