@@ -34,7 +34,7 @@ describe('docs/errors.md', () => {
 
 describe('docs/telemetry.md', () => {
   const names = (text: string, pattern: RegExp) =>
-    [...text.matchAll(pattern)].map(([, name]) => name).toSorted();
+    [...text.matchAll(pattern)].map(([, name]) => String(name)).toSorted((a, b) => a.localeCompare(b));
   const defined = names(read('src/runtime/telemetry.ts'), /^ {2}'(troupe:[\w:]+)': \{/gm);
 
   test('has each event, and no other', () => {

@@ -23,7 +23,7 @@ import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
-export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
+const DEFAULT_CALL_TIMEOUT_MS = 5_000;
 
 /** @internal The call name of system messages (`system.ts`); no behaviour may use it for its own. */
 export const SYSTEM = '$system';
