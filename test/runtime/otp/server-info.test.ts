@@ -5,6 +5,7 @@ import {
   defineServer,
   Down,
   Exit,
+  type From,
   type InfoHandler,
   noReply,
   reply,
@@ -25,7 +26,7 @@ function logging(info?: InfoHandler<unknown[]> | readonly InfoHandler<unknown[]>
     init: () => [] as unknown[],
     call: {
       log: (log) => [...log],
-      run: (log, run: (log: unknown[]) => unknown) => run(log),
+      run: (log, run: (log: unknown[], from: From) => unknown, _self, from: From) => run(log, from),
     },
     cast: { run: (log, run: (log: unknown[]) => unknown) => run(log) },
     info: info ?? ((log, message) => log.push(message)),
@@ -201,6 +202,18 @@ describe('Module:handle_continue/2', () => {
     expect(await first).toBe('replied');
     gate.open();
     expect(await second).toEqual([['continue', expect.any(Function)], 'end']);
+  });
+
+  test('what it returns is no reply: a deferred call goes on waiting', async () => {
+    const ref = await makeNode().start(logging());
+    let from: From | undefined;
+    const answer = ref.call('run', (_log, asked) => {
+      from = asked;
+      return noReply({ continue: () => 'no reply' });
+    });
+    await ref.call('log');
+    from?.reply('the reply');
+    expect(await answer).toBe('the reply');
   });
 
   test('one may ask for another; replaced states are passed on', async () => {

@@ -158,7 +158,7 @@ describe('failures', () => {
   });
 
   test('a failed call leaves nothing behind on either side', async () => {
-    const { network, here, there, named } = await begin();
+    const { network, here, there, started, named } = await begin();
     await failure(call(here, named, 'unknown', 1));
     await failure(named.call('unsendable'));
     await named.call('log');
@@ -166,6 +166,7 @@ describe('failures', () => {
     expect(here.router.aliases.size).toBe(0);
     expect(here.router.peer('there@x').outgoing.size).toBe(0);
     expect(there.router.peer('here@x').incoming.size).toBe(0);
+    expect(there.processInfo(started.pid)?.monitoredBy).toEqual([]);
   });
 });
 

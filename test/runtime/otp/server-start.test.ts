@@ -126,9 +126,11 @@ describe('Module:init/1', () => {
   test('a process that is killed meanwhile does nothing more', async () => {
     const node = makeNode();
     const gate = makeGate();
+    const entered = makeGate();
     const ran: unknown[] = [];
     const server = defineServer({
       init: async () => {
+        entered.open();
         await gate.opened;
         return started('state', { continue: 'go' });
       },
@@ -138,6 +140,7 @@ describe('Module:init/1', () => {
     });
     const starting = node.start(server, [], { name: 'slow' });
     const caught = failure(starting);
+    await entered.opened;
     node.exit(node.whereis('slow') as never, 'kill');
     gate.open();
     expect((await caught).reason).toBe('killed');
