@@ -9,6 +9,7 @@
  * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server.ts`.
  */
 import { TroupeError } from '../errors.ts';
+import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, formatReason, ProcessExit } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
@@ -72,7 +73,7 @@ export class Cast {
 }
 
 /** @internal A call between processes of one node. */
-export class Call extends TimerEntry implements Request, Watch, Runnable, AwaitsPeer, AliasHolder {
+export class Call extends TimerEntry implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending {
   readonly node: Node;
   readonly caller: Process | null;
   readonly to: Destination;
@@ -91,6 +92,9 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   /** The alias of a call to another node. */
   alias: Ref | null = null;
   abort: { signal: AbortSignal; listener: () => void } | null = null;
+  /** The other calls that the caller waits for. */
+  #newer: Call | null = null;
+  #older: Call | null = null;
 
   constructor(node: Node, caller: Process | null, to: Destination, name: string, argument: unknown) {
     super();
@@ -165,6 +169,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   #settle(failed: boolean, outcome: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
+    if (this.caller !== null) this.#release(this.caller);
     this.#failed = failed;
     this.#outcome = outcome;
     this.node.timers.drop(this);
@@ -178,6 +183,29 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   #finish(): void {
     if (this.#failed) this.#reject(this.#outcome);
     else this.#resolve(this.#outcome);
+  }
+
+  /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
+  hold(caller: Process): void {
+    const { extras } = caller;
+    const older = extras.pending as Call | null;
+    this.#older = older;
+    if (older !== null) older.#newer = this;
+    extras.pending = this;
+  }
+
+  #release(caller: Process): void {
+    const newer = this.#newer;
+    const older = this.#older;
+    if (newer === null) caller.extras.pending = older;
+    else newer.#older = older;
+    if (older !== null) older.#newer = newer;
+    this.#newer = null;
+    this.#older = null;
+  }
+
+  ownerExited(): void {
+    this.#settle(true, undefined);
   }
 }
 
@@ -277,6 +305,7 @@ function startCall(
   const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
   const request = new Call(node, caller, to, name, argument);
   const promise = request.promise();
+  if (caller !== null) request.hold(caller);
   const signal = options?.signal;
   if (signal !== undefined && !listen(request, signal)) return promise;
   const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;

@@ -73,6 +73,7 @@ export function terminate(process: Process, reason: ExitReason): void {
   if (extra !== null) {
     for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
     abandonReceive(process, reason);
+    while (extra.pending !== null) extra.pending.ownerExited();
     extra.abort?.abort(reason);
   }
   if (report !== undefined) exited.publish(report);

@@ -6,6 +6,12 @@ import type { ExitReason } from './messages.ts';
 import type { RemoteLink } from './peer.ts';
 import type { Waiter } from './receive.ts';
 
+/** @internal What a process waits for besides a message, and waits for no more when it ends: the answer of a call. */
+export interface Pending {
+  /** Called when the process ends; takes it out of `pending`. */
+  ownerExited(): void;
+}
+
 /** @internal The rarely used half of a process. */
 export class Extra {
   /** Registered name; a process has at most one. */
@@ -16,6 +22,8 @@ export class Extra {
   exitReason: ExitReason = 'normal';
   /** The receive that waits, or null. */
   waiter: Waiter | null = null;
+  /** The call that was started last and waits for its answer, or null; it leads to the others. */
+  pending: Pending | null = null;
   /** How many receives may still answer from the mailbox at once, before others have their turn. */
   credit = 0;
   mailbox: { readonly limit: number; readonly policy: MailboxPolicy } | undefined = undefined;

@@ -8,7 +8,6 @@
  * and whether the server is busy is seen at the server.
  */
 import { setImmediate } from 'node:timers';
-import { Call } from '../otp/call.ts';
 import type { ClockUser } from '../process/clock.ts';
 import type { Node } from '../process/node.ts';
 import { AWAITING, type Process } from '../process/process.ts';
@@ -40,28 +39,13 @@ export async function untilQuiet(
   return true;
 }
 
-/** @internal The processes of a node that are in the middle of a handler, but for those that only await a call. */
+/** @internal The processes of some nodes that are in the middle of a handler, but for those that await a call. */
 export function busyProcesses(nodes: readonly Node[]): Process[] {
-  const awaiting = nodes.flatMap((node) => node.table.all().filter(({ status }) => status === AWAITING));
-  if (awaiting.length === 0) return [];
-  const calling = callers(nodes);
-  return awaiting.filter((process) => !calling.has(process));
+  return nodes.flatMap((node) => node.table.all().filter(isBusy));
 }
 
-/** The processes that wait for the answer of a call. */
-function callers(nodes: readonly Node[]): Set<Process> {
-  const found = new Set<Process>();
-  for (const node of nodes) {
-    for (const server of node.table.all()) {
-      for (let watch = server.watches; watch !== null; watch = watch.watchNext) {
-        if (watch instanceof Call && watch.caller !== null) found.add(watch.caller);
-      }
-    }
-    for (const holder of node.router.aliases.values()) {
-      if (holder instanceof Call && holder.caller !== null) found.add(holder.caller);
-    }
-  }
-  return found;
+function isBusy({ status, extra }: Process): boolean {
+  return status === AWAITING && (extra === null || extra.pending === null);
 }
 
 function nextTurn(): Promise<void> {

@@ -1,7 +1,7 @@
 // What JavaScript that goes on running can still do after its process has died: nothing that others notice.
 // In OTP the code of a dead process stops; here its pending promises go on, so this is where the differences are held.
 import { call, type Node, type Pid, type Process } from 'troupe';
-import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
+import { awaitExit, createManualClock, createMemoryNetwork, createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import {
   deaf,
@@ -224,14 +224,15 @@ describe('code that goes on', () => {
 });
 
 describe('calls of a dead process', () => {
-  test('a caller killed while it waits is told nothing of the answer; its code ends with the answer', async () => {
+  test('a caller killed while it waits: its code ends at once, and a later answer has no effect', async () => {
     const unhandled = recordUnhandledRejections();
-    const node = makeNode();
+    const clock = createManualClock();
+    const node = makeNode({ clock });
     const server = createProbe(node);
     const log: unknown[] = [];
     const pid = node.spawn(async (self) => {
       try {
-        log.push(await call(node, server.pid, 'get', undefined, { from: self, timeoutMs: Infinity }));
+        log.push(await call(node, server.pid, 'get', undefined, { from: self }));
       } catch (thrown) {
         log.push((thrown as { reason: unknown }).reason);
         throw thrown;
@@ -241,10 +242,50 @@ describe('calls of a dead process', () => {
     });
     const request = await server.receiveCall('get');
     node.exit(pid, 'gone');
-    request.reply('answer');
     await turns(5);
     expect(log).toEqual(['gone', 'finally']);
-    expect(unhandled).toEqual([]);
+    // As a monitor of the dead: the server is rid of it.
+    expect([node.find(server.pid)?.watches, clock.pending]).toEqual([null, 0]);
+    request.reply('answer');
+    await turns(5);
+    expect([log.length, unhandled]).toEqual([2, []]);
+  });
+
+  test('a caller that waits for several calls ends them all, those that were answered already as well', async () => {
+    const unhandled = recordUnhandledRejections();
+    const node = makeNode();
+    const server = createProbe(node);
+    const outcomes: unknown[] = [];
+    const pid = node.spawn(async (self) => {
+      const calls = [0, 1, 2, 3, 4].map((i) =>
+        call(node, server.pid, 'get', i, { from: self, timeoutMs: Infinity }),
+      );
+      outcomes.push(...(await Promise.allSettled(calls)).map(({ status }) => status));
+      await Promise.all(calls);
+    });
+    const requests = [];
+    for (let i = 0; i < 5; i++) requests.push(await server.receiveCall('get'));
+    for (const index of [2, 4, 0]) requests[index]?.reply('answered');
+    node.exit(pid, 'gone');
+    await turns(5);
+    // What was answered in the turn of the end does not reach the dead, either.
+    expect(outcomes).toEqual(Array<string>(5).fill('rejected'));
+    expect([node.find(server.pid)?.watches, unhandled]).toEqual([null, []]);
+  });
+
+  test('a caller of another node that is killed is told to the server as a demonitor', async () => {
+    const network = createMemoryNetwork();
+    const [here, there] = [
+      makeNode({ name: 'here@death', carrier: network.carrier('here@death') }),
+      makeNode({ name: 'there@death', carrier: network.carrier('there@death') }),
+    ];
+    const server = createProbe(there);
+    const pid = here.spawn((self) => call(here, server.pid, 'get', 0, { from: self, timeoutMs: Infinity }));
+    await server.receiveCall('get');
+    expect(there.find(server.pid)?.watches).not.toBeNull();
+    here.exit(pid, 'kill');
+    await settle([here, there]);
+    expect([there.find(server.pid)?.watches, here.router.aliases.size]).toEqual([null, 0]);
   });
 
   test('a call that nobody awaits any more leaves no unhandled rejection when the caller is dead', async () => {
