@@ -8,18 +8,22 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
 import { createNode, type ExitReason, type Node, serverRef } from '../runtime/index.ts';
-import { troupeFastify, webSocketHandler } from '../runtime/fastify/index.ts';
+import { troupeFastify } from '../runtime/fastify/index.ts';
 import type { Config } from './config.ts';
+import type { Database } from './database/database.ts';
 import { openDatabase } from './database/open.ts';
-import { handleErrors } from './http/errors.ts';
+import { readBodies } from './http/body.ts';
+import { drain, type Drain } from './http/drain.ts';
+import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
 import { health } from './http/health.ts';
 import { servePage } from './http/page.ts';
+import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
 import { logDatabase, logRuntime } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { createNoteRepository } from './notes/repository.ts';
-import { notificationsHandler } from './notifications/handler.ts';
+import { notifications } from './notifications/route.ts';
 import { notesTree, rootName } from './tree.ts';
 
 /** The running application. */
@@ -34,82 +38,90 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** Requests that are still running after this part of the time for a shutdown are cut off. */
+/** What an application can be given in place of what its settings describe. */
+export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
+  /** The application closes it when it stops. */
+  readonly database?: Database;
+}
+
+/** Shares of the time for a shutdown: until clients must have answered the close of their WebSockets, and requests be done. */
+const CLOSE_SHARE = 0.2;
 const DRAIN_SHARE = 0.5;
+const CLOSE_MAX_MS = 2_000;
+/** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
+const CHANGE_GRACE_MS = 1_000;
 
 /**
  * Builds the application and starts its processes.
- * @param options.logger in place of the log that the settings describe
  * @throws what keeps the tree from starting, such as a data folder that another process has
  */
-export async function createApp(
-  config: Config,
-  options: Pick<FastifyServerOptions, 'logger'> = {},
-): Promise<App> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const http = Fastify({
-    logger: options.logger ?? {
-      level: config.logLevel,
-      redact: ['req.headers.authorization', 'req.headers.cookie'],
-    },
-    bodyLimit: config.bodyLimitBytes,
-    requestTimeout: config.requestTimeoutMs,
-    genReqId: () => nanoid(12),
-    forceCloseConnections: 'idle',
-    return503OnClosing: true,
-  }).withTypeProvider<TypeBoxTypeProvider>();
+export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
+  makeDataFolder(config.dataDir);
+  const http = createServer(config, parts.logger);
   const { log } = http;
   const node = createNode();
-  const database = openDatabase(config.database);
+  const database = parts.database ?? openDatabase(config.database);
   const repository = createNoteRepository(database);
-  const subscriptions = [logRuntime(log), logDatabase(log, database)];
+  const unsubscribe = [logRuntime(log), logDatabase(log, database)];
 
   let stopping: Promise<void> | undefined;
-  const end = async (): Promise<void> => {
-    await drained(http, config.shutdownTimeoutMs * DRAIN_SHARE);
-    await tree?.stop('shutdown', Infinity);
-    await database.close();
-    await node.stop();
-    for (const unsubscribe of subscriptions) unsubscribe();
-  };
-  const stop = (): Promise<void> => (stopping ??= end());
+  let draining: Drain | undefined;
+  const stop = (): Promise<void> =>
+    (stopping ??= inOrder([
+      () => draining?.close(config.shutdownTimeoutMs * DRAIN_SHARE) ?? http.close(),
+      // It has ended by itself when its children failed too often.
+      () => (tree !== undefined && node.isAlive(tree.pid) ? tree.stop('shutdown', Infinity) : undefined),
+      () => database.close(),
+      () => node.stop(),
+      ...unsubscribe,
+    ]));
 
   let tree: Awaited<ReturnType<typeof startTree>> | undefined;
-  const startTree = () =>
-    node.start(
-      notesTree,
-      [{ database, repository, repl: { dataDir: config.dataDir, variables: { notes } } }],
-      {
-        name: rootName,
-      },
-    );
+  const startTree = () => {
+    const onOrphanError = (error: unknown): void =>
+      log.warn({ err: error }, 'code of a REPL that has ended has failed');
+    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError };
+    return node.start(notesTree, [{ database, repository, repl }], { name: rootName });
+  };
   try {
     tree = await startTree();
-    await addRoutes();
+    draining = await addRoutes();
   } catch (error) {
-    await stop();
+    await stop().catch((failure: unknown) =>
+      log.error({ err: failure }, 'the end of a failed start failed too'),
+    );
     throw error;
   }
 
-  async function addRoutes(): Promise<void> {
+  async function addRoutes(): Promise<Drain> {
     const indexer = serverRef(node, noteIndexer, indexerName);
-    // Only JSON is read: a body of another type is answered 415, plain text included.
-    http.removeContentTypeParser('text/plain');
+    const changeTimeoutMs = Math.max(
+      config.requestTimeoutMs,
+      config.database.queryTimeoutMs + CHANGE_GRACE_MS,
+    );
+    readBodies(http);
     handleErrors(http, config.bodyLimitBytes);
+    handleUnknown(http);
     await http.register(troupeFastify, {
       node,
       controllerTimeoutMs: config.requestTimeoutMs,
-      webSocket: { maxPayloadBytes: config.wsMaxPayloadBytes, origins: config.allowedOrigins },
+      webSocket: {
+        maxPayloadBytes: config.wsMaxPayloadBytes,
+        origins: config.allowedOrigins,
+        closeTimeoutMs: Math.min(CLOSE_MAX_MS, config.shutdownTimeoutMs * CLOSE_SHARE),
+      },
     });
+    const end = drain(http);
     await servePage(http);
     await http.register(health, { database, indexer, stopping: () => stopping !== undefined });
-    await http.register(notesController, { repository, indexer });
-    http.get('/notifications', { websocket: true }, webSocketHandler(notificationsHandler));
+    await http.register(notesController, { repository, indexer, changeTimeoutMs });
+    await http.register(notifications);
     await http.ready();
+    return end;
   }
 
+  const { pid } = tree;
   const failed = new Promise<ExitReason>((resolve) => {
-    const { pid } = tree;
     node.spawnWith({ label: 'tree_watch' }, async (self) => {
       self.monitor(pid);
       const down = await self.receive();
@@ -119,12 +131,43 @@ export async function createApp(
   return { http, node, log, failed, stop };
 }
 
-/** Closes the server; what is still under way when the time is over is cut off, so a client cannot hold it up. */
-async function drained(http: FastifyInstance, limitMs: number): Promise<void> {
-  const cut = setTimeout(() => http.server.closeAllConnections(), limitMs);
+/** It is needed also when the notes are on a server: the REPL's socket is in it. */
+function makeDataFolder(folder: string): void {
   try {
-    await http.close();
-  } finally {
-    clearTimeout(cut);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the data folder ${folder} cannot be made: ${why}; set DATA_DIR to another one`, {
+      cause: error,
+    });
   }
+}
+
+function createServer(config: Config, logger: AppParts['logger']) {
+  return Fastify({
+    logger: logger ?? {
+      level: config.logLevel,
+      redact: ['req.headers.authorization', 'req.headers.cookie'],
+    },
+    bodyLimit: config.bodyLimitBytes,
+    requestTimeout: config.requestTimeoutMs,
+    genReqId: () => nanoid(12),
+    frameworkErrors: answerUnreadable,
+    clientErrorHandler: answerClientError,
+    // Requests that come while the service stops are served as long as it listens; see `http/drain.ts`.
+    return503OnClosing: false,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+}
+
+/** Takes every step, also after one that has failed. @throws AggregateError of the failures. */
+async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'the application did not stop in order');
 }

@@ -1,12 +1,24 @@
 // The log: the events of the runtime and of the database, as lines of pino. The runtime itself does not log.
+//
+// What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
+// connection.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { Database } from './database/database.ts';
+import { isExpected } from './http/errors.ts';
 
 /** Logs what the runtime publishes, until the function that it returns is called. */
 export function logRuntime(log: FastifyBaseLogger): () => void {
-  const subscriptions = [
+  const subscriptions = [...logProcesses(log), ...logConnections(log), ...logNodes(log)];
+  return () => {
+    for (const end of subscriptions) end();
+  };
+}
+
+function logProcesses(log: FastifyBaseLogger): (() => void)[] {
+  return [
     onTelemetry('troupe:process:crash', ({ pid, label, name, reason }) => {
+      if (isExpected(reason)) return; // a controller whose client has been told; the request's own line says it
       log.error({ pid: pid.toString(), label, name, err: errorIn(reason) }, 'a process crashed');
     }),
     onTelemetry('troupe:supervisor:child_started', ({ id, pid, restart }) => {
@@ -19,25 +31,65 @@ export function logRuntime(log: FastifyBaseLogger): () => void {
     onTelemetry('troupe:supervisor:intensity_reached', ({ label, id }) => {
       log.error({ supervisor: label, id }, 'a supervisor gives up: its children restarted too often');
     }),
+    onTelemetry('troupe:server:unexpected', ({ pid, label, kind }) => {
+      log.warn({ pid: pid.toString(), label, kind }, 'a process got a message that it does not know');
+    }),
     onTelemetry('troupe:mailbox:high_water', ({ pid, label, length }) => {
       log.warn({ pid: pid.toString(), label, length }, 'a mailbox is long');
     }),
     onTelemetry('troupe:mailbox:dropped', ({ pid, label, policy, dropped }) => {
       log.warn({ pid: pid.toString(), label, policy, dropped }, 'a full mailbox dropped a message');
     }),
-    onTelemetry('troupe:server:unexpected', ({ pid, label, kind }) => {
-      log.warn({ pid: pid.toString(), label, kind }, 'a server got a message that it does not know');
+    onTelemetry('troupe:message:undeliverable', ({ from, error }) => {
+      log.warn(
+        { pid: from.toString(), err: errorIn(error) },
+        'a message could not be sent when its time came',
+      );
+    }),
+  ];
+}
+
+function logConnections(log: FastifyBaseLogger): (() => void)[] {
+  return [
+    onTelemetry('troupe:fastify:open', ({ pid, label }) => {
+      log.debug({ pid: pid.toString(), label }, 'a connection was opened');
+    }),
+    onTelemetry('troupe:fastify:close', ({ pid, label, code, reason, received, sent }) => {
+      log.debug(
+        { pid: pid.toString(), label, code, reason: formatReason(reason), received, sent },
+        'a connection is over',
+      );
+    }),
+    onTelemetry('troupe:fastify:dropped', ({ pid, label, dropped, bufferedBytes }) => {
+      log.warn({ pid: pid.toString(), label, dropped, bufferedBytes }, 'frames to a slow client are dropped');
+    }),
+  ];
+}
+
+function logNodes(log: FastifyBaseLogger): (() => void)[] {
+  return [
+    onTelemetry('troupe:pubsub:restarted', ({ pid }) => {
+      log.warn({ pid: pid.toString() }, 'the scope of the channels was restarted, with its members');
+    }),
+    onTelemetry('troupe:pubsub:restart_failed', ({ error }) => {
+      log.error(
+        { err: errorIn(error) },
+        'the scope of the channels could not be restarted; it is tried again',
+      );
     }),
     onTelemetry('troupe:pg:bad_message', ({ scope, node }) => {
       log.warn({ scope, node }, 'a scope got a message that it does not know');
+    }),
+    onTelemetry('troupe:node:up', ({ peer }) => {
+      log.info({ peer }, 'a node is connected');
+    }),
+    onTelemetry('troupe:node:down', ({ peer, reason }) => {
+      log.warn({ peer, reason: formatReason(reason) }, 'a node is gone');
     }),
     onTelemetry('troupe:node:bad_signal', ({ peer, error }) => {
       log.warn({ peer, err: errorIn(error) }, 'a signal of another node could not be applied');
     }),
   ];
-  return () => {
-    for (const end of subscriptions) end();
-  };
 }
 
 /** Logs what happens to the database, until the function that it returns is called. */
@@ -50,7 +102,7 @@ export function logDatabase(log: FastifyBaseLogger, database: Database): () => v
         { attempt: event.attempt, retryInMs: event.retryInMs },
         `the database is away: ${event.reason}`,
       );
-    } else log.info(`the database is closed: ${description}`);
+    } else if (event.reason === undefined) log.info(`the database is closed: ${description}`);
   });
 }
 

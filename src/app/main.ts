@@ -2,6 +2,7 @@
 //
 // Exit codes: 0 after a clean stop, 1 when it failed or had to be cut short, 2 for a wrong argument.
 import { parseArgs } from 'node:util';
+import { formatReason, TroupeError } from '../runtime/index.ts';
 import { type App, createApp } from './app.ts';
 import { ConfigError, loadConfig, type Config } from './config.ts';
 
@@ -11,33 +12,40 @@ Serves the notes application. All settings come from the environment; .env.examp
 
   -h, --help   shows this`;
 
+/** What a failure to listen means, and what to do about it, by the code of Node.js. */
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there: stop it, or set PORT',
+  EACCES: 'this user may not use that port: set PORT to one from 1024 on',
+  EADDRNOTAVAIL: 'that is no address of this machine: set HOST',
+  ENOTFOUND: 'there is no host of that name: set HOST',
+  EAI_AGAIN: 'the name could not be looked up: set HOST to an address',
+};
+
 async function main(): Promise<void> {
   if (!argumentsAreFine()) return;
-  let config: Config;
-  try {
-    config = loadConfig(process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    fail(error.message);
-    return;
-  }
+  const config = settings();
+  if (config === undefined) return;
+
+  const starting = createApp(config);
+  const stop = stopper(starting, config.shutdownTimeoutMs);
+  const isStopping = stopOnSignals(starting, stop);
   let app: App;
   try {
-    app = await createApp(config);
+    app = await starting;
   } catch (error) {
-    fail(messageOf(error));
-    return;
+    exit(messageOf(error));
   }
-  stopOnSignals(app, config.shutdownTimeoutMs);
+  if (isStopping()) return;
   void app.failed.then((reason) => {
-    app.log.fatal({ err: reason }, 'the supervision tree has ended');
-    shutDown(app, config.shutdownTimeoutMs, 1);
+    app.log.fatal(`the supervision tree has ended: ${formatReason(reason)}`);
+    stop(1);
   });
   try {
     await app.http.listen({ host: config.host, port: config.port });
   } catch (error) {
-    fail(`cannot listen on ${config.host} port ${config.port}: ${messageOf(error)}`);
-    await app.stop();
+    if (isStopping()) return;
+    process.stderr.write(`cannot listen on ${config.host} port ${config.port}: ${listenFailure(error)}\n`);
+    stop(1);
   }
 }
 
@@ -53,41 +61,69 @@ function argumentsAreFine(): boolean {
   return false;
 }
 
-function stopOnSignals(app: App, timeoutMs: number): void {
-  let signals = 0;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      app.log.info(`${signal}: stopping`);
-      if (++signals > 1) process.exit(1);
-      shutDown(app, timeoutMs, 0);
-    });
+function settings(): Config | undefined {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+    return undefined;
   }
 }
 
-/** Ends the process in a bounded time, whatever clients and databases do. */
-function shutDown(app: App, timeoutMs: number, code: number): void {
-  setTimeout(() => {
-    app.log.error(`not stopped after ${timeoutMs} ms; ending all the same`);
-    process.exit(1);
-  }, timeoutMs).unref();
-  app.stop().then(
-    () => process.exit(code),
-    (error: unknown) => {
-      app.log.error({ err: error }, 'the stop failed');
-      process.exit(1);
-    },
+/** What ends the process with a code, in a bounded time, whatever clients and databases do; only the first call counts. */
+function stopper(starting: Promise<App>, timeoutMs: number): (code: number) => void {
+  let stopped = false;
+  return (code) => {
+    if (stopped) return;
+    stopped = true;
+    setTimeout(() => exit(`not stopped after ${timeoutMs} ms; ending all the same`), timeoutMs).unref();
+    starting
+      .then((app) => app.stop())
+      .then(
+        () => process.exit(code),
+        (error: unknown) => exit(messageOf(error)),
+      );
+  };
+}
+
+/** A second signal ends the process at once. @returns whether there was one. */
+function stopOnSignals(starting: Promise<App>, stop: (code: number) => void): () => boolean {
+  let signals = 0;
+  let say = (line: string): void => void process.stderr.write(`${line}\n`);
+  starting.then(
+    ({ log }) => (say = (line) => log.info(line)),
+    () => undefined,
   );
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      signals++;
+      if (signals > 1) exit(`${signal}: ending at once`);
+      say(`${signal}: stopping`);
+      stop(0);
+    });
+  }
+  return () => signals > 0;
 }
 
-function fail(message: string): void {
+function exit(message: string): never {
   process.stderr.write(`${message}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 }
 
-/** What a person needs to know: the message of an error, and of the failure behind it when it is a failed start. */
+function listenFailure(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return LISTEN_FAILURES[code] ?? messageOf(error);
+}
+
+/** What a person needs to know: the message of an error, and for a start that failed that of what made it fail. */
 function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return [error.message, ...error.errors.map(messageOf)].join(': ');
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? messageOf(error.cause) : error.message;
+  return error instanceof TroupeError && error.cause instanceof Error
+    ? messageOf(error.cause)
+    : error.message;
 }
 
 await main();

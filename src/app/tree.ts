@@ -26,6 +26,8 @@ const databaseKeeper = defineServer({
   name: 'database',
   async init(_self, database: Database) {
     await database.opened();
+    if (database.state === 'closed')
+      throw new Error('the database was closed: only a new start opens it again');
     return database;
   },
   call: { state: (database) => database.state },

@@ -1,7 +1,9 @@
 // What goes wrong, as HTTP answers: always `{"error": text}`, with a text that says what to do and nothing of the inside.
 //
-// What is the server's fault is logged with its cause; what is the client's is not.
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+// What is the server's fault is logged with its cause; what is the client's is not; what passes by itself, such as an
+// outage of the database, is one line without a stack for each request.
+import type { Socket } from 'node:net';
+import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TroupeError } from '../../runtime/index.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 
@@ -19,25 +21,53 @@ export class HttpError extends Error {
   }
 }
 
-/** Texts for the errors of Fastify that a client can cause; its own would name internals. */
+/** Texts for the errors of Fastify and of its plugins that a client can cause; their own would name internals. */
 const texts: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be JSON, with content-type: application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not valid JSON',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'the body is empty; it must be JSON',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'the content-length does not match the body',
   FST_ERR_BAD_URL: 'the path is not a valid URL',
-  FST_ERR_MAX_PARAM_LENGTH: 'the path is too long',
+  TROUPE_ORIGIN_REFUSED: 'a page of another origin may not open a WebSocket here',
 };
 
-/** Answers errors and unknown routes of an application. */
+/** Answers to what is no HTTP request at all, by the code of Node.js; anything else is a bad request. */
+const clientErrors: Readonly<Record<string, readonly [status: string, text: string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too large'],
+};
+
+/** True for an outcome that the client is told and that is no fault of the code: nobody needs a stack. */
+export function isExpected(error: unknown): boolean {
+  return error instanceof HttpError || error instanceof DatabaseUnavailableError;
+}
+
+/** Answers the errors of an application's handlers and hooks. */
 export function handleErrors(app: FastifyInstance, bodyLimitBytes: number): void {
   app.setErrorHandler((error: FastifyError, request, reply) =>
     answer(toHttpError(error, bodyLimitBytes), error, request, reply),
   );
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
-    return reply.code(404).send({ error: `there is no ${request.method} ${path.slice(0, 200)}` });
-  });
+}
+
+/** Fastify's `frameworkErrors`: a request whose path cannot be read. It has passed no hook, so the headers are set here. */
+export function answerUnreadable(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  void reply
+    .code(error.statusCode ?? 400)
+    .headers({ 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'" })
+    .send({ error: texts[error.code] ?? 'the request cannot be read' });
+}
+
+/** Fastify's `clientErrorHandler`: what has come is no HTTP, or not all of it came. */
+export function answerClientError(error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const [status, text] = clientErrors[error.code] ?? ['400 Bad Request', 'this is not an HTTP request'];
+  const body = JSON.stringify({ error: text });
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +
+        `connection: close\r\n\r\n${body}`,
+    );
+  }
+  socket.destroySoon();
 }
 
 function toHttpError(error: FastifyError, bodyLimitBytes: number): HttpError {
@@ -59,14 +89,25 @@ function toHttpError(error: FastifyError, bodyLimitBytes: number): HttpError {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new HttpError(413, `the body has more than ${bodyLimitBytes} bytes`);
   }
+  if (error.validation !== undefined) return new HttpError(400, faultOf(error.validation));
   const { statusCode = 500 } = error;
   if (statusCode === 503) return new HttpError(503, 'the service is busy, try again soon', 1);
   if (statusCode >= 500) return new HttpError(500, 'internal server error');
   return new HttpError(statusCode, texts[error.code] ?? error.message);
 }
 
+/** What is wrong with the query of a request. */
+function faultOf([fault]: NonNullable<FastifyError['validation']>): string {
+  const name = fault?.instancePath.slice(1) ?? '';
+  return fault?.keyword === 'maxLength'
+    ? `${name} must have at most ${String(fault.params['limit'])} characters`
+    : `${name} must be given once, as text`;
+}
+
 function answer(told: HttpError, cause: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (told.statusCode >= 500) request.log.error({ err: cause }, 'the request failed');
+  if (told.statusCode === 503)
+    request.log.warn({ reason: cause.message }, 'the request cannot be served now');
+  else if (told.statusCode >= 500) request.log.error({ err: cause }, 'the request failed');
   if (told.retryAfterSeconds !== undefined) void reply.header('retry-after', told.retryAfterSeconds);
   return reply.code(told.statusCode).send({ error: told.message });
 }

@@ -1,6 +1,6 @@
 // Whether the process lives, and whether it can serve.
 import type { FastifyPluginAsync } from 'fastify';
-import type { ServerRef } from '../../runtime/index.ts';
+import { type ServerRef, TroupeError } from '../../runtime/index.ts';
 import type { Database } from '../database/database.ts';
 import type { noteIndexer } from '../indexer/indexer.ts';
 
@@ -34,8 +34,8 @@ async function indexerState(indexer: HealthOptions['indexer']): Promise<string> 
   try {
     const { ready } = await indexer.call('status', undefined, { timeoutMs: ASK_MS });
     return ready ? 'ready' : 'building';
-  } catch {
-    // Whatever the reason, what is asked for is an answer, and it is no.
-    return 'not answering';
+  } catch (error) {
+    if (!(error instanceof TroupeError)) throw error;
+    return error.code === 'TROUPE_CALL_TIMEOUT' ? 'busy' : 'not running';
   }
 }

@@ -31,6 +31,7 @@ export async function servePage(app: FastifyInstance): Promise<void> {
     // Whether there is TLS in front of it the server cannot know; the proxy that ends it sets this one.
     strictTransportSecurity: false,
     referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
   });
   await app.register(fastifyStatic, {
     root: pageFolder(),

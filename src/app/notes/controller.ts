@@ -1,12 +1,15 @@
 // The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`.
 //
 // A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
-// broadcast must still be made, or everybody else would miss the change.
+// broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,
+// for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexer is told
+// to look for itself.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { ServerRef } from '../../runtime/index.ts';
 import { controller } from '../../runtime/fastify/index.ts';
 import { queryMax, type noteIndexer } from '../indexer/indexer.ts';
+import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
@@ -17,6 +20,8 @@ export interface NotesOptions {
   readonly repository: NoteRepository;
   /** The indexer, by name: the process behind it changes when it is restarted. */
   readonly indexer: ServerRef<typeof noteIndexer>;
+  /** How long a change may take, in milliseconds; longer than the database may take for a call. */
+  readonly changeTimeoutMs: number;
 }
 
 const NoteList = Type.Object({ notes: Type.Array(Note) });
@@ -26,8 +31,17 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, indexer },
+  { repository, indexer, changeTimeoutMs: timeoutMs },
 ) => {
+  const change = async <T>(stored: Promise<T>): Promise<T> => {
+    try {
+      return await stored;
+    } catch (error) {
+      if (error instanceof DatabaseUnavailableError) indexer.cast('reread');
+      throw error;
+    }
+  };
+
   app.get(
     '/api/notes',
     { schema: { querystring: Query, response: { 200: NoteList } } },
@@ -58,11 +72,11 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     controller(
       async (self, request, reply) => {
         self.trapExit(true);
-        const note = await repository.create(valid(checkNewNote(request.body)));
+        const note = await change(repository.create(valid(checkNewNote(request.body))));
         notes.broadcast(self, 'note_created', note);
         return reply.code(201).header('location', `/api/notes/${note.id}`).send(note);
       },
-      { name: 'create_note' },
+      { name: 'create_note', timeoutMs },
     ),
   );
 
@@ -73,11 +87,11 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        const note = found(await repository.update(id, valid(checkNoteChange(request.body))));
+        const note = found(await change(repository.update(id, valid(checkNoteChange(request.body)))));
         notes.broadcast(self, 'note_updated', note);
         return note;
       },
-      { name: 'update_note' },
+      { name: 'update_note', timeoutMs },
     ),
   );
 
@@ -88,18 +102,18 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request, reply) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        if (!(await repository.delete(id))) throw new HttpError(404, 'note not found');
+        if (!(await change(repository.delete(id)))) throw new HttpError(404, 'note not found');
         notes.broadcast(self, 'note_deleted', { id });
         return reply.code(204).send(null);
       },
-      { name: 'delete_note' },
+      { name: 'delete_note', timeoutMs },
     ),
   );
 };
 
 /** A number that no note can have is an id that is not found; what is no number is a mistake. */
 function idOf(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new HttpError(400, 'the id of a note is a whole number');
+  if (!/^\d+$/.test(text)) throw new HttpError(400, 'the id of a note is a whole number');
   return Number(text);
 }
 

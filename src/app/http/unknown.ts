@@ -1,0 +1,41 @@
+// Answers requests that no route takes: 405 with `Allow` where the path has routes for other methods (and for OPTIONS those
+// alone), 404 everywhere else.
+import type { FastifyInstance } from 'fastify';
+
+/** A path in an answer is cut after so many characters. */
+const PATH_SHOWN_MAX = 200;
+
+interface KnownPath {
+  readonly pattern: RegExp;
+  readonly methods: string[];
+}
+
+/** Answers unknown routes. To be called before the routes are added, which it takes note of. */
+export function handleUnknown(app: FastifyInstance): void {
+  const known = new Map<string, KnownPath>();
+
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.includes('*')) return; // the files of the page: any path, GET and HEAD
+    const entry = known.get(url) ?? { pattern: patternOf(url), methods: [] };
+    known.set(url, entry);
+    entry.methods.push(...[method].flat());
+  });
+
+  app.setNotFoundHandler((request, reply) => {
+    const { method } = request;
+    const path = request.url.split('?', 1)[0] ?? '';
+    const methods = [...known.values()].find(({ pattern }) => pattern.test(path))?.methods;
+    if (methods === undefined || methods.includes(method)) {
+      return reply.code(404).send({ error: `there is no ${method} ${path.slice(0, PATH_SHOWN_MAX)}` });
+    }
+    const allowed = methods.join(', ');
+    void reply.header('allow', allowed);
+    if (method === 'OPTIONS') return reply.code(204).send();
+    return reply.code(405).send({ error: `${method} is not allowed here, only ${allowed}` });
+  });
+}
+
+/** What a route's path matches; it has no special characters but the names of its parameters. */
+function patternOf(url: string): RegExp {
+  return new RegExp(`^${url.replace(/:\w+/g, '[^/]+')}$`);
+}
