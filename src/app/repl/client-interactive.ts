@@ -193,6 +193,7 @@ class Conversation {
   #interrupt(): void {
     if (!this.#interrupted) {
       this.#interrupted = true;
+      this.#output.write('^C\n');
       this.#connection.cancel();
       return;
     }

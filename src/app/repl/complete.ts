@@ -85,7 +85,8 @@ function textsFor(helper: string, shell: Shell): string[] {
 /** The value of a chain of names, as far as it can be had without running code. */
 function follow(path: string, variables: Readonly<Record<string, unknown>>): unknown {
   const [first = '', ...rest] = path.split(/\??\./).slice(0, -1);
-  let value: unknown = Object.hasOwn(variables, first) ? variables[first] : ownValue(globalThis, first);
+  // Globals of Node.js, `process` for one, have getters.
+  let value: unknown = Object.hasOwn(variables, first) ? variables[first] : Reflect.get(globalThis, first);
   for (const name of rest) value = ownValue(value, name);
   return value;
 }

@@ -38,6 +38,8 @@ export class Connection {
   readonly #lines = new LineReader(CLIENT_LINE_MAX);
   #onHello: ((hello: Hello) => void) | undefined;
   #events: ConnectionEvents | undefined;
+  /** What has come before there were events to tell it to. */
+  #early: ClientMessage[] = [];
   #ended = false;
   #leftOut = 0;
 
@@ -68,6 +70,7 @@ export class Connection {
   /** Says who gets what comes from now on. */
   use(events: ConnectionEvents): void {
     this.#events = events;
+    for (const message of this.#early.splice(0)) events.onMessage(message);
     if (this.#socket.destroyed) events.onClose();
   }
 
@@ -114,7 +117,8 @@ export class Connection {
           onHello(hello);
         } else {
           const message = parseClientMessage(line);
-          this.#events?.onMessage(message);
+          if (this.#events === undefined) this.#early.push(message);
+          else this.#events.onMessage(message);
         }
       }
     } catch (error) {

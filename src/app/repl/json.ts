@@ -13,19 +13,20 @@ import { Fault } from './fault.ts';
 /** How deep values are written; below that as "[Object]". */
 const DEPTH_MAX = 64;
 /** How many values one result may hold. */
-const VALUES_MAX = 5_000_000;
+const VALUES_MAX = 2_000_000;
 
-/** A value as JSON, on one line. @throws Fault when it holds more than five million values. */
+/** A value as JSON, on one line. @throws Fault when it holds more than two million values. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(new Writer().plain(value, []));
+  return JSON.stringify(new Writer().plain(value));
 }
 
 /** Makes what JSON.stringify writes as it is. */
 class Writer {
   #count = 0;
+  /** The objects that the value at hand is in. */
+  readonly #above = new Set<object>();
 
-  /** @param above the objects that the value is in. */
-  plain(value: unknown, above: readonly object[]): unknown {
+  plain(value: unknown): unknown {
     // An object that is reached by many ways is written for each of them.
     if (++this.#count > VALUES_MAX) throw new Fault('the result holds too many values to be written as JSON');
     switch (typeof value) {
@@ -39,17 +40,17 @@ class Writer {
       case 'bigint':
         return String(value);
       case 'object':
-        return value === null ? null : this.#object(value, above);
+        return value === null ? null : this.#object(value);
       default:
         return inspect(value);
     }
   }
 
-  #object(value: object, above: readonly object[]): unknown {
-    if (above.includes(value)) return '[Circular]';
-    if (above.length === DEPTH_MAX) return Array.isArray(value) ? '[Array]' : '[Object]';
-    const inside = [...above, value];
-    const each = (item: unknown): unknown => this.plain(item, inside);
+  #object(value: object): unknown {
+    if (this.#above.has(value)) return '[Circular]';
+    if (this.#above.size === DEPTH_MAX) return Array.isArray(value) ? '[Array]' : '[Object]';
+    const each = (item: unknown): unknown => this.plain(item);
+    this.#above.add(value);
     try {
       if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
       if (Array.isArray(value) || value instanceof Set || isBytes(value)) return Array.from(value, each);
@@ -61,6 +62,8 @@ class Writer {
     } catch (error) {
       if (error instanceof Fault) throw error;
       return `[cannot be read: ${String(error)}]`; // a getter, a proxy or a toJSON of its own that throws
+    } finally {
+      this.#above.delete(value);
     }
   }
 }

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readArguments } from '../../../src/app/repl/client-arguments.ts';
 import { loadConfig } from '../../../src/app/config.ts';
-import { type Application, type Ran, runClient, startApplication, temporaryFolder } from './application.ts';
+import {
+  type Application,
+  attachTo,
+  type Ran,
+  runClient,
+  startApplication,
+  temporaryFolder,
+} from './application.ts';
 
 const folder = temporaryFolder();
 let application: Application;
@@ -61,8 +68,19 @@ describe('--eval', () => {
     ["processes({sort: 'size'})", '** processes can be sorted by pid, name, label, mailbox, handled, age'],
     ['info(1)', "** a process is given by its pid, such as '<0.12.0>', or by its registered name"],
     ['while (true) {}', '** it ran for 500 ms without an await, and was stopped'],
-  ])('%s is one clear line, and 1', async (code, line) => {
-    expect(await run(['--eval', code])).toEqual({ code: 1, out: '', err: `${line}\n` });
+  ])('%s is one clear line', async (code, line) => {
+    const { connection } = await attachTo(application, { interactive: false });
+    expect(await connection.evaluate(code)).toMatchObject({ status: 'error', text: line });
+    connection.close();
+  });
+
+  test('what fails goes to stderr and makes it 1', async () => {
+    const ran = await run(['--eval', "info('nobody')"]);
+    expect(ran).toEqual({
+      code: 1,
+      out: '',
+      err: "** nobody is registered as 'nobody'; registered() lists the names\n",
+    });
   });
 
   test('an error comes with its stack, but not with that of the REPL', async () => {

@@ -1,6 +1,7 @@
 // A small application with a REPL, for the tests: a supervision tree with a server, a group and a channel, and the REPL's
 // server in it. Its data folder is DATA_DIR; it prints a line of JSON when it is ready, and ends with its stdin.
 import { child, childProcess, createNode, defineServer, defineSupervisor, pg, pubsub } from 'troupe';
+import { createMemoryNetwork } from 'troupe/testing';
 import { replServer } from '../../../src/app/repl/server.ts';
 
 const counter = defineServer({
@@ -72,8 +73,10 @@ const tree = defineSupervisor({
   ],
 });
 
-const node = createNode({ name: 'fixture@test' });
+const network = createMemoryNetwork();
+const node = createNode({ name: 'fixture@test', carrier: network.carrier('fixture@test') });
 const supervisor = await node.start(tree);
+await startOther();
 process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid })}\n`);
 process.stdin.resume();
 process.stdin.on('end', () => {
@@ -82,3 +85,15 @@ process.stdin.on('end', () => {
     return node.stop();
   });
 });
+
+/** A second node, with a server and a member of a channel. */
+async function startOther(): Promise<void> {
+  const other = createNode({ name: 'other@test', carrier: network.carrier('other@test') });
+  await other.start(counter, [], { name: 'far_counter' });
+  other.spawn(async (self) => {
+    pubsub.join(self, 'far');
+    await self.receive((message) => message === 'stop');
+  });
+  pubsub.start(node);
+  await node.connect('other@test');
+}

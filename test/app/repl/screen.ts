@@ -1,4 +1,5 @@
 // What a terminal shows after it was sent some text: as much of one as node:readline uses. Lines above the screen are kept.
+// oxlint-disable-next-line no-control-regex
 const CONTROL_SEQUENCE = /\u001B\[([\d;?]*)([A-Za-z])/y;
 
 /** The screen of a terminal. */

@@ -54,6 +54,11 @@ export class TestTerminal {
     return this.#output;
   }
 
+  /** Whether the client still runs. */
+  get running(): boolean {
+    return !this.#output.includes('exit code ');
+  }
+
   /** What the screen shows. */
   get screen(): Screen {
     const screen = new Screen(this.#columns);

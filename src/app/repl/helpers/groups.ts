@@ -1,15 +1,9 @@
-// Helpers for scopes, groups and channels, and the processes that watch channels.
-import {
-  type Behaviour,
-  type Broadcast,
-  Broadcast as BroadcastMessage,
-  pg,
-  type Pid,
-  pubsub,
-} from '../../../runtime/index.ts';
+// Helpers for scopes, groups and channels.
+import { pg, type Pid, pubsub } from '../../../runtime/index.ts';
 import { Fault } from '../fault.ts';
 import { type Helpers, type Shell, WHO, whoCells } from '../shell.ts';
 import { presentRows, showLine } from '../show.ts';
+import { Watches } from './watches.ts';
 
 /** The scope of channels, and so of the groups that are meant when none is named. */
 const CHANNEL_SCOPE = 'nova_scope';
@@ -25,7 +19,7 @@ interface GroupRow {
 /** The helpers of this file. */
 export function groupHelpers(shell: Shell): Helpers {
   const { node, self } = shell;
-  const watches = new Map<string, Pid>();
+  const watches = new Watches(shell);
   return {
     scopes: {
       usage: 'scopes()',
@@ -94,9 +88,7 @@ export function groupHelpers(shell: Shell): Helpers {
       usage: "watch('channel')",
       about: 'prints each message of a channel as it arrives',
       run: (channel: unknown) => {
-        const name = channelName(channel);
-        const watching = watches.get(name);
-        if (watching === undefined || !node.isAlive(watching)) watches.set(name, startWatch(shell, name));
+        watches.add(channelName(channel));
         return 'ok';
       },
     },
@@ -104,14 +96,8 @@ export function groupHelpers(shell: Shell): Helpers {
       usage: "unwatch('channel')",
       about: 'ends a watch; without a channel, all',
       run: (...args: unknown[]) => {
-        const names = args.length === 0 ? [...watches.keys()] : [channelName(args[0])];
-        for (const name of names) {
-          const pid = watches.get(name);
-          if (pid === undefined) throw new Fault(`'${name}' is not watched`);
-          watches.delete(name);
-          self.unlink(pid);
-          node.exit(pid, 'shutdown');
-        }
+        if (args.length === 0) watches.removeAll();
+        else watches.remove(channelName(args[0]));
         return 'ok';
       },
     },
@@ -174,25 +160,4 @@ function channelName(channel: unknown): string {
     typeof channel === 'object' && channel !== null && 'name' in channel ? channel.name : undefined;
   if (typeof name === 'string' && name !== '') return name;
   throw new Fault("a channel is given by its name, such as 'notes'");
-}
-
-/** Starts a process that joins a channel and prints what it receives; it ends with the REPL. */
-function startWatch({ self, node, announce }: Shell, channel: string): Pid {
-  const watcher: Behaviour<undefined, []> = {
-    name: 'repl watch',
-    init: () => undefined,
-    handle: (_self, message) => {
-      if (message instanceof BroadcastMessage) announce((colour) => broadcastLine(message, colour));
-    },
-  };
-  const pid = self.spawnWith({ label: `repl watch ${channel}` }, watcher);
-  self.link(pid);
-  // At once, so that what the same line goes on to broadcast is seen.
-  pubsub.join(node, channel, pid);
-  return pid;
-}
-
-function broadcastLine({ channel, topic, sender, payload }: Broadcast, colour: boolean): string {
-  const [name, label] = [channel, topic].map((text) => showLine(text, { colour: false }).slice(1, -1));
-  return `[${name}] ${label} from ${sender.toString()}: ${showLine(payload, { colour })}`;
 }

@@ -1,0 +1,2 @@
+// What the tests import by a path.
+export const found = 'beside the tests';
