@@ -220,7 +220,7 @@ export class Node {
   /** Sends a message later. See `Process.sendAfter`. */
   sendAfter(delayMs: number, to: Destination, message: unknown): TimerRef {
     const timer = new TimerRef(this, to, message);
-    this.timers.start(timer, timerLength(delayMs));
+    timer.start(timerLength(delayMs));
     return timer;
   }
 

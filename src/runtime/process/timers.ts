@@ -15,6 +15,8 @@ import type { Clock, ClockTimer } from './clock.ts';
 export const MAX_TIMER_MS = 0xffff_ffff;
 /** The longest wait a Node.js timer can hold; longer ones are waited for in parts. */
 const MAX_ARM_MS = 0x7fff_ffff;
+/** As many queues may stand empty until the timers of the clock expire that they have armed. */
+const QUEUES_MIN = 64;
 
 /** Something that can wait in a timer queue; extend it to allocate nothing else. */
 export abstract class TimerEntry {
@@ -46,6 +48,8 @@ class TimerQueue {
 export class Timers {
   readonly #clock: Clock;
   readonly #queues = new Map<number, TimerQueue>();
+  /** The number of queues at which the empty ones are looked for. */
+  #sweepAt = QUEUES_MIN;
   #stopped = false;
 
   constructor(clock: Clock) {
@@ -57,6 +61,7 @@ export class Timers {
     if (this.#stopped) return;
     let queue = this.#queues.get(lengthMs);
     if (queue === undefined) {
+      if (this.#queues.size >= this.#sweepAt) this.#sweep();
       queue = new TimerQueue(lengthMs);
       this.#queues.set(lengthMs, queue);
     }
@@ -86,6 +91,7 @@ export class Timers {
     const queue = entry.timerQueue;
     if (queue === null) return;
     this.#unlink(queue, entry);
+    // It stays for the next timer of its length.
     if (queue.head === null) queue.armed?.unref();
   }
 
@@ -102,6 +108,19 @@ export class Timers {
       while (queue.head !== null) this.#unlink(queue, queue.head);
     }
     this.#queues.clear();
+  }
+
+  /** Removes the empty queues. They are looked at only when their number may have doubled, so that it costs O(1) for each. */
+  #sweep(): void {
+    for (const queue of this.#queues.values()) {
+      if (queue.head !== null || queue.armed === null) continue;
+      // Node.js keeps the list of a timer that is cleared while it does not hold the event loop.
+      queue.armed.ref();
+      this.#clock.clear(queue.armed);
+      queue.armed = null;
+      this.#queues.delete(queue.lengthMs);
+    }
+    this.#sweepAt = Math.max(QUEUES_MIN, this.#queues.size * 2);
   }
 
   #unlink(queue: TimerQueue, entry: TimerEntry): void {

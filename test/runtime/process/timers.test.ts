@@ -201,6 +201,34 @@ describe('the clock beneath', () => {
     expect(alive()).toBe(0);
   });
 
+  test('a timer for a process that ends is given up with it', async () => {
+    const { clock, alive } = countingClock();
+    const node = makeNode({ clock });
+    const mortal = node.spawn(idle);
+    for (const to of [mortal, { pid: mortal }]) node.sendAfter(60_000, to, 1);
+    expect(alive()).toBe(1);
+    node.exit(mortal, 'kill');
+    expect(alive()).toBe(0);
+    node.sendAfter(50_000, mortal, 2);
+    expect(alive()).toBe(0);
+  });
+
+  test('timers of many lengths that are cancelled leave few behind', () => {
+    const { clock, node, probe } = setUp();
+    for (let i = 0; i < 10_000; i++) node.sendAfter(60_000 + i, probe.pid, i).cancel();
+    expect(clock.pending).toBeLessThanOrEqual(64);
+  });
+
+  test('timers of many lengths that wait are kept while others are cancelled', async () => {
+    const { clock, node, probe } = setUp();
+    for (let i = 0; i < 1_000; i++) {
+      node.sendAfter(10 + i, probe.pid, i);
+      node.sendAfter(60_000 + i, probe.pid, 'cancelled').cancel();
+    }
+    await clock.advance(60_000 + 1_000);
+    expect(probe.messages()).toEqual(Array.from({ length: 1_000 }, (_, i) => i));
+  });
+
   test('100,000 timers of one length need one of the clock', async () => {
     const { clock, node, probe } = setUp();
     for (let i = 0; i < 100_000; i++) node.sendAfter(10, probe.pid, i);
