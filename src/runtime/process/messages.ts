@@ -102,18 +102,46 @@ export function reasonOfThrown(thrown: unknown): ExitReason {
   return ['nocatch', thrown];
 }
 
-/** An exit reason in one line, for messages and logs. */
+/** How many elements of tuples are shown of one reason, and how deep. */
+const SHOWN_ELEMENTS_MAX = 1_000;
+const SHOWN_DEPTH_MAX = 32;
+
+/** An exit reason in one line, for messages and logs. It never throws: whatever a process ends with, it ends. */
 export function formatReason(reason: ExitReason): string {
+  try {
+    return format(reason, { left: SHOWN_ELEMENTS_MAX }, 0);
+  } catch {
+    // A value whose own code throws, such as a getter or `toString`, or that has none, can only be named by its type.
+    return `[${typeof reason}]`;
+  }
+}
+
+function format(reason: unknown, elements: { left: number }, depth: number): string {
   if (typeof reason === 'string') return reason;
   if (reason instanceof Error) return `${reason.name}: ${reason.message}`;
-  if (Array.isArray(reason)) return `{${reason.map(formatReason).join(', ')}}`;
-  if (typeof reason === 'object' && reason !== null && Object.getPrototypeOf(reason) === Object.prototype) {
-    try {
-      return JSON.stringify(reason);
-    } catch {
-      // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
-      return '[object]';
+  if (Array.isArray(reason)) {
+    const shown: string[] = [];
+    for (const item of reason as unknown[]) {
+      if (depth >= SHOWN_DEPTH_MAX || --elements.left < 0) {
+        shown.push('...');
+        break;
+      }
+      shown.push(format(item, elements, depth + 1));
     }
+    return `{${shown.join(', ')}}`;
+  }
+  if (typeof reason === 'object' && reason !== null) {
+    const prototype: unknown = Object.getPrototypeOf(reason);
+    if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
   }
   return String(reason);
+}
+
+function formatPlain(reason: object): string {
+  try {
+    return JSON.stringify(reason);
+  } catch {
+    // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
+    return '[object]';
+  }
 }

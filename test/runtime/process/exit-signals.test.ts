@@ -1,7 +1,17 @@
 // Exit signals: who gets which, what they do, and that none of them is lost or told twice.
 // Held to: Erlang reference manual, "Processes", sections "Termination", "Sending Exit Signals" and "Receiving Exit
 // Signals"; erlang:exit/1, erlang:exit/2, erlang:link/1. Each row of the tables was tried on OTP, too.
-import { Exit, type ExitReason, formatReason, isCleanExit, isShutdown, type Pid, type Process } from 'troupe';
+import {
+  call,
+  Down,
+  Exit,
+  type ExitReason,
+  formatReason,
+  isCleanExit,
+  isShutdown,
+  type Pid,
+  type Process,
+} from 'troupe';
 import { awaitExit, createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import { deaf, idle, inProcess, makeNode } from './helpers.ts';
@@ -315,5 +325,40 @@ describe('reasons', () => {
       ),
     ).toEqual(['normal', '{shutdown, {a, 1}}', 'TypeError: bad', '{"a":1}', '5', 'undefined', 'null']);
     expect(formatReason(cyclic)).toBe('[object]');
+  });
+
+  test('a reason that has no text, or whose own code throws, prints all the same', () => {
+    const itself: unknown[] = ['again'];
+    itself.push(itself, itself);
+    class Mute extends Error {
+      override get message(): string {
+        throw new Error('no words');
+      }
+    }
+    const throwing = new Proxy(() => 1, { get: () => fail() });
+    function fail(): never {
+      throw new Error('no properties');
+    }
+    expect(formatReason(Object.create(null))).toBe('{}');
+    expect(formatReason(['nocatch', Object.create(null)])).toBe('{nocatch, {}}');
+    expect(formatReason(new Mute())).toBe('[object]');
+    expect(formatReason(throwing)).toBe('[function]');
+    expect(formatReason(itself).length).toBeLessThan(20_000);
+  });
+
+  test('a process ends, and all are told, whatever the reason', async () => {
+    const node = makeNode();
+    const reason: unknown = Object.create(null);
+    const probe = createProbe(node);
+    const receiving = node.spawn(deaf);
+    await settle(node);
+    probe.link(receiving);
+    const ref = probe.monitor(receiving);
+    const answer = call(node, receiving, 'anything', 1).catch((error: unknown) => error);
+    node.exit(receiving, reason);
+    expect([await probe.receive(), await probe.receive()]).toEqual(
+      expect.arrayContaining([new Exit(receiving, reason), new Down(ref, receiving, reason)]),
+    );
+    expect(await answer).toMatchObject({ code: 'TROUPE_CALL_EXIT', reason });
   });
 });
