@@ -11,7 +11,7 @@ import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal, linkExit } from './exit.ts';
 import { type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
-import { addWatch, Monitor, RemoteMonitor, removeWatch } from './monitor.ts';
+import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './monitor.ts';
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
 import { Pid } from './pid.ts';
@@ -27,12 +27,30 @@ export interface AliasHolder {
   aliasMessage(message: unknown): void;
 }
 
+/** A process that gets `NodeUp` and `NodeDown`; its end ends that. */
+class Observer implements Watch {
+  readonly #process: Process;
+  readonly #all: Map<Process, Observer>;
+  watched: Process | null = null;
+  watchPrev: Watch | null = null;
+  watchNext: Watch | null = null;
+
+  constructor(process: Process, all: Map<Process, Observer>) {
+    this.#process = process;
+    this.#all = all;
+  }
+
+  targetExited(): void {
+    this.#all.delete(this.#process);
+  }
+}
+
 /** @internal Connects a node with its carrier. */
 export class Router implements CarrierHost {
   readonly #node: Node;
   readonly #carrier: Carrier | undefined;
   readonly #peers = new Map<string, Peer>();
-  readonly #observers = new Set<Process>();
+  readonly #observers = new Map<Process, Observer>();
   /** Active aliases, by the key of their ref. */
   readonly aliases = new Map<string, AliasHolder>();
 
@@ -67,8 +85,16 @@ export class Router implements CarrierHost {
 
   /** A process gets `NodeUp` and `NodeDown` from now on, or no more. */
   observe(process: Process, on: boolean): void {
-    if (on) this.#observers.add(process);
-    else this.#observers.delete(process);
+    const known = this.#observers.get(process);
+    if (on === (known !== undefined)) return;
+    if (known !== undefined) {
+      removeWatch(known);
+      this.#observers.delete(process);
+      return;
+    }
+    const observer = new Observer(process, this.#observers);
+    this.#observers.set(process, observer);
+    addWatch(process, observer);
   }
 
   /** What is kept about a node; throws when this node has no carrier. */
@@ -182,11 +208,13 @@ export class Router implements CarrierHost {
     if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
   }
 
+  /** How many processes get `NodeUp` and `NodeDown`. */
+  get observing(): number {
+    return this.#observers.size;
+  }
+
   #tellObservers(event: NodeUp | NodeDown): void {
-    for (const observer of this.#observers) {
-      if (observer.alive) observer.deliverSignal(event);
-      else this.#observers.delete(observer);
-    }
+    for (const observer of this.#observers.keys()) observer.deliverSignal(event);
   }
 
   internPid(pid: Pid): Pid {
@@ -305,6 +333,9 @@ export class Router implements CarrierHost {
       peer.send({ op: 'down', target, to: from, ref, reason: 'noproc' });
       return;
     }
+    // Only a peer that is at fault uses a ref twice; the first monitor must not stay behind where nothing finds it.
+    const before = peer.incoming.get(ref.key);
+    if (before !== undefined) removeWatch(before);
     const monitor = new RemoteMonitor(peer, from, ref, target);
     peer.incoming.set(ref.key, monitor);
     addWatch(process, monitor);

@@ -275,6 +275,22 @@ describe('monitors', () => {
     expect(watcher.got).toHaveLength(2);
   });
 
+  test('a ref that a peer uses twice is one monitor, and nothing is left of it', async () => {
+    const { cluster, network, a, b } = await pair();
+    const target = forever(a);
+    const from = forever(b);
+    const ref = b.makeRef();
+    const monitor = { op: 'monitor', from, target, ref } as const;
+    for (const signal of [monitor, monitor]) a.router.receive('b@x', signal);
+    expect(a.processInfo(target)?.monitoredBy).toHaveLength(1);
+    a.router.receive('b@x', { op: 'demonitor', from, target, ref });
+    expect(a.processInfo(target)?.monitoredBy).toEqual([]);
+    for (const signal of [monitor, monitor]) a.router.receive('b@x', signal);
+    network.drop('a@x', 'b@x');
+    await cluster.settle();
+    expect(a.processInfo(target)?.monitoredBy).toEqual([]);
+  });
+
   test('the end of many monitors and links with a connection calls for no new one', async () => {
     const { cluster, network, a, b } = await pair();
     const targets = Array.from({ length: 20 }, () => forever(b));

@@ -120,6 +120,20 @@ describe('nodes', () => {
     expect(two.got).toHaveLength(1);
   });
 
+  test('monitorNodes: a process that has ended is not kept, although no node comes or goes', async () => {
+    const { a } = await pair();
+    const { pid, self } = puppet(a);
+    a.monitorNodes(pid, true);
+    a.monitorNodes(pid, true);
+    a.monitorNodes(pid, false);
+    expect(self.watches).toBeNull();
+    const before = a.router.observing;
+    a.monitorNodes(pid, true);
+    expect(a.router.observing).toBe(before + 1);
+    a.exit(pid, 'kill');
+    expect(a.router.observing).toBe(before);
+  });
+
   test('telemetry tells of connections and of signals that are not understood', async () => {
     const { cluster, network, a, b } = await pair();
     const [ups, downs, bad] = [
