@@ -82,7 +82,7 @@ export class Monitor implements Watch, AwaitsPeer {
   /** Takes the monitor out of its owner; it must be out of the target's list. */
   forget(): void {
     const { owner, ownPrev, ownNext } = this;
-    this.ref.monitor = null;
+    this.ref.monitor = undefined;
     if (ownPrev === null) owner.monitors = ownNext;
     else ownPrev.ownNext = ownNext;
     if (ownNext !== null) ownNext.ownPrev = ownPrev;

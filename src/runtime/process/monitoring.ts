@@ -20,6 +20,7 @@ export interface DemonitorOptions {
 export function monitor(process: Process, to: Destination): Ref {
   const { node } = process;
   const ref = node.makeRef();
+  ref.monitor = undefined;
   const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
   if (pid !== undefined) {
     if (node.isLocal(pid)) monitorLocal(process, ref, pid, node.find(pid));
@@ -41,7 +42,7 @@ function monitorLocal(process: Process, ref: Ref, target: Down['target'], found:
 
 /** @internal Removes a monitor of a live process. */
 export function demonitor(process: Process, ref: Ref, options: DemonitorOptions | undefined): boolean {
-  const found = ref.monitor ?? ownMonitor(process, ref);
+  const found = ref.monitor === null ? ownMonitor(process, ref) : (ref.monitor ?? null);
   if (found !== null && found.owner !== process) {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The monitor ${ref.toString()} belongs to another process.`);
   }
@@ -63,7 +64,7 @@ function remove(active: Monitor): void {
   if (active.peer !== null) active.owner.node.router.demonitor(active);
 }
 
-/** A ref that travelled is another object than the one that the monitor knows. */
+/** The monitor that a ref stands for which has travelled. */
 function ownMonitor(process: Process, ref: Ref): Monitor | null {
   let own = process.monitors;
   while (own !== null && !own.ref.equals(ref)) own = own.ownNext;

@@ -1,5 +1,5 @@
 // Monitors: erlang:monitor/2, erlang:demonitor/1,2 and the reference manual, "Processes", section "Monitors".
-import { Down, Exit, type Pid, type Ref } from 'troupe';
+import { Down, Exit, type Pid, Ref } from 'troupe';
 import { createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import { idle, inProcess, makeNode } from './helpers.ts';
@@ -198,6 +198,14 @@ describe('demonitor', () => {
       false,
       false,
     ]);
+  });
+
+  test('a ref that travelled stands for the same monitor', () => {
+    const node = makeNode();
+    const [watcher, target] = [createProbe(node), createProbe(node)];
+    const { origin, low, high } = watcher.monitor(target.pid);
+    const copy = new Ref(origin, low, high);
+    expect([watcher.demonitor(copy), watcher.demonitor(copy)]).toEqual([true, false]);
   });
 
   test('erlang:demonitor/1: it is an error to name the monitor of another process', () => {
