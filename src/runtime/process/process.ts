@@ -381,7 +381,9 @@ export class Process extends Mailbox implements Runnable {
       this.status = AWAITING;
       this.extra?.waiter?.park();
     }
-    promise.then(
+    // What is no promise of the language may settle twice; then the process would be in two handlers at once.
+    const settled = promise instanceof Promise ? promise : Promise.resolve(promise);
+    settled.then(
       (value) => {
         if (this.status === EXITED) return;
         dropReceive(this);

@@ -163,6 +163,30 @@ describe('behaviours', () => {
     node.exit(pid, 'kill');
   });
 
+  test('what settles twice, being no promise of the language, is one handler still', async () => {
+    const node = makeNode();
+    const log: string[] = [];
+    const settleTwice: Array<() => void> = [];
+    const pid = node.spawn({
+      name: 'twice',
+      init: () => undefined,
+      handle: (_self, message) => {
+        log.push(String(message));
+        // oxlint-disable-next-line no-thenable -- it is what is tested
+        const thenable = { then: (resolve: () => void) => void settleTwice.push(resolve) };
+        return thenable as unknown as Promise<void>;
+      },
+    });
+    for (const message of ['a', 'b', 'c']) node.send(pid, message);
+    await settle(node, { except: [pid] });
+    for (let i = 0; i < 2; i++) settleTwice[0]?.();
+    await settle(node, { except: [pid] });
+    settleTwice[0]?.();
+    await settle(node, { except: [pid] });
+    expect(log).toEqual(['a', 'b']);
+    node.exit(pid, 'kill');
+  });
+
   test.each<[string, Behaviour]>([
     ['init throws', { name: 'failing', init: fail, handle: () => undefined }],
     ['init rejects', { name: 'failing', init: failLater, handle: () => undefined }],
