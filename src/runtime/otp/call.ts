@@ -17,7 +17,7 @@ import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import { Ref } from '../process/ref.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
@@ -232,7 +232,7 @@ export class RemoteCall implements Request {
 
   reply(value: unknown): void {
     const server = this.#server;
-    if (server === undefined) return;
+    if (server === undefined || !this.#answerable) return;
     const { node } = server;
     if (this.alias.origin.equals(node.origin)) {
       node.router.aliases.get(this.alias.key)?.aliasMessage(value);
@@ -253,6 +253,11 @@ export class RemoteCall implements Request {
     this.#end(error.reason);
   }
 
+  /** The fields are what another node sent. One that says not whom to answer must not end the server that it asks. */
+  get #answerable(): boolean {
+    return this.alias instanceof Ref;
+  }
+
   [DROPPED](server: Process): void {
     this.receivedBy(server).#end(MAILBOX_FULL);
   }
@@ -262,6 +267,7 @@ export class RemoteCall implements Request {
    * waits for besides the answer is the end of its monitor, which has the alias for its ref.
    */
   #end(reason: ExitReason): void {
+    if (!this.#answerable) return;
     const monitor = this.#server?.node.router.peer(this.alias.node).incoming.get(this.alias.key);
     if (monitor === undefined) return;
     removeWatch(monitor);

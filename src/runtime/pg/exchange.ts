@@ -81,8 +81,10 @@ export class Exchange {
 
   /** Handles a message of the scope process. */
   handle(message: unknown): void {
-    if (message instanceof Down) this.#ended(message);
-    else if (message instanceof NodeUp) this.#discovery.start(message.node);
+    // A peer can send these, too, with anything in them.
+    if (message instanceof Down && isTarget(message.target)) this.#ended(message);
+    else if (message instanceof NodeUp && typeof message.node === 'string')
+      this.#discovery.start(message.node);
     else if (message instanceof NodeDown) this.#discovery.stop(message.node);
     else if (message instanceof AskAgain) this.#discovery.ask(message.node);
     else this.#fromPeer(message);
@@ -204,6 +206,10 @@ export class Exchange {
     // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
     if (reason === 'noproc') this.#discovery.hail(target.node);
   }
+}
+
+function isTarget(target: unknown): boolean {
+  return typeof target === 'object' && target !== null;
 }
 
 function oneOrMany(pids: readonly Pid[]): Pid | readonly Pid[] {

@@ -1,7 +1,18 @@
 // Servers of other nodes: calls, casts, failures, system messages, over the in-memory carrier (gen_server:call/3).
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, defineServer, type From, type Node, noReply, serverRef, stop, sys } from 'troupe';
+import {
+  call,
+  defineServer,
+  defineSupervisor,
+  type From,
+  type Node,
+  noReply,
+  serverRef,
+  stop,
+  sys,
+} from 'troupe';
 import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
+import { RemoteCall, SYSTEM } from '../../../src/runtime/otp/call.ts';
 import { createMemoryNetwork } from '../../../src/runtime/distribution/memory.ts';
 import { makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
@@ -155,6 +166,20 @@ describe('failures', () => {
   test('an argument that cannot leave the node', async () => {
     const { named } = await begin();
     expect((await failure(named.call('echo', () => 0))).code).toBe('TROUPE_NOT_ENCODABLE');
+  });
+
+  test('a call that says not whom to answer is handled and not answered', async () => {
+    const { here, there, started, named } = await begin();
+    const calls = ['echo', 'nothing', { no: 'name' }, SYSTEM].map(
+      (name) => new RemoteCall(null as never, 'alias' as never, name as never, 'get_state'),
+    );
+    const supervised = await there.start(defineSupervisor({ children: [] }));
+    for (const message of calls) {
+      here.send(started.pid, message);
+      here.send(supervised.pid, message);
+    }
+    expect(await named.call('echo', 'after')).toBe('after');
+    expect(await supervised.countChildren()).toMatchObject({ specs: 0 });
   });
 
   test('a failed call leaves nothing behind on either side', async () => {

@@ -1,7 +1,8 @@
 // The exchange with peers, seen from a peer that follows pg.erl of OTP 25 and notes what is said; and what a scope
 // survives. The dangers are those that crash OTP's own scope: a leave of what it has not recorded, an unknown message.
 import { describe, expect, test } from 'vitest';
-import { GroupJoined, GroupLeft, type Node, pg, Pid } from 'troupe';
+import { Down, GroupJoined, GroupLeft, type Node, NodeUp, pg, Pid } from 'troupe';
+import { RemoteCall, SYSTEM } from '../../../src/runtime/otp/call.ts';
 import { Discover, Join, Leave, Sync } from '../../../src/runtime/pg/protocol.ts';
 import { collector, Cluster, forever, keys } from '../distribution/cluster.ts';
 import { recordTelemetry } from '../process/helpers.ts';
@@ -195,12 +196,22 @@ describe('what a scope survives', () => {
       new Leave(spy.pid, pid, [nested(100)]),
       new Sync(spy.pid, [[nested(100), [pid]]]),
       new Discover(scope),
+      new Down(a.makeRef(), null as never, 'x'),
+      new NodeUp({} as never),
     ];
     await tell(...bad);
     expect(events.map(({ message }) => message)).toHaveLength(bad.length);
     expect(events[0]).toEqual({ scope: 's', node: 'a@x', message: 'garbage' });
     expect(a.isAlive(scope)).toBe(true);
     expect(pg.whichGroups(a, 's')).toEqual([]);
+  });
+
+  test('a call that says not whom to answer is not answered', async () => {
+    const { a, tell, scope } = await watched();
+    for (const name of [SYSTEM, 'call', { no: 'name' }]) {
+      await tell(new RemoteCall(null as never, null as never, name as never, 'get_state'));
+    }
+    expect(a.isAlive(scope)).toBe(true);
   });
 
   test('a bad group does not keep the others of its message away', async () => {
