@@ -6,6 +6,8 @@ import { bestSeconds, signal } from '../lib/measure.mjs';
 const BATCH = 256;
 
 class Msg {
+  value;
+
   /** @param {number} value */
   constructor(value) {
     this.value = value;
@@ -13,6 +15,8 @@ class Msg {
 }
 
 class Ping {
+  from;
+
   /** @param {import('../../dist/runtime/index.js').Pid} from */
   constructor(from) {
     this.from = from;
