@@ -2,12 +2,14 @@
 //
 // - Whoever can connect can run code in the application. The socket is made with mode 0600 by a umask that holds only
 //   while it is bound, which happens inside the call: there is no moment with other permissions.
-// - The socket of a process that was killed stays behind; nobody answers there, and it is replaced. One that somebody
-//   answers on is left alone, and so is a file that is no socket.
-import { lstatSync, mkdirSync, unlinkSync, type Stats } from 'node:fs';
+// - It is bound under a name of its own and gets the right one when it listens. So a socket under the right name that
+//   nobody answers on is that of a process that was killed, and is replaced; one that somebody answers on is left alone,
+//   and so is a file that is no socket. Of two that start at once, one gets the name.
+import { randomBytes } from 'node:crypto';
+import { linkSync, lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
-import { socketAddress, type SocketAddress } from './socket-path.ts';
+import { dirname, join } from 'node:path';
+import { socketAddress } from './socket-path.ts';
 
 /** How often a stale socket is replaced before giving up: others may be doing the same. */
 const ATTEMPTS_MAX = 5;
@@ -16,34 +18,45 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** Leaves read and write to the user and nothing to others. */
 const PRIVATE_UMASK = 0o177;
 
+/** A socket that is listened on. */
+export interface Listener {
+  /** Removes the socket and stops listening, at once; connections go on. */
+  close(): void;
+}
+
 /**
  * Listens on a socket. The folder is made when it is not there.
  * @param onConnection gets each connection, paused
  * @throws Error that says which process or file is in the way, or what the system says
  */
-export async function listenPrivately(path: string, onConnection: (socket: Socket) => void): Promise<Server> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const address = socketAddress(path);
+export async function listenPrivately(
+  path: string,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  const server = createServer({ pauseOnConnect: true }, onConnection);
   try {
-    for (let attempt = 1; ; attempt++) {
-      const server = createServer({ pauseOnConnect: true }, onConnection);
-      try {
-        // oxlint-disable-next-line no-await-in-loop
-        await bind(server, address.path);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === ATTEMPTS_MAX) throw error;
-        // oxlint-disable-next-line no-await-in-loop
-        await removeStale(path, address);
-        continue;
-      }
-      // Closing the server removes the socket by this name.
-      server.once('close', address.release);
-      return server;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // No longer than the right name, but for two characters: addresses are short.
+    const bound = join(dirname(path), `repl.${randomBytes(3).toString('hex')}`);
+    const address = socketAddress(bound);
+    server.once('close', address.release);
+    await bind(server, address.path);
+    try {
+      await takeName(bound, path);
+    } finally {
+      unlinkSync(bound);
     }
   } catch (error) {
-    address.release();
+    server.close();
     throw new Error(`the REPL cannot listen on ${path}: ${(error as Error).message}`, { cause: error });
   }
+  const { ino } = lstatSync(path);
+  return {
+    close: () => {
+      if (lstat(path)?.ino === ino) unlinkSync(path);
+      server.close();
+    },
+  };
 }
 
 function bind(server: Server, path: string): Promise<void> {
@@ -62,12 +75,26 @@ function bind(server: Server, path: string): Promise<void> {
   });
 }
 
+/** Gives a socket that is listened on its right name. */
+async function takeName(bound: string, path: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      linkSync(bound, path);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === ATTEMPTS_MAX) throw error;
+    }
+    // oxlint-disable-next-line no-await-in-loop
+    await removeStale(path);
+  }
+}
+
 /** Removes a socket that nobody listens on. @throws Error when somebody does, or when it is no socket. */
-async function removeStale(path: string, address: SocketAddress): Promise<void> {
+async function removeStale(path: string): Promise<void> {
   const found = lstat(path);
   if (found === undefined) return;
   if (!found.isSocket()) throw new Error('there is a file of that name that is no socket');
-  if (await answers(address.path)) {
+  if (await answers(path)) {
     throw new Error('another process listens there; two applications cannot share a data folder');
   }
   // Unless another process has put its own there meanwhile.
@@ -78,22 +105,27 @@ function lstat(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    const settle = (live: boolean): void => {
-      socket.destroy();
-      resolve(live);
-    };
-    socket.setTimeout(PROBE_TIMEOUT_MS, () => {
-      settle(true);
+async function answers(path: string): Promise<boolean> {
+  const address = socketAddress(path);
+  try {
+    return await new Promise((resolve, reject) => {
+      const socket = connect(address.path);
+      const settle = (live: boolean): void => {
+        socket.destroy();
+        resolve(live);
+      };
+      socket.setTimeout(PROBE_TIMEOUT_MS, () => {
+        settle(true);
+      });
+      socket.once('connect', () => {
+        settle(true);
+      });
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') settle(false);
+        else reject(error);
+      });
     });
-    socket.once('connect', () => {
-      settle(true);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') settle(false);
-      else reject(error);
-    });
-  });
+  } finally {
+    address.release();
+  }
 }

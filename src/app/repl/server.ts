@@ -3,15 +3,8 @@
 //
 // Whoever can open the socket can run code in the application: see listen.ts for who can. The sessions are linked to the
 // server; they end with it, and it does not end with them.
-import type { Server, Socket } from 'node:net';
-import {
-  defineServer,
-  type Node,
-  type Process,
-  type ServerInstance,
-  type StartOptions,
-  TroupeError,
-} from '../../runtime/index.ts';
+import type { Socket } from 'node:net';
+import { defineServer, type Process, TroupeError } from '../../runtime/index.ts';
 import { Connection } from './connection.ts';
 import { SYNC_LIMIT_MS } from './evaluator.ts';
 import { Fault } from './fault.ts';
@@ -23,7 +16,7 @@ import { sessionBehaviour, type SessionSettings } from './session.ts';
 import { socketPath } from './socket-path.ts';
 
 /** How many clients may be attached by default. */
-export const CLIENTS_MAX = 16;
+const CLIENTS_MAX = 16;
 
 /** Options of the REPL's server. */
 export interface ReplOptions {
@@ -42,51 +35,31 @@ export interface ReplOptions {
   readonly onOrphanError?: (error: unknown) => void;
 }
 
-/** The state of the server. */
-interface ReplState {
-  readonly path: string;
-  readonly server: Server;
-}
-
 /**
- * The REPL's server, for a child spec or for `node.start(replServer, [options])`. It starts when it listens.
+ * The REPL's server: `child(replServer, [options])` in a supervision tree, or `node.start(replServer, [options])`. It has
+ * started when it listens, and its state is the path of its socket. With it, however it ends, all its REPLs end.
  * @throws as a failed start, when another process listens in the data folder, or the socket cannot be made
  */
 export const replServer = defineServer({
   name: 'repl_server',
-  async init(self: Process, options: ReplOptions): Promise<ReplState> {
+  async init(self: Process, options: ReplOptions): Promise<string> {
     self.trapExit(true);
     const settings = settingsOf(self, options);
     const { clientsMax = CLIENTS_MAX } = options;
     const path = socketPath(options.dataDir);
     const clients = new Set<Connection>();
-    const server = await listenPrivately(path, (socket) => {
+    const listener = await listenPrivately(path, (socket) => {
       accept(self, socket, settings, clients, clientsMax);
     });
     self.label = `repl server at ${path}`;
     // However the process ends, nobody can connect afterwards, and the socket is gone before another one listens.
-    self.signal.addEventListener('abort', () => server.close());
-    if (!self.alive) server.close();
-    return { path, server };
-  },
-  call: {
-    /** Where the server listens. */
-    path: ({ path }) => path,
+    if (!self.alive) listener.close();
+    self.signal.addEventListener('abort', listener.close);
+    return path;
   },
   // Exits of sessions.
   info: () => undefined,
 });
-
-/** The process of a server that was started. */
-export type ReplServer = ServerInstance<typeof replServer>;
-
-/** Starts the REPL's server outside of a supervision tree. `stop()` of what it answers ends it and all REPLs. */
-export function startReplServer(
-  options: ReplOptions & { readonly node: Node },
-  start: StartOptions = { name: 'repl_server' },
-): Promise<ReplServer> {
-  return options.node.start(replServer, [options], start);
-}
 
 function settingsOf(self: Process, options: ReplOptions): SessionSettings {
   const { variables = {}, syncLimitMs = SYNC_LIMIT_MS, onOrphanError = warn } = options;

@@ -13,7 +13,7 @@
 import { type AnyNode, type Options, parse, type Program, type VariableDeclaration } from 'acorn';
 
 /** The name under which the program finds the function that imports; cannot be typed by accident. */
-export const IMPORT_NAME = '$$import';
+const IMPORT_NAME = '$$import';
 /** The name of the parameter that is the scope. */
 const SCOPE_NAME = '$$scope';
 

@@ -1,4 +1,4 @@
-// Starts the application of fixture.ts, and clients of its REPL.
+// Starts the application of fixture-program.ts, and clients of its REPL.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -43,7 +43,7 @@ export function temporaryFolder(): { path: string; remove: () => void } {
 
 /** Starts the application with a data folder; resolves when its REPL can be attached to. */
 export async function startApplication(dataDir: string): Promise<Application> {
-  const child = spawn(process.execPath, [...TSX, 'test/app/repl/fixture.ts'], {
+  const child = spawn(process.execPath, [...TSX, 'test/app/repl/fixture-program.ts'], {
     cwd: root,
     env: cleanEnv({ DATA_DIR: dataDir }),
   });

@@ -1,10 +1,10 @@
 // Who can attach: the socket, its permissions, what is there already, and what goes with a client that goes.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { watch } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { createServer } from 'node:net';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { listenPrivately } from '../../../src/app/repl/listen.ts';
 import {
@@ -43,12 +43,17 @@ describe('permissions', () => {
     const path = join(folder(), 'new', 'repl.sock');
     const umask = process.umask();
     const listening = listenPrivately(path, () => undefined);
-    // Bound, and nothing awaited yet.
+    // Bound, under a name of its own, and nothing awaited yet.
+    const [bound] = readdirSync(dirname(path));
+    expect(bound).toMatch(/^repl\.[0-9a-f]{6}$/);
+    expect(mode(join(path, '..', bound as string))).toBe(0o600);
+    const listener = await listening;
+    expect(readdirSync(dirname(path))).toEqual(['repl.sock']);
     expect(lstatSync(path).isSocket()).toBe(true);
     expect(mode(path)).toBe(0o600);
     expect(mode(join(path, '..'))).toBe(0o700);
     expect(process.umask()).toBe(umask);
-    await close(await listening);
+    listener.close();
     expect(existsSync(path)).toBe(false);
   });
 
@@ -95,6 +100,22 @@ describe('what is there already', () => {
       /there is a file of that name that is no socket/,
     );
     expect(lstatSync(path).isFile()).toBe(true);
+  });
+
+  test('of many that start at once, over a socket that is stale, one gets the name', async () => {
+    const dead = await start();
+    await dead.kill();
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, () => listenPrivately(dead.socket, (socket) => socket.destroy())),
+    );
+    const listening = outcomes.filter(({ status }) => status === 'fulfilled');
+    expect(listening).toHaveLength(1);
+    expect(readdirSync(dead.dataDir)).toEqual(['repl.sock']);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') outcome.value.close();
+      else if (!/another process listens there/.test(String(outcome.reason))) throw outcome.reason;
+    }
+    expect(readdirSync(dead.dataDir)).toEqual([]);
   });
 
   test('the application removes its socket when it stops', async () => {
@@ -174,13 +195,7 @@ const root = join(import.meta.dirname, '../../..');
 async function appears(path: string): Promise<void> {
   const changes = watch(dirname(path));
   if (existsSync(path)) return;
-  for await (const _change of changes) if (existsSync(path)) return;
-}
-
-function close(server: Server): Promise<unknown> {
-  const closed = once(server, 'close');
-  server.close();
-  return closed;
+  for await (const { filename } of changes) if (filename === basename(path) && existsSync(path)) return;
 }
 
 /** A command that runs another one as nobody, when we may. */
@@ -196,9 +211,8 @@ test('a listener that does not accept counts as live', async () => {
   // It is bound and listens, and its queue holds the connection of who asks.
   const path = join(folder(), 'repl.sock');
   const busy = createServer();
-  await new Promise<void>((resolve) => {
-    busy.listen(path, resolve);
-  });
+  busy.listen(path);
+  await once(busy, 'listening');
   await expect(listenPrivately(path, () => undefined)).rejects.toThrow(/another process listens there/);
-  await close(busy);
+  busy.close();
 });
