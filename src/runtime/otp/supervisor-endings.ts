@@ -76,6 +76,8 @@ export class Endings {
    * @param shutdown milliseconds after which those that are left are killed, or a word. See {@link Shutdown}.
    */
   async stop(pids: readonly Pid[], shutdown: Shutdown): Promise<void> {
+    // What another child did at its end may have killed the supervisor.
+    requireAlive(this.#self);
     const pending = pids.map((pid) => this.#of(pid)).filter(({ done }) => !done);
     for (const ending of pending) ending.awaited = true;
     this.#awaited = pending.length;
@@ -151,7 +153,7 @@ export class Endings {
       await new Promise((resume) => {
         setImmediate(resume);
       });
-      if (!self.alive) throw new ProcessExit(self.extra?.exitReason);
+      requireAlive(self);
     }
   }
 
@@ -167,4 +169,9 @@ export class Endings {
     if (!ending.awaited || --this.#awaited > 0 || !this.#waiting) return;
     if (self.alive) self.deliverSignal(this);
   }
+}
+
+/** Code of a dead supervisor goes no further. */
+function requireAlive(self: Process): void {
+  if (!self.alive) throw new ProcessExit(self.extra?.exitReason);
 }

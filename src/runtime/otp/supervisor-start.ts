@@ -26,6 +26,7 @@ export async function startChild(
   start: () => unknown,
   taken: (pid: Pid) => boolean,
 ): Promise<Outcome> {
+  if (!self.alive) throw new ProcessExit(self.extra?.exitReason);
   let answer: unknown;
   try {
     answer = start();

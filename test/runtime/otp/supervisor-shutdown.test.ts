@@ -401,6 +401,45 @@ describe('a supervisor that is killed', () => {
   });
 });
 
+describe('a supervisor that is killed by what a child does at its end', () => {
+  /** Kills the supervisor when it ends. */
+  const avenger = (self: Process, node: Node, name: string) => {
+    self.signal.addEventListener('abort', () => {
+      node.exit(node.whereis(name) as Pid, 'kill');
+    });
+    return self.receive();
+  };
+
+  test('tells the next child nothing more', async () => {
+    const node = makeNode();
+    const probe = createProbe(node);
+    const children = [{ id: 'a', start: () => probe.pid }, childProcess(avenger, [node, 'sup'], { id: 'b' })];
+    const supervisor = await node.start(defineSupervisor({ children }), [], { name: 'sup' });
+    await settle(node);
+    await expectFailure(supervisor.stop(), 'TROUPE_CALL_EXIT', 'killed');
+    await settle(node);
+    expect(probe.messages()).toEqual([new Exit(supervisor.pid, 'killed')]);
+  });
+
+  test('starts no other one', async () => {
+    const node = makeNode();
+    let starts = 0;
+    const counted = { ...workerChild('a'), start: (self: Process) => (starts++, self.spawnLink(worker)) };
+    const tree = defineSupervisor({
+      strategy: 'one_for_all',
+      children: [counted, childProcess(avenger, [node, 'sup'], { id: 'b' })],
+    });
+    const supervisor = await node.start(tree, [], { name: 'sup' });
+    await settle(node);
+    const ended = awaitExit(node, supervisor.pid);
+    node.exit(await pidOf(supervisor, 'a'), 'boom');
+    expect(await ended).toBe('killed');
+    await settle(node);
+    expect(starts).toBe(1);
+    expect(node.processes()).toEqual([node.initPid]);
+  });
+});
+
 describe('the requests that wait when a supervisor ends', () => {
   test('fail with its reason', async () => {
     const node = makeNode();
