@@ -97,6 +97,8 @@ export async function starting(): Promise<void> {
   await self.startLink(indexer, [new Repository('x'), 5]);
   await node.start(defineServer({ init: () => 1 }));
   await node.start(defineServer({ init: () => 1 }), [], { label: 'one' });
+  await node.start(defineServer({ init: (_self, first = 0) => first }));
+  await self.startLink(defineServer({ init: (_self, first?: number) => first }));
   // @ts-expect-error no arguments
   await node.start(indexer);
   // @ts-expect-error too few arguments

@@ -69,8 +69,8 @@ export interface Startable<Args extends readonly unknown[], Options, Handle> {
 /** @internal */
 export const START: unique symbol = Symbol('start');
 
-/** Arguments of a start: they may be left out where there are none. */
-export type StartArguments<Args extends readonly unknown[], Options> = Args extends readonly []
+/** Arguments of a start: they may be left out where none are needed. */
+export type StartArguments<Args extends readonly unknown[], Options> = [] extends Args
   ? [args?: Args, options?: Options]
   : [args: Args, options?: Options];
 
