@@ -1,6 +1,7 @@
 // The client's end of the connection: requests and their answers, and what the server prints beside them.
 import { connect, type Socket } from 'node:net';
 import {
+  CLIENT_LINE_MAX,
   encodeLine,
   type Hello,
   LineReader,
@@ -59,13 +60,18 @@ export class ClientConnection {
   }
 
   /** Runs code. @throws ConnectionFault when the connection ends before the answer */
-  evaluate(code: string): Promise<Result> {
-    return this.#ask((id) => encodeLine({ type: 'eval', id, code })) as Promise<Result>;
+  async evaluate(code: string): Promise<Result> {
+    const id = this.#nextId++;
+    const line = encodeLine({ type: 'eval', id, code });
+    if (line.length <= CLIENT_LINE_MAX) return (await this.#ask(id, line)) as Result;
+    const text = `** the code has ${line.length} characters, more than ${CLIENT_LINE_MAX}`;
+    return { type: 'result', id, status: 'error', text };
   }
 
   /** Completes a line. @throws ConnectionFault */
-  complete(line: string): Promise<Completions> {
-    return this.#ask((id) => encodeLine({ type: 'complete', id, line })) as Promise<Completions>;
+  async complete(line: string): Promise<Completions> {
+    const id = this.#nextId++;
+    return (await this.#ask(id, encodeLine({ type: 'complete', id, line }))) as Completions;
   }
 
   /** Gives up the code that runs. */
@@ -109,15 +115,14 @@ export class ClientConnection {
     this.#finish(reason);
   }
 
-  #ask(line: (id: number) => string): Promise<Answer> {
+  #ask(id: number, line: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) {
         reject(this.#end);
         return;
       }
-      const id = this.#nextId++;
       this.#asked.set(id, { resolve, reject });
-      this.#socket.write(line(id));
+      this.#socket.write(line);
     });
   }
 

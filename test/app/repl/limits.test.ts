@@ -205,6 +205,16 @@ describe('with a running application', () => {
     expect(received).toContain(`more than ${LINES_WAITING_MAX} lines wait to be run`);
   });
 
+  test('code that is too long is told to be, and the REPL goes on', async () => {
+    const connection = await attach(application.socket, HELLO);
+    expect(await connection.evaluate(`'${'x'.repeat(CLIENT_LINE_MAX)}'`)).toMatchObject({
+      status: 'error',
+      text: expect.stringMatching(/^\*\* the code has \d+ characters, more than 1048576$/) as string,
+    });
+    expect(await connection.evaluate('1')).toMatchObject({ status: 'ok', text: '1' });
+    connection.close();
+  });
+
   test('a result that is too long is told to be', async () => {
     const connection = await attach(application.socket, HELLO);
     expect(await connection.evaluate("'x'.repeat(2 ** 25 + 1)")).toMatchObject({

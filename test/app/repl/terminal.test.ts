@@ -120,6 +120,13 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
     expect(terminal.raw).toMatch(/(?<!-)echo /);
   });
 
+  test('a client that is ended by a signal puts the terminal back', async () => {
+    const terminal = await open({ after: 'stty -a' });
+    process.kill(terminal.clientPid, 'SIGTERM');
+    expect(await terminal.exitCode()).toBe(143);
+    expect(terminal.raw).toMatch(/(?<!-)icanon/);
+  });
+
   test('the application goes away: the client says so, puts the terminal back and ends with 1', async () => {
     const own = temporaryFolder();
     const gone = await startApplication(own.path);

@@ -37,7 +37,8 @@ export class TestTerminal {
     const { columns = 100, env = {}, after = 'true', args = '' } = options;
     this.#columns = columns;
     // The terminal tells its name first, so that a test can change its size.
-    const command = `stty cols ${columns} rows 40; tty; ${CLIENT.join(' ')} ${args}; code=$?; ${after}; echo "exit code $code"`;
+    const client = `sh -c 'echo client pid $$; exec ${CLIENT.join(' ')} ${args}'`;
+    const command = `stty cols ${columns} rows 40; tty; ${client}; code=$?; ${after}; echo "exit code $code"`;
     this.#script = spawn(pty.path, ['-qfec', command, '/dev/null'], {
       cwd: join(import.meta.dirname, '../../..'),
       env: cleanEnv({ DATA_DIR: dataDir, SHELL: '/bin/sh', ...env }),
@@ -90,6 +91,11 @@ export class TestTerminal {
       // oxlint-disable-next-line no-await-in-loop
       await this.#more(`waited until the screen shows ${what}`);
     }
+  }
+
+  /** The process of the client. */
+  get clientPid(): number {
+    return Number(/client pid (\d+)/.exec(this.#output)?.[1]);
   }
 
   /** Changes the size of the terminal. */
