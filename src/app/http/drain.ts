@@ -11,7 +11,7 @@ export interface Drain {
   close(limitMs: number): Promise<void>;
 }
 
-/** Follows the connections of an application. To be called after the plugins that close WebSockets have been registered. */
+/** Follows the connections of an application. To be called after the plugin of the WebSockets was registered, and before the routes are added. */
 export function drain(app: FastifyInstance): Drain {
   /** Requests under way, by connection. */
   const connections = new Map<Socket, number>();
@@ -30,8 +30,12 @@ export function drain(app: FastifyInstance): Drain {
     add(socket, 1);
     response.once('close', () => add(socket, -1));
   });
-  // An upgraded connection belongs to its WebSocket.
-  server.on('upgrade', (_request, socket: Socket) => connections.delete(socket));
+  // An upgraded connection belongs to its WebSocket. (A listener to `upgrade` would keep Node.js from treating an upgrade as
+  // a request once nobody else listens to it, and so from answering.)
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.ws) connections.delete(request.raw.socket);
+    done();
+  });
 
   function add(socket: Socket, change: number): void {
     const count = connections.get(socket);

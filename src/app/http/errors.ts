@@ -49,7 +49,11 @@ export function handleErrors(app: FastifyInstance, bodyLimitBytes: number): void
 }
 
 /** Fastify's `frameworkErrors`: a request whose path cannot be read. It has passed no hook, so the headers are set here. */
-export function answerUnreadable(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+export function answerUnreadable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  // Nobody else would end a connection that was to become a WebSocket.
+  if (request.headers.upgrade !== undefined) {
+    reply.raw.once('finish', () => request.raw.socket.destroySoon());
+  }
   void reply
     .code(error.statusCode ?? 400)
     .headers({ 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'" })

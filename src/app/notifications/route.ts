@@ -1,4 +1,5 @@
-// The route of the WebSocket connections. Whoever asks for it without one is told.
+// The route of the WebSocket connections. Whoever asks for it without one is told, and so is who comes when the service
+// stops: then an upgrade is a plain request.
 import type { FastifyPluginAsync } from 'fastify';
 import { webSocketHandler } from '../../runtime/fastify/index.ts';
 import { HttpError } from '../http/errors.ts';
@@ -10,7 +11,8 @@ export const notifications: FastifyPluginAsync = async (app) => {
     method: 'GET',
     url: '/notifications',
     wsHandler: webSocketHandler(notificationsHandler),
-    handler(_request, reply) {
+    handler(request, reply) {
+      if (request.headers.upgrade !== undefined) throw new HttpError(503, 'the service is stopping', 1);
       void reply.header('upgrade', 'websocket');
       throw new HttpError(426, 'open this with a WebSocket');
     },

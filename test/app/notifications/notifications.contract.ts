@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { notes } from '../../../src/app/notes/channel.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
 import { Down } from '../../../src/runtime/index.ts';
-import { openClient, openRaw, type TestClient } from '../support/client.ts';
+import { openClient, openRaw, type TestClient, UPGRADE } from '../support/client.ts';
 import type { TestApp } from '../support/test-app.ts';
 
 const MAX_PAYLOAD = 65_536;
@@ -195,6 +195,7 @@ export function describeNotifications(app: () => TestApp): void {
         UPGRADE.replace(/sec-websocket-key: .*\r\n/, ''),
         UPGRADE.replace('upgrade: websocket', 'upgrade: nonsense'),
         UPGRADE.replace('GET', 'POST'),
+        UPGRADE.replace('/notifications', '/%zz'),
       ];
       for (const text of wrong) {
         const { rest } = await openRaw(app().port, text);
@@ -212,13 +213,3 @@ export function describeNotifications(app: () => TestApp): void {
     });
   });
 }
-
-const UPGRADE = [
-  'GET /notifications HTTP/1.1',
-  'host: 127.0.0.1',
-  'connection: upgrade',
-  'upgrade: websocket',
-  'sec-websocket-version: 13',
-  'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
-  '\r\n',
-].join('\r\n');

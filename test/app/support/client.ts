@@ -89,3 +89,14 @@ export async function openRaw(port: number, text: string | Buffer = ''): Promise
       }),
   };
 }
+
+/** A request that becomes a WebSocket, for `openRaw`. */
+export const UPGRADE = [
+  'GET /notifications HTTP/1.1',
+  'host: 127.0.0.1',
+  'connection: upgrade',
+  'upgrade: websocket',
+  'sec-websocket-version: 13',
+  'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+  '\r\n',
+].join('\r\n');

@@ -1,0 +1,94 @@
+// A database whose calls a test can hold, fail, or fail after they have been carried out. Several applications can use one
+// after another: the database behind it is the test's to close.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Database, DatabaseState, Queryable, SqlRunner } from '../../../src/app/database/database.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { openDatabase } from '../../../src/app/database/open.ts';
+
+export interface OpenedDatabase {
+  readonly database: Database;
+  /** Closes it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/** Opens a PGlite of its own, for all the tests of a file: that takes seconds. */
+export async function openPgliteForTests(): Promise<OpenedDatabase> {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-pglite-'));
+  const database = openDatabase({ kind: 'pglite', folder: join(folder, 'pglite'), queryTimeoutMs: 20_000 });
+  await database.opened();
+  return {
+    database,
+    async remove() {
+      await database.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What happens to the next calls: `before` they are carried out, and `after`. What it throws is what the caller gets. */
+export interface Fault {
+  readonly before?: () => Promise<void> | void;
+  readonly after?: () => Promise<void> | void;
+}
+
+export class FaultyDatabase implements Database {
+  readonly kind = 'pglite';
+  readonly description = 'a database with faults';
+  readonly #inner: Database;
+  /** None when undefined. */
+  fault: Fault | undefined;
+  /** What `state` says, when not what it is. */
+  pretended: DatabaseState | undefined;
+
+  constructor(inner: Database) {
+    this.#inner = inner;
+  }
+
+  get state(): DatabaseState {
+    return this.pretended ?? this.#inner.state;
+  }
+
+  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+    const { fault } = this;
+    await fault?.before?.();
+    const result = await this.#inner.run(work);
+    await fault?.after?.();
+    return result;
+  }
+
+  transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
+    return this.#inner.transaction(work);
+  }
+
+  opened(): Promise<void> {
+    return this.#inner.opened();
+  }
+
+  onEvent(): () => void {
+    return () => {};
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** The error of a database that is away. */
+export function away(): DatabaseUnavailableError {
+  return new DatabaseUnavailableError('unreachable', 'PostgreSQL at nowhere was lost', 1_500);
+}
+
+/** A place where calls stop until they are let go. */
+export function barrier(): { reached: Promise<void>; wait: () => Promise<void>; release: () => void } {
+  let arrive = (): void => {};
+  let release = (): void => {};
+  const reached = new Promise<void>((resolve) => (arrive = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const wait = (): Promise<void> => {
+    arrive();
+    return released;
+  };
+  return { reached, wait, release };
+}
