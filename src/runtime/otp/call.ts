@@ -282,7 +282,8 @@ defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
  * Calls a server and waits for its answer.
  * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
  * @throws TroupeError TROUPE_CALL_TIMEOUT, TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_EXIT (with the exit
- * reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL; all as a rejection. See `gen_server:call/3`.
+ * reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL; TROUPE_NODE_STOPPED for a call to another node from
+ * one that is stopped; all as a rejection. See `gen_server:call/3`.
  */
 export function call(
   node: Node,

@@ -321,6 +321,7 @@ export class Node {
       .toSorted(({ pid: a }, { pid: b }) => a.serial - b.serial || a.id - b.id);
     for (const process of oldestFirst.toReversed()) terminate(process, 'shutdown');
     this.timers.stop();
+    this.router.stop();
     await this.#carrier?.close();
   }
 

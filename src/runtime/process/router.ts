@@ -51,6 +51,7 @@ export class Router implements CarrierHost {
   readonly #carrier: Carrier | undefined;
   readonly #peers = new Map<string, Peer>();
   readonly #observers = new Map<Process, Observer>();
+  #stopped = false;
   /** Active aliases, by the key of their ref. */
   readonly aliases = new Map<string, AliasHolder>();
 
@@ -157,8 +158,20 @@ export class Router implements CarrierHost {
     peer.send({ op: 'demonitor', from: owner.pid, target: onWire(target), ref });
   }
 
+  /**
+   * The node stops, and its processes have ended: calls from outside of them end, too, as their answers and timeouts do not
+   * come any more.
+   */
+  stop(): void {
+    this.#stopped = true;
+    for (const peer of this.#peers.values()) this.#lose(peer);
+  }
+
   /** Waits for the end of a process on another node on behalf of something that is no process: a call. */
   watch(node: string, from: Pid, target: Pid | string, ref: Ref, waiting: AwaitsPeer): void {
+    if (this.#stopped) {
+      throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.#node.name}' is stopped.`);
+    }
     const peer = this.peer(node);
     peer.outgoing.set(ref.key, waiting);
     peer.send({ op: 'monitor', from, target, ref });
@@ -188,8 +201,16 @@ export class Router implements CarrierHost {
   nodeDown(name: string, reason: unknown): void {
     const peer = this.#peers.get(name);
     if (peer === undefined) return;
-    this.#peers.delete(name);
     const wasConnected = peer.connected;
+    this.#lose(peer);
+    if (!wasConnected) return;
+    this.#tellObservers(new NodeDown(name, reason));
+    if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
+  }
+
+  /** Ends what depends on a connection that is lost. */
+  #lose(peer: Peer): void {
+    this.#peers.delete(peer.name);
     peer.connected = false;
     // Everything is taken down first and told afterwards: what is told may end processes, and nothing that they leave
     // behind may be sent to the lost peer, which would call for a new connection.
@@ -203,9 +224,6 @@ export class Router implements CarrierHost {
       if (link.active && link.local.alive) linkExit(link.local, link.remote, 'noconnection');
     }
     peer.links.clear();
-    if (!wasConnected) return;
-    this.#tellObservers(new NodeDown(name, reason));
-    if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
   }
 
   /** How many processes get `NodeUp` and `NodeDown`. */

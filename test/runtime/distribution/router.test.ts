@@ -253,6 +253,21 @@ describe('calls', () => {
     expect(await call(b, next, 'answer', undefined)).toBe(1);
   });
 
+  test('of a node that stops end with it, and one that has stopped makes none', async () => {
+    const { cluster, a, b } = await pair();
+    const mute = forever(b);
+    const pending = [call(a, mute, 'x', 1), call(a, mute, 'x', 1, { timeoutMs: Infinity })];
+    const ends = Promise.allSettled(pending);
+    await cluster.settle();
+    await a.stop();
+    expect(await ends).toMatchObject([
+      { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
+      { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
+    ]);
+    await expect(call(a, mute, 'x', 1)).rejects.toMatchObject({ code: 'TROUPE_NODE_STOPPED' });
+    expect(a.router.aliases.size).toBe(0);
+  });
+
   test('an answer over a new connection to a call of the old one is dropped', async () => {
     const { cluster, network, a, b } = await served();
     const waiting = call(a, { name: 'server', node: 'b@x' }, 'later', undefined);
