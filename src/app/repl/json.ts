@@ -52,13 +52,16 @@ class Writer {
     const each = (item: unknown): unknown => this.plain(item);
     this.#above.add(value);
     try {
+      // Most are one of these two; all that follows looks at classes.
+      if (Array.isArray(value)) return value.length === 0 ? [] : Array.from(value, each);
+      if (isPlain(value)) return this.#record(value);
       if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-      if (Array.isArray(value) || value instanceof Set || isBytes(value)) return Array.from(value, each);
+      if (value instanceof Set || isBytes(value)) return Array.from(value, each);
       if (value instanceof Map) return Array.from(value, ([key, item]) => [each(key), each(item)]);
       if (value instanceof Error) return plainError(value, each);
       if ('toJSON' in value && typeof value.toJSON === 'function') return each(value.toJSON());
       if (OPAQUE.some((kind) => value instanceof kind)) return inspect(value, { depth: 0 });
-      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, each(item)]));
+      return this.#record(value);
     } catch (error) {
       if (error instanceof Fault) throw error;
       return `[cannot be read: ${String(error)}]`; // a getter, a proxy or a toJSON of its own that throws
@@ -66,6 +69,18 @@ class Writer {
       this.#above.delete(value);
     }
   }
+
+  #record(value: object): object {
+    const record = Object.create(null) as Record<string, unknown>;
+    for (const name of Object.keys(value))
+      record[name] = this.plain((value as Record<string, unknown>)[name]);
+    return record;
+  }
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (prototype === Object.prototype || prototype === null) && !('toJSON' in value);
 }
 
 function plainError(error: Error, each: (item: unknown) => unknown): Record<string, unknown> {

@@ -5,6 +5,7 @@
 import {
   type Node,
   type Pid,
+  type ProcessInfo,
   supervisionTrees,
   type TreeNode as Supervised,
 } from '../../../runtime/index.ts';
@@ -44,47 +45,42 @@ export function treeHelpers({ node }: Shell): Helpers {
 }
 
 function readTree(node: Node): TreeNode {
-  const byPid = new Map<string, TreeNode>();
-  const root = processNode(node, node.initPid) as TreeNode;
-  byPid.set(node.initPid.key, root);
+  const byPid = new Map<number, TreeNode>();
+  const root = processNode(node.processInfo(node.initPid) as ProcessInfo);
+  byPid.set(numberOf(node.initPid), root);
   const limits = { childrenMax: Number.MAX_SAFE_INTEGER };
-  root.children.push(...supervisionTrees(node, limits).map((tree) => supervisedNode(tree, byPid)));
-  const others = node.processes().filter((pid) => !byPid.has(pid.key));
-  for (const pid of others) {
-    const made = processNode(node, pid);
-    if (made !== undefined) byPid.set(pid.key, made);
+  root.children.push(...supervisionTrees(node, limits).map((tree) => supervisedNode(node, tree, byPid)));
+  const others: Array<{ made: TreeNode; parent: Pid | undefined }> = [];
+  for (const pid of node.processes()) {
+    const info = byPid.has(numberOf(pid)) ? undefined : node.processInfo(pid);
+    if (info === undefined) continue;
+    const made = processNode(info);
+    byPid.set(numberOf(pid), made);
+    others.push({ made, parent: info.parent });
   }
-  for (const pid of others) {
-    const made = byPid.get(pid.key);
-    const parent = node.processInfo(pid)?.parent;
-    const above = parent === undefined ? undefined : byPid.get(parent.key);
-    if (made !== undefined) (above ?? root).children.push(made);
+  for (const { made, parent } of others) {
+    const above = parent === undefined ? undefined : byPid.get(numberOf(parent));
+    (above ?? root).children.push(made);
   }
   return root;
 }
 
-function supervisedNode(tree: Supervised, byPid: Map<string, TreeNode>): TreeNode {
+function supervisedNode(node: Node, tree: Supervised, byPid: Map<number, TreeNode>): TreeNode {
   const { pid, id, name, label, type, status, strategy } = tree;
-  const children = tree.children.map((child) => supervisedNode(child, byPid));
+  const children = tree.children.map((child) => supervisedNode(node, child, byPid));
   const made = { pid, id, name, label, type, status, strategy, children };
-  if (pid !== undefined) byPid.set(pid.key, made);
+  if (pid?.node === node.name) byPid.set(numberOf(pid), made);
   return made;
 }
 
-function processNode(node: Node, pid: Pid): TreeNode | undefined {
-  const info = node.processInfo(pid);
-  if (info === undefined) return undefined;
-  const { registeredName: name, label } = info;
-  return {
-    pid,
-    id: undefined,
-    name,
-    label,
-    type: 'worker',
-    status: 'running',
-    strategy: undefined,
-    children: [],
-  };
+function processNode({ pid, registeredName: name, label }: ProcessInfo): TreeNode {
+  const [type, status] = ['worker', 'running'] as const;
+  return { pid, id: undefined, name, label, type, status, strategy: undefined, children: [] };
+}
+
+/** Tells the pids of one node apart; cheaper than their keys, of which a large node has many. */
+function numberOf({ serial, id }: Pid): number {
+  return serial * 2 ** 28 + id;
 }
 
 /** Branches: before a child, before the last child, and below each of them. */
