@@ -182,8 +182,6 @@ describe('a change', () => {
 
 /** Fulfilled when a controller of this name has been told that its client is gone. */
 async function clientGone(label: string): Promise<void> {
-  const { node } = app;
-  const pid = node.processes().find((each) => node.processInfo(each)?.label === label);
-  if (pid === undefined) throw new Error(`there is no process ${label}`);
-  while ((node.processInfo(pid)?.messageQueueLength ?? 0) === 0) await nextTurn();
+  const pid = await app.running(label);
+  while (app.node.processInfo(pid)?.messageQueueLength === 0) await nextTurn();
 }

@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type App, createApp } from '../../../src/app/app.ts';
 import { loadConfig } from '../../../src/app/config.ts';
 import type { Database } from '../../../src/app/database/database.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
+import type { Pid } from '../../../src/runtime/index.ts';
 import { openClient, type TestClient } from './client.ts';
 
 /** An answer; `body` is what its JSON says, or its text when it is not JSON. */
@@ -44,6 +46,8 @@ export interface TestApp extends App {
   connect(headers?: Record<string, string>): Promise<TestClient>;
   /** Removes all notes. */
   clear(): Promise<void>;
+  /** Waits until a process with this label runs. */
+  running(label: string): Promise<Pid>;
   /** Waits until the log has a line that matches, and answers it. */
   logged(pattern: RegExp): Promise<LogLine>;
   stop(): Promise<void>;
@@ -117,6 +121,13 @@ export async function startTestApp({ env = {}, database }: TestAppOptions = {}):
     },
     async clear() {
       for (const { id } of await list('/api/notes')) await ask('DELETE', `/api/notes/${id}`);
+    },
+    async running(label) {
+      for (;;) {
+        const pid = app.node.processes().find((each) => app.node.processInfo(each)?.label === label);
+        if (pid !== undefined) return pid;
+        await nextTurn();
+      }
     },
     logged(pattern) {
       return new Promise((resolve) => {
