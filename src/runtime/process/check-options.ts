@@ -1,10 +1,11 @@
 /**
- * Checks of what users pass to `createNode` and `spawnWith`, so that a slip is an error where it was made and not a
- * strange behaviour later.
+ * Checks of what users pass to `createNode`, to spawn and as a destination, so that a slip is an error where it was made
+ * and not a strange behaviour later.
  */
 import { TroupeError } from '../errors.ts';
 import type { SpawnOptions } from './behaviour.ts';
 import type { NodeOptions } from './node.ts';
+import { Pid } from './pid.ts';
 
 const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
 const NAME_MAX = 255;
@@ -40,6 +41,21 @@ export function checkSpawnOptions({ mailbox }: SpawnOptions): void {
   if (!POLICIES.includes(mailbox.policy)) {
     throw badOption(`The policy of a mailbox is ${POLICIES.join(', ')}; not '${mailbox.policy}'.`);
   }
+}
+
+/** @internal Checks what is no function and is to be spawned. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkBehaviour(body: unknown): void {
+  const { name, init, handle } = Object(body) as Readonly<Record<string, unknown>>;
+  if (typeof name === 'string' && typeof init === 'function' && typeof handle === 'function') return;
+  throw badOption('A process is spawned from a function, or a behaviour with a name, init and handle.');
+}
+
+/** @internal Checks a destination. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkDestination(to: unknown): void {
+  if (to instanceof Pid || typeof to === 'string') return;
+  const { pid, name, node } = Object(to) as Readonly<Record<string, unknown>>;
+  if (pid instanceof Pid || (typeof name === 'string' && typeof node === 'string')) return;
+  throw badOption('A destination is a pid, what has a pid, a registered name, or {name, node}.');
 }
 
 function checkInteger(what: string, value: number, min: number, max: number): void {

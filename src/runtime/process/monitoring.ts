@@ -5,6 +5,7 @@ import { TroupeError } from '../errors.ts';
 import { flush } from './flush.ts';
 import { Down } from './messages.ts';
 import { addWatch, Monitor, removeWatch } from './monitor.ts';
+import { checkDestination } from './check-options.ts';
 import type { Destination } from './node.ts';
 import { Pid } from './pid.ts';
 import type { Process } from './process.ts';
@@ -19,6 +20,7 @@ export interface DemonitorOptions {
 /** @internal Sets a monitor for a live process. */
 export function monitor(process: Process, to: Destination): Ref {
   const { node } = process;
+  checkDestination(to);
   const ref = node.makeRef();
   ref.monitor = undefined;
   const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;

@@ -9,7 +9,7 @@ import type { Carrier } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
-import { checkNodeOptions, checkSpawnOptions } from './check-options.ts';
+import { checkBehaviour, checkDestination, checkNodeOptions, checkSpawnOptions } from './check-options.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { inspectProcess, type ProcessInfo } from './info.ts';
@@ -161,6 +161,7 @@ export class Node {
     if (this.#stopped !== undefined)
       throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.name}' is stopped.`);
     if (options !== undefined) checkSpawnOptions(options);
+    if (typeof body !== 'function') checkBehaviour(body);
     const pid = new Pid(this.origin, this.table.nextId(), this.table.serial);
     const bornMs = Math.floor(this.clock.now() - this.#startedMono);
     let process: Process;
@@ -349,12 +350,11 @@ export class Node {
       if (process === null)
         throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${to}'.`);
       process.deliver(message);
-    } else if ('pid' in to) {
-      this.route(from, to.pid, message);
-    } else if (to.node === this.name) {
-      this.registry.find(to.name)?.deliver(message);
     } else {
-      this.router.peer(to.node).send({ op: 'sendNamed', from, to: to.name, message });
+      checkDestination(to);
+      if ('pid' in to) this.route(from, to.pid, message);
+      else if (to.node === this.name) this.registry.find(to.name)?.deliver(message);
+      else this.router.peer(to.node).send({ op: 'sendNamed', from, to: to.name, message });
     }
   }
 

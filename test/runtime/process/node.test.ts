@@ -2,7 +2,7 @@
 import { type Carrier, type Clock, type NodeOptions, systemClock } from 'troupe';
 import { awaitExit, createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
-import { deaf, idle, makeNode, recordTelemetry } from './helpers.ts';
+import { inProcess, deaf, idle, makeNode, recordTelemetry } from './helpers.ts';
 
 /** A carrier that connects to nobody and counts how often it is closed. */
 class NoCarrier implements Carrier {
@@ -100,6 +100,18 @@ describe('processes of a node', () => {
     expect(node.processes()).toHaveLength(1501);
   });
 });
+
+test.each([undefined, null, 7, {}, { name: 'service' }, { pid: 'pid' }])(
+  'erlang:send/2, erlang:monitor/2: %j is no destination',
+  async (to) => {
+    const node = makeNode();
+    const refused = expect.objectContaining({ code: 'TROUPE_BAD_ARGUMENT' }) as Error;
+    expect(() => node.send(to as never, 1)).toThrow(refused);
+    await inProcess(node, (self) => {
+      expect(() => self.monitor(to as never)).toThrow(refused);
+    });
+  },
+);
 
 describe('reaching other nodes without a carrier', () => {
   test('erlang:send/2 to a name elsewhere fails with TROUPE_NO_CARRIER', () => {

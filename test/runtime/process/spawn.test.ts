@@ -200,6 +200,15 @@ describe('behaviours', () => {
   });
 });
 
+test.each([undefined, null, 7, 'name', {}, { name: 'half', init: () => undefined }])(
+  'erlang:spawn/1: what cannot be run, such as %j, is an error where it is spawned',
+  (body) => {
+    const node = makeNode();
+    expect(() => node.spawn(body as never)).toThrow(expect.objectContaining({ code: 'TROUPE_BAD_ARGUMENT' }));
+    expect(node.processes()).toEqual([node.initPid]);
+  },
+);
+
 describe('spawning and linking in one step', () => {
   test('erlang:spawn_link/1: the link is there before the new process can end', async () => {
     const node = makeNode();
