@@ -11,7 +11,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
-import { type ExitReason, formatReason, ProcessExit } from '../process/messages.ts';
+import { type ExitReason, formatReason, quietExit } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -158,7 +158,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
       // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
       // It may not even wait for this call, which is no unhandled rejection then.
       this.#promise?.catch(() => undefined);
-      this.#reject(new ProcessExit(this.caller.exitReason));
+      this.#reject(quietExit(this.caller.exitReason));
       return 1;
     }
     this.node.scheduler.resumes();

@@ -13,7 +13,7 @@ import { TroupeError } from '../errors.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { link } from '../process/links.ts';
-import { type ExitReason, formatReason, ProcessExit } from '../process/messages.ts';
+import { type ExitReason, formatReason, ProcessExit, quietExit } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
@@ -114,7 +114,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
       // Its code runs on only as far as its `finally` blocks. It may not even wait for this start, and that is no unhandled
       // rejection then.
       this.promise.catch(() => undefined);
-      this.#reject(new ProcessExit(starter.exitReason));
+      this.#reject(quietExit(starter.exitReason));
     }
     return 1;
   }

@@ -58,6 +58,11 @@ export function checkDestination(to: unknown): void {
   throw badOption('A destination is a pid, what has a pid, a registered name, or {name, node}.');
 }
 
+/** @internal @throws TroupeError TROUPE_BAD_ARGUMENT when a value is no pid. */
+export function checkPid(pid: unknown): void {
+  if (!(pid instanceof Pid)) throw badOption(`A pid was expected, not a value of type ${typeof pid}.`);
+}
+
 function checkInteger(what: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw badOption(`${what} must be a whole number from ${min} to ${max}, not ${String(value)}.`);

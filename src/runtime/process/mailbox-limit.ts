@@ -6,7 +6,7 @@
  */
 import { telemetry } from '../telemetry.ts';
 import { terminate } from './exit.ts';
-import { Down, Exit } from './messages.ts';
+import { Down, Exit, NodeDown, NodeUp } from './messages.ts';
 import { BOUNDED, OVER_MARK, type Process } from './process.ts';
 
 const highWater = telemetry('troupe:mailbox:high_water');
@@ -14,6 +14,9 @@ const droppedMessage = telemetry('troupe:mailbox:dropped');
 
 /** @internal Marks a message that wants to know when the bound of a process drops it: a call, which then fails at once. */
 export const DROPPED: unique symbol = Symbol('dropped');
+
+/** How many messages `dropOldest` looks at for one that is no signal; beyond that it drops the message that comes. */
+const LOOK_MAX = 64;
 
 /** @internal Puts a message behind others. @returns false when it was not taken in. */
 export function overflow(process: Process, message: unknown): boolean {
@@ -43,9 +46,10 @@ function makeRoom(process: Process, message: unknown): boolean {
     drop(process, message, 'reject');
     return false;
   }
-  for (let index = 0; index < process.mailboxLength; index++) {
+  const looked = Math.min(process.mailboxLength, LOOK_MAX);
+  for (let index = 0; index < looked; index++) {
     const oldest = process.peekAt(index);
-    if (oldest instanceof Exit || oldest instanceof Down) continue;
+    if (isSignal(oldest)) continue;
     process.removeAt(index);
     // A receive that has looked at this message must not skip the one that took its place.
     const waiter = process.extra?.waiter ?? null;
@@ -53,9 +57,18 @@ function makeRoom(process: Process, message: unknown): boolean {
     drop(process, oldest, 'dropOldest');
     return true;
   }
-  // Nothing but signals waits: they alone fill the mailbox, and none of them may go.
+  // Signals fill the front of the mailbox, and none of them may go.
   drop(process, message, 'reject');
   return false;
+}
+
+function isSignal(message: unknown): boolean {
+  return (
+    message instanceof Exit ||
+    message instanceof Down ||
+    message instanceof NodeUp ||
+    message instanceof NodeDown
+  );
 }
 
 function drop(process: Process, message: unknown, policy: 'reject' | 'dropOldest'): void {

@@ -82,6 +82,20 @@ export class ProcessExit extends Error {
   }
 }
 
+/**
+ * @internal The error that ends a wait of a process which has died. Without a stack: there may be very many at once, and
+ * where they come from is no news.
+ */
+export function quietExit(reason: ExitReason): ProcessExit {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new ProcessExit(reason);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** True for `normal`, `shutdown` and `['shutdown', detail]`: the reasons that `supervisor` and `gen_server` do not report. */
 export function isCleanExit(reason: ExitReason): boolean {
   return reason === 'normal' || isShutdown(reason);

@@ -9,7 +9,13 @@ import type { Carrier } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
-import { checkBehaviour, checkDestination, checkNodeOptions, checkSpawnOptions } from './check-options.ts';
+import {
+  checkBehaviour,
+  checkDestination,
+  checkNodeOptions,
+  checkPid,
+  checkSpawnOptions,
+} from './check-options.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { inspectProcess, type ProcessInfo } from './info.ts';
@@ -330,14 +336,16 @@ export class Node {
 
   /** @internal True for a pid of this node and incarnation. */
   isLocal(pid: Pid): boolean {
-    return pid.origin === this.origin || pid.origin.equals(this.origin);
+    if ((pid as Pid | undefined)?.origin === this.origin) return true;
+    checkPid(pid);
+    return pid.origin.equals(this.origin);
   }
 
   /** @internal The live process of a pid of this node, or null. */
   find(pid: Pid): Process | null {
-    const { process } = pid;
+    const process = (pid as Pid | undefined)?.process ?? null;
     if (process !== null && process.node === this) return process;
-    return pid.origin !== this.origin && this.isLocal(pid) ? this.table.find(pid.id, pid.serial) : null;
+    return pid?.origin !== this.origin && this.isLocal(pid) ? this.table.find(pid.id, pid.serial) : null;
   }
 
   /** @internal Sends to a destination of any kind. */

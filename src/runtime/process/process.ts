@@ -112,7 +112,7 @@ export class Process extends Mailbox implements Runnable {
    */
   send(to: Destination, message: unknown): void {
     if (this.status === EXITED) throw this.dead();
-    const target = (to as Partial<Pid>).process;
+    const target = (to as Partial<Pid> | undefined)?.process;
     const { node } = this;
     node.scheduler.reductions--;
     if (target !== null && target !== undefined && target.node === node) target.deliver(message);

@@ -9,7 +9,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { EMPTY } from './mailbox.ts';
-import { ProcessExit, TIMEOUT } from './messages.ts';
+import { quietExit, TIMEOUT } from './messages.ts';
 import { AWAITING, OVER_MARK, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
 import { REDUCTIONS_PER_RUN } from './scheduler.ts';
 import { TimerEntry, timerLength } from './timers.ts';
@@ -93,6 +93,13 @@ export class Waiter extends TimerEntry {
     this.#resolve(message);
   }
 
+  /** Rejects the receive: its matcher threw. */
+  reject(error: unknown): void {
+    this.#done();
+    this.#reject(error);
+  }
+
+  /** Rejects the receive of a process that has ended. */
   fail(error: unknown): void {
     this.#done();
     // Nobody may be waiting for it any more; that is no unhandled rejection.
@@ -164,7 +171,7 @@ export function runReceive(process: Process): number {
     index = indexOfMatch(process, waiter.match, from, from + REDUCTIONS_PER_RUN);
   } catch (thrown) {
     process.status = AWAITING;
-    waiter.fail(thrown);
+    waiter.reject(thrown);
     return 1;
   }
   if (index !== NONE) {
@@ -184,7 +191,7 @@ export function dropReceive(process: Process): void {
 
 /** @internal Ends the receive of a process that dies, so that its `finally` blocks run. */
 export function abandonReceive(process: Process, reason: unknown): void {
-  process.extra?.waiter?.fail(new ProcessExit(reason));
+  process.extra?.waiter?.fail(quietExit(reason));
 }
 
 function indexOfMatch(

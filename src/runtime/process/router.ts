@@ -251,6 +251,12 @@ export class Router implements CarrierHost {
 
   #apply(peer: Peer, signal: Signal): void {
     const node = this.#node;
+    if ('from' in signal && signal.from.node !== peer.name) {
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        `A signal of '${peer.name}' says that it is from '${signal.from.node}'.`,
+      );
+    }
     switch (signal.op) {
       case 'send':
         node.find(signal.to)?.deliver(signal.message);

@@ -13,7 +13,14 @@ export const CLIENT = [process.execPath, ...TSX, 'src/app/repl/client.ts'] as co
 
 /** The environment of programs that are tested: without what the one of the tests says about colours and terminals. */
 export function cleanEnv(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const { FORCE_COLOR: _a, NO_COLOR: _b, TROUPE_REPL_HISTORY: _c, DATA_DIR: _d, ...rest } = process.env;
+  const {
+    FORCE_COLOR: _a,
+    NO_COLOR: _b,
+    CI: _e,
+    TROUPE_REPL_HISTORY: _c,
+    DATA_DIR: _d,
+    ...rest
+  } = process.env;
   return { ...rest, LC_ALL: 'C.UTF-8', TERM: 'xterm', ...env };
 }
 
