@@ -67,7 +67,7 @@ describe('--eval', () => {
     ['exit(self())', '** exit(pid, reason) needs both; to leave the REPL type .exit'],
     ["processes({sort: 'size'})", '** processes can be sorted by pid, name, label, mailbox, handled, age'],
     ['info(1)', "** a process is given by its pid, such as '<0.12.0>', or by its registered name"],
-    ['while (true) {}', '** it ran for 500 ms without an await, and was stopped'],
+    ['while (true) {}', '** it ran for 2000 ms without an await, and was stopped'],
   ])('%s is one clear line', async (code, line) => {
     const { connection } = await attachTo(application, { interactive: false });
     expect(await connection.evaluate(code)).toMatchObject({ status: 'error', text: line });

@@ -64,7 +64,7 @@ const tree = defineSupervisor({
         {
           dataDir,
           clientsMax: 8,
-          syncLimitMs: 500,
+          syncLimitMs: 2_000,
           variables: { broken, fails },
         },
       ],
