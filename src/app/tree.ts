@@ -1,7 +1,7 @@
 // The supervision tree of the application; docs/ARCHITECTURE.md draws it.
 //
-// `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does; the REPL looks at all
-// of them and comes last. Children stop in reverse order.
+// `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does. The REPL stands
+// before the indexer: who looks at an indexer that is killed, or crashes, stays attached. Children stop in reverse order.
 import { child, defineServer, defineSupervisor } from '../runtime/index.ts';
 import type { Database } from './database/database.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
@@ -48,7 +48,7 @@ export const notesTree = defineSupervisor({
       trapExit: true,
       shutdown: DATABASE_SHUTDOWN_MS,
     }),
-    child(noteIndexer, [repository], { id: 'indexer', name: indexerName }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
+    child(noteIndexer, [repository], { id: 'indexer', name: indexerName }),
   ],
 });

@@ -64,19 +64,20 @@ describe('the tree', () => {
     const shown = root?.children.map(({ id, name, type }: TreeNode) => [id, name, type]);
     expect(shown).toEqual([
       ['database', 'database', 'worker'],
-      ['indexer', indexerName, 'worker'],
       ['repl', 'repl_server', 'worker'],
+      ['indexer', indexerName, 'worker'],
     ]);
   });
 
   test('starts again what is killed, with what depends on it, while requests are served', async () => {
     await app.make('kept');
     const client = await app.connect();
-    for (const name of ['repl_server', 'database', 'nova_scope']) {
-      const indexer = pidOf(indexerName);
+    for (const name of [indexerName, 'repl_server', 'database', 'nova_scope']) {
+      const [repl, indexer] = [pidOf('repl_server'), pidOf(indexerName)];
       await replaced(name);
-      while (app.node.whereis('repl_server') === undefined) await nextTurn();
-      expect(pidOf(indexerName).equals(indexer)).toBe(name !== 'database');
+      while (app.node.whereis(indexerName) === undefined) await nextTurn();
+      expect(pidOf('repl_server').equals(repl)).toBe(name === indexerName || name === 'nova_scope');
+      expect(pidOf(indexerName).equals(indexer)).toBe(name === 'nova_scope');
       await app.make(`after ${name}`);
       expect(JSON.parse(await client.next())).toMatchObject({ data: { title: `after ${name}` } });
       expect(await app.search('kept')).toEqual(['kept']);
@@ -84,10 +85,12 @@ describe('the tree', () => {
       expect((await app.ask('GET', '/readyz')).status).toBe(200);
     }
     expect(app.lines.filter(({ msg }) => msg === 'restarted').map(({ id }) => id)).toEqual([
-      'repl',
-      'database',
       'indexer',
       'repl',
+      'indexer',
+      'database',
+      'repl',
+      'indexer',
     ]);
   });
 
@@ -159,7 +162,11 @@ describe('the indexer', () => {
   test('lets others have their turn while it reads many notes', async () => {
     const body = Array.from({ length: 8_000 }, (_, n) => `word${n}`).join(' ');
     await store(Array.from({ length: 60 }, (_, n) => ({ title: `long ${n}`, body, author: 'a' })));
+    const held = barrier();
+    database.fault = { before: held.wait };
     await start();
+    await held.reached;
+    held.release();
     let turns = 0;
     let isReady = false;
     const ready = app.search('long').then(() => (isReady = true));
