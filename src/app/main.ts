@@ -121,9 +121,13 @@ function listenFailure(error: unknown): string {
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return [error.message, ...error.errors.map(messageOf)].join(': ');
   if (!(error instanceof Error)) return String(error);
-  return error instanceof TroupeError && error.cause instanceof Error
-    ? messageOf(error.cause)
-    : error.message;
+  const cause = error instanceof TroupeError ? innermost(error.reason) : undefined;
+  return cause instanceof Error ? messageOf(cause) : error.message;
+}
+
+/** What is at the bottom of an exit reason such as `{shutdown, {failed_to_start_child, Id, Reason}}`. */
+function innermost(reason: unknown): unknown {
+  return Array.isArray(reason) ? innermost(reason.at(-1)) : reason;
 }
 
 await main();
