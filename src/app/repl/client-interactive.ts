@@ -84,6 +84,7 @@ class Conversation {
 
   /** Until the user leaves or the application goes away. @returns the exit code */
   async run(): Promise<number> {
+    let left = false;
     const exited = new Promise((resolve) => {
       this.#repl.once('exit', resolve);
     });
@@ -93,6 +94,7 @@ class Conversation {
         this.#printAbove(text);
       },
       onEnd: ({ message }) => {
+        if (left) return; // who leaves need not be told
         this.#exitCode = 1;
         this.#printAbove(`${message}\n`);
         this.#repl.close();
@@ -107,9 +109,9 @@ class Conversation {
     await exited;
     this.#output.off('resize', resized);
     this.#keyboard.release();
-    const code = this.#exitCode;
+    left = true;
     this.#connection.close();
-    return code;
+    return this.#exitCode;
   }
 
   #readHistory(): Promise<void> {

@@ -117,6 +117,7 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
     terminal.type(keys);
     expect(await terminal.exitCode()).toBe(0);
     expect(terminal.raw).toMatch(/(?<!-)icanon/);
+    expect(terminal.raw).not.toContain('connection');
     expect(terminal.raw).toMatch(/(?<!-)echo /);
   });
 
