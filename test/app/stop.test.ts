@@ -116,6 +116,7 @@ describe('while the application stops', () => {
     await kept.rest;
     await stopped;
     await silent.rest;
+    expect(app.node.processes()).toEqual([]);
   });
 });
 

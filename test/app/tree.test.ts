@@ -141,21 +141,21 @@ describe('the indexer', () => {
   test('that is killed while it reads the database stops reading it', async () => {
     await store(Array.from({ length: 450 }, (_, n) => ({ title: `note ${n}`, body: 'b', author: 'a' })));
     const held = barrier();
-    let reads = 0;
+    const seen = { reads: 0 };
     database.fault = {
       before() {
-        reads++;
+        seen.reads++;
         return held.wait();
       },
     };
     await start();
     await held.reached;
     await replaced(indexerName);
-    while (reads < 2) await nextTurn();
+    while (seen.reads < 2) await nextTurn();
     held.release();
     while ((await app.ask('GET', '/readyz')).status !== 200) await nextTurn();
     // Three batches for the second one, and for the first the one that it had asked for.
-    expect(reads).toBe(4);
+    expect(seen.reads).toBe(4);
     expect(await app.search('note')).toHaveLength(100);
   });
 
@@ -168,9 +168,9 @@ describe('the indexer', () => {
     await held.reached;
     held.release();
     let turns = 0;
-    let isReady = false;
-    const ready = app.search('long').then(() => (isReady = true));
-    while (!isReady) {
+    const index = { isReady: false };
+    const ready = app.search('long').then(() => (index.isReady = true));
+    while (!index.isReady) {
       await nextTurn();
       turns++;
     }
