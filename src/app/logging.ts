@@ -1,5 +1,7 @@
 // The log: the events of the runtime and of the database, as lines of pino. The runtime itself does not log.
 //
+// The pid of a process stands under `process`: `pid` is pino's, the operating system's number.
+//
 // What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
 // connection.
 import type { FastifyBaseLogger } from 'fastify';
@@ -19,30 +21,30 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
   return [
     onTelemetry('troupe:process:crash', ({ pid, label, name, reason }) => {
       if (isExpected(reason)) return; // a controller whose client has been told; the request's own line says it
-      log.error({ pid: pid.toString(), label, name, err: errorIn(reason) }, 'a process crashed');
+      log.error({ process: pid.toString(), label, name, err: errorIn(reason) }, 'a process crashed');
     }),
     onTelemetry('troupe:supervisor:child_started', ({ id, pid, restart }) => {
-      log.info({ id, pid: pid.toString() }, restart ? 'restarted' : 'started');
+      log.info({ id, process: pid.toString() }, restart ? 'restarted' : 'started');
     }),
     onTelemetry('troupe:supervisor:child_terminated', ({ id, pid, reason, context }) => {
       const level = isCleanExit(reason) ? 'info' : 'error';
-      log[level]({ id, pid: pid?.toString(), context, reason: formatReason(reason) }, 'a child ended');
+      log[level]({ id, process: pid?.toString(), context, reason: formatReason(reason) }, 'a child ended');
     }),
     onTelemetry('troupe:supervisor:intensity_reached', ({ label, id }) => {
       log.error({ supervisor: label, id }, 'a supervisor gives up: its children restarted too often');
     }),
     onTelemetry('troupe:server:unexpected', ({ pid, label, kind }) => {
-      log.warn({ pid: pid.toString(), label, kind }, 'a process got a message that it does not know');
+      log.warn({ process: pid.toString(), label, kind }, 'a process got a message that it does not know');
     }),
     onTelemetry('troupe:mailbox:high_water', ({ pid, label, length }) => {
-      log.warn({ pid: pid.toString(), label, length }, 'a mailbox is long');
+      log.warn({ process: pid.toString(), label, length }, 'a mailbox is long');
     }),
     onTelemetry('troupe:mailbox:dropped', ({ pid, label, policy, dropped }) => {
-      log.warn({ pid: pid.toString(), label, policy, dropped }, 'a full mailbox dropped a message');
+      log.warn({ process: pid.toString(), label, policy, dropped }, 'a full mailbox dropped a message');
     }),
     onTelemetry('troupe:message:undeliverable', ({ from, error }) => {
       log.warn(
-        { pid: from.toString(), err: errorIn(error) },
+        { process: from.toString(), err: errorIn(error) },
         'a message could not be sent when its time came',
       );
     }),
@@ -52,16 +54,19 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
 function logConnections(log: FastifyBaseLogger): (() => void)[] {
   return [
     onTelemetry('troupe:fastify:open', ({ pid, label }) => {
-      log.debug({ pid: pid.toString(), label }, 'a connection was opened');
+      log.debug({ process: pid.toString(), label }, 'a connection was opened');
     }),
     onTelemetry('troupe:fastify:close', ({ pid, label, code, reason, received, sent }) => {
       log.debug(
-        { pid: pid.toString(), label, code, reason: formatReason(reason), received, sent },
+        { process: pid.toString(), label, code, reason: formatReason(reason), received, sent },
         'a connection is over',
       );
     }),
     onTelemetry('troupe:fastify:dropped', ({ pid, label, dropped, bufferedBytes }) => {
-      log.warn({ pid: pid.toString(), label, dropped, bufferedBytes }, 'frames to a slow client are dropped');
+      log.warn(
+        { process: pid.toString(), label, dropped, bufferedBytes },
+        'frames to a slow client are dropped',
+      );
     }),
   ];
 }
@@ -69,7 +74,7 @@ function logConnections(log: FastifyBaseLogger): (() => void)[] {
 function logNodes(log: FastifyBaseLogger): (() => void)[] {
   return [
     onTelemetry('troupe:pubsub:restarted', ({ pid }) => {
-      log.warn({ pid: pid.toString() }, 'the scope of the channels was restarted, with its members');
+      log.warn({ process: pid.toString() }, 'the scope of the channels was restarted, with its members');
     }),
     onTelemetry('troupe:pubsub:restart_failed', ({ error }) => {
       log.error(

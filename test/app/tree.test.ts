@@ -67,6 +67,8 @@ describe('the tree', () => {
       ['repl', 'repl_server', 'worker'],
       ['indexer', indexerName, 'worker'],
     ]);
+    const started = app.lines.find(({ msg, id }) => msg === 'started' && id === 'indexer');
+    expect(started).toMatchObject({ process: pidOf(indexerName).toString(), pid: process.pid });
   });
 
   test('starts again what is killed, with what depends on it, while requests are served', async () => {
