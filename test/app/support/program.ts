@@ -32,17 +32,19 @@ export interface ProgramOptions {
   readonly args?: readonly string[];
   /** What is run in place of `node dist/app/main.js`. */
   readonly command?: readonly [string, ...string[]];
+  /** Where it is started; by default in a folder that has nothing to do with it. */
+  readonly cwd?: string;
 }
 
 /** Builds dist/ when it is not up to date, as `npm start` does; for `beforeAll`. */
 export const buildProgram = ensureBuild;
 
 /** Starts the program. Of the environment of the test it gets PATH and HOME alone. */
-export function startProgram({ env = {}, args = [], command }: ProgramOptions = {}): Program {
+export function startProgram({ env = {}, args = [], command, cwd = tmpdir() }: ProgramOptions = {}): Program {
   const [file, ...first] = command ?? [process.execPath, join(root, 'dist/app/main.js')];
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(file, [...first, ...args], {
-    cwd: tmpdir(), // nothing depends on the folder that it is started in
+    cwd,
     env: { PATH, HOME, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -54,7 +56,7 @@ export function startProgram({ env = {}, args = [], command }: ProgramOptions = 
       for (const look of watchers) look();
     });
   }
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }) as Ended);
+  const ended: Promise<Ended> = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }));
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
