@@ -74,27 +74,29 @@ export class Cast {
 
 /** @internal A call between processes of one node. */
 export class Call extends TimerEntry implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending {
-  readonly node: Node;
-  readonly caller: Process | null;
-  readonly to: Destination;
-  readonly name: string;
-  readonly argument: unknown;
-  runNext: Runnable | null = null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
-  #settled = false;
-  #failed = false;
-  #outcome: unknown = undefined;
-  #promise: Promise<unknown> | undefined = undefined;
-  #resolve: (value: unknown) => void = () => undefined;
-  #reject: (error: unknown) => void = () => undefined;
+  // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
+  declare readonly node: Node;
+  declare readonly caller: Process | null;
+  declare readonly to: Destination;
+  declare readonly name: string;
+  declare readonly argument: unknown;
+  declare runNext: Runnable | null;
+  declare watched: Process | null;
+  declare watchPrev: Watch | null;
+  declare watchNext: Watch | null;
+  declare private settled: boolean;
+  declare private failed: boolean;
+  declare private outcome: unknown;
+  declare private resolve: (value: unknown) => void;
+  declare private reject: (error: unknown) => void;
+  /** The promise of the answer. */
+  declare readonly promise: Promise<unknown>;
   /** The alias of a call to another node. */
-  alias: Ref | null = null;
-  abort: { signal: AbortSignal; listener: () => void } | null = null;
+  declare alias: Ref | null;
+  declare abort: { signal: AbortSignal; listener: () => void } | null;
   /** The other calls that the caller waits for. */
-  #newer: Call | null = null;
-  #older: Call | null = null;
+  declare private newer: Call | null;
+  declare private older: Call | null;
 
   constructor(node: Node, caller: Process | null, to: Destination, name: string, argument: unknown) {
     super();
@@ -103,18 +105,25 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
     this.to = to;
     this.name = name;
     this.argument = argument;
+    this.runNext = null;
+    this.watched = null;
+    this.watchPrev = null;
+    this.watchNext = null;
+    this.settled = false;
+    this.failed = false;
+    this.outcome = undefined;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.alias = null;
+    this.abort = null;
+    this.newer = null;
+    this.older = null;
   }
 
   get pid(): Pid {
     return this.caller === null ? this.node.initPid : this.caller.pid;
-  }
-
-  /** The promise of the answer; to be asked for once, before anything can settle the call. */
-  promise(): Promise<unknown> {
-    return (this.#promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    }));
   }
 
   reply(value: unknown): void {
@@ -157,8 +166,8 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
     if (this.caller?.alive === false) {
       // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
       // It may not even wait for this call, which is no unhandled rejection then.
-      this.#promise?.catch(() => undefined);
-      this.#reject(quietExit(this.caller.exitReason));
+      this.promise.catch(() => undefined);
+      this.reject(quietExit(this.caller.exitReason));
       return 1;
     }
     this.node.scheduler.resumes();
@@ -167,11 +176,11 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   }
 
   #settle(failed: boolean, outcome: unknown): void {
-    if (this.#settled) return;
-    this.#settled = true;
+    if (this.settled) return;
+    this.settled = true;
     if (this.caller !== null) this.#release(this.caller);
-    this.#failed = failed;
-    this.#outcome = outcome;
+    this.failed = failed;
+    this.outcome = outcome;
     this.node.timers.drop(this);
     if (this.watched !== null) removeWatch(this);
     if (this.alias !== null) endRemote(this, this.alias);
@@ -181,27 +190,27 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   }
 
   #finish(): void {
-    if (this.#failed) this.#reject(this.#outcome);
-    else this.#resolve(this.#outcome);
+    if (this.failed) this.reject(this.outcome);
+    else this.resolve(this.outcome);
   }
 
   /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
   hold(caller: Process): void {
     const { extras } = caller;
     const older = extras.pending as Call | null;
-    this.#older = older;
-    if (older !== null) older.#newer = this;
+    this.older = older;
+    if (older !== null) older.newer = this;
     extras.pending = this;
   }
 
   #release(caller: Process): void {
-    const newer = this.#newer;
-    const older = this.#older;
+    const newer = this.newer;
+    const older = this.older;
     if (newer === null) caller.extras.pending = older;
-    else newer.#older = older;
-    if (older !== null) older.#newer = newer;
-    this.#newer = null;
-    this.#older = null;
+    else newer.older = older;
+    if (older !== null) older.newer = newer;
+    this.newer = null;
+    this.older = null;
   }
 
   ownerExited(): void {
@@ -311,7 +320,7 @@ function startCall(
   const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
   const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
   const request = new Call(node, caller, to, name, argument);
-  const promise = request.promise();
+  const { promise } = request;
   if (caller !== null) request.hold(caller);
   const signal = options?.signal;
   if (signal !== undefined && !listen(request, signal)) return promise;

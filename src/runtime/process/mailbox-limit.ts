@@ -7,7 +7,7 @@
 import { telemetry } from '../telemetry.ts';
 import { terminate } from './exit.ts';
 import { Down, Exit, NodeDown, NodeUp } from './messages.ts';
-import { BOUNDED, OVER_MARK, type Process } from './process.ts';
+import { OVER_MARK, type Process } from './process.ts';
 
 const highWater = telemetry('troupe:mailbox:high_water');
 const droppedMessage = telemetry('troupe:mailbox:dropped');
@@ -18,9 +18,9 @@ export const DROPPED: unique symbol = Symbol('dropped');
 /** How many messages `dropOldest` looks at for one that is no signal; beyond that it drops the message that comes. */
 const LOOK_MAX = 64;
 
-/** @internal Puts a message behind others. @returns false when it was not taken in. */
+/** @internal Puts a message behind others in a bounded mailbox. @returns false when it was not taken in. */
 export function overflow(process: Process, message: unknown): boolean {
-  if ((process.flags & BOUNDED) !== 0 && !makeRoom(process, message)) return false;
+  if (!makeRoom(process, message)) return false;
   process.push(message);
   checkHighWater(process);
   return true;

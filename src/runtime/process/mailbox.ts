@@ -90,6 +90,13 @@ export class Mailbox {
     else (this.rest ??= new Ring()).push(message);
   }
 
+  /** @internal Adds a message behind others. @returns how many wait behind the head now. */
+  pushBehind(message: unknown): number {
+    const rest = (this.rest ??= new Ring());
+    rest.push(message);
+    return rest.length;
+  }
+
   /** @internal Takes the oldest message; the mailbox must not be empty. */
   take(): unknown {
     const message = this.head;

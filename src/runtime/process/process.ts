@@ -304,7 +304,9 @@ export class Process extends Mailbox implements Runnable {
   /** @internal Puts a message into the mailbox. @returns false when a bound kept it out. */
   deliver(message: unknown): boolean {
     if (this.head === EMPTY) this.head = message;
-    else if (!overflow(this, message)) return false;
+    else if ((this.flags & BOUNDED) !== 0) {
+      if (!overflow(this, message)) return false;
+    } else if (this.pushBehind(message) >= this.node.mailboxHighWater) checkHighWater(this);
     if (this.status <= RECEIVING) {
       this.status = QUEUED;
       this.node.scheduler.enqueue(this);

@@ -9,7 +9,7 @@
  * end. It does not know what an expired entry does: that is the entry's `expired`.
  */
 import { TroupeError } from '../errors.ts';
-import type { Clock, ClockTimer } from './clock.ts';
+import { type Clock, type ClockTimer, systemClock } from './clock.ts';
 
 /** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */
 export const MAX_TIMER_MS = 0xffff_ffff;
@@ -20,12 +20,19 @@ const QUEUES_MIN = 64;
 
 /** Something that can wait in a timer queue; extend it to allocate nothing else. */
 export abstract class TimerEntry {
-  /** @internal */ timerPrev: TimerEntry | null = null;
-  /** @internal */ timerNext: TimerEntry | null = null;
+  /** @internal */ declare timerPrev: TimerEntry | null;
+  /** @internal */ declare timerNext: TimerEntry | null;
   /** @internal The queue it waits in, or null when it is not active. */
-  timerQueue: TimerQueue | null = null;
+  declare timerQueue: TimerQueue | null;
   /** @internal When it expires, by the node's clock. */
-  dueMs = 0;
+  declare dueMs: number;
+
+  constructor() {
+    this.timerPrev = null;
+    this.timerNext = null;
+    this.timerQueue = null;
+    this.dueMs = 0;
+  }
 
   /** Called once when the time is over, outside of any process. */
   abstract expired(): void;
@@ -38,6 +45,8 @@ class TimerQueue {
   tail: TimerEntry | null = null;
   size = 0;
   armed: ClockTimer | null = null;
+  /** True when it may soon let the event loop end. */
+  releasing = false;
 
   constructor(lengthMs: number) {
     this.lengthMs = lengthMs;
@@ -91,8 +100,7 @@ export class Timers {
     const queue = entry.timerQueue;
     if (queue === null) return;
     this.#unlink(queue, entry);
-    // It stays for the next timer of its length.
-    if (queue.head === null) queue.armed?.unref();
+    if (queue.head === null) this.#release(queue);
   }
 
   /** Milliseconds until an entry expires, 0 when it is late. */
@@ -121,6 +129,23 @@ export class Timers {
       this.#queues.delete(queue.lengthMs);
     }
     this.#sweepAt = Math.max(QUEUES_MIN, this.#queues.size * 2);
+  }
+
+  /**
+   * Lets the event loop end although a queue is armed for the next timer of its length. With the system's clock not at
+   * once: calls start and end a timer each, and most often the next one comes within the same turn of the loop.
+   */
+  #release(queue: TimerQueue): void {
+    if (this.#clock !== systemClock) {
+      queue.armed?.unref();
+      return;
+    }
+    if (queue.releasing) return;
+    queue.releasing = true;
+    setImmediate(() => {
+      queue.releasing = false;
+      if (queue.head === null) queue.armed?.unref();
+    });
   }
 
   #unlink(queue: TimerQueue, entry: TimerEntry): void {
