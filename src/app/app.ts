@@ -48,6 +48,8 @@ export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
 const CLOSE_SHARE = 0.2;
 const DRAIN_SHARE = 0.5;
 const CLOSE_MAX_MS = 2_000;
+/** The longest time between two looks for requests that take too long to arrive. */
+const LOOK_MAX_MS = 5_000;
 /** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
 const CHANGE_GRACE_MS = 1_000;
 
@@ -150,7 +152,13 @@ function createServer(config: Config, logger: AppParts['logger']) {
       redact: ['req.headers.authorization', 'req.headers.cookie'],
     },
     bodyLimit: config.bodyLimitBytes,
+    // How long a request may take to arrive, head and body. Node.js looks every so often.
     requestTimeout: config.requestTimeoutMs,
+    http: {
+      headersTimeout: config.requestTimeoutMs,
+      requestTimeout: config.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(config.requestTimeoutMs, LOOK_MAX_MS),
+    },
     genReqId: () => nanoid(12),
     frameworkErrors: answerUnreadable,
     clientErrorHandler: answerClientError,

@@ -11,7 +11,7 @@ import type { Note } from '../notes/note.ts';
 /** Ids in one answer, at most. */
 export const resultsMax = 100;
 /** Different words of a query that count; further ones are left out. */
-const wordsMax = 10;
+export const wordsMax = 10;
 /** Words shorter than this must be written without a mistake. */
 const FUZZY_FROM = 5;
 const ACCENTS = /[\u0300-\u036f]/g;
