@@ -1,187 +1,29 @@
-// What becomes of the application when something in it fails: one request, the index, the supervision tree. The database is
-// real, with faults put in front of it.
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { notes } from '../../src/app/notes/schema.ts';
-import { openRaw } from './support/client.ts';
-import {
-  away,
-  barrier,
-  FaultyDatabase,
-  openPgliteForTests,
-  type OpenedDatabase,
-} from './support/faulty-database.ts';
-import { startTestApp, type TestApp } from './support/test-app.ts';
+// The application when something fails, stops or reaches a limit: requests, the supervision tree, the end. One PGlite serves
+// all of these tests, each of which starts an application of its own on it; its start takes seconds.
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Database } from '../../src/app/database/database.ts';
+import { describeFaultyRequests } from './faults/requests.cases.ts';
+import { describeLimits } from './faults/limits.cases.ts';
+import { describeStop } from './faults/stop.cases.ts';
+import { describeTree } from './faults/tree.cases.ts';
+import { openPgliteForTests, type OpenedDatabase } from './support/faulty-database.ts';
 
-const note = { title: 'Title', body: 'Body', author: 'Ada' };
-const AWAY = { error: 'the database is not available, try again later' };
-const ERROR_LEVEL = 50;
-
-let inner: OpenedDatabase;
-let database: FaultyDatabase;
-let app: TestApp;
-
+let opened: OpenedDatabase;
 beforeAll(async () => {
-  inner = await openPgliteForTests();
+  opened = await openPgliteForTests();
 });
-afterAll(() => inner.remove());
-beforeEach(async () => {
-  await inner.database.run((db) => db.delete(notes));
-  database = new FaultyDatabase(inner.database);
+afterAll(() => opened.remove());
+const database = (): Database => opened.database;
+
+describe('faults', () => {
+  describeFaultyRequests(database);
 });
-afterEach(() => app.stop());
-
-const start = async (env: Record<string, string> = {}): Promise<void> => {
-  app = await startTestApp({ database, env });
-};
-
-describe('a controller that throws', () => {
-  beforeEach(() => start());
-
-  test('answers 500 without a word of the inside, and nothing else falls', async () => {
-    const client = await app.connect();
-    const kept = await app.make('kept');
-    expect(JSON.parse(await client.next())).toMatchObject({ event: 'note_created' });
-    const before = app.node.processes().length;
-    database.fault = {
-      before() {
-        throw new TypeError('secret of the inside');
-      },
-    };
-    const asked = [
-      app.ask('GET', '/api/notes'),
-      app.ask('GET', `/api/notes/${kept.id}`),
-      app.ask('POST', '/api/notes', { json: note }),
-      app.ask('PUT', `/api/notes/${kept.id}`, { json: note }),
-      app.ask('DELETE', `/api/notes/${kept.id}`),
-    ];
-    for (const { status, body } of await Promise.all(asked)) {
-      expect([status, body]).toEqual([500, { error: 'internal server error' }]);
-    }
-    database.fault = undefined;
-    expect(app.node.processes()).toHaveLength(before);
-    expect(await app.ask('GET', `/api/notes/${kept.id}`)).toMatchObject({ status: 200, body: kept });
-    expect(await app.search('kept')).toEqual(['kept']);
-    client.send('ping');
-    expect(await client.next()).toBe('pong');
-    expect(client.pending).toEqual([]);
-  });
-
-  test('is logged once with its stack and request, and once as the crash of its process', async () => {
-    database.fault = {
-      before() {
-        throw new TypeError('secret of the inside');
-      },
-    };
-    await app.ask('GET', '/api/notes');
-    const failed = await app.logged(/^the request failed$/);
-    expect(failed).toMatchObject({ level: ERROR_LEVEL, err: { message: 'secret of the inside' } });
-    expect(failed['reqId']).toEqual(expect.any(String));
-    expect((failed['err'] as { stack: string }).stack).toContain('faults.test.ts');
-    expect(await app.logged(/^a process crashed$/)).toMatchObject({ label: 'list_notes' });
-    expect(app.lines.filter(({ level }) => level >= ERROR_LEVEL)).toHaveLength(2);
-  });
+describe('the tree', () => {
+  describeTree(database);
 });
-
-describe('a database that is away', () => {
-  beforeEach(() => start());
-
-  test('is answered 503 with Retry-After, and is one line of the log for each request, without a stack', async () => {
-    const { id } = await app.make('a');
-    database.fault = {
-      before() {
-        throw away();
-      },
-    };
-    const asked = [
-      await app.ask('GET', '/api/notes'),
-      await app.ask('GET', `/api/notes/${id}`),
-      await app.ask('GET', '/api/notes?q=a'),
-      await app.ask('POST', '/api/notes', { json: note }),
-      await app.ask('PUT', `/api/notes/${id}`, { json: note }),
-      await app.ask('DELETE', `/api/notes/${id}`),
-    ];
-    for (const { status, body, headers } of asked) {
-      expect([status, body, headers.get('retry-after')]).toEqual([503, AWAY, '2']);
-    }
-    const lines = app.lines.filter(({ msg }) => /cannot be served|crashed|failed/.test(msg));
-    expect(lines).toHaveLength(asked.length);
-    for (const line of lines) {
-      expect(line).toMatchObject({ level: 40, reason: 'PostgreSQL at nowhere was lost' });
-      expect(line).not.toHaveProperty('err');
-    }
-    database.fault = undefined;
-    expect((await app.ask('GET', `/api/notes/${id}`)).status).toBe(200);
-  });
-
-  test('makes the service not ready, but alive', async () => {
-    expect((await app.ask('GET', '/readyz')).body).toEqual({
-      status: 'ready',
-      service: 'running',
-      database: 'ready',
-      indexer: 'ready',
-    });
-    database.pretended = 'unavailable';
-    expect(await app.ask('GET', '/readyz')).toMatchObject({
-      status: 503,
-      body: { status: 'not ready', service: 'running', database: 'unavailable', indexer: 'ready' },
-    });
-    expect(await app.ask('GET', '/livez')).toMatchObject({ status: 200, body: { status: 'alive' } });
-  });
+describe('the end', () => {
+  describeStop(database);
 });
-
-describe('a change', () => {
-  beforeEach(() => start());
-
-  test('is broadcast although its client goes away before it is stored', async () => {
-    const client = await app.connect();
-    const held = barrier();
-    database.fault = { after: held.wait };
-    const body = JSON.stringify(note);
-    const raw = await openRaw(
-      app.port,
-      `POST /api/notes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    );
-    await held.reached;
-    raw.socket.destroy();
-    await raw.rest;
-    await clientGone('create_note');
-    held.release();
-    expect(JSON.parse(await client.next())).toMatchObject({ event: 'note_created', data: note });
-    expect(await app.search('title')).toEqual(['Title']);
-  });
-
-  test('that was stored although the database seemed to break off is found', async () => {
-    database.fault = {
-      after() {
-        throw away();
-      },
-    };
-    expect((await app.ask('POST', '/api/notes', { json: note })).status).toBe(503);
-    database.fault = undefined;
-    let found: string[] = [];
-    while (found.length === 0) found = await app.search('title');
-    expect(found).toEqual(['Title']);
-  });
-
-  test('has time until the database gives up, however short a request may take', async () => {
-    await app.stop();
-    await start({ REQUEST_TIMEOUT_MS: '100' });
-    const client = await app.connect();
-    const held = barrier();
-    database.fault = { after: held.wait };
-    const changing = app.ask('POST', '/api/notes', { json: note });
-    await held.reached;
-    const read = await app.ask('GET', '/api/notes');
-    expect([read.status, read.body]).toEqual([503, { error: 'the service is busy, try again soon' }]);
-    held.release();
-    expect((await changing).status).toBe(201);
-    expect(JSON.parse(await client.next())).toMatchObject({ event: 'note_created' });
-  });
+describe('limits', () => {
+  describeLimits(database);
 });
-
-/** Fulfilled when a controller of this name has been told that its client is gone. */
-async function clientGone(label: string): Promise<void> {
-  const pid = await app.running(label);
-  while (app.node.processInfo(pid)?.messageQueueLength === 0) await nextTurn();
-}

@@ -1,0 +1,101 @@
+// Limits that settings change, and clients that run into them: each is told, and nobody else is.
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/app/database/database.ts';
+import { notes } from '../../../src/app/notes/channel.ts';
+import { openClient, openRaw, UPGRADE } from '../support/client.ts';
+import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
+import { startTestApp, type TestApp } from '../support/test-app.ts';
+
+export function describeLimits(inner: () => Database): void {
+  let database: FaultyDatabase;
+  let app: TestApp;
+
+  afterEach(() => app.stop());
+
+  const start = async (env: Record<string, string> = {}): Promise<void> => {
+    database = new FaultyDatabase(inner());
+    app = await startTestApp({ database, env });
+  };
+
+  describe('a request', () => {
+    test('that takes too long to arrive is answered 408, whether its head or its body is late', async () => {
+      await start({ REQUEST_TIMEOUT_MS: '200' });
+      const heads = [
+        'GET /livez HTTP/1.1\r\nhost: x\r\n',
+        `POST /api/notes HTTP/1.1\r\nhost: x\r\n${TYPE}\r\n{`,
+      ];
+      for (const { rest } of await Promise.all(heads.map((head) => openRaw(app.port, head)))) {
+        const answer = await rest;
+        expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout\r\n/);
+        expect(answer.split('\r\n\r\n')[1]).toBe('{"error":"the request took too long to arrive"}');
+      }
+      expect((await app.ask('GET', '/livez')).status).toBe(200);
+    });
+
+    test('that takes too long to be answered is answered 503', async () => {
+      await start({ REQUEST_TIMEOUT_MS: '200' });
+      const held = barrier();
+      database.fault = { before: held.wait };
+      const { status, body, headers } = await app.ask('GET', '/api/notes');
+      expect([status, body]).toEqual([503, { error: 'the service is busy, try again soon' }]);
+      expect(headers.get('retry-after')).toBe('1');
+      held.release();
+    });
+
+    test('may be as large as BODY_LIMIT_BYTES says', async () => {
+      await start({ BODY_LIMIT_BYTES: '1024' });
+      await app.make('fits', 'x'.repeat(900));
+      const json = { title: 'a', body: 'x'.repeat(1_100), author: 'b' };
+      const error = 'the body has more than 1024 bytes';
+      expect(await app.ask('POST', '/api/notes', { json })).toMatchObject({ status: 413, body: { error } });
+    });
+  });
+
+  describe('a WebSocket', () => {
+    test('may be opened from the pages that ALLOWED_ORIGINS names', async () => {
+      await start({ ALLOWED_ORIGINS: 'https://notes.example.org, http://127.0.0.1:1' });
+      for (const origin of [
+        'https://notes.example.org',
+        'http://127.0.0.1:1',
+        `http://127.0.0.1:${app.port}`,
+      ]) {
+        await (await app.connect({ origin })).terminate();
+      }
+      for (const origin of ['https://example.org', 'http://notes.example.org', 'http://127.0.0.1:2']) {
+        await expect(openClient(`ws://127.0.0.1:${app.port}/notifications`, { origin })).rejects.toThrow(
+          '403',
+        );
+      }
+    });
+
+    test('takes messages as large as WS_MAX_PAYLOAD_BYTES says', async () => {
+      await start({ WS_MAX_PAYLOAD_BYTES: '128' });
+      const client = await app.connect();
+      client.send('x'.repeat(128));
+      client.send('ping');
+      expect(await client.next()).toBe('pong');
+      client.send('x'.repeat(129));
+      expect(await client.closed).toMatchObject({ code: 1009 });
+    });
+
+    test('whose client does not read is given up, and others are told all the same', async () => {
+      await start();
+      const stuck = await openRaw(app.port, UPGRADE);
+      await stuck.until('\r\n\r\n');
+      stuck.socket.pause();
+      const client = await app.connect();
+      const members = () => notes.getMembers(app.node).length;
+      expect(members()).toBe(3);
+      let made = 0;
+      for (; members() === 3; made++) await app.make(`large ${made}`, '漢'.repeat(100_000));
+      for (let n = 0; n < made; n++) expect(await client.next()).toContain(`"large ${n}"`);
+      expect(await app.logged(/^a connection is over$/)).toMatchObject({
+        code: 1013,
+        reason: '{shutdown, slow_client}',
+      });
+      stuck.socket.destroy();
+    });
+  });
+
+  const TYPE = 'content-type: application/json\r\ncontent-length: 100\r\n';
+}
