@@ -155,25 +155,6 @@ export function describeTree(inner: () => Database): void {
       expect(await app.search('note')).toHaveLength(100);
     });
 
-    test('lets others have their turn while it reads many notes', async () => {
-      const body = Array.from({ length: 8_000 }, (_, n) => `word${n}`).join(' ');
-      await store(Array.from({ length: 60 }, (_, n) => ({ title: `long ${n}`, body, author: 'a' })));
-      const held = barrier();
-      database.fault = { before: held.wait };
-      await start();
-      await held.reached;
-      held.release();
-      let turns = 0;
-      const index = { isReady: false };
-      const ready = app.search('long').then(() => (index.isReady = true));
-      while (!index.isReady) {
-        await nextTurn();
-        turns++;
-      }
-      await ready;
-      expect(turns).toBeGreaterThan(60);
-    });
-
     test('has the newest version, whatever order it hears of them', async () => {
       await start();
       const held = barrier();
