@@ -73,7 +73,7 @@ describe('a signal', () => {
   });
 
   test('ends it with 0 although clients do not let go', async () => {
-    const program = startProgram({ env: { DATA_DIR: folders.make(), SHUTDOWN_TIMEOUT_MS: '3000' } });
+    const program = startProgram({ env: { DATA_DIR: folders.make(), SHUTDOWN_TIMEOUT_MS: '6000' } });
     const port = await program.port;
     const request = await unfinished(port);
     const clients = [await silent(port), await openRaw(port), await openRaw(port, 'GET / HTTP/1.1\r\nx: y')];
@@ -94,7 +94,7 @@ describe('a signal', () => {
   });
 
   test('while it starts ends it with 0 too, and the next start finds everything in order', async () => {
-    const env = { DATA_DIR: join(temporaryFolder(), 'data') };
+    const env = { DATA_DIR: join(temporaryFolder(), 'data'), ...FOR_EVER };
     const program = startProgram({ env });
     while (!existsSync(join(env.DATA_DIR, 'pglite'))) await nextTurn();
     program.signal('SIGTERM');
