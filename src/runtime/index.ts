@@ -116,4 +116,24 @@ export type { Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
 export { Ref } from './process/ref.ts';
 export type { TimerRef } from './process/send-after.ts';
+export {
+  Atom,
+  atom,
+  AtomKeyed,
+  atomKeys,
+  BitString,
+  Charlist,
+  charlist,
+  ErlMap,
+  ExternalFunction,
+  Float,
+  float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  Port,
+  text,
+  Tuple,
+  tuple,
+} from './terms/index.ts';
 export { onTelemetry, type TelemetryEvents, type TelemetryName } from './telemetry.ts';

@@ -8,6 +8,7 @@
  * It does not deliver: the node's router (`process/router.ts`) applies what arrives.
  */
 import type { ExitReason } from '../process/messages.ts';
+import type { Node } from '../process/node.ts';
 import type { Origin, Pid } from '../process/pid.ts';
 import type { Ref } from '../process/ref.ts';
 
@@ -19,7 +20,7 @@ export type Signal =
   | { readonly op: 'sendMany'; readonly from: Pid; readonly to: readonly Pid[]; readonly message: unknown }
   /** A message to a registered name (REG_SEND). */
   | { readonly op: 'sendNamed'; readonly from: Pid; readonly to: string; readonly message: unknown }
-  /** A message to whoever holds an alias: the answer to a call (ALIAS_SEND). */
+  /** The answer to a call, to whoever holds the alias that the call was made with (ALIAS_SEND). */
   | { readonly op: 'sendAlias'; readonly from: Pid; readonly to: Ref; readonly message: unknown }
   | { readonly op: 'link'; readonly from: Pid; readonly to: Pid }
   /** Ends a link; answered by `unlinkAck` with the same id, a positive integer (UNLINK_ID). */
@@ -32,6 +33,8 @@ export type Signal =
   /** Monitors a pid or a registered name of the receiving node (MONITOR_P). */
   | { readonly op: 'monitor'; readonly from: Pid; readonly target: Pid | string; readonly ref: Ref }
   | { readonly op: 'demonitor'; readonly from: Pid; readonly target: Pid | string; readonly ref: Ref }
+  /** Makes a process of the receiving node's output go to `leader`, a pid of any node (GROUP_LEADER). */
+  | { readonly op: 'groupLeader'; readonly leader: Pid; readonly to: Pid }
   /** A monitored process ended; `target` is what the monitor was set on (PAYLOAD_MONITOR_P_EXIT). */
   | {
       readonly op: 'down';
@@ -45,6 +48,8 @@ export type Signal =
 export interface CarrierHost {
   /** Name and creation of the node. */
   readonly origin: Origin;
+  /** The node itself, for carriers that run processes of their own on it. */
+  readonly node: Node;
   /** True while no process of the node can run; for carriers that are used in tests. */
   readonly idle: boolean;
   /**

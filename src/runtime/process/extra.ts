@@ -4,6 +4,7 @@
 import type { MailboxPolicy } from './behaviour.ts';
 import type { ExitReason } from './messages.ts';
 import type { RemoteLink } from './peer.ts';
+import type { Pid } from './pid.ts';
 import type { Waiter } from './receive.ts';
 
 /** @internal What a process waits for besides a message, and waits for no more when it ends: the answer of a call. */
@@ -27,6 +28,8 @@ export class Extra {
   /** How many receives may still answer from the mailbox at once, before others have their turn. */
   credit = 0;
   mailbox: { readonly limit: number; readonly policy: MailboxPolicy } | undefined = undefined;
+  /** Where its output goes, when another node has said so. See `erlang:group_leader/0`. */
+  groupLeader: Pid | undefined = undefined;
   /** Messages that the bound of the mailbox dropped. */
   dropped = 0;
   /** Links to processes of other nodes, by the key of their pid. */

@@ -64,6 +64,10 @@ export class Router implements CarrierHost {
     return this.#node.origin;
   }
 
+  get node(): Node {
+    return this.#node;
+  }
+
   get idle(): boolean {
     return this.#node.scheduler.idle;
   }
@@ -294,6 +298,11 @@ export class Router implements CarrierHost {
         const monitor = peer.incoming.get(signal.ref.key);
         peer.incoming.delete(signal.ref.key);
         if (monitor !== undefined) removeWatch(monitor);
+        return;
+      }
+      case 'groupLeader': {
+        const process = node.find(signal.to);
+        if (process !== null) process.extras.groupLeader = signal.leader;
         return;
       }
       case 'down': {

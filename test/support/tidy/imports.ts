@@ -8,18 +8,21 @@ import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './
  * Each may import itself, what is named here, and the carrier interface.
  */
 const LAYERS: Record<string, readonly string[]> = {
-  base: ['process'], // telemetry.ts names what its events carry
-  process: ['base'],
-  otp: ['base', 'process'],
-  pg: ['base', 'process', 'otp'],
-  distribution: ['base', 'process'],
-  fastify: ['base', 'process', 'otp', 'pg'],
-  testing: ['base', 'process', 'otp', 'pg', 'distribution'],
-  index: ['base', 'process', 'otp', 'pg'],
+  base: ['process', 'terms'], // telemetry.ts names what its events carry
+  terms: ['base', 'process'],
+  process: ['base', 'terms'],
+  otp: ['base', 'terms', 'process'],
+  pg: ['base', 'terms', 'process', 'otp'],
+  distribution: ['base', 'terms', 'process', 'otp'],
+  fastify: ['base', 'terms', 'process', 'otp', 'pg'],
+  testing: ['base', 'terms', 'process', 'otp', 'pg', 'distribution'],
+  index: ['base', 'terms', 'process', 'otp', 'pg'],
 };
 const RUNTIME = 'src/runtime/';
 const CARRIER = 'src/runtime/distribution/carrier.ts';
-const ENTRY_POINTS = ['index.ts', 'fastify/index.ts', 'testing/index.ts'].map((path) => RUNTIME + path);
+const ENTRY_POINTS = ['index.ts', 'fastify/index.ts', 'testing/index.ts', 'distribution/erlang/index.ts'].map(
+  (path) => RUNTIME + path,
+);
 const WITH_PACKAGES = 'fastify';
 
 /** Faults of the imports of one file of src/. Imports of types count. */
