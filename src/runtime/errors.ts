@@ -19,6 +19,13 @@ const table = {
   TROUPE_NO_CARRIER: 'Give the node a carrier in createNode() before addressing other nodes.',
   TROUPE_NOT_ENCODABLE:
     'Send only values that the carrier can encode; functions and symbols cannot leave a node.',
+  TROUPE_BAD_TERM: 'Decode only what term_to_binary/1 or encodeTerm() has made, and within the limits.',
+  TROUPE_BAD_COOKIE:
+    'Give both nodes the same cookie: `cookie` or `cookieFile` here, -setcookie or ~/.erlang.cookie there.',
+  TROUPE_LISTEN_FAILED: 'Choose another port or host for the node, or stop what has them.',
+  TROUPE_CONNECT_FAILED:
+    'See `reason`: whether the other node runs, is registered with epmd, and has the same cookie.',
+  TROUPE_ERPC_FAILED: 'The function failed on the other node; what it failed with is in `reason`.',
   TROUPE_CALL_TIMEOUT: 'The server did not answer in time; raise timeoutMs or find out what keeps it busy.',
   TROUPE_CALL_NOPROC: 'The server is not running; start it, or let its supervisor restart it.',
   TROUPE_CALL_NODEDOWN: 'The node of the server is not connected.',

@@ -34,6 +34,31 @@ export interface TelemetryEvents {
   'troupe:node:down': { node: string; peer: string; reason: unknown };
   /** A signal from another node was not understood and was left out. */
   'troupe:node:bad_signal': { node: string; peer: string; error: unknown };
+  /** A connection to another node could not be made, or one of another node was refused. */
+  'troupe:distribution:refused': {
+    node: string;
+    /** The other node, when it has said its name. */
+    peer: string | undefined;
+    /** Host and port of the other side. */
+    address: string;
+    reason: string;
+  };
+  /** What another node sent could not be read; the connection was closed. */
+  'troupe:distribution:bad_frame': { node: string; peer: string; reason: string };
+  /** More waits to be sent to a node than its high-water mark; not repeated before all of it was sent. */
+  'troupe:distribution:busy': { node: string; peer: string; queuedBytes: number };
+  /** More was to wait for a node than may; the connection was closed. */
+  'troupe:distribution:queue_full': { node: string; peer: string; queuedBytes: number };
+  /** Something that another node sent was left out. */
+  'troupe:distribution:dropped': { node: string; peer: string; what: string };
+  /** The node is registered with epmd, or is not any more, or could not be; or it serves as epmd itself. */
+  'troupe:distribution:epmd': {
+    node: string;
+    state: 'registered' | 'lost' | 'failed' | 'serving';
+    error?: unknown;
+  };
+  /** A process of another node, whose group leader is here, has written something. */
+  'troupe:distribution:io': { node: string; from: Pid; text: string };
   /** A server got a message, call or cast that it has no handler for. */
   'troupe:server:unexpected': { pid: Pid; label: string; kind: 'call' | 'cast' | 'info'; message: unknown };
   /** A server's terminate callback threw, or a server ended with a reason that is a failure. OTP's error report. */
