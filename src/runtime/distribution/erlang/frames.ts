@@ -1,0 +1,145 @@
+/**
+ * Splits what a socket delivers into frames: a length of two bytes (messages of the handshake over TCP) or of four (the
+ * handshake over TLS, and everything after it), then as many bytes. See `erl_dist_protocol`, "Distribution Handshake" and
+ * "Protocol between Connected Nodes".
+ *
+ * A frame that lies whole in one chunk is handed over where it is, without a copy. Others are gathered in a buffer that
+ * grows with what arrives, to at most four times that: a length that is only declared costs nothing.
+ *
+ * It does not know what a frame holds. One of length 0 is handed over as any other.
+ */
+
+/** The longest frame that a connected peer may send, in bytes, unless the carrier is told otherwise: 128 MiB. */
+export const DEFAULT_MAX_FRAME_BYTES = 128 * 1024 * 1024;
+
+/** A gathered frame begins with a buffer of this size, or of its own when it is shorter. */
+const FIRST_BUFFER_BYTES = 128 * 1024;
+const GROWTH = 4;
+
+/** Gets the frames. */
+export interface FrameSink {
+  /**
+   * One frame, `buffer` from `start` up to `end`; the same position for an empty one. The bytes may be kept: nobody writes
+   * to them any more. It must not throw.
+   * @returns false to stop: no more frames are handed over.
+   */
+  frame(buffer: Buffer, start: number, end: number): boolean;
+}
+
+/** What became of a chunk: all of it was taken; the sink said stop; a frame is longer than it may be. */
+export type FrameResult = 'ok' | 'stopped' | 'too_large';
+
+/** Splits one stream into frames. */
+export class FrameReader {
+  readonly #sink: FrameSink;
+  readonly #maxFrameBytes: number;
+  readonly #prefixBytes: 2 | 4;
+  /** What came of the length of the next frame, and how many bytes that is. */
+  #length = 0;
+  #lengthBytes = 0;
+  /** The frame that is being gathered: what came of it, and how much. Only while its length is known. */
+  #partial: Buffer | undefined;
+  #gathered = 0;
+  #result: FrameResult = 'ok';
+  #rest: Buffer | undefined;
+
+  /** @param options prefixBytes: how long the lengths are, 4 by default. */
+  constructor(
+    sink: FrameSink,
+    options: { readonly prefixBytes?: 2 | 4; readonly maxFrameBytes?: number } = {},
+  ) {
+    this.#sink = sink;
+    this.#prefixBytes = options.prefixBytes ?? 4;
+    this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
+  }
+
+  /** How many bytes of an unfinished frame are held. */
+  get pendingBytes(): number {
+    return this.#gathered;
+  }
+
+  /**
+   * Takes the next chunk and hands over the frames that it completes. The chunk belongs to the reader and the sink then.
+   * After anything but `'ok'`, chunks are left alone and the answer stays the same.
+   */
+  push(chunk: Buffer): FrameResult {
+    if (this.#result !== 'ok') return this.#result;
+    const prefix = this.#prefixBytes;
+    const size = chunk.length;
+    let at = 0;
+    while (at < size) {
+      if (this.#partial !== undefined) {
+        at = this.#gather(this.#partial, chunk, at);
+        if (this.#result !== 'ok') return this.#stop(chunk, at);
+        continue;
+      }
+      if (this.#lengthBytes === 0 && at + prefix <= size) {
+        this.#length = prefix === 4 ? readUInt32(chunk, at) : (chunk[at]! << 8) | chunk[at + 1]!;
+        at += prefix;
+      } else {
+        this.#length = this.#length * 256 + chunk[at]!;
+        at++;
+        if (++this.#lengthBytes < prefix) continue;
+      }
+      const length = this.#length;
+      this.#length = 0;
+      this.#lengthBytes = 0;
+      if (length > this.#maxFrameBytes) {
+        this.#result = 'too_large';
+        return this.#stop(chunk, at);
+      }
+      if (at + length <= size) {
+        const start = at;
+        at += length;
+        if (!this.#sink.frame(chunk, start, at)) {
+          this.#result = 'stopped';
+          return this.#stop(chunk, at);
+        }
+      } else {
+        this.#frameBytes = length;
+        this.#gathered = 0;
+        this.#partial = Buffer.allocUnsafeSlow(Math.min(length, FIRST_BUFFER_BYTES));
+      }
+    }
+    return 'ok';
+  }
+
+  /** What of the chunks came after the frame at which the sink said stop. */
+  rest(): Buffer {
+    return this.#rest ?? Buffer.alloc(0);
+  }
+
+  /** The length of the frame that is being gathered. */
+  #frameBytes = 0;
+
+  #gather(partial: Buffer, chunk: Buffer, at: number): number {
+    const length = this.#frameBytes;
+    const take = Math.min(length - this.#gathered, chunk.length - at);
+    const gathered = this.#gathered + take;
+    let buffer = partial;
+    if (gathered > buffer.length) {
+      buffer = Buffer.allocUnsafeSlow(Math.min(length, gathered * GROWTH));
+      partial.copy(buffer, 0, 0, this.#gathered);
+      this.#partial = buffer;
+    }
+    chunk.copy(buffer, this.#gathered, at, at + take);
+    this.#gathered = gathered;
+    if (gathered === length) {
+      this.#partial = undefined;
+      this.#gathered = 0;
+      if (!this.#sink.frame(buffer, 0, length)) this.#result = 'stopped';
+    }
+    return at + take;
+  }
+
+  #stop(chunk: Buffer, at: number): FrameResult {
+    this.#partial = undefined;
+    this.#gathered = 0;
+    if (this.#result === 'stopped') this.#rest = chunk.subarray(at);
+    return this.#result;
+  }
+}
+
+function readUInt32(buffer: Buffer, at: number): number {
+  return ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0;
+}
