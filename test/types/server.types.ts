@@ -14,6 +14,8 @@ import {
   serverRef,
   started,
   stop,
+  type Tuple,
+  tuple,
   UNHANDLED,
 } from 'troupe';
 
@@ -170,6 +172,19 @@ export async function callingWrongly(ref: ServerRef<typeof indexer>): Promise<vo
   await ref.call('size', undefined, { timeout: 5 });
   // @ts-expect-error the reply is no text
   (await ref.call('size')).toUpperCase();
+}
+
+const asked = defineServer({
+  init: () => [] as Tuple[],
+  call: { $request: (_state, request: Tuple) => request.length },
+  cast: { $request: (state, request: Tuple) => state.push(request) },
+});
+
+export async function requesting(ref: ServerRef<typeof asked>): Promise<void> {
+  yes(expectType<number>()(await ref.call('$request', tuple(1))));
+  ref.cast('$request', tuple(1));
+  // @ts-expect-error the handler takes another type of request
+  await ref.call('$request', 1);
 }
 
 export function casting(ref: ServerRef<typeof indexer>): void {

@@ -12,7 +12,7 @@ import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, formatReason, quietExit } from '../process/messages.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
+import { addWatch, RemoteMonitor, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import { Pid } from '../process/pid.ts';
@@ -22,6 +22,7 @@ import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
+import { Tuple } from '../terms/tuple.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -218,15 +219,28 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   }
 }
 
+/**
+ * @internal A tag that is not of the form `[alias | Ref]`: a plain ref, `{Ref, Node}`, or whatever else a client uses. It
+ * goes back to the client as it came.
+ */
+export class ForeignTag {
+  readonly tag: unknown;
+
+  constructor(tag: unknown) {
+    this.tag = tag;
+  }
+}
+
 /** @internal A call that leaves the node; `{'$gen_call', {Pid, [alias | Ref]}, Request}` on the wire. */
 export class RemoteCall implements Request {
   readonly pid: Pid;
-  readonly alias: Ref;
+  /** A ref: the answer goes to who holds it as an alias. A tag: the answer is `{Tag, Reply}`, and goes to the pid. */
+  readonly alias: Ref | ForeignTag;
   readonly name: string;
   readonly argument: unknown;
   #server: Process | undefined = undefined;
 
-  constructor(pid: Pid, alias: Ref, name: string, argument: unknown) {
+  constructor(pid: Pid, alias: Ref | ForeignTag, name: string, argument: unknown) {
     this.pid = pid;
     this.alias = alias;
     this.name = name;
@@ -243,14 +257,13 @@ export class RemoteCall implements Request {
     const server = this.#server;
     if (server === undefined || !this.#answerable) return;
     const { node } = server;
-    if (this.alias.origin.equals(node.origin)) {
-      node.router.aliases.get(this.alias.key)?.aliasMessage(value);
-      return;
-    }
+    const { alias } = this;
     try {
-      node.router
-        .peer(this.alias.node)
-        .send({ op: 'sendAlias', from: server.pid, to: this.alias, message: value });
+      if (!(alias instanceof Ref)) node.route(server.pid, this.pid, new Tuple([alias.tag, value]));
+      else if (alias.origin.equals(node.origin)) node.router.aliases.get(alias.key)?.aliasMessage(value);
+      else {
+        node.router.peer(alias.node).send({ op: 'sendAlias', from: server.pid, to: alias, message: value });
+      }
     } catch (error) {
       if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
       // Whoever asks from another node must not end a server by it: the caller is told instead.
@@ -264,7 +277,7 @@ export class RemoteCall implements Request {
 
   /** The fields are what another node sent. One that says not whom to answer must not end the server that it asks. */
   get #answerable(): boolean {
-    return this.alias instanceof Ref;
+    return this.alias instanceof Ref || (this.alias instanceof ForeignTag && this.pid instanceof Pid);
   }
 
   [DROPPED](server: Process): void {
@@ -273,14 +286,29 @@ export class RemoteCall implements Request {
 
   /**
    * Ends the call as the exit of the server would. A failed call has no answer of its own on the wire; what the caller
-   * waits for besides the answer is the end of its monitor, which has the alias for its ref.
+   * waits for besides the answer is the end of its monitor.
    */
   #end(reason: ExitReason): void {
-    if (!this.#answerable) return;
-    const monitor = this.#server?.node.router.peer(this.alias.node).incoming.get(this.alias.key);
+    const monitor = this.#answerable ? this.#monitor() : undefined;
     if (monitor === undefined) return;
     removeWatch(monitor);
     monitor.targetExited(reason);
+  }
+
+  /**
+   * The caller's monitor. Its ref is the alias or the tag; the one of `gen_server:multi_call`, whose tag is `{Ref, Node}`,
+   * is the monitor that it has set last.
+   */
+  #monitor(): RemoteMonitor | undefined {
+    const server = this.#server;
+    const { alias, pid } = this;
+    const ref = alias instanceof Ref ? alias : alias.tag;
+    if (ref instanceof Ref) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
+    if (!(ref instanceof Tuple) || ref.length !== 2 || !(ref.elements[0] instanceof Ref)) return undefined;
+    for (let watch = server?.watches ?? null; watch !== null; watch = watch.watchNext) {
+      if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
+    }
+    return undefined;
   }
 }
 
@@ -290,6 +318,9 @@ defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
 /**
  * Calls a server and waits for its answer.
  * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
+ * @param name what is asked for. To a server that is written in Erlang the request is `{Name, Argument}`, and just the atom
+ * `Name` without an argument. With the name `$request` it is the argument itself, any term; a request that comes from
+ * Erlang and has neither of the first two forms finds the handler of that name.
  * @throws TroupeError TROUPE_CALL_TIMEOUT, TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_EXIT (with the exit
  * reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL; TROUPE_NODE_STOPPED for a call to another node from
  * one that is stopped; all as a rejection. See `gen_server:call/3`.
@@ -356,7 +387,10 @@ function startCall(
   return promise;
 }
 
-/** Sends a request that is not answered. A server that is not there is no error. See `gen_server:cast/2`. */
+/**
+ * Sends a request that is not answered. A server that is not there is no error. The request has the forms that it has in
+ * {@link call}. See `gen_server:cast/2`.
+ */
 export function cast(node: Node, to: Destination, name: string, argument: unknown, from?: Process): void {
   if (typeof to === 'string' && node.whereis(to) === undefined) return;
   if (from === undefined) node.send(to, new Cast(name, argument));

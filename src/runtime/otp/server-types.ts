@@ -37,9 +37,12 @@ export interface ServerCallbacks<
    * the actions `stop` and `fail`; `ignore` gives the start up without an error. See `Module:init/1`.
    */
   init(self: Process, ...args: Args): Result;
-  /** Handlers of calls, by name. */
+  /**
+   * Handlers of calls, by name. The one named `$request` gets, as its argument, each request from Erlang that is neither
+   * `{Name, Argument}` nor an atom.
+   */
   readonly call?: Calls & CallTable<StateOf<Result>>;
-  /** Handlers of casts, by name. */
+  /** Handlers of casts, by name; `$request` as for calls. */
   readonly cast?: Casts & CastTable<StateOf<Result>>;
   /** Handles all other messages; of several handlers, the first that does not return `UNHANDLED`. */
   readonly info?: InfoHandler<StateOf<Result>> | readonly InfoHandler<StateOf<Result>>[];

@@ -30,6 +30,11 @@ export interface ProcessInfo {
   readonly trapExit: boolean;
   /** Who spawned it; undefined when it was spawned from outside of any process. */
   readonly parent: Pid | undefined;
+  /**
+   * Where its output goes, when it was spawned by another node or one has said so; undefined for all others. See
+   * `erlang:group_leader/0`.
+   */
+  readonly groupLeader: Pid | undefined;
   /** When it was spawned. */
   readonly startedAt: Date;
 }
@@ -61,6 +66,7 @@ export function inspectProcess(process: Process): ProcessInfo {
     monitoredBy: monitoredBy.toReversed(),
     trapExit: (process.flags & TRAP_EXIT) !== 0,
     parent: process.parent ?? undefined,
+    groupLeader: extra?.groupLeader,
     startedAt: new Date(node.startedAt + process.bornMs),
   };
 }
