@@ -5,6 +5,9 @@
  * the class. The runtime's own messages are made known here, next to where their class is defined; a carrier looks them
  * up and translates them into its own form. It moves nothing itself.
  *
+ * To Erlang a record is the tuple of its tag and its fields, unless its definition says otherwise (`toTerm`), or it is one
+ * of the messages that a carrier for Erlang knows by their tag: exits, calls, casts and broadcasts.
+ *
  * Invariant: the fields of a record are the parameters of its constructor, in that order.
  */
 
@@ -16,28 +19,44 @@ export interface RecordDefinition {
   readonly fields: readonly string[];
   /** The field that holds an exit reason, in which an Error may stand. */
   readonly reason: string | undefined;
+  /** The term that it is to Erlang, where that is not the tuple of the tag and the fields. */
+  readonly toTerm: ((record: object) => unknown) | undefined;
   /** Makes an instance from the values of its fields. */
   make(values: readonly unknown[]): object;
 }
 
-const definitions = new Map<object, RecordDefinition>();
+/** What else there is to say about a record. */
+export interface RecordOptions<T> {
+  /** The field that holds an exit reason. */
+  readonly reason?: keyof T & string;
+  /** The term that it is to Erlang: tuples, atoms, and whatever else may be sent. */
+  readonly toTerm?: (record: T) => unknown;
+}
 
-/**
- * @internal Makes a class known to carriers.
- * @param options `reason`: the field that holds an exit reason.
- */
+const definitions = new Map<object, RecordDefinition>();
+const byTag = new Map<string, RecordDefinition>();
+
+/** @internal Makes a class known to carriers. */
 export function defineRecord<T extends object>(
   constructor: new (...values: never[]) => T,
   tag: string,
   fields: readonly (keyof T & string)[],
-  options?: { readonly reason: keyof T & string },
+  options: RecordOptions<T> = {},
 ): void {
   const make = (values: readonly unknown[]): T =>
     new (constructor as new (...values: readonly unknown[]) => T)(...values);
-  definitions.set(constructor.prototype as object, { tag, fields, reason: options?.reason, make });
+  const toTerm = options.toTerm as ((record: object) => unknown) | undefined;
+  const definition = { tag, fields, reason: options.reason, toTerm, make };
+  definitions.set(constructor.prototype as object, definition);
+  byTag.set(tag, definition);
 }
 
 /** @internal The definition of the class of a value, or undefined when it is no record. */
 export function recordOf(value: object): RecordDefinition | undefined {
   return definitions.get(Object.getPrototypeOf(value) as object);
+}
+
+/** @internal The definition of the class with a tag, or undefined when no such class has been loaded. */
+export function recordTagged(tag: string): RecordDefinition | undefined {
+  return byTag.get(tag);
 }

@@ -9,6 +9,8 @@
  */
 import { Pid } from '../process/pid.ts';
 import { defineRecord } from '../records.ts';
+import { atom } from '../terms/atom.ts';
+import { tuple } from '../terms/tuple.ts';
 
 /** "I am here, tell me your members." */
 export class Discover {
@@ -59,8 +61,21 @@ export class Leave {
   }
 }
 
-defineRecord(Discover, 'discover', ['peer', 'version']);
-defineRecord(Sync, 'sync', ['peer', 'groups']);
+defineRecord(Discover, 'discover', ['peer', 'version'], {
+  toTerm: ({ peer, version }) =>
+    version === undefined ? tuple(atom('discover'), peer) : tuple(atom('discover'), peer, version),
+});
+defineRecord(Sync, 'sync', ['peer', 'groups'], {
+  toTerm: ({ peer, groups }) =>
+    tuple(
+      atom('$gen_cast'),
+      tuple(
+        atom('sync'),
+        peer,
+        groups.map((entry) => tuple(...entry)),
+      ),
+    ),
+});
 defineRecord(Join, 'join', ['peer', 'group', 'pids']);
 defineRecord(Leave, 'leave', ['peer', 'pids', 'groups']);
 
