@@ -1,4 +1,5 @@
-// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, a browser, a pseudo-terminal.
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, a browser, a pseudo-terminal,
+// network namespaces.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { Failure, run, say } from './run.mjs';
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
 
-/** @typedef {'postgres' | 'erl' | 'chromium' | 'pty'} PartName */
+/** @typedef {'postgres' | 'erl' | 'chromium' | 'pty' | 'netns'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -31,10 +32,11 @@ const PARTS = {
   },
   chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
+  netns: { title: 'network namespaces', packages: ['iproute2'], find: findNamespaces },
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty'];
+const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty', 'netns'];
 
 /**
  * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), else a program.
@@ -146,6 +148,24 @@ function findScript() {
   return /util-linux/.test(probe.stdout ?? '')
     ? { found: true, path }
     : { found: false, reason: 'script is not the one of util-linux' };
+}
+
+/** @returns {Part} */
+function findNamespaces() {
+  if (process.platform !== 'linux') return { found: false, reason: 'there are none but on Linux' };
+  const path = onPath('ip');
+  if (path === undefined) return { found: false, reason: 'no ip (iproute2) in PATH' };
+  const missing = ['unshare', 'nsenter', 'setpriv'].find((name) => onPath(name) === undefined);
+  if (missing !== undefined) return { found: false, reason: `no ${missing} (util-linux) in PATH` };
+  // The namespace that is tried ends with the program.
+  const pair = ['link', 'add', 'troupe0', 'type', 'veth', 'peer', 'name', 'troupe1'];
+  const probe = spawnSync('unshare', ['--net', '--', path, ...pair], {
+    encoding: 'utf8',
+    timeout: PROBE_LIMIT_MS,
+  });
+  return probe.status === 0
+    ? { found: true, path }
+    : { found: false, reason: `it may not be made: ${(probe.stderr ?? '').trim()}` };
 }
 
 /**
