@@ -1,0 +1,195 @@
+/**
+ * Asks an epmd: one request per connection, as the protocol wants it.
+ *
+ * An answer is waited for at most `timeoutMs`, connecting and looking up the host included, and is read up to a limit. A
+ * connection keeps the operating system process alive while an answer is awaited and not beyond. Nothing is asked twice here.
+ */
+import { type Socket, connect } from 'node:net';
+import { EpmdFailure, codeOf } from './failure.ts';
+import { Gathered } from './gathered.ts';
+import {
+  FOUND_MAX_BYTES,
+  NAMES_MAX_BYTES,
+  REGISTERED_MAX_BYTES,
+  decodeLookupAnswer,
+  decodeNamesAnswer,
+  decodeRegisterAnswer,
+  encodeRequest,
+  type Entry,
+  type Request,
+} from './protocol.ts';
+
+/** How long a registration is idle before the system looks whether the other end is still there. */
+const KEEPALIVE_MS = 60_000;
+
+/** Which epmd is asked, and how. */
+export interface Inquiry {
+  readonly host: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+  /** Fires when nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
+/** How an answer is read. */
+interface AnswerFormat<T extends object> {
+  readonly maxBytes: number;
+  /** @returns undefined while it is not whole. @throws RangeError when it is none */
+  decode(bytes: Buffer, ended: boolean): T | undefined;
+}
+
+const REGISTERED: AnswerFormat<{ accepted: boolean; creation: number }> = {
+  maxBytes: REGISTERED_MAX_BYTES,
+  decode: decodeRegisterAnswer,
+};
+const FOUND: AnswerFormat<{ entry: Entry | undefined }> = {
+  maxBytes: FOUND_MAX_BYTES,
+  decode: decodeLookupAnswer,
+};
+const NAMES: AnswerFormat<Array<{ name: string; port: number }>> = {
+  maxBytes: NAMES_MAX_BYTES,
+  decode: (bytes, ended) => (ended ? decodeNamesAnswer(bytes) : undefined),
+};
+
+/** A name that is registered with an epmd, for as long as the connection lasts. */
+export class Registration {
+  readonly #socket: Socket;
+  #released = false;
+
+  /**
+   * @internal
+   * @param lost called once when the connection is gone, and not because of `release`
+   */
+  constructor(socket: Socket, lost: () => void) {
+    this.#socket = socket;
+    const closed = () => {
+      if (!this.#released) lost();
+    };
+    if (socket.destroyed) {
+      queueMicrotask(closed);
+      return;
+    }
+    socket.setKeepAlive(true, KEEPALIVE_MS);
+    socket.unref();
+    socket.once('close', closed);
+    // epmd says nothing more; one that does is taken for broken. Reading is how the end of the connection is noticed.
+    socket.on('data', () => socket.destroy());
+  }
+
+  /** Gives the name back. Resolves when the connection is closed. */
+  release(): Promise<void> {
+    this.#released = true;
+    return new Promise((resolve) => {
+      if (this.#socket.closed) return resolve();
+      this.#socket.once('close', () => resolve());
+      this.#socket.destroy();
+    });
+  }
+}
+
+/**
+ * Registers a node.
+ * @param lost called once when epmd closes the connection or it breaks
+ * @throws EpmdFailure
+ */
+export async function register(inquiry: Inquiry, entry: Entry, lost: () => void): Promise<Registration> {
+  const { answer, socket } = await ask(inquiry, { kind: 'register', entry }, REGISTERED);
+  if (answer.accepted) return new Registration(socket, lost);
+  socket.destroy();
+  throw new EpmdFailure(
+    'taken',
+    `${where(inquiry)} has another node of the name '${entry.name.toString()}'.`,
+  );
+}
+
+/** Looks a node up by the part of its name before the @. @throws EpmdFailure */
+export async function lookUp(inquiry: Inquiry, alive: string): Promise<Entry | undefined> {
+  const { answer, socket } = await ask(inquiry, { kind: 'lookup', name: Buffer.from(alive) }, FOUND);
+  socket.destroy();
+  return answer.entry;
+}
+
+/** Lists the names that are registered. @throws EpmdFailure */
+export async function listNames(inquiry: Inquiry): Promise<Array<{ name: string; port: number }>> {
+  const { answer, socket } = await ask(inquiry, { kind: 'names' }, NAMES);
+  socket.destroy();
+  return answer;
+}
+
+/** Sends a request and reads the answer. The connection is left open, without listeners but one for its errors. */
+function ask<T extends object>(
+  inquiry: Inquiry,
+  request: Request,
+  format: AnswerFormat<T>,
+): Promise<{ answer: T; socket: Socket }> {
+  const { host, port, timeoutMs, signal } = inquiry;
+  return new Promise((resolve, reject) => {
+    const gathered = new Gathered(format.maxBytes);
+    const socket = connect({ host, port, autoSelectFamily: true, noDelay: true });
+    const timer = setTimeout(() => {
+      fail(new EpmdFailure('timeout', `${where(inquiry)} did not answer within ${timeoutMs} ms.`));
+    }, timeoutMs);
+
+    let isConnected = false;
+    const finish = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      socket.off('connect', connected).off('data', received).off('end', ended).off('close', closed);
+    };
+    const fail = (failure: EpmdFailure) => {
+      finish();
+      socket.destroy();
+      reject(failure);
+    };
+    const aborted = () => {
+      fail(new EpmdFailure('closed', 'This side was closed before epmd answered.'));
+    };
+    const connected = () => {
+      isConnected = true;
+      // With nobody listening, a port that the system also gives to who connects can end up connected to itself.
+      if (socket.localPort === port && socket.localAddress === socket.remoteAddress) {
+        fail(new EpmdFailure('refused', `${where(inquiry)} does not run.`));
+      } else {
+        socket.write(encodeRequest(request));
+      }
+    };
+    const read = (isWhole: boolean) => {
+      try {
+        const answer = format.decode(gathered.bytes, isWhole);
+        if (answer === undefined) return;
+        finish();
+        resolve({ answer, socket });
+      } catch (error) {
+        fail(new EpmdFailure('bad_answer', `${where(inquiry)} is no epmd: ${String(error)}`, error));
+      }
+    };
+    const received = (chunk: Buffer) => {
+      if (gathered.add(chunk)) read(false);
+      else fail(new EpmdFailure('bad_answer', `${where(inquiry)} answers more than it may.`));
+    };
+    const ended = () => {
+      if (gathered.bytes.length > 0) read(true);
+    };
+    const closed = () => {
+      fail(new EpmdFailure('ended', `${where(inquiry)} closed the connection before it had answered.`));
+    };
+
+    socket.on('connect', connected).on('data', received).on('end', ended).on('close', closed);
+    // Stays: after an error comes `close`, and whoever has the connection by then acts on that.
+    socket.on('error', (error) => {
+      if (!isConnected) fail(connectFailure(inquiry, error));
+    });
+    signal.addEventListener('abort', aborted);
+    if (signal.aborted) aborted();
+  });
+}
+
+function connectFailure(inquiry: Inquiry, error: Error): EpmdFailure {
+  const code = codeOf(error);
+  if (code === 'ECONNREFUSED') return new EpmdFailure('refused', `${where(inquiry)} does not run.`, error);
+  return new EpmdFailure('unreachable', `${where(inquiry)} cannot be connected to: ${code}.`, error);
+}
+
+function where({ host, port }: Inquiry): string {
+  return `epmd at ${host}:${port}`;
+}

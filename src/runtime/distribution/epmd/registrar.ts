@@ -1,0 +1,196 @@
+/**
+ * Keeps one name registered, with an epmd or as one.
+ *
+ * The registration lasts as long as its connection. When that is gone the registrar begins again after `retryMs`, and every
+ * `retryMs` until it succeeds or is closed, as OTP does. The pause is what lets a restarted epmd have its port back before one
+ * of its clients takes it. The first registration is tried again too, within bounds: who restarts fast is told that the name is
+ * taken until epmd has seen the end of the connection before.
+ *
+ * The creation that epmd gives is not looked at: a node has one for its whole life.
+ *
+ * Source: `erl_epmd.erl`.
+ */
+import { type Registration, register } from './client.ts';
+import { EpmdFailure } from './failure.ts';
+import { isLoopback } from './node-name.ts';
+import type { Entry } from './protocol.ts';
+import { EpmdServer } from './server.ts';
+
+/** How often a first registration is tried again, each time after a quarter of `retryMs`. */
+const FIRST_RETRIES = 8;
+/** How often the choice between asking and serving is made anew while others come and go, before the next pause. */
+const CHOICES = 3;
+
+export interface RegistrarOptions {
+  readonly mode: 'auto' | 'client' | 'embedded';
+  /** The epmd that is asked. */
+  readonly host: string;
+  readonly port: number;
+  /** Where this process listens when it is the epmd. */
+  readonly serveOn: string;
+  readonly retryMs: number;
+  readonly timeoutMs: number;
+}
+
+export interface RegistrarEvents {
+  state(state: 'registered' | 'lost' | 'failed' | 'serving', error?: unknown): void;
+}
+
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  readonly #entry: Entry;
+  readonly #events: RegistrarEvents;
+  readonly #closing = new AbortController();
+  #registration: Registration | undefined;
+  #server: EpmdServer | undefined;
+  /** Settles with what is under way; never rejects. */
+  #work: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  /** What the last attempt failed with, so that the same is told once. */
+  #told = '';
+
+  constructor(options: RegistrarOptions, entry: Entry, events: RegistrarEvents) {
+    this.#options = options;
+    this.#entry = entry;
+    this.#events = events;
+  }
+
+  /** Registers for the first time; after this it goes on by itself. @throws EpmdFailure */
+  start(): Promise<void> {
+    const first = this.#first();
+    this.#work = first.catch(() => undefined); // who has called is told
+    return first;
+  }
+
+  async #first(): Promise<void> {
+    for (let retries = FIRST_RETRIES; ; retries--) {
+      try {
+        return await this.#attempt();
+      } catch (error) {
+        if (retries === 0 || !this.#mayPass(error)) throw error;
+      }
+      await this.#pause(this.#options.retryMs / 4);
+    }
+  }
+
+  /** Gives the name back; resolves when connections and server are closed. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearTimeout(this.#timer);
+    await this.#work;
+    await Promise.all([this.#registration?.release(), this.#server?.close()]);
+  }
+
+  /** Registers, wherever that is possible. @throws EpmdFailure */
+  async #attempt(): Promise<void> {
+    const { mode, host } = this.#options;
+    if (mode === 'embedded') return this.#serve();
+    for (let choices = CHOICES; ; choices--) {
+      try {
+        return await this.#ask();
+      } catch (error) {
+        if (mode === 'client' || !isLoopback(host) || !isKind(error, 'refused')) throw error;
+      }
+      try {
+        return await this.#serve();
+      } catch (error) {
+        // Somebody else was faster, and can be asked.
+        if (choices === 1 || !isKind(error, 'port_taken')) throw error;
+      }
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const { host, port, timeoutMs } = this.#options;
+    const { signal } = this.#closing;
+    const registration = await register({ host, port, timeoutMs, signal }, this.#entry, () => {
+      this.#registration = undefined;
+      this.#lost(new EpmdFailure('ended', `epmd at ${host}:${port} is gone.`));
+    });
+    if (signal.aborted) {
+      await registration.release();
+      throw closed();
+    }
+    this.#registration = registration;
+    this.#registered();
+  }
+
+  async #serve(): Promise<void> {
+    const { serveOn, port } = this.#options;
+    const server = new EpmdServer({ host: serveOn, port }, (error) => {
+      this.#server = undefined;
+      void server.close();
+      this.#lost(error);
+    });
+    // Before anybody can come, so that nobody else has the name.
+    server.add(this.#entry);
+    await server.listen();
+    if (this.#closing.signal.aborted) {
+      await server.close();
+      throw closed();
+    }
+    this.#server = server;
+    this.#events.state('serving');
+    this.#registered();
+  }
+
+  /** True for what can be otherwise a moment later: the name, the port or an epmd is between two owners. */
+  #mayPass(error: unknown): boolean {
+    return (
+      isKind(error, 'taken') ||
+      isKind(error, 'ended') ||
+      (isKind(error, 'port_taken') && this.#options.mode === 'auto')
+    );
+  }
+
+  #registered(): void {
+    this.#told = '';
+    this.#events.state('registered');
+  }
+
+  #lost(error: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#events.state('lost', error);
+    this.#again();
+  }
+
+  /** Begins anew after a while. */
+  #again(): void {
+    this.#timer = setTimeout(() => {
+      this.#work = this.#attempt().catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return;
+        const what = String(error);
+        if (this.#told !== what) {
+          this.#told = what;
+          this.#events.state('failed', error);
+        }
+        this.#again();
+      });
+    }, this.#options.retryMs).unref();
+  }
+
+  /** Waits, and keeps the operating system process alive meanwhile. @throws EpmdFailure when closed */
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(closed());
+      const aborted = () => {
+        clearTimeout(timer);
+        reject(closed());
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', aborted);
+        resolve();
+      }, ms);
+      signal.addEventListener('abort', aborted, { once: true });
+    });
+  }
+}
+
+function isKind(error: unknown, kind: EpmdFailure['kind']): boolean {
+  return error instanceof EpmdFailure && error.kind === kind;
+}
+
+function closed(): EpmdFailure {
+  return new EpmdFailure('closed', 'This side was closed before the node was registered.');
+}

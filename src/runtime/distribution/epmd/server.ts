@@ -1,0 +1,141 @@
+/**
+ * An epmd in this process, for machines on which none runs.
+ *
+ * It registers nodes, finds them and lists them; whatever else is sent ends the connection it came on, and no other. Only
+ * this machine may register, whoever reaches the port may ask. A name is kept as long as the connection that registered it.
+ * The server never keeps the operating system process alive by itself.
+ *
+ * Limits: connections at a time, names, the size of a request, and how long a connection that holds no name may take,
+ * however it spends that time.
+ *
+ * Source: "Protocol between a Node and epmd"; `epmd_srv.c`.
+ */
+import { type Server, type Socket, createServer } from 'node:net';
+import { EpmdFailure, codeOf } from './failure.ts';
+import { Gathered } from './gathered.ts';
+import { isLoopback } from './node-name.ts';
+import {
+  REQUEST_MAX_BYTES,
+  decodeRequest,
+  encodeLookupAnswer,
+  encodeNamesAnswer,
+  encodeRegisterAnswer,
+  type Entry,
+} from './protocol.ts';
+import { Registry } from './registry.ts';
+
+const KEEPALIVE_MS = 60_000;
+
+export interface EpmdServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Connections at a time; more are closed as they come. Default 1,024. */
+  readonly maxConnections?: number;
+  /** Names at a time; more are refused. Default 768, which leaves connections for those who ask. */
+  readonly maxNames?: number;
+  /** How many milliseconds a connection may last that holds no name. Default 10,000. */
+  readonly requestMs?: number;
+}
+
+export class EpmdServer {
+  readonly #options: EpmdServerOptions;
+  readonly #registry: Registry;
+  readonly #requestMs: number;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  /** @param failed called when the server can serve no longer, and not because of `close` */
+  constructor(options: EpmdServerOptions, failed: (error: Error) => void) {
+    this.#options = options;
+    this.#registry = new Registry(options.maxNames ?? 768);
+    this.#requestMs = options.requestMs ?? 10_000;
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = options.maxConnections ?? 1_024;
+    this.#server.on('error', (error) => {
+      if (this.#server.listening) failed(error);
+    });
+  }
+
+  /** Begins to listen. @throws EpmdFailure `port_taken` or `unreachable` */
+  listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      const refused = (error: Error) => {
+        const code = codeOf(error);
+        const kind = code === 'EADDRINUSE' ? 'port_taken' : 'unreachable';
+        reject(new EpmdFailure(kind, `This process cannot be the epmd at ${host}:${port}: ${code}.`, error));
+      };
+      this.#server.once('error', refused);
+      this.#server.listen({ host, port, exclusive: true }, () => {
+        this.#server.off('error', refused);
+        this.#server.unref();
+        resolve();
+      });
+    });
+  }
+
+  /** Registers a node of this process until the server is closed. @returns false when the name is taken */
+  add(entry: Entry): boolean {
+    return this.#registry.add(entry) !== undefined;
+  }
+
+  /** Ends all connections, and with them all registrations. */
+  close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    return new Promise((resolve) => {
+      // The error that it can have is that it did not listen.
+      this.#server.close(() => resolve());
+    });
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.unref();
+    const gathered = new Gathered(2 + REQUEST_MAX_BYTES);
+    const timer = setTimeout(() => socket.destroy(), this.#requestMs).unref();
+    let entry: Entry | undefined;
+    let isAnswered = false;
+
+    socket.on('data', (chunk: Buffer) => {
+      // There is one request for each connection.
+      if (isAnswered || !gathered.add(chunk)) return void socket.destroy();
+      const { bytes } = gathered;
+      if (bytes.length < 2) return;
+      const end = 2 + bytes.readUInt16BE(0);
+      if (end > 2 + REQUEST_MAX_BYTES || bytes.length > end) return void socket.destroy();
+      if (bytes.length < end) return;
+      isAnswered = true;
+      entry = this.#answer(socket, bytes.subarray(2, end));
+      if (entry !== undefined) clearTimeout(timer);
+    });
+    // A failure of the connection is its end, and `close` comes after it.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      clearTimeout(timer);
+      this.#sockets.delete(socket);
+      if (entry !== undefined) this.#registry.remove(entry);
+    });
+  }
+
+  /** @returns the entry when one was registered, which lasts as long as the connection */
+  #answer(socket: Socket, body: Buffer): Entry | undefined {
+    const request = decodeRequest(body);
+    switch (request?.kind) {
+      case 'register': {
+        if (!isLoopback(socket.remoteAddress ?? '')) return void socket.destroy();
+        const creation = this.#registry.add(request.entry);
+        const answer = encodeRegisterAnswer(request.entry.highest, creation);
+        if (creation === undefined) return void socket.end(answer);
+        socket.setKeepAlive(true, KEEPALIVE_MS);
+        socket.write(answer);
+        return request.entry;
+      }
+      case 'lookup':
+        return void socket.end(encodeLookupAnswer(this.#registry.find(request.name)));
+      case 'names':
+        return void socket.end(encodeNamesAnswer(this.#options.port, this.#registry.entries()));
+      case undefined:
+        return void socket.destroy();
+    }
+  }
+}
