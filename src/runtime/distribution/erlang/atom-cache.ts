@@ -87,8 +87,15 @@ function nibble(buffer: Buffer, flags: number, index: number): number {
 }
 
 function atomText(buffer: Buffer, start: number, end: number): Atom | undefined {
-  if (end - start > 4 * MAX_ATOM_CHARACTERS || !isUtf8(buffer.subarray(start, end))) return undefined;
-  const text = buffer.toString('utf8', start, end);
-  if (text.length > MAX_ATOM_CHARACTERS && [...text].length > MAX_ATOM_CHARACTERS) return undefined;
-  return atom(text);
+  if (end - start > MAX_ATOM_CHARACTERS && characters(buffer, start, end) > MAX_ATOM_CHARACTERS)
+    return undefined;
+  if (!isUtf8(buffer.subarray(start, end))) return undefined;
+  return atom(buffer.toString('utf8', start, end));
+}
+
+/** How many characters UTF-8 has: its bytes without those that continue one. */
+function characters(buffer: Buffer, start: number, end: number): number {
+  let count = 0;
+  for (let at = start; at < end; at++) if ((buffer[at]! & 0xc0) !== 0x80) count++;
+  return count;
 }

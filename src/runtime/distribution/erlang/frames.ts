@@ -37,7 +37,8 @@ export class FrameReader {
   /** What came of the length of the next frame, and how many bytes that is. */
   #length = 0;
   #lengthBytes = 0;
-  /** The frame that is being gathered: what came of it, and how much. Only while its length is known. */
+  /** The frame that is being gathered: its length, what came of it, and how much that is. */
+  #frameBytes = 0;
   #partial: Buffer | undefined;
   #gathered = 0;
   #result: FrameResult = 'ok';
@@ -108,9 +109,6 @@ export class FrameReader {
   rest(): Buffer {
     return this.#rest ?? Buffer.alloc(0);
   }
-
-  /** The length of the frame that is being gathered. */
-  #frameBytes = 0;
 
   #gather(partial: Buffer, chunk: Buffer, at: number): number {
     const length = this.#frameBytes;

@@ -1,0 +1,162 @@
+/**
+ * The messages of the handshake as bytes, without their length. See `erl_dist_protocol`, "Distribution Handshake", version 6.
+ *
+ * Reading answers undefined for what is not the message that is asked for; it never throws, and never reads beyond `end`.
+ * Names are Latin-1 on the wire, as in OTP.
+ */
+import { DIGEST_BYTES } from './digest.ts';
+
+/** The longest message that is read. OTP's are shorter than 600 bytes. */
+export const MAX_HANDSHAKE_BYTES = 1024;
+
+const MAX_NAME_BYTES = 255;
+const TAG_NAME = 0x4e; // N
+const TAG_OLD_NAME = 0x6e; // n
+const TAG_STATUS = 0x73; // s
+const TAG_COMPLEMENT = 0x63; // c
+const TAG_REPLY = 0x72; // r
+const TAG_ACK = 0x61; // a
+const OLD_VERSION = 5;
+
+/** Message 1: who dials, and what it understands. */
+export interface NameMessage {
+  readonly flags: bigint;
+  /** 0 in the old form, which is completed by a message 3b. */
+  readonly creation: number;
+  readonly name: string;
+  readonly old: boolean;
+}
+
+/** Message 3: who was dialled, what it understands, and the number that has to be answered. */
+export interface ChallengeMessage {
+  readonly flags: bigint;
+  readonly challenge: number;
+  readonly creation: number;
+  readonly name: string;
+}
+
+/** @internal */
+export function writeName(flags: bigint, creation: number, name: string): Buffer {
+  const text = Buffer.from(name, 'latin1');
+  const body = Buffer.alloc(15 + text.length);
+  body[0] = TAG_NAME;
+  body.writeBigUInt64BE(flags, 1);
+  body.writeUInt32BE(creation, 9);
+  body.writeUInt16BE(text.length, 13);
+  text.copy(body, 15);
+  return body;
+}
+
+/** @internal Both forms; bytes after the name are for later versions of the protocol. */
+export function readName(buffer: Buffer, start: number, end: number): NameMessage | undefined {
+  if (end - start >= 7 && buffer[start] === TAG_OLD_NAME) {
+    if (buffer.readUInt16BE(start + 1) !== OLD_VERSION) return undefined;
+    const flags = BigInt(buffer.readUInt32BE(start + 3));
+    if (end - start - 7 > MAX_NAME_BYTES) return undefined;
+    return { flags, creation: 0, name: buffer.toString('latin1', start + 7, end), old: true };
+  }
+  if (end - start < 15 || buffer[start] !== TAG_NAME) return undefined;
+  const name = readText(buffer, start + 13, end);
+  if (name === undefined) return undefined;
+  return {
+    flags: buffer.readBigUInt64BE(start + 1),
+    creation: buffer.readUInt32BE(start + 9),
+    name,
+    old: false,
+  };
+}
+
+/** @internal Message 3b: the upper flags, and the creation, of a node that began with the old form. */
+export function readComplement(
+  buffer: Buffer,
+  start: number,
+  end: number,
+): { readonly flags: bigint; readonly creation: number } | undefined {
+  if (end - start !== 9 || buffer[start] !== TAG_COMPLEMENT) return undefined;
+  return {
+    flags: BigInt(buffer.readUInt32BE(start + 1)) << 32n,
+    creation: buffer.readUInt32BE(start + 5),
+  };
+}
+
+/** @internal Message 2, and the answer to `alive`. */
+export function writeStatus(status: string): Buffer {
+  return Buffer.from(`s${status}`, 'latin1');
+}
+
+/** @internal */
+export function readStatus(buffer: Buffer, start: number, end: number): string | undefined {
+  if (end - start < 1 || buffer[start] !== TAG_STATUS) return undefined;
+  return buffer.toString('latin1', start + 1, end);
+}
+
+/** @internal */
+export function writeChallenge(message: ChallengeMessage): Buffer {
+  const text = Buffer.from(message.name, 'latin1');
+  const body = Buffer.alloc(19 + text.length);
+  body[0] = TAG_NAME;
+  body.writeBigUInt64BE(message.flags, 1);
+  body.writeUInt32BE(message.challenge, 9);
+  body.writeUInt32BE(message.creation, 13);
+  body.writeUInt16BE(text.length, 17);
+  text.copy(body, 19);
+  return body;
+}
+
+/** @internal */
+export function readChallenge(buffer: Buffer, start: number, end: number): ChallengeMessage | undefined {
+  if (end - start < 19 || buffer[start] !== TAG_NAME) return undefined;
+  const name = readText(buffer, start + 17, end);
+  if (name === undefined) return undefined;
+  return {
+    flags: buffer.readBigUInt64BE(start + 1),
+    challenge: buffer.readUInt32BE(start + 9),
+    creation: buffer.readUInt32BE(start + 13),
+    name,
+  };
+}
+
+/** @internal Message 4: the answer of who dialled, and its own number. */
+export function writeReply(challenge: number, answer: Buffer): Buffer {
+  const body = Buffer.alloc(5 + DIGEST_BYTES);
+  body[0] = TAG_REPLY;
+  body.writeUInt32BE(challenge, 1);
+  answer.copy(body, 5);
+  return body;
+}
+
+/** @internal */
+export function readReply(
+  buffer: Buffer,
+  start: number,
+  end: number,
+): { readonly challenge: number; readonly answer: Buffer } | undefined {
+  if (end - start !== 5 + DIGEST_BYTES || buffer[start] !== TAG_REPLY) return undefined;
+  return { challenge: buffer.readUInt32BE(start + 1), answer: buffer.subarray(start + 5, end) };
+}
+
+/** @internal Message 5: the answer of who was dialled. */
+export function writeAck(answer: Buffer): Buffer {
+  return Buffer.concat([Buffer.of(TAG_ACK), answer]);
+}
+
+/** @internal */
+export function readAck(buffer: Buffer, start: number, end: number): Buffer | undefined {
+  if (end - start !== 1 + DIGEST_BYTES || buffer[start] !== TAG_ACK) return undefined;
+  return buffer.subarray(start + 1, end);
+}
+
+/**
+ * Whether this is the full name of a node as others may have it: `name@host`, one `@`, at most 255 characters of Latin-1, and
+ * none that would make a mess of a log.
+ */
+export function isNodeName(name: string): boolean {
+  return name.length <= MAX_NAME_BYTES && /^[!-?A-~\u00a1-\u00ff]+@[!-?A-~\u00a1-\u00ff]+$/.test(name);
+}
+
+/** A length of two bytes, and as many of text. */
+function readText(buffer: Buffer, at: number, end: number): string | undefined {
+  const length = buffer.readUInt16BE(at);
+  if (length > MAX_NAME_BYTES || at + 2 + length > end) return undefined;
+  return buffer.toString('latin1', at + 2, at + 2 + length);
+}
