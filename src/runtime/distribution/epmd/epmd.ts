@@ -45,8 +45,8 @@ export class Epmd {
 
   /**
    * Registers the node (the part before the @) with its distribution port, and keeps it registered until `close`: when epmd
-   * is lost it tries again every 2 s. Once it has succeeded it is not called again. Neither connection nor server keep the operating system process alive
-   * afterwards.
+   * is lost it tries again every 2 s. Once it has succeeded it is not called again. Neither the connection nor a server keeps
+   * the operating system process alive afterwards.
    *
    * A name that is taken is asked for again during some 4 s: who restarts fast is told so until epmd has seen the end of the
    * connection before.
@@ -62,6 +62,8 @@ export class Epmd {
       );
     }
     checkPort('The port of a node', port);
+    const what = `The node '${alive}' could not be registered`;
+    if (this.#closing.signal.aborted) throw registerError(closedFailure(), what, 0);
     if (this.#registrar !== undefined) {
       throw new TroupeError('TROUPE_BAD_ARGUMENT', 'An Epmd registers one node.');
     }
@@ -69,15 +71,10 @@ export class Epmd {
     const registrar = new Registrar({ ...this.#options, mode }, entryOf(alive, port, hidden), this.#events);
     this.#registrar = registrar;
     try {
-      if (this.#closing.signal.aborted) throw closedFailure();
       await registrar.start();
     } catch (error) {
       this.#registrar = undefined;
-      throw registerError(
-        error,
-        `The node '${alive}' could not be registered`,
-        mode === 'embedded' ? epmdPort : 0,
-      );
+      throw registerError(error, what, mode === 'embedded' ? epmdPort : 0);
     }
   }
 
