@@ -18,10 +18,13 @@ const MAX_CHARACTERS = 255;
 /** An atom; make one with {@link atom}. See erlang:atom(). */
 export class Atom {
   declare readonly name: string;
+  /** @internal Its bytes in the External Term Format, from the first time on that it was sent. */
+  declare encoded: Uint8Array | null;
 
   /** @internal Use {@link atom}: two objects of one name would not be equal. */
   constructor(name: string) {
     this.name = name;
+    this.encoded = null;
   }
 
   /** As Erlang prints it: quoted where it has to be. */

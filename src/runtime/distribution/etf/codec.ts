@@ -1,0 +1,83 @@
+/**
+ * Terms as bytes, for programs: what `term_to_binary/1` and `binary_to_term/1` are to Erlang.
+ *
+ * Unlike a message between nodes, such bytes begin with the version, and may be compressed.
+ */
+import { inflateSync } from 'node:zlib';
+import { TroupeError } from '../../errors.ts';
+import { Origin, type Pid } from '../../process/pid.ts';
+import { type DecodeLimits, EtfError, type TermHost, TermReader } from './reader.ts';
+import { COMPRESSED, VERSION } from './tags.ts';
+import { type EncodeLimits, TermWriter } from './writer.ts';
+
+/** How much a compressed term may hold. */
+const MAX_INFLATED_BYTES = 128 * 1024 * 1024;
+const INITIAL_BYTES = 256;
+
+/** Options of {@link decodeTerm}. */
+export interface DecodeOptions extends Partial<DecodeLimits> {
+  /** The most bytes that a compressed term may hold. Default 134,217,728. */
+  readonly maxInflatedBytes?: number;
+  /** Whose pids become those of its live processes. By default all pids are foreign. */
+  readonly host?: TermHost;
+}
+
+const nobody: TermHost = {
+  origin: new Origin('nonode@nohost', 0),
+  internPid: (pid: Pid): Pid => pid,
+};
+
+/**
+ * The bytes of a term, to be read by `binary_to_term/1` or {@link decodeTerm}.
+ * @throws TroupeError TROUPE_NOT_ENCODABLE for what is no term, with the path to it. See `erlang:term_to_binary/1`.
+ */
+export function encodeTerm(value: unknown, limits: Partial<EncodeLimits> = {}): Uint8Array {
+  const writer = new TermWriter(limits, INITIAL_BYTES);
+  writer.u8(VERSION);
+  writer.term(value);
+  return Uint8Array.from(writer.buffer.subarray(0, writer.length));
+}
+
+/**
+ * The term in some bytes, all of which belong to it.
+ * @throws TroupeError TROUPE_BAD_TERM when they are no term, or exceed a limit. See `erlang:binary_to_term/1`.
+ */
+export function decodeTerm(bytes: Uint8Array, options: DecodeOptions = {}): unknown {
+  const { host = nobody, maxInflatedBytes = MAX_INFLATED_BYTES, ...limits } = options;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (buffer[0] !== VERSION) throw bad(`They do not begin with ${VERSION}.`);
+  const reader = new TermReader(host, limits);
+  if (buffer[1] === COMPRESSED) {
+    const inflated = inflate(buffer, maxInflatedBytes);
+    reader.reset(inflated, 0, inflated.length);
+  } else {
+    reader.reset(buffer, 1, buffer.length);
+  }
+  let value: unknown;
+  try {
+    value = reader.term();
+  } catch (error) {
+    if (error instanceof EtfError) throw bad(`${error.message}.`, error);
+    throw error;
+  }
+  if (reader.peek() !== -1) throw bad('More bytes follow the term.');
+  return value;
+}
+
+function inflate(buffer: Buffer, most: number): Buffer {
+  if (buffer.length < 6) throw bad('The compressed term is cut off.');
+  const size = buffer.readUInt32BE(2);
+  if (size > most) throw bad(`The compressed term holds ${size} bytes, more than ${most}.`);
+  let inflated: Buffer;
+  try {
+    inflated = inflateSync(buffer.subarray(6), { maxOutputLength: Math.max(size, 1) });
+  } catch (error) {
+    throw bad('The compressed term cannot be read.', error);
+  }
+  if (inflated.length !== size) throw bad('The compressed term has another size than it says.');
+  return inflated;
+}
+
+function bad(why: string, cause?: unknown): TroupeError {
+  return new TroupeError('TROUPE_BAD_TERM', `The bytes are no term. ${why}`, { cause });
+}

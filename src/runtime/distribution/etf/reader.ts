@@ -1,0 +1,485 @@
+/**
+ * Reads terms of the External Term Format, as they arrive from other nodes: without the version byte, not compressed. The
+ * mapping is in docs/erlang.md.
+ *
+ * What arrives is not trusted. Counts are compared with the bytes that are left before room is made, depth and the number of
+ * values are limited, texts must be UTF-8, and a map with a key twice is none. What is not accepted throws an EtfError.
+ *
+ * Invariant: a value that it returns shares no memory with the buffer.
+ */
+import { TroupeError } from '../../errors.ts';
+import { Atom, atom } from '../../terms/atom.ts';
+import { ErlMap } from '../../terms/erl-map.ts';
+import {
+  BitString,
+  ExternalFunction,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+} from '../../terms/opaque.ts';
+import { Tuple } from '../../terms/tuple.ts';
+import { isReasonWord } from './reasons.ts';
+import { readMessage } from './records-read.ts';
+import { type DecodeLimits, isPortTag, ScalarReader, type TermHost } from './scalar-reader.ts';
+import {
+  ATOM,
+  ATOM_CACHE_REF,
+  ATOM_UTF8,
+  BINARY,
+  BIT_BINARY,
+  EXPORT,
+  FLOAT,
+  INTEGER,
+  LARGE_BIG,
+  LARGE_TUPLE,
+  LIST,
+  MAP,
+  NEW_FLOAT,
+  NEW_FUN,
+  NEW_PID,
+  NEW_PORT,
+  NEW_REFERENCE,
+  NEWER_REFERENCE,
+  NIL,
+  PID,
+  PORT,
+  RECORD,
+  REFERENCE,
+  SMALL_ATOM,
+  SMALL_ATOM_UTF8,
+  SMALL_BIG,
+  SMALL_INTEGER,
+  SMALL_TUPLE,
+  STRING,
+  V4_PORT,
+} from './tags.ts';
+import { decodeText, MAX_CACHED_BYTES } from './text-cache.ts';
+import { MAX_BIG_BYTES } from './scalar-writer.ts';
+import { TermWriter } from './writer.ts';
+
+export { type DecodeLimits, EtfError, type TermHost } from './scalar-reader.ts';
+
+/** The limits of a frame that arrives. */
+export const defaultDecodeLimits: DecodeLimits = {
+  maxDepth: 1_024,
+  maxValues: 16_777_216,
+  maxBigBytes: MAX_BIG_BYTES,
+};
+
+/** How many maps may be keys within keys: each such level is compared once more as a whole. */
+const MAX_KEY_NESTING = 8;
+const FUN_UNIQ_BYTES = 16;
+const utf8 = new TextEncoder();
+
+/** Reads terms. One reader serves one connection, and is used again for every frame. */
+export class TermReader extends ScalarReader {
+  readonly #maxDepth: number;
+  readonly #maxValues: number;
+  /** How many values may still be read. */
+  #left = 0;
+  /** Within how many keys of maps the reader is. */
+  #keyNesting = 0;
+  /** Whether maps with atoms for keys are plain objects: in the payload of a channel that is declared so. */
+  #atomKeys = false;
+
+  constructor(host: TermHost, limits: Partial<DecodeLimits> = {}) {
+    const all = { ...defaultDecodeLimits, ...limits };
+    super(host, all.maxBigBytes);
+    this.#maxDepth = all.maxDepth;
+    this.#maxValues = all.maxValues;
+  }
+
+  /**
+   * Begins with the bytes of a frame.
+   * @param cacheRefs the atoms of the frame's header, to which its terms refer by number.
+   */
+  reset(buffer: Buffer, start: number, end: number, cacheRefs: readonly Atom[] | null = null): void {
+    this.buffer = buffer;
+    this.position = start;
+    this.end = end;
+    this.cacheRefs = cacheRefs;
+    this.#left = this.#maxValues;
+    this.#keyNesting = 0;
+    this.#atomKeys = false;
+  }
+
+  /** Reads a term. @throws EtfError when the bytes are none. */
+  term(): unknown {
+    return this.value(0);
+  }
+
+  /** Reads a message: as `term`, and what the runtime's own records are to Erlang becomes those records. @throws EtfError */
+  message(): unknown {
+    return readMessage(this);
+  }
+
+  /** Reads an exit reason: the reverse of what TermWriter does with one. @throws EtfError */
+  reason(): unknown {
+    return this.reasonValue(0);
+  }
+
+  /** Reads the head of a tuple; its elements are to be read next. @throws EtfError for any other term. */
+  tupleArity(): number {
+    const tag = this.u8();
+    if (tag !== SMALL_TUPLE && tag !== LARGE_TUPLE) throw this.bad('A tuple was expected');
+    return this.take(tag === SMALL_TUPLE ? this.u8() : this.u32());
+  }
+
+  /** Reads a term that is nested at a depth. @internal */
+  value(depth: number): unknown {
+    const tag = this.u8();
+    switch (tag) {
+      case SMALL_INTEGER:
+        return this.u8();
+      case INTEGER:
+        return this.u32() | 0;
+      case SMALL_ATOM_UTF8:
+      case ATOM_CACHE_REF:
+      case ATOM_UTF8:
+      case ATOM:
+      case SMALL_ATOM:
+        return this.atomValue(this.atomTagged(tag));
+      case BINARY:
+        return this.#binary(this.u32());
+      case SMALL_TUPLE:
+        return new Tuple(this.#elements(this.take(this.u8()), depth));
+      case NIL:
+        return [];
+      case STRING:
+        return this.#bytes(this.take(this.u16()));
+      case LIST:
+        return this.#list(depth);
+      case MAP:
+        return this.#map(depth);
+      case NEW_PID:
+      case PID:
+        return this.pidTagged(tag);
+      default:
+        return this.#rare(tag, depth);
+    }
+  }
+
+  #rare(tag: number, depth: number): unknown {
+    switch (tag) {
+      case NEWER_REFERENCE:
+      case NEW_REFERENCE:
+      case REFERENCE:
+        return this.refTagged(tag);
+      case NEW_FLOAT:
+        return this.newFloat();
+      case SMALL_BIG:
+        return this.big(this.u8());
+      case LARGE_BIG:
+        return this.big(this.u32());
+      case BIT_BINARY:
+        return this.#bits();
+      case LARGE_TUPLE:
+        return new Tuple(this.#elements(this.take(this.u32()), depth));
+      case EXPORT:
+        return this.#external();
+      case NEW_FUN:
+        return this.#closure(depth);
+      case FLOAT:
+        return this.oldFloat();
+      case RECORD:
+        return this.#native(depth);
+      case V4_PORT:
+      case NEW_PORT:
+      case PORT:
+      default:
+        if (isPortTag(tag)) return this.portTagged(tag);
+        throw this.bad(`No term begins with ${tag}`);
+    }
+  }
+
+  /** @internal Counts values that are about to be read, each of which has a byte at least. */
+  take(count: number): number {
+    if (count > this.end - this.position) throw this.bad('The term is cut off');
+    this.#left -= count;
+    if (this.#left < 0) throw this.bad(`A message has more than ${this.#maxValues} values`);
+    return count;
+  }
+
+  #enter(depth: number): void {
+    if (depth >= this.#maxDepth) throw this.bad(`A term is nested deeper than ${this.#maxDepth} levels`);
+  }
+
+  #elements(count: number, depth: number): unknown[] {
+    this.#enter(depth);
+    const elements: unknown[] = [];
+    for (let at = 0; at < count; at++) elements.push(this.value(depth + 1));
+    return elements;
+  }
+
+  #bytes(size: number): number[] {
+    const { buffer, position } = this;
+    const list: number[] = [];
+    for (let at = 0; at < size; at++) list.push(buffer[position + at] as number);
+    this.position = position + size;
+    return list;
+  }
+
+  #list(depth: number): unknown {
+    const items = this.#elements(this.take(this.u32()), depth);
+    // A tail that is a list itself continues this one. BEAM never writes that; by a loop it cannot be used to nest deeply.
+    for (;;) {
+      const tag = this.peek();
+      if (tag !== NIL && tag !== STRING && tag !== LIST) break;
+      this.position++;
+      if (tag === NIL) return items;
+      if (tag === STRING) {
+        for (const byte of this.#bytes(this.take(this.u16()))) items.push(byte);
+        return items;
+      }
+      const count = this.take(this.u32());
+      for (let at = 0; at < count; at++) items.push(this.value(depth + 1));
+    }
+    const tail = this.value(depth + 1);
+    return items.length === 0 ? tail : new ImproperList(items, tail);
+  }
+
+  #binary(size: number): string | Uint8Array {
+    this.need(size);
+    const start = this.position;
+    const text = decodeText(this.buffer, start, start + size);
+    if (text === undefined) return this.copy(size);
+    this.position = start + size;
+    return text;
+  }
+
+  #bits(): Uint8Array | BitString {
+    const size = this.u32();
+    const bits = this.u8();
+    if (bits > 8 || (bits === 0) !== (size === 0))
+      throw this.bad(`A bitstring has ${bits} bits in its last byte`);
+    const bytes = this.copy(size);
+    if (bits === 8 || size === 0) return bytes;
+    // What is not used of the last byte does not count.
+    bytes[size - 1] = (bytes[size - 1] as number) & (0xff << (8 - bits));
+    return new BitString(bytes, bits);
+  }
+
+  #map(depth: number): unknown {
+    const count = this.u32();
+    this.take(2 * count);
+    this.#enter(depth);
+    if (this.#keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
+    if (count === 0) return {};
+    const first = this.peek();
+    const names = this.#atomKeys && this.isAtomTag(first);
+    const object: Record<string, unknown> = {};
+    for (let done = 0; done < count; done++) {
+      const start = this.position;
+      const key = names ? this.#nameKey() : this.#textKey();
+      if (key === undefined) {
+        this.position = start;
+        return this.#anyMap(object, names, done, count, depth);
+      }
+      const value = this.value(depth + 1);
+      if (key === '__proto__') define(object, value);
+      else object[key] = value;
+    }
+    if (Object.keys(object).length !== count) throw this.bad('A map has a key twice');
+    return object;
+  }
+
+  /** The next term when it is a text, otherwise undefined. */
+  #textKey(): string | undefined {
+    if (this.peek() !== BINARY) return undefined;
+    this.position++;
+    const size = this.u32();
+    this.need(size);
+    const start = this.position;
+    this.position = start + size;
+    if (size <= MAX_CACHED_BYTES) return this.texts.find(this.buffer, start, size)?.text;
+    return decodeText(this.buffer, start, start + size);
+  }
+
+  /** The name of the next term when it is an atom, otherwise undefined. */
+  #nameKey(): string | undefined {
+    return this.isAtomTag(this.peek()) ? this.atom().name : undefined;
+  }
+
+  /**
+   * Reads on in a map of which some entries were read, and the key of the next is of another kind.
+   * @param names whether the keys that were read are atoms.
+   */
+  #anyMap(
+    object: Record<string, unknown>,
+    names: boolean,
+    done: number,
+    count: number,
+    depth: number,
+  ): unknown {
+    const map = new ErlMap();
+    const read = Object.entries(object);
+    if (read.length !== done) throw this.bad('A map has a key twice');
+    for (const [key, value] of read) map.set(names ? atom(key) : key, value);
+    for (let at = done; at < count; at++) {
+      const isAtom = this.isAtomTag(this.peek());
+      this.#keyNesting++;
+      const key = this.value(depth + 1);
+      this.#keyNesting--;
+      const value = this.value(depth + 1);
+      if (isAtom) map.setSimple(key, value);
+      else this.#put(map, key, value);
+    }
+    if (map.size !== count) throw this.bad('A map has a key twice');
+    return (this.#atomKeys ? plainOf(map) : undefined) ?? map;
+  }
+
+  #put(map: ErlMap, key: unknown, value: unknown): void {
+    try {
+      map.set(key, value);
+    } catch (error) {
+      if (error instanceof TroupeError) throw this.bad('A key of a map is too large');
+      throw error;
+    }
+  }
+
+  #external(): ExternalFunction {
+    const module = this.atom();
+    const name = this.atom();
+    return new ExternalFunction(module, name, this.smallInt());
+  }
+
+  #native(depth: number): NativeRecord {
+    const count = this.u32();
+    this.take(2 * count);
+    this.#enter(depth);
+    const exported = (this.u8() & 1) === 1;
+    const module = this.atom();
+    const name = this.atom();
+    const names: Atom[] = [];
+    for (let at = 0; at < count; at++) names.push(this.atom());
+    return new NativeRecord(
+      module,
+      name,
+      exported,
+      names.map((field) => [field, this.value(depth + 1)]),
+    );
+  }
+
+  /** A closure is kept as its bytes; they are read all the same, for a peer would cut the connection over bad ones. */
+  #closure(depth: number): OpaqueFunction {
+    const start = this.position - 1;
+    const size = this.u32();
+    this.need(size - 4);
+    const end = start + 1 + size;
+    const arity = this.u8();
+    const uniq = this.copy(FUN_UNIQ_BYTES);
+    const index = this.u32();
+    const free = this.u32();
+    this.take(free);
+    const module = this.atom();
+    const oldIndex = this.integer();
+    const oldUniq = this.integer();
+    const creator = this.pid();
+    const values = this.#elements(free, depth);
+    if (this.position !== end) throw this.bad('A function has another size than it says');
+    if (this.cacheRefs === null) {
+      this.position = start;
+      return new OpaqueFunction(this.copy(end - start));
+    }
+    // The bytes may refer to the header of this frame, which is gone when the function is sent back.
+    const writer = new TermWriter({ maxDepth: this.#maxDepth, nativeRecords: true }, size + 256);
+    writer.tagged(NEW_FUN, 0);
+    writer.u8(arity);
+    writer.bytes(uniq);
+    writer.u32(index);
+    writer.u32(free);
+    writer.atom(module);
+    writer.term(oldIndex);
+    writer.term(oldUniq);
+    writer.pid(creator);
+    for (const value of values) writer.term(value);
+    writer.patch32(1, writer.length - 1);
+    return new OpaqueFunction(Uint8Array.from(writer.buffer.subarray(0, writer.length)));
+  }
+
+  /** @internal Reads an exit reason that is nested at a depth. */
+  reasonValue(depth: number): unknown {
+    const tag = this.peek();
+    if (this.isAtomTag(tag)) {
+      const value = this.atom();
+      return isReasonWord(value.name) ? value.name : this.atomValue(value);
+    }
+    const start = this.position;
+    if (tag === SMALL_TUPLE && this.isAtomTag(this.buffer[start + 2] ?? 0)) {
+      this.#enter(depth);
+      const arity = this.tupleArity();
+      if (arity > 0 && isReasonWord(this.atom().name)) {
+        this.position = start + 2;
+        const items: unknown[] = [];
+        for (let at = 0; at < arity; at++) items.push(this.reasonValue(depth + 1));
+        return items;
+      }
+      this.position = start;
+    }
+    const value = this.value(depth);
+    if (typeof value === 'string') return isReasonWord(value) ? utf8.encode(value) : value;
+    if (Array.isArray(value) && typeof value[0] === 'string' && isReasonWord(value[0])) {
+      // An array that begins with the string would be a tuple.
+      value[0] = utf8.encode(value[0]);
+    }
+    return value;
+  }
+
+  /** @internal Reads the payload of a channel. @param atomKeys whether maps with atoms for keys are plain objects. */
+  payload(atomKeys: boolean, depth: number): unknown {
+    this.#atomKeys = atomKeys;
+    const value = this.value(depth);
+    this.#atomKeys = false;
+    return value;
+  }
+
+  /**
+   * @internal Reads a text that is a list of characters or a binary; undefined when it is neither, and then nothing was
+   * read.
+   */
+  text(): string | undefined {
+    const start = this.position;
+    const tag = this.peek();
+    if (tag === BINARY) {
+      const found = this.#textKey();
+      if (found === undefined) this.position = start;
+      return found;
+    }
+    if (tag !== STRING) return undefined;
+    this.position++;
+    const size = this.u16();
+    this.need(size);
+    const at = this.position;
+    this.position = at + size;
+    if (size <= MAX_CACHED_BYTES) {
+      const known = this.texts.find(this.buffer, at, size);
+      // As many characters as bytes: all of them are ASCII, which is the same in Latin-1.
+      if (known !== null && known.text.length === size) return known.text;
+    }
+    return this.buffer.toString('latin1', at, at + size);
+  }
+}
+
+/** Sets a key that assignment takes for something else. */
+function define(object: Record<string, unknown>, value: unknown): void {
+  Object.defineProperty(object, '__proto__', { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** The plain object of a map whose keys are atoms and texts; undefined when there are others, or two of one name. */
+function plainOf(map: ErlMap): Record<string, unknown> | undefined {
+  const entries: Array<[string, unknown]> = [];
+  for (const [key, value] of map) {
+    const name = nameOf(key);
+    if (name === undefined) return undefined;
+    entries.push([name, value]);
+  }
+  const object = Object.fromEntries(entries);
+  return Object.keys(object).length === entries.length ? object : undefined;
+}
+
+function nameOf(key: unknown): string | undefined {
+  if (typeof key === 'string') return key;
+  if (key instanceof Atom) return key.name;
+  if (key === null) return 'nil';
+  return typeof key === 'boolean' || key === undefined ? String(key) : undefined;
+}

@@ -1,0 +1,129 @@
+/**
+ * Reads messages: the tuples that the runtime's own records are to Erlang (see `records.ts`) become those records where they
+ * are a whole message, and have the form that they should. Any other message is the term that it is.
+ */
+import { declaredForm } from '../../channel-forms.ts';
+import { Cast, ForeignTag, RemoteCall } from '../../otp/call.ts';
+import { Down, Exit, type MonitorTarget } from '../../process/messages.ts';
+import { Pid } from '../../process/pid.ts';
+import { Ref } from '../../process/ref.ts';
+import { recordTagged } from '../../records.ts';
+import { Atom, atom } from '../../terms/atom.ts';
+import { text } from '../../terms/charlist.ts';
+import { ImproperList } from '../../terms/opaque.ts';
+import { Tuple } from '../../terms/tuple.ts';
+import type { TermReader } from './reader.ts';
+import { REQUEST } from './records.ts';
+import { SMALL_TUPLE } from './tags.ts';
+
+const NOVA_PUBSUB = atom('nova_pubsub');
+const GEN_CAST = atom('$gen_cast');
+const GEN_CALL = atom('$gen_call');
+const EXIT = atom('EXIT');
+const DOWN = atom('DOWN');
+const PROCESS = atom('process');
+const ALIAS = atom('alias');
+
+/** @internal Reads a message. @throws EtfError when the bytes are no term. */
+export function readMessage(reader: TermReader): unknown {
+  const start = reader.position;
+  if (reader.peek() === SMALL_TUPLE) {
+    const arity = reader.tupleArity();
+    if (arity > 1 && reader.atWord()) {
+      const tag = reader.atom();
+      if (tag === NOVA_PUBSUB && arity === 5) return readBroadcast(reader);
+      if (tag === GEN_CAST && arity === 2) return readCast(reader);
+      if (tag === GEN_CALL && arity === 3) return readCall(reader);
+      if (tag === EXIT && arity === 3) return readExit(reader);
+      if (tag === DOWN && arity === 5) return readDown(reader);
+      const elements: unknown[] = [reader.atomValue(tag)];
+      for (let at = 1; at < arity; at++) elements.push(reader.value(1));
+      return new Tuple(elements);
+    }
+    reader.position = start;
+  }
+  return reader.value(0);
+}
+
+function readBroadcast(reader: TermReader): unknown {
+  const isAtom = reader.atWord();
+  const channel = isAtom ? reader.atom() : reader.value(1);
+  const name = channel instanceof Atom ? channel.name : channel;
+  const sender = reader.value(1);
+  const definition = recordTagged(NOVA_PUBSUB.name);
+  if (typeof name !== 'string' || !(sender instanceof Pid) || definition === undefined) {
+    return new Tuple([
+      NOVA_PUBSUB,
+      isAtom ? reader.atomValue(channel as Atom) : channel,
+      sender,
+      reader.value(1),
+      reader.value(1),
+    ]);
+  }
+  const read = reader.text();
+  const term = read === undefined ? reader.value(1) : read;
+  const topic = read ?? text(term);
+  if (topic === undefined) {
+    return new Tuple([NOVA_PUBSUB, channel, sender, term, reader.value(1)]);
+  }
+  const keys = declaredForm(name)?.atomKeys;
+  const payload = reader.payload(keys !== undefined && keys.size > 0, 1);
+  return definition.make([name, sender, topic, payload]);
+}
+
+function readCast(reader: TermReader): Cast {
+  const form = requestForm(reader);
+  const name = form === 'other' ? REQUEST : reader.atom().name;
+  return new Cast(name, form === 'bare' ? undefined : reader.value(1));
+}
+
+function readCall(reader: TermReader): RemoteCall | Tuple {
+  const from = reader.value(1);
+  const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
+  if (!(from instanceof Tuple) || !(pid instanceof Pid)) return new Tuple([GEN_CALL, from, reader.value(1)]);
+  const form = requestForm(reader);
+  const name = form === 'other' ? REQUEST : reader.atom().name;
+  const argument = form === 'bare' ? undefined : reader.value(1);
+  return new RemoteCall(pid, replyTag(from.elements[1]), name, argument);
+}
+
+/** What a reply goes to: the alias of a tag `[alias | Ref]`, or the pid with the tag. */
+function replyTag(tag: unknown): Ref | ForeignTag {
+  const isAlias = tag instanceof ImproperList && tag.items.length === 1 && tag.items[0] === ALIAS;
+  return isAlias && tag.tail instanceof Ref ? tag.tail : new ForeignTag(tag);
+}
+
+/** The form of the request that comes next: `Name`, `{Name, Argument}`, of which the head is read then, or any other. */
+function requestForm(reader: TermReader): 'bare' | 'pair' | 'other' {
+  if (reader.atWord()) return 'bare';
+  if (reader.peek() !== SMALL_TUPLE) return 'other';
+  const start = reader.position;
+  if (reader.tupleArity() === 2 && reader.atWord()) return 'pair';
+  reader.position = start;
+  return 'other';
+}
+
+function readExit(reader: TermReader): Exit | Tuple {
+  const from = reader.value(1);
+  return from instanceof Pid
+    ? new Exit(from, reader.reasonValue(1))
+    : new Tuple([EXIT, from, reader.value(1)]);
+}
+
+function readDown(reader: TermReader): Down | Tuple {
+  const ref = reader.value(1);
+  const type = reader.value(1);
+  const object = reader.value(1);
+  const target = monitorTarget(object);
+  return ref instanceof Ref && type === PROCESS && target !== undefined
+    ? new Down(ref, target, reader.reasonValue(1))
+    : new Tuple([DOWN, ref, type, object, reader.value(1)]);
+}
+
+/** What a monitor was set on: a pid, or `{Name, Node}`. */
+function monitorTarget(object: unknown): MonitorTarget | undefined {
+  if (object instanceof Pid) return object;
+  if (!(object instanceof Tuple) || object.length !== 2) return undefined;
+  const [name, node] = object.elements;
+  return name instanceof Atom && node instanceof Atom ? { name: name.name, node: node.name } : undefined;
+}

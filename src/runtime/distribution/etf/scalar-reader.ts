@@ -1,0 +1,368 @@
+/**
+ * Reads the terms that hold no others: numbers, texts, atoms, pids, refs and ports, in every form that `erl_ext_dist` has
+ * for them, old ones too.
+ *
+ * Nothing of what it returns refers to the buffer. Nothing is read beyond `end`, and no room is made for more than the bytes
+ * that are there could need. What is no term throws an EtfError; the connection that it came from is to be closed.
+ */
+import { Origin, Pid } from '../../process/pid.ts';
+import { Ref } from '../../process/ref.ts';
+import { type Atom, atom } from '../../terms/atom.ts';
+import { Float } from '../../terms/float.ts';
+import { Port } from '../../terms/opaque.ts';
+import {
+  ATOM,
+  ATOM_CACHE_REF,
+  ATOM_UTF8,
+  INTEGER,
+  NEW_PID,
+  NEW_PORT,
+  NEW_REFERENCE,
+  NEWER_REFERENCE,
+  PID,
+  PORT,
+  REFERENCE,
+  SMALL_ATOM,
+  SMALL_ATOM_UTF8,
+  SMALL_BIG,
+  SMALL_INTEGER,
+  V4_PORT,
+} from './tags.ts';
+import { atomOf, type CachedText, decodeText, MAX_CACHED_BYTES, TextCache } from './text-cache.ts';
+
+/** Whose terms are read. */
+export interface TermHost {
+  /** Name and creation of the own node. */
+  readonly origin: Origin;
+  /** A pid as the node knows it: the one of its process when it is alive here. */
+  internPid(pid: Pid): Pid;
+}
+
+/** How large a term may be. */
+export interface DecodeLimits {
+  /**
+   * How deep terms may be nested. Default 1,024: more than may be sent, since what wraps a message counts here. Each level
+   * takes some hundred bytes of the stack.
+   */
+  readonly maxDepth: number;
+  /** How many values a frame may hold, counting each element, key and value. Default 16,777,216. */
+  readonly maxValues: number;
+  /** How many bytes one integer may have. Default 65,536. */
+  readonly maxBigBytes: number;
+}
+
+/** Why bytes are no term, or none that is accepted. */
+export class EtfError extends Error {
+  override readonly name = 'EtfError';
+}
+
+const EMPTY = Buffer.alloc(0);
+const ORIGIN_SLOTS = 64;
+/** The most words of a ref. */
+const MAX_REF_WORDS = 5;
+/** Refs whose first word is below this, and whose third is 0, may be those of this runtime. */
+const OWN_LOW_WORDS = 0x4_0000;
+const FLOAT_TEXT_BYTES = 31;
+const TWO_32 = 0x1_0000_0000;
+/** The high half of the largest safe integer, plus one. */
+const SAFE_HIGH = 0x20_0000;
+
+const TRUE = atom('true');
+const FALSE = atom('false');
+const NULL = atom('nil');
+const UNDEFINED = atom('undefined');
+
+/** Reads terms that hold no others. */
+export class ScalarReader {
+  /** Where the next byte stands. */
+  position = 0;
+  protected buffer: Buffer = EMPTY;
+  protected end = 0;
+  protected cacheRefs: readonly Atom[] | null = null;
+  protected readonly texts: TextCache = new TextCache();
+  readonly #host: TermHost;
+  readonly #maxBigBytes: number;
+  readonly #originAtoms: Array<Atom | null> = Array.from({ length: ORIGIN_SLOTS }, () => null);
+  readonly #origins: Origin[];
+
+  constructor(host: TermHost, maxBigBytes: number) {
+    this.#host = host;
+    this.#maxBigBytes = maxBigBytes;
+    this.#origins = Array.from({ length: ORIGIN_SLOTS }, () => host.origin);
+  }
+
+  /** The error that ends the reading. */
+  protected bad(why: string): EtfError {
+    return new EtfError(`${why} (at byte ${this.position})`);
+  }
+
+  /** Makes sure that some more bytes are there. */
+  protected need(bytes: number): void {
+    if (bytes > this.end - this.position) throw this.bad('The term is cut off');
+  }
+
+  protected u8(): number {
+    this.need(1);
+    return this.buffer[this.position++] as number;
+  }
+
+  protected u16(): number {
+    this.need(2);
+    const { buffer, position } = this;
+    this.position = position + 2;
+    return ((buffer[position] as number) << 8) | (buffer[position + 1] as number);
+  }
+
+  protected u32(): number {
+    this.need(4);
+    const { buffer, position } = this;
+    this.position = position + 4;
+    return (
+      (((buffer[position] as number) << 24) |
+        ((buffer[position + 1] as number) << 16) |
+        ((buffer[position + 2] as number) << 8) |
+        (buffer[position + 3] as number)) >>>
+      0
+    );
+  }
+
+  /** A copy of the next bytes. */
+  protected copy(size: number): Uint8Array {
+    this.need(size);
+    const copy = new Uint8Array(size);
+    copy.set(this.buffer.subarray(this.position, this.position + size));
+    this.position += size;
+    return copy;
+  }
+
+  /** The tag of the next term; -1 at the end. */
+  peek(): number {
+    return this.position < this.end ? (this.buffer[this.position] as number) : -1;
+  }
+
+  /** Reads an integer that a message of the protocol has as a small number. @throws EtfError for any other term. */
+  smallInt(): number {
+    const value = this.integer();
+    if (typeof value !== 'number') throw this.bad('A small integer was expected');
+    return value;
+  }
+
+  /** Reads an integer. @throws EtfError for any other term. */
+  integer(): number | bigint {
+    const tag = this.u8();
+    if (tag === SMALL_INTEGER) return this.u8();
+    if (tag === INTEGER) return this.u32() | 0;
+    if (tag === SMALL_BIG) return this.big(this.u8());
+    throw this.bad('An integer was expected');
+  }
+
+  /** The value of a big integer, from its sign on. One with just one zero byte more than needed is a bigint in any case. */
+  protected big(size: number): number | bigint {
+    if (size > this.#maxBigBytes) throw this.bad(`An integer has more than ${this.#maxBigBytes} bytes`);
+    this.need(size + 1);
+    const negative = this.u8() !== 0;
+    const start = this.position;
+    this.position = start + size;
+    const { buffer } = this;
+    let used = size;
+    while (used > 0 && buffer[start + used - 1] === 0) used--;
+    const marked = size === (used === 0 ? 1 : used + 1);
+    if (used <= 7) {
+      let low = 0;
+      let high = 0;
+      for (let at = Math.min(used, 4) - 1; at >= 0; at--) low = (low << 8) | (buffer[start + at] as number);
+      for (let at = used - 1; at >= 4; at--) high = (high << 8) | (buffer[start + at] as number);
+      if (high < SAFE_HIGH) {
+        const value = (low >>> 0) + high * TWO_32;
+        if (marked) return negative ? -BigInt(value) : BigInt(value);
+        // Not -0, which is a float.
+        return negative && value !== 0 ? -value : value;
+      }
+    }
+    const magnitude = BigInt(
+      `0x${Buffer.from(buffer.subarray(start, start + used))
+        .reverse()
+        .toString('hex')}`,
+    );
+    return negative ? -magnitude : magnitude;
+  }
+
+  protected newFloat(): number | Float {
+    this.need(8);
+    const value = this.buffer.readDoubleBE(this.position);
+    this.position += 8;
+    return this.#float(value);
+  }
+
+  protected oldFloat(): number | Float {
+    this.need(FLOAT_TEXT_BYTES);
+    const text = this.buffer.toString('latin1', this.position, this.position + FLOAT_TEXT_BYTES);
+    this.position += FLOAT_TEXT_BYTES;
+    const match = /^ *([+-]?\d+\.\d+(?:[eE][+-]?\d+)?)\0*$/.exec(text);
+    if (match === null) throw this.bad('The text of a float is none');
+    return this.#float(Number(match[1]));
+  }
+
+  #float(value: number): number | Float {
+    if (!Number.isInteger(value)) {
+      if (!Number.isFinite(value)) throw this.bad('A float is not finite');
+      return value;
+    }
+    return value === 0 && Object.is(value, -0) ? value : new Float(value);
+  }
+
+  /** @internal Whether the next term is an atom. */
+  atWord(): boolean {
+    return this.isAtomTag(this.peek());
+  }
+
+  /** Whether a tag is one of an atom. */
+  protected isAtomTag(tag: number): boolean {
+    return (
+      tag === SMALL_ATOM_UTF8 ||
+      tag === ATOM_CACHE_REF ||
+      tag === ATOM_UTF8 ||
+      tag === ATOM ||
+      tag === SMALL_ATOM
+    );
+  }
+
+  /** Reads an atom; also `true`, `nil` and so on are atoms here. @throws EtfError for any other term. */
+  atom(): Atom {
+    return this.atomTagged(this.u8());
+  }
+
+  /** Reads the name of an atom. @throws EtfError for any other term. */
+  atomText(): string {
+    return this.atom().name;
+  }
+
+  protected atomTagged(tag: number): Atom {
+    switch (tag) {
+      case SMALL_ATOM_UTF8:
+        return this.#atomUtf8(this.u8());
+      case ATOM_UTF8:
+        return this.#atomUtf8(this.u16());
+      case ATOM_CACHE_REF: {
+        const found = this.cacheRefs?.[this.u8()];
+        if (found === undefined)
+          throw this.bad('A reference to the atom cache that the header does not have');
+        return found;
+      }
+      case SMALL_ATOM:
+        return this.#atomLatin1(this.u8());
+      case ATOM:
+        return this.#atomLatin1(this.u16());
+      default:
+        throw this.bad('An atom was expected');
+    }
+  }
+
+  #atomUtf8(size: number): Atom {
+    this.need(size);
+    const start = this.position;
+    this.position = start + size;
+    if (size <= MAX_CACHED_BYTES) {
+      const found = this.texts.find(this.buffer, start, size);
+      if (found === null) throw this.bad('An atom is not UTF-8');
+      // No more characters than bytes, and so not too many.
+      return found.atom ?? this.#atomOf(found);
+    }
+    const name = decodeText(this.buffer, start, start + size);
+    const value = name === undefined ? undefined : atomOf(name);
+    if (value === undefined) throw this.bad('An atom is not UTF-8, or too long');
+    return value;
+  }
+
+  #atomOf(found: CachedText): Atom {
+    const value = atom(found.text);
+    found.atom = value;
+    return value;
+  }
+
+  #atomLatin1(size: number): Atom {
+    this.need(size);
+    const start = this.position;
+    this.position = start + size;
+    const value = atomOf(this.buffer.toString('latin1', start, start + size));
+    if (value === undefined) throw this.bad('An atom is too long');
+    return value;
+  }
+
+  /** @internal What an atom is as a value. */
+  atomValue(value: Atom): Atom | boolean | null | undefined {
+    if (value === TRUE) return true;
+    if (value === FALSE) return false;
+    if (value === UNDEFINED) return undefined;
+    return value === NULL ? null : value;
+  }
+
+  /** Reads a pid. @throws EtfError for any other term. */
+  pid(): Pid {
+    return this.pidTagged(this.u8());
+  }
+
+  protected pidTagged(tag: number): Pid {
+    if (tag !== NEW_PID && tag !== PID) throw this.bad('A pid was expected');
+    const node = this.atom();
+    const id = this.u32();
+    const serial = this.u32();
+    const creation = tag === NEW_PID ? this.u32() : this.u8();
+    return this.#host.internPid(new Pid(this.#origin(node, creation), id, serial));
+  }
+
+  /** Reads a reference. @throws EtfError for any other term. */
+  ref(): Ref {
+    return this.refTagged(this.u8());
+  }
+
+  protected refTagged(tag: number): Ref {
+    if (tag === REFERENCE) {
+      const node = this.atom();
+      const word = this.u32();
+      return new Ref(this.#origin(node, this.u8()), 0, 0, [word]);
+    }
+    if (tag !== NEWER_REFERENCE && tag !== NEW_REFERENCE) throw this.bad('A reference was expected');
+    const count = this.u16();
+    if (count === 0 || count > MAX_REF_WORDS) throw this.bad(`A reference has ${count} words`);
+    const node = this.atom();
+    const origin = this.#origin(node, tag === NEWER_REFERENCE ? this.u32() : this.u8());
+    if (count !== 3) {
+      const words: number[] = [];
+      for (let at = 0; at < count; at++) words.push(this.u32());
+      return new Ref(origin, 0, 0, words);
+    }
+    const low = this.u32();
+    const high = this.u32();
+    const third = this.u32();
+    // Without a list of its own for what may be a ref of this runtime, and is the same one either way.
+    return third === 0 && low < OWN_LOW_WORDS
+      ? new Ref(origin, low, high)
+      : new Ref(origin, 0, 0, [low, high, third]);
+  }
+
+  protected portTagged(tag: number): Port {
+    const node = this.atom();
+    let id = BigInt(this.u32());
+    if (tag === V4_PORT) id = (id << 32n) | BigInt(this.u32());
+    return new Port(this.#origin(node, tag === PORT ? this.u8() : this.u32()), id);
+  }
+
+  /** One object for all pids and refs of an incarnation, as long as it is remembered. */
+  #origin(node: Atom, creation: number): Origin {
+    const slot = (creation ^ (creation >>> 16)) & (ORIGIN_SLOTS - 1);
+    const known = this.#origins[slot] as Origin;
+    if (this.#originAtoms[slot] === node && known.creation === creation) return known;
+    const own = this.#host.origin;
+    const origin =
+      own.creation === creation && own.node === node.name ? own : new Origin(node.name, creation);
+    this.#originAtoms[slot] = node;
+    this.#origins[slot] = origin;
+    return origin;
+  }
+}
+
+/** Whether a tag is one of a port. */
+export function isPortTag(tag: number): boolean {
+  return tag === NEW_PORT || tag === V4_PORT || tag === PORT;
+}

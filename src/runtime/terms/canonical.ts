@@ -1,0 +1,202 @@
+/**
+ * Which values are one term to Erlang: what keys of maps are compared by.
+ *
+ * `1` and `1n` are one term, `1` and `float(1)` are two. A string and its UTF-8 bytes are one, as are a `Charlist` and the
+ * array of its code points, an object and a Map with the same entries, `true` and the atom of that name. A value that no
+ * term holds, such as a function, is equal to nothing but itself.
+ *
+ * Limits: a key is nested at most 512 levels deep, and has at most 100,000 parts.
+ */
+import { isUtf8 } from 'node:buffer';
+import { TroupeError } from '../errors.ts';
+import { Pid } from '../process/pid.ts';
+import { Ref } from '../process/ref.ts';
+import { AtomKeyed } from './atom-keys.ts';
+import { Atom } from './atom.ts';
+import { Charlist } from './charlist.ts';
+import { Float } from './float.ts';
+import { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction, Port } from './opaque.ts';
+import { Tuple } from './tuple.ts';
+
+/** How deep a key may be nested. */
+export const MAX_KEY_DEPTH = 512;
+/** How many values a key may hold. */
+export const MAX_KEY_PARTS = 100_000;
+
+/** The atoms that are values of JavaScript. */
+const PLAIN_ATOMS: ReadonlyMap<string, boolean | null | undefined> = new Map([
+  ['true', true],
+  ['false', false],
+  ['nil', null],
+  ['undefined', undefined],
+]);
+
+/** @internal What an atom is here: true, false, null and undefined for the atoms of these names, otherwise the atom. */
+export function plainAtom(atom: Atom): Atom | boolean | null | undefined {
+  return PLAIN_ATOMS.has(atom.name) ? PLAIN_ATOMS.get(atom.name) : atom;
+}
+
+/**
+ * @internal A key in its plainest form. Of those that are no objects, and of atoms, two that are one term are equal to a Map;
+ * the others have to be compared by their {@link termText}.
+ */
+export function plainKey(key: unknown): unknown {
+  switch (typeof key) {
+    case 'number':
+      // A Map takes -0 for 0.
+      return key === 0 && Object.is(key, -0) ? new Float(-0) : key;
+    case 'bigint':
+      return Number.isSafeInteger(Number(key)) ? Number(key) : key;
+    case 'object':
+      if (key === null) return null;
+      if (key instanceof Atom) return plainAtom(key);
+      if (key instanceof Float) return Number.isInteger(key.value) ? key : key.value;
+      if (key instanceof Uint8Array && isUtf8(key)) return Buffer.from(key).toString();
+      return key;
+    default:
+      return key;
+  }
+}
+
+/** @internal Whether a plain key is its own identity in a Map; the others are compared by their text. */
+export function isSimpleKey(plain: unknown): boolean {
+  return typeof plain !== 'object' || plain === null || plain instanceof Atom;
+}
+
+/** @internal True when two keys of a map are one term, which no map of Erlang may have. */
+export function hasEqualKeys(map: ReadonlyMap<unknown, unknown>): boolean {
+  if (map.size < 2 || !needsComparison(map)) return false;
+  const simple = new Set<unknown>();
+  const texts = new Set<string>();
+  for (const key of map.keys()) {
+    const plain = plainKey(key);
+    if (isSimpleKey(plain)) simple.add(plain);
+    else texts.add(termText(plain as object));
+  }
+  return simple.size + texts.size < map.size;
+}
+
+/** False when all keys are of kinds of which no two are one term. */
+function needsComparison(map: ReadonlyMap<unknown, unknown>): boolean {
+  for (const key of map.keys()) {
+    if (typeof key === 'string' || typeof key === 'number') continue;
+    if (!(key instanceof Atom) || PLAIN_ATOMS.has(key.name)) return true;
+  }
+  return false;
+}
+
+/**
+ * @internal A text that is the same for equal terms and different for others.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT when a limit is reached, or the value holds what is no term.
+ */
+export function termText(value: object): string {
+  return new TextWriter().write(value, 0);
+}
+
+class TextWriter {
+  #parts = 0;
+
+  write(value: unknown, depth: number): string {
+    if (++this.#parts > MAX_KEY_PARTS) throw bad(`more than ${MAX_KEY_PARTS} values`);
+    switch (typeof value) {
+      case 'string':
+        return sized('s', value);
+      case 'number':
+        return Number.isSafeInteger(value) && !Object.is(value, -0) ? `i${value};` : floatText(value);
+      case 'bigint':
+        return `i${value};`;
+      case 'boolean':
+      case 'undefined':
+        return sized('a', String(value));
+      case 'object':
+        return value === null ? sized('a', 'nil') : this.#object(value, depth + 1);
+      case 'function':
+      case 'symbol':
+      default:
+        throw bad(`a ${typeof value}`);
+    }
+  }
+
+  #object(value: object, depth: number): string {
+    if (value instanceof Atom) return sized('a', value.name);
+    if (value instanceof Pid) return sized('p', value.key);
+    if (value instanceof Ref) return sized('r', value.key);
+    if (value instanceof Float) return floatText(value.value);
+    if (value instanceof Uint8Array) return bytesText(value);
+    if (depth > MAX_KEY_DEPTH) {
+      throw bad(`something nested deeper than ${MAX_KEY_DEPTH} levels, or within itself`);
+    }
+    if (value instanceof Tuple) return `t${this.#list(value.elements, depth)}`;
+    if (Array.isArray(value)) return `l${this.#list(value, depth)}`;
+    if (value instanceof Charlist) return `l${this.#list(codePoints(value.text), depth)}`;
+    if (value instanceof Map) return this.#map([...value], depth);
+    if (value instanceof AtomKeyed) return this.#keyed(value, depth);
+    return this.#rare(value, depth);
+  }
+
+  #rare(value: object, depth: number): string {
+    if (value instanceof ImproperList) {
+      return `L${this.#list(value.items, depth)}${this.write(value.tail, depth)}`;
+    }
+    if (value instanceof BitString) return `B${value.bits}${sized('', latin1(value.bytes))}`;
+    if (value instanceof Port) return sized('o', value.key);
+    if (value instanceof ExternalFunction) {
+      return `e${value.arity}${sized('a', value.module.name)}${sized('a', value.name.name)}`;
+    }
+    if (value instanceof OpaqueFunction) return sized('c', latin1(value.raw));
+    if (value instanceof NativeRecord) {
+      return `n${value.exported}${sized('a', value.module.name)}${sized('a', value.name.name)}${this.#list(value.fields, depth)}`;
+    }
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw bad(`an instance of ${value.constructor.name}`);
+    }
+    if (Object.getOwnPropertySymbols(value).length > 0) throw bad('an object with a symbol for a key');
+    return this.#map(Object.entries(value), depth);
+  }
+
+  #list(items: readonly unknown[], depth: number): string {
+    // Not by `map`, which passes over holes.
+    return `[${Array.from(items, (item) => this.write(item, depth)).join('')}]`;
+  }
+
+  #keyed({ object }: AtomKeyed, depth: number): string {
+    return this.#pairs(
+      Object.entries(object).map(([key, value]) => [sized('a', key), this.write(value, depth)]),
+    );
+  }
+
+  #map(entries: ReadonlyArray<readonly [unknown, unknown]>, depth: number): string {
+    return this.#pairs(entries.map(([key, value]) => [this.write(key, depth), this.write(value, depth)]));
+  }
+
+  #pairs(pairs: Array<[key: string, value: string]>): string {
+    pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${pairs.map((pair) => pair.join('')).join('')}}`;
+  }
+}
+
+function floatText(value: number): string {
+  return Object.is(value, -0) ? 'f-0;' : `f${value};`;
+}
+
+function bytesText(value: Uint8Array): string {
+  return isUtf8(value) ? sized('s', Buffer.from(value).toString()) : sized('b', latin1(value));
+}
+
+function codePoints(text: string): number[] {
+  return Array.from(text, (character) => character.codePointAt(0) as number);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+/** Its length before it keeps a text from running into what follows. */
+function sized(tag: string, text: string): string {
+  return `${tag}${text.length}:${text}`;
+}
+
+function bad(what: string): TroupeError {
+  return new TroupeError('TROUPE_BAD_ARGUMENT', `A key of a map holds ${what}.`);
+}
