@@ -184,7 +184,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
     this.outcome = outcome;
     this.node.timers.drop(this);
     if (this.watched !== null) removeWatch(this);
-    if (this.alias !== null) endRemote(this, this.alias);
+    if (this.alias !== null) this.leave(this.alias);
     if (this.abort !== null) this.abort.signal.removeEventListener('abort', this.abort.listener);
     if (this.caller === null) this.#finish();
     else this.node.scheduler.enqueue(this);
@@ -202,6 +202,20 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
     this.older = older;
     if (older !== null) older.newer = this;
     extras.pending = this;
+  }
+
+  /** Tells the other node that its answer is not waited for any more. */
+  protected leave(alias: Ref): void {
+    const { node, to, pid } = this;
+    node.router.aliases.delete(alias.key);
+    const target =
+      to instanceof Pid
+        ? to
+        : 'pid' in (to as object)
+          ? (to as { pid: Pid }).pid
+          : (to as { name: string }).name;
+    const nodeName = target instanceof Pid ? target.node : (to as { node: string }).node;
+    node.router.unwatch(nodeName, pid, target, alias);
   }
 
   #release(caller: Process): void {
@@ -347,21 +361,14 @@ function startCall(
   options: CallOptions | undefined,
 ): Promise<unknown> {
   const caller = options?.from ?? null;
-  if (caller !== null && !caller.alive) throw caller.dead();
-  const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
-  const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
-  const request = new Call(node, caller, to, name, argument);
-  const { promise } = request;
-  if (caller !== null) request.hold(caller);
-  const signal = options?.signal;
-  if (signal !== undefined && !listen(request, signal)) return promise;
   const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
   const away =
     pid === undefined
       ? typeof to === 'object' && (to as { node: string }).node !== node.name
       : !node.isLocal(pid);
-  // First of all, for whatever settles the call at once also ends its timer.
-  if (length !== Infinity) node.timers.start(request, length);
+  const request = new Call(node, caller, to, name, argument);
+  const { promise } = request;
+  if (!beginCall(request, options)) return promise;
   if (away) {
     startRemote(request, pid ?? (to as { name: string }).name, pid?.node ?? (to as { node: string }).node);
   } else {
@@ -395,6 +402,23 @@ export function cast(node: Node, to: Destination, name: string, argument: unknow
   if (typeof to === 'string' && node.whereis(to) === undefined) return;
   if (from === undefined) node.send(to, new Cast(name, argument));
   else from.send(to, new Cast(name, argument));
+}
+
+/**
+ * @internal Starts the wait for an answer: the end of the caller, the time and the signal end it. It comes before the
+ * request is sent, for whatever settles the call at once also ends its timer.
+ * @returns false when the call has failed already.
+ */
+export function beginCall(request: Call, options: CallOptions | undefined): boolean {
+  const { caller } = request;
+  if (caller !== null && !caller.alive) throw caller.dead();
+  const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+  const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
+  if (caller !== null) request.hold(caller);
+  const signal = options?.signal;
+  if (signal !== undefined && !listen(request, signal)) return false;
+  if (length !== Infinity) request.node.timers.start(request, length);
+  return true;
 }
 
 function listen(request: Call, signal: AbortSignal): boolean {
@@ -431,19 +455,6 @@ function startRemote(request: Call, target: Pid | string, nodeName: string): voi
     // No carrier, or what it cannot encode.
     request.fail(error as TroupeError);
   }
-}
-
-function endRemote(request: Call, alias: Ref): void {
-  const { node, to, pid } = request;
-  node.router.aliases.delete(alias.key);
-  const target =
-    to instanceof Pid
-      ? to
-      : 'pid' in (to as object)
-        ? (to as { pid: Pid }).pid
-        : (to as { name: string }).name;
-  const nodeName = target instanceof Pid ? target.node : (to as { node: string }).node;
-  node.router.unwatch(nodeName, pid, target, alias);
 }
 
 function exitError(request: Call, reason: ExitReason): TroupeError {

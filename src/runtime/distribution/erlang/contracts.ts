@@ -76,8 +76,8 @@ export interface Services {
   attach(node: Node): void;
   /** A connection is up; the node knows it. */
   peerUp(link: PeerLink): void;
-  /** A connection was lost; the node knows it. */
-  peerDown(peer: string): void;
+  /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */
+  peerDown(peer: string, reason?: unknown): void;
   spawnRequest(link: PeerLink, request: SpawnRequest): void;
   spawnReply(link: PeerLink, reply: SpawnReply): void;
   /** The carrier closes. */

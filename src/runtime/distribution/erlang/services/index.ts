@@ -1,0 +1,153 @@
+/**
+ * What stands behind the connections to Erlang's nodes: the processes and answers that they expect of a node.
+ *
+ * | name             | answers                                                                |
+ * | ---------------- | ---------------------------------------------------------------------- |
+ * | `net_kernel`     | `net_adm:ping/1`                                                       |
+ * | `rex`            | `rpc` of older nodes, `rpc:block_call/4`                               |
+ * | `logger_proxy`   | log events of processes whose group leader is here                     |
+ * | `troupe_io`      | the io protocol; the group leader of what this node has others run     |
+ * | `troupe_cluster` | other nodes of Troupe, that tell which nodes there are                 |
+ *
+ * Other names, such as `global_name_server`, are not served: what is sent to them is dropped, and a monitor ends with
+ * `noproc`. A visible node, too, is none that `global` counts on.
+ */
+import { TroupeError } from '../../../errors.ts';
+import type { Node } from '../../../process/node.ts';
+import { Cluster, CLUSTER } from '../cluster.ts';
+import type { PeerLink, Services, SpawnReply, SpawnRequest } from '../contracts.ts';
+import { Redialler } from '../seeds.ts';
+import { Executor } from './executor.ts';
+import { AllowList, type ExposedModules } from './expose.ts';
+import { IoServer, type Output } from './io.ts';
+import { handleNetKernel, NET_KERNEL } from './net-kernel.ts';
+import { setServices } from './nodes.ts';
+import { REX, Rex } from './rex.ts';
+import { ServiceProcess } from './service-process.ts';
+import { SpawnClient } from './spawn-client.ts';
+import { SpawnServer } from './spawn-server.ts';
+
+/** How many functions may run for one node at a time. */
+export const EXECUTIONS_MAX = 1_000;
+
+/** Options of the services; see those of the carrier. */
+export interface ServicesOptions {
+  /** Functions that other nodes may call, {@link ExposedModules}; checked here. Default: none. */
+  readonly expose?: unknown;
+  readonly seeds?: readonly string[];
+  readonly learn?: boolean;
+  readonly output?: Output | undefined;
+  /** How many functions may run for one node at a time. Default 1,000. */
+  readonly maxExecutions?: number;
+  /** How often a BEAM node is asked for its nodes. Default 10,000. */
+  readonly learnEveryMs?: number;
+  /** Chooses how much less than the longest is waited before a node is dialled again; 0 to 1. */
+  readonly random?: () => number;
+}
+
+/**
+ * Makes the services of a node.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for functions that cannot be exposed.
+ */
+export function createServices(options: ServicesOptions): Services {
+  const { expose = {} } = options;
+  if (typeof expose !== 'object' || expose === null) {
+    throw new TroupeError(
+      'TROUPE_BAD_ARGUMENT',
+      "The option 'expose' is an object: modules with their functions.",
+    );
+  }
+  return new NodeServices(options, new AllowList(expose as ExposedModules));
+}
+
+/** The parts, once the node is there. */
+interface Parts {
+  readonly server: SpawnServer;
+  readonly client: SpawnClient;
+  readonly redialler: Redialler;
+  readonly cluster: Cluster;
+  readonly processes: readonly ServiceProcess[];
+  readonly clusterProcess: ServiceProcess;
+}
+
+class NodeServices implements Services {
+  readonly #options: ServicesOptions;
+  readonly #allowed: AllowList;
+  #parts: Parts | undefined = undefined;
+
+  constructor(options: ServicesOptions, allowed: AllowList) {
+    this.#options = options;
+    this.#allowed = allowed;
+  }
+
+  attach(node: Node): void {
+    const {
+      seeds = [],
+      learn = true,
+      output,
+      maxExecutions = EXECUTIONS_MAX,
+      learnEveryMs,
+      random,
+    } = this.#options;
+    const executor = new Executor(node, this.#allowed, maxExecutions);
+    const ioServer = new IoServer(output);
+    const rex = new Rex(executor);
+    const io = new ServiceProcess(node, 'troupe_io', (self, message) => ioServer.handle(self, message));
+    const client = new SpawnClient(node, executor, () => io.pid);
+    const redialler = new Redialler(node, random);
+    const cluster = new Cluster(node, redialler, client, learn, learnEveryMs);
+    const clusterProcess = new ServiceProcess(node, CLUSTER, (_self, message) => cluster.handle(message));
+    this.#parts = {
+      server: new SpawnServer(node, executor),
+      client,
+      redialler,
+      cluster,
+      clusterProcess,
+      processes: [
+        io,
+        clusterProcess,
+        new ServiceProcess(node, NET_KERNEL, handleNetKernel),
+        new ServiceProcess(node, REX, (self, message) => rex.handle(self, message)),
+        new ServiceProcess(node, 'logger_proxy', (self, message) => ioServer.handleLog(self, message)),
+      ],
+    };
+    setServices(node, { client });
+    // Not before the carrier is attached, and the program that made the node has had its turn.
+    setImmediate(() => {
+      for (const seed of seeds) redialler.keep(seed);
+    });
+  }
+
+  peerUp(link: PeerLink): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.client.peerUp(link);
+    parts.redialler.up(link.name);
+    const self = parts.clusterProcess.process;
+    if (self.alive) parts.cluster.peerUp(self, link.name);
+  }
+
+  peerDown(peer: string, reason?: unknown): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.client.peerDown(peer);
+    parts.cluster.peerDown(peer);
+    parts.redialler.down(peer, reason === 'disconnect');
+  }
+
+  spawnRequest(link: PeerLink, request: SpawnRequest): void {
+    this.#parts?.server.handle(link, request);
+  }
+
+  spawnReply(link: PeerLink, reply: SpawnReply): void {
+    this.#parts?.client.replied(link, reply);
+  }
+
+  close(): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.redialler.close();
+    parts.cluster.close();
+    for (const process of parts.processes) process.close();
+  }
+}
