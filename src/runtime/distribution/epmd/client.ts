@@ -35,7 +35,7 @@ export interface Inquiry {
 interface AnswerFormat<T extends object> {
   readonly maxBytes: number;
   /** @returns undefined while it is not whole. @throws RangeError when it is none */
-  decode(bytes: Buffer, ended: boolean): T | undefined;
+  decode(bytes: Buffer, isWhole: boolean): T | undefined;
 }
 
 const REGISTERED: AnswerFormat<{ accepted: boolean; creation: number }> = {
@@ -48,7 +48,7 @@ const FOUND: AnswerFormat<{ entry: Entry | undefined }> = {
 };
 const NAMES: AnswerFormat<Array<{ name: string; port: number }>> = {
   maxBytes: NAMES_MAX_BYTES,
-  decode: (bytes, ended) => (ended ? decodeNamesAnswer(bytes) : undefined),
+  decode: (bytes, isWhole) => (isWhole ? decodeNamesAnswer(bytes) : undefined),
 };
 
 /** A name that is registered with an epmd, for as long as the connection lasts. */
@@ -62,16 +62,11 @@ export class Registration {
    */
   constructor(socket: Socket, lost: () => void) {
     this.#socket = socket;
-    const closed = () => {
-      if (!this.#released) lost();
-    };
-    if (socket.destroyed) {
-      queueMicrotask(closed);
-      return;
-    }
     socket.setKeepAlive(true, KEEPALIVE_MS);
     socket.unref();
-    socket.once('close', closed);
+    socket.once('close', () => {
+      if (!this.#released) lost();
+    });
     // epmd says nothing more; one that does is taken for broken. Reading is how the end of the connection is noticed.
     socket.on('data', () => socket.destroy());
   }
@@ -94,11 +89,12 @@ export class Registration {
  */
 export async function register(inquiry: Inquiry, entry: Entry, lost: () => void): Promise<Registration> {
   const { answer, socket } = await ask(inquiry, { kind: 'register', entry }, REGISTERED);
-  if (answer.accepted) return new Registration(socket, lost);
+  if (answer.accepted && !socket.destroyed) return new Registration(socket, lost);
   socket.destroy();
+  if (answer.accepted) throw ended(inquiry);
   throw new EpmdFailure(
     'taken',
-    `${where(inquiry)} has another node of the name '${entry.name.toString()}'.`,
+    `${where(inquiry)} has another node with the name '${entry.name.toString()}'.`,
   );
 }
 
@@ -134,7 +130,7 @@ function ask<T extends object>(
     const finish = () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', aborted);
-      socket.off('connect', connected).off('data', received).off('end', ended).off('close', closed);
+      socket.off('connect', connected).off('data', received).off('end', finished).off('close', closed);
     };
     const fail = (failure: EpmdFailure) => {
       finish();
@@ -167,14 +163,14 @@ function ask<T extends object>(
       if (gathered.add(chunk)) read(false);
       else fail(new EpmdFailure('bad_answer', `${where(inquiry)} answers more than it may.`));
     };
-    const ended = () => {
+    const finished = () => {
       if (gathered.bytes.length > 0) read(true);
     };
     const closed = () => {
-      fail(new EpmdFailure('ended', `${where(inquiry)} closed the connection before it had answered.`));
+      fail(ended(inquiry));
     };
 
-    socket.on('connect', connected).on('data', received).on('end', ended).on('close', closed);
+    socket.on('connect', connected).on('data', received).on('end', finished).on('close', closed);
     // Stays: after an error comes `close`, and whoever has the connection by then acts on that.
     socket.on('error', (error) => {
       if (!isConnected) fail(connectFailure(inquiry, error));
@@ -184,6 +180,10 @@ function ask<T extends object>(
   });
 }
 
+function ended(inquiry: Inquiry): EpmdFailure {
+  return new EpmdFailure('ended', `${where(inquiry)} closed the connection before it had answered.`);
+}
+
 function connectFailure(inquiry: Inquiry, error: Error): EpmdFailure {
   const code = codeOf(error);
   if (code === 'ECONNREFUSED') return new EpmdFailure('refused', `${where(inquiry)} does not run.`, error);
@@ -191,5 +191,5 @@ function connectFailure(inquiry: Inquiry, error: Error): EpmdFailure {
 }
 
 function where({ host, port }: Inquiry): string {
-  return `epmd at ${host}:${port}`;
+  return `The epmd at ${host}:${port}`;
 }

@@ -17,12 +17,12 @@ import { Registrar, type RegistrarEvents } from './registrar.ts';
 
 export type { EpmdMode, EpmdOptions } from './options.ts';
 
-/** What is told of a registration. */
+/** What is told of a registration. Who is told must not throw. */
 export interface EpmdEvents {
   /**
    * - `serving`: this process is the epmd of the machine now
    * - `registered`: the name is registered, the first time or again
-   * - `lost`: it was, and the connection to epmd is gone or the server failed; it is tried again
+   * - `lost`: it was, and the connection to epmd is gone; it is tried again
    * - `failed`: it was tried again without success; told once for each error in a row, and tried on
    *
    * That a first registration fails is not told here: `register` rejects.

@@ -20,6 +20,7 @@ export type EpmdFailureKind =
   | 'port_taken'
   | 'closed';
 
+/** Why something could not be done with an epmd. The message is a sentence that names the epmd. */
 export class EpmdFailure extends Error {
   override readonly name = 'EpmdFailure';
   readonly kind: EpmdFailureKind;

@@ -2,6 +2,7 @@
 
 const FIRST_BYTES = 64;
 
+/** A buffer that grows with what is added to it. */
 export class Gathered {
   readonly #maxBytes: number;
   #buffer: Buffer = Buffer.alloc(0);

@@ -7,6 +7,7 @@ import { TroupeError } from '../../errors.ts';
  */
 export type EpmdMode = 'auto' | 'client' | 'embedded' | false;
 
+/** Where the epmds are, and how they are asked. */
 export interface EpmdOptions {
   /** Default `'auto'`. */
   readonly mode: EpmdMode;

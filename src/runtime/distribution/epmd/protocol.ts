@@ -31,7 +31,7 @@ const TYPE_NORMAL = 77;
 const TYPE_HIDDEN = 72;
 const PROTOCOL_TCP = 0;
 /** The version of the handshake that a node has to speak since OTP 25; who registers it gets a creation of 32 bits. */
-export const HANDSHAKE_VERSION = 6;
+const HANDSHAKE_VERSION = 6;
 /** The creation in an answer that refuses, as OTP's epmd fills it in. */
 const REFUSED_CREATION = 99;
 

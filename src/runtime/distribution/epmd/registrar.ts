@@ -21,6 +21,7 @@ const FIRST_RETRIES = 8;
 /** How often the choice between asking and serving is made anew while others come and go, before the next pause. */
 const CHOICES = 3;
 
+/** Where a name is registered, and how long is waited for what. */
 export interface RegistrarOptions {
   readonly mode: 'auto' | 'client' | 'embedded';
   /** The epmd that is asked. */
@@ -32,10 +33,12 @@ export interface RegistrarOptions {
   readonly timeoutMs: number;
 }
 
+/** What a registrar tells; see `EpmdEvents` in epmd.ts. */
 export interface RegistrarEvents {
   state(state: 'registered' | 'lost' | 'failed' | 'serving', error?: unknown): void;
 }
 
+/** One name, from `start` to `close`. */
 export class Registrar {
   readonly #options: RegistrarOptions;
   readonly #entry: Entry;
@@ -105,7 +108,7 @@ export class Registrar {
     const { signal } = this.#closing;
     const registration = await register({ host, port, timeoutMs, signal }, this.#entry, () => {
       this.#registration = undefined;
-      this.#lost(new EpmdFailure('ended', `epmd at ${host}:${port} is gone.`));
+      this.#lost(new EpmdFailure('ended', `The epmd at ${host}:${port} is gone.`));
     });
     if (signal.aborted) {
       await registration.release();
@@ -117,11 +120,7 @@ export class Registrar {
 
   async #serve(): Promise<void> {
     const { serveOn, port } = this.#options;
-    const server = new EpmdServer({ host: serveOn, port }, (error) => {
-      this.#server = undefined;
-      void server.close();
-      this.#lost(error);
-    });
+    const server = new EpmdServer({ host: serveOn, port });
     // Before anybody can come, so that nobody else has the name.
     server.add(this.#entry);
     await server.listen();

@@ -12,6 +12,7 @@ import { type Entry, isName } from './protocol.ts';
 const FIRST_CREATION = 4;
 const CREATIONS = 0x1_0000_0000 - FIRST_CREATION;
 
+/** Names, each with what its node has told of itself. */
 export class Registry {
   readonly #maxEntries: number;
   /** By the bytes of the name, as Latin-1. */

@@ -26,6 +26,7 @@ import { Registry } from './registry.ts';
 
 const KEEPALIVE_MS = 60_000;
 
+/** Where it listens, and its limits. */
 export interface EpmdServerOptions {
   readonly host: string;
   readonly port: number;
@@ -37,6 +38,7 @@ export interface EpmdServerOptions {
   readonly requestMs?: number;
 }
 
+/** The server; it listens from `listen` to `close`. */
 export class EpmdServer {
   readonly #options: EpmdServerOptions;
   readonly #registry: Registry;
@@ -44,16 +46,15 @@ export class EpmdServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** @param failed called when the server can serve no longer, and not because of `close` */
-  constructor(options: EpmdServerOptions, failed: (error: Error) => void) {
+  constructor(options: EpmdServerOptions) {
     this.#options = options;
     this.#registry = new Registry(options.maxNames ?? 768);
     this.#requestMs = options.requestMs ?? 10_000;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.maxConnections ?? 1_024;
-    this.#server.on('error', (error) => {
-      if (this.#server.listening) failed(error);
-    });
+    // Once it listens, an error is that one connection could not be taken, mostly for want of file descriptors. Who came asks
+    // again; to stop for it would cost all others their names. The error before that is for `listen`.
+    this.#server.on('error', () => undefined);
   }
 
   /** Begins to listen. @throws EpmdFailure `port_taken` or `unreachable` */

@@ -10,7 +10,7 @@ import {
   entryOf,
 } from '../../../../src/runtime/distribution/epmd/protocol.ts';
 import { freePort } from '../../../support/erl.ts';
-import { Raw, answerTo, recorded, registering, scripted, startProgram } from './helpers.ts';
+import { Raw, answerTo, outsideAddress, recorded, registering, scripted, startProgram } from './helpers.ts';
 
 const FAILED = { code: 'TROUPE_LISTEN_FAILED' };
 
@@ -83,6 +83,17 @@ describe('registering', () => {
     await second.epmd.register('second', 5_002, true);
   });
 
+  test.skipIf(outsideAddress === undefined)('serves other machines where it is told to', async () => {
+    const port = await freePort();
+    const inside = recorded({ port });
+    await inside.epmd.register('inside', 5_001, true);
+    await expect(inside.epmd.names(outsideAddress)).rejects.toMatchObject({ reason: 'epmd_refused' });
+    const open = await freePort();
+    const outside = recorded({ port: open, serveOn: '0.0.0.0' });
+    await outside.epmd.register('outside', 5_002, true);
+    expect(await outside.epmd.names(outsideAddress)).toStrictEqual([{ name: 'outside', port: 5_002 }]);
+  });
+
   test('client and auto with another machine never serve', async () => {
     const port = await freePort();
     await expect(recorded({ port, mode: 'client' }).epmd.register('a', 1, true)).rejects.toMatchObject({
@@ -92,6 +103,17 @@ describe('registering', () => {
     const away = recorded({ port, host: hostname(), timeoutMs: 500 });
     await expect(away.epmd.register('a', 1, true)).rejects.toMatchObject(FAILED);
     expect(away.states).toStrictEqual([]);
+  });
+
+  test.skipIf(outsideAddress === undefined)('nobody to ask and no port to serve on is an error', async () => {
+    const { port, accepted } = await scripted(() => {}, outsideAddress);
+    const { epmd, states } = recorded({ port, serveOn: outsideAddress ?? '' });
+    await expect(epmd.register('a', 5_000, true)).rejects.toMatchObject({
+      ...FAILED,
+      reason: 'epmd_port_taken',
+    });
+    expect(states).toStrictEqual([]);
+    expect(accepted()).toBe(0);
   });
 
   test('a name that is taken is asked for again until it is free', async () => {
@@ -139,7 +161,7 @@ describe('registering', () => {
       current = socket;
     });
     let current: Socket | undefined;
-    const { epmd, states, told } = recorded({ port, retryMs: 5 });
+    const { epmd, states, errors, told } = recorded({ port, retryMs: 5 });
     await epmd.register('name', 5_001, true);
     mode = 'refuse';
     current?.destroy();
@@ -151,6 +173,8 @@ describe('registering', () => {
     mode = 'accept';
     await told('registered');
     expect(states).toStrictEqual(['registered', 'lost', 'failed', 'failed', 'registered']);
+    const kinds = errors.map((error) => (error as { kind?: string } | undefined)?.kind);
+    expect(kinds).toStrictEqual([undefined, 'ended', 'taken', 'ended', undefined]);
   });
 
   test('what epmd says after its answer ends the registration', async () => {

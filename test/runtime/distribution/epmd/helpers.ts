@@ -1,10 +1,12 @@
 // What the tests of epmd share: connections on which bytes are sent as they are, and Epmds that write down what they tell.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import { Epmd, type EpmdOptions } from '../../../../src/runtime/distribution/epmd/epmd.ts';
+import { freePort } from '../../../support/erl.ts';
 import { type Request, encodeRequest, entryOf } from '../../../../src/runtime/distribution/epmd/protocol.ts';
 
 /** A connection on which a test writes what it likes. */
@@ -44,6 +46,11 @@ export class Raw {
     return this.received;
   }
 }
+
+/** An address of this machine that others reach, where it has one. */
+export const outsideAddress = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
 /** The bytes of a request to register. */
 export function registering(name: string | Buffer, highest = 6, port = 5_000): Buffer {
@@ -92,24 +99,27 @@ export function recorded(options: Partial<EpmdOptions>): {
 }
 
 /** A server that does with each connection what the test says; closed when the test ends. */
-export async function scripted(accept: (socket: Socket) => void): Promise<{ port: number; server: Server }> {
+export async function scripted(
+  accept: (socket: Socket) => void,
+  host = '127.0.0.1',
+): Promise<{ port: number; accepted: () => number }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => socket.destroy()); // the other side may break off
     accept(socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(await freePort(), host);
   await once(server, 'listening');
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { port: (server.address() as AddressInfo).port, server };
+  return { port: (server.address() as AddressInfo).port, accepted: () => sockets.size };
 }
 
 /**
- * Starts program.ts; killed when the test ends, and gone when this process is.
+ * Starts epmd-program.ts; killed when the test ends, and gone when this process is.
  * @param stays whether it has something else to do than to be registered
  */
 export function startProgram({
@@ -127,7 +137,7 @@ export function startProgram({
 } {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', join(import.meta.dirname, 'program.ts'), String(port), alive, String(stays)],
+    ['--import', 'tsx', join(import.meta.dirname, 'epmd-program.ts'), String(port), alive, String(stays)],
     { stdio: [stays ? 'pipe' : 'ignore', 'pipe', 'inherit'] },
   );
   const lines: string[] = [];
