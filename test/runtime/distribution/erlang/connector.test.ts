@@ -1,0 +1,429 @@
+// Setting connections up between nodes of Troupe over loopback: both directions, crossing attempts, stale connections, limits,
+// and others that do not keep to the protocol.
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { digest } from '../../../../src/runtime/distribution/erlang/digest.ts';
+import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
+import {
+  readChallenge,
+  writeChallenge,
+  writeName,
+  writeReply,
+  writeStatus,
+} from '../../../../src/runtime/distribution/erlang/handshake-messages.ts';
+import { type Places, site, Wire } from './connector-helpers.ts';
+
+const failed = (reason: string) => expect.objectContaining({ code: 'TROUPE_CONNECT_FAILED', reason });
+const flags = ownFlags(false);
+
+/** What a promise is rejected with. */
+function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+/** Lets something be waited for and let go. */
+function gate(): { promise: Promise<void>; open: () => void } {
+  let open = () => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+/** A listening socket that accepts and hands connections to the test. */
+async function stub(
+  places: Places,
+  name: string,
+): Promise<{ next: () => Promise<Wire>; count: () => number }> {
+  const wires: Wire[] = [];
+  let taken = 0;
+  const server = createServer((socket) => void wires.push(new Wire(socket)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  places.set(name, { host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+  return {
+    count: () => wires.length,
+    next: async () => {
+      if (wires.length === taken) await once(server, 'connection');
+      return wires[taken++]!;
+    },
+  };
+}
+
+describe('dialling', () => {
+  test('a node: both are told, with name, creation and flags of the other', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places, { visible: true });
+    await Promise.all([a.connector.dial('b@h'), a.connector.dial('b@h')]);
+    await b.happened(/up a@h/);
+    expect(a.links.get('b@h')).toMatchObject({ peer: 'b@h', creation: 101, flags, initiator: true });
+    expect(b.links.get('a@h')).toMatchObject({ peer: 'a@h', creation: 100, flags, initiator: false });
+    await a.connector.dial('b@h');
+    expect([a.log, b.log]).toEqual([['up b@h'], ['up a@h']]);
+  });
+
+  test('what is sent right after the handshake is not lost', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const dialled = a.connector.dial('b@h');
+    const wire = await server.next();
+    await wire.receive();
+    wire.send(writeStatus('ok'), writeChallenge({ flags, challenge: 5, creation: 9, name: 'b@h' }));
+    const reply = await wire.receive();
+    expect(reply?.subarray(5)).toEqual(digest('secret', 5));
+    const ack = Buffer.concat([
+      Buffer.from([0, 17]),
+      Buffer.from('a'),
+      digest('secret', reply!.readUInt32BE(1)),
+    ]);
+    wire.socket.write(Buffer.concat([ack, Buffer.from('first')]));
+    await dialled;
+    expect(a.links.get('b@h')?.leftover.toString()).toBe('first');
+  });
+
+  test('a node that is not there, not known, or cannot be', async () => {
+    const places: Places = new Map();
+    const gone = createServer().listen(0, '127.0.0.1');
+    await once(gone, 'listening');
+    places.set('gone@h', { host: '127.0.0.1', port: (gone.address() as AddressInfo).port });
+    places.set('nowhere@h', { host: '127.0.0.1', port: 70_000 });
+    await new Promise((resolve) => gone.close(resolve));
+    const a = await site('a@h', places, {
+      resolve: (node) =>
+        node === 'lost@h' ? Promise.reject(new Error('no')) : Promise.resolve(places.get(node)),
+    });
+    await expect(a.connector.dial('gone@h')).rejects.toThrow(failed('unreachable'));
+    await expect(a.connector.dial('nowhere@h')).rejects.toThrow(failed('unreachable'));
+    await expect(a.connector.dial('lost@h')).rejects.toThrow(failed('unreachable'));
+    await expect(a.connector.dial('unknown@h')).rejects.toThrow(failed('not_registered'));
+    await expect(a.connector.dial('a@h')).rejects.toThrow(failed('own_name'));
+    await expect(a.connector.dial('nobody')).rejects.toThrow(failed('bad_name'));
+    expect(a.refused.map(({ peer }) => peer)).toEqual([
+      'gone@h',
+      'nowhere@h',
+      'lost@h',
+      'unknown@h',
+      'a@h',
+      'nobody',
+    ]);
+  });
+
+  test('a node with another cookie: both sides hear of the cookie', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places, { cookie: () => 'other' });
+    await expect(a.connector.dial('b@h')).rejects.toThrow(failed('cookie'));
+    await expect(b.connector.dial('a@h')).rejects.toThrow(failed('cookie'));
+    await a.happened(/refused b@h cookie: has another/);
+    await b.happened(/refused a@h cookie: has another/);
+  });
+
+  test('another node answers', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    await site('b@h', places);
+    places.set('c@h', places.get('b@h')!);
+    await expect(a.connector.dial('c@h')).rejects.toThrow(failed('wrong_node'));
+  });
+
+  test('a node that says nothing: limited in time', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places, { setupTimeoutMs: 30 });
+    await stub(places, 'b@h');
+    await expect(a.connector.dial('b@h')).rejects.toThrow(failed('timeout'));
+    const slow = await site('s@h', places, { setupTimeoutMs: 30, resolve: () => new Promise(() => {}) });
+    await expect(slow.connector.dial('b@h')).rejects.toThrow(failed('timeout'));
+  });
+
+  test('a node that lacks flags', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const dialled = a.connector.dial('b@h');
+    const wire = await server.next();
+    wire.send(
+      writeStatus('ok'),
+      writeChallenge({ flags: FLAGS.MAP_TAG, challenge: 5, creation: 9, name: 'b@h' }),
+    );
+    await expect(dialled).rejects.toThrow(/BIG_CREATION/);
+    await wire.closed;
+  });
+
+  test('can be given up, at any time', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const one = a.connector.dial('b@h');
+    a.connector.abort('b@h');
+    await expect(one).rejects.toThrow(failed('aborted'));
+    const two = a.connector.dial('b@h');
+    const wire = await server.next();
+    await wire.receive();
+    a.connector.abort('b@h');
+    await expect(two).rejects.toThrow(failed('aborted'));
+    await wire.closed;
+    a.connector.abort('b@h');
+    expect(a.log).toEqual([]);
+  });
+
+  test('ends when the connector closes', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const dialled = a.connector.dial('b@h');
+    const failure = failureOf(dialled);
+    const wire = await server.next();
+    await a.connector.close();
+    expect(await failure).toEqual(failed('aborted'));
+    await wire.closed;
+    await expect(a.connector.dial('b@h')).rejects.toThrow(failed('aborted'));
+  });
+});
+
+describe('attempts that cross', () => {
+  test('when both dial at once there is one connection, and all who wait have it', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places);
+    for (let round = 0; round < 20; round++) {
+      await Promise.all([a.connector.dial('b@h'), b.connector.dial('a@h')]);
+      await vi.waitFor(() => expect([a.links.size, b.links.size]).toEqual([1, 1]), { interval: 2 });
+      const [one, other] = [a.links.get('b@h')!, b.links.get('a@h')!];
+      expect(one.initiator).toBe(!other.initiator);
+      one.socket.destroy();
+      await vi.waitFor(() => expect([a.links.size, b.links.size]).toEqual([0, 0]), { interval: 2 });
+    }
+    expect([...a.refused, ...b.refused]).toEqual([]);
+  });
+
+  test('the greater name keeps dialling, and refuses the other with nok', async () => {
+    const places: Places = new Map();
+    const hold = gate();
+    const b = await site('b@h', places, {
+      resolve: async (node) => {
+        await hold.promise;
+        return places.get(node);
+      },
+    });
+    const a = await site('a@h', places);
+    const fromB = b.connector.dial('a@h');
+    const fromA = a.connector.dial('b@h');
+    const wire = Wire.to(b.port).send(writeName(flags, 1, 'a@h'));
+    expect((await wire.receive())?.toString()).toBe('snok');
+    hold.open();
+    await Promise.all([fromA, fromB]);
+    expect(a.links.get('b@h')?.initiator).toBe(false);
+    expect(b.links.get('a@h')?.initiator).toBe(true);
+  });
+
+  test('the lesser name gives way with ok_simultaneous, and its callers get the connection of the other', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const fromA = a.connector.dial('b@h');
+    const own = await server.next();
+    await own.receive();
+    const wire = Wire.to(a.port).send(writeName(flags, 8, 'b@h'));
+    expect((await wire.receive())?.toString()).toBe('sok_simultaneous');
+    await own.closed;
+    const challenge = await wire.receive();
+    wire.send(writeReply(1, digest('secret', readChallenge(challenge!, 0, challenge!.length)!.challenge)));
+    await fromA;
+    expect(a.links.get('b@h')).toMatchObject({ initiator: false, creation: 8 });
+  });
+
+  test('nok, and the other does not come: dials again, three times in all', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places, { setupTimeoutMs: 20 });
+    const server = await stub(places, 'b@h');
+    const failure = failureOf(a.connector.dial('b@h'));
+    for (let attempt = 0; attempt < 3; attempt++) (await server.next()).send(writeStatus('nok'));
+    expect(await failure).toEqual(failed('nok'));
+    expect(server.count()).toBe(3);
+  });
+
+  test('the attempt of the other fails: this node dials again', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places, { listen: false });
+    const server = await stub(places, 'b@h');
+    const fromA = a.connector.dial('b@h');
+    await (await server.next()).receive();
+    const wire = Wire.to(a.port).send(writeName(flags, 8, 'b@h'));
+    await wire.receive();
+    wire.socket.destroy();
+    const again = await server.next();
+    expect((await again.receive())?.subarray(0, 1).toString()).toBe('N');
+    await b.connector.dial('a@h');
+    await fromA;
+  });
+
+  test('a node that is just being let in is waited for, but not for ever', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places, { setupTimeoutMs: 50 });
+    const server = await stub(places, 'b@h');
+    const wire = Wire.to(a.port).send(writeName(flags, 8, 'b@h'));
+    await wire.receive();
+    const dialled = a.connector.dial('b@h');
+    const own = await server.next();
+    await wire.closed;
+    await own.receive();
+    a.connector.abort('b@h');
+    await expect(dialled).rejects.toThrow(failed('aborted'));
+    await a.happened(/refused b@h timeout/);
+  });
+});
+
+describe('a node that is connected', () => {
+  test('and comes anew: it says so, proves who it is, and only then the old connection ends', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places);
+    await b.connector.dial('a@h');
+    await a.happened(/up b@h/);
+
+    const imposter = Wire.to(a.port).send(writeName(flags, 1, 'b@h'));
+    expect((await imposter.receive())?.toString()).toBe('salive');
+    imposter.send(writeStatus('true'));
+    await imposter.receive();
+    imposter.send(writeReply(1, Buffer.alloc(16)));
+    await imposter.closed;
+    expect(a.links.size).toBe(1);
+
+    const wire = Wire.to(a.port).send(writeName(flags, 55, 'b@h'));
+    await wire.receive();
+    wire.send(writeStatus('true'));
+    const challenge = await wire.receive();
+    wire.send(writeReply(1, digest('secret', readChallenge(challenge!, 0, challenge!.length)!.challenge)));
+    expect((await wire.receive())?.subarray(0, 1).toString()).toBe('a');
+    await a.happened(/retire/);
+    expect(a.links.get('b@h')?.creation).toBe(55);
+    expect(a.log.filter((line) => !line.startsWith('refused'))).toEqual([
+      'up b@h',
+      'retire b@h',
+      'up b@h',
+      'down b@h',
+    ]);
+  });
+
+  test('and dials though it is connected: it keeps what it has', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places);
+    await b.connector.dial('a@h');
+    await a.happened(/up b@h/);
+    const wire = Wire.to(a.port).send(writeName(flags, 1, 'b@h'));
+    await wire.receive();
+    wire.send(writeStatus('false'));
+    await wire.closed;
+    expect([a.links.size, a.refused]).toEqual([1, []]);
+  });
+
+  test('to one that does not know any more: it is told true', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const dialled = a.connector.dial('b@h');
+    const wire = await server.next();
+    await wire.receive();
+    wire.send(writeStatus('alive'));
+    expect((await wire.receive())?.toString()).toBe('strue');
+    a.connector.abort('b@h');
+    await expect(dialled).rejects.toThrow(failed('aborted'));
+  });
+});
+
+describe('listening', () => {
+  test('two handshakes in one name: the second is closed', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const one = Wire.to(a.port).send(writeName(flags, 1, 'b@h'));
+    await one.receive();
+    const two = Wire.to(a.port).send(writeName(flags, 1, 'b@h'));
+    expect(await two.receive()).toBeUndefined();
+    expect((await one.receive())?.subarray(0, 1).toString()).toBe('N');
+    await a.happened(/refused b@h busy/);
+  });
+
+  test('what may be set up at a time is limited; what has ended makes room', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places, { maxPending: 2 });
+    const one = Wire.to(a.port).send(writeName(flags, 1, 'b@h'));
+    const two = Wire.to(a.port).send(writeName(flags, 1, 'c@h'));
+    await Promise.all([one.receive(), two.receive()]);
+    await Wire.to(a.port).closed;
+    expect(a.refused).toMatchObject([{ peer: undefined, reason: 'too_many' }]);
+    one.socket.destroy();
+    await a.happened(/refused b@h closed/);
+    const three = Wire.to(a.port).send(writeName(flags, 1, 'd@h'));
+    expect((await three.receive())?.toString()).toBe('sok');
+  });
+
+  test('who says nothing is closed in time', async () => {
+    const a = await site('a@h', new Map(), { setupTimeoutMs: 30 });
+    await Wire.to(a.port).closed;
+    expect(a.refused).toMatchObject([{ peer: undefined, reason: expect.stringMatching(/^timeout/) }]);
+  });
+
+  test('who speaks something else is closed', async () => {
+    const a = await site('a@h', new Map());
+    for (const text of ['GET / HTTP/1.1\r\n\r\n', '\u0000\u0003abc', '\u0000\u0000', '\u0004\u0001']) {
+      const wire = Wire.to(a.port);
+      wire.socket.write(text, 'latin1');
+      await wire.closed;
+    }
+    expect(a.refused.map(({ reason }) => reason.split(':')[0])).toEqual(
+      Array.from({ length: 4 }, () => 'bad_message'),
+    );
+  });
+
+  test('who asks for a name, or has the name of this node, is told not_allowed', async () => {
+    const a = await site('a@h', new Map());
+    for (const message of [writeName(flags | FLAGS.NAME_ME, 0, 'h'), writeName(flags, 1, 'a@h')]) {
+      const wire = Wire.to(a.port).send(message);
+      expect((await wire.receive())?.toString()).toBe('snot_allowed');
+      await wire.closed;
+    }
+    expect(a.refused.map(({ reason }) => reason.split(':')[0])).toEqual(['dynamic_name', 'own_name']);
+  });
+
+  test('on a port that is taken', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const listen = { host: '127.0.0.1', port: a.port };
+    await expect(site('b@h', places, { listen })).rejects.toThrow(
+      expect.objectContaining({ code: 'TROUPE_LISTEN_FAILED', reason: 'EADDRINUSE' }),
+    );
+  });
+
+  test('not at all: others cannot come in, but can be dialled', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places, { listen: false });
+    const b = await site('b@h', places);
+    expect(a.port).toBe(0);
+    await a.connector.dial('b@h');
+    await b.happened(/up a@h/);
+  });
+
+  test('ends with the connector, and connections that are up go on', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places);
+    await b.connector.dial('a@h');
+    const pending = Wire.to(a.port).send(writeName(flags, 1, 'c@h'));
+    await pending.receive();
+    await a.connector.close();
+    await pending.closed;
+    await expect(b.connector.dial('a@h')).resolves.toBeUndefined();
+    expect([a.links.size, b.links.size]).toEqual([1, 1]);
+    const late = Wire.to(a.port);
+    expect(await late.receive()).toBeUndefined();
+  });
+});
