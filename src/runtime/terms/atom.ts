@@ -70,6 +70,7 @@ export function atom(name: string): Atom {
 function isAtomText(name: string): boolean {
   if (/[\uD800-\uDFFF]/u.test(name)) return false;
   return (
-    name.length <= MAX_CHARACTERS || (name.length <= 2 * MAX_CHARACTERS && [...name].length <= MAX_CHARACTERS)
+    name.length <= MAX_CHARACTERS ||
+    (name.length <= 2 * MAX_CHARACTERS && Array.from(name).length <= MAX_CHARACTERS)
   );
 }

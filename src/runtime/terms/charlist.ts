@@ -9,8 +9,8 @@
 export class Charlist {
   declare readonly text: string;
 
-  constructor(text: string) {
-    this.text = text;
+  constructor(characters: string) {
+    this.text = characters;
   }
 
   toString(): string {
@@ -23,8 +23,8 @@ export class Charlist {
 }
 
 /** A text that goes to Erlang as a list of its characters. */
-export function charlist(text: string): Charlist {
-  return new Charlist(text);
+export function charlist(characters: string): Charlist {
+  return new Charlist(characters);
 }
 
 /**

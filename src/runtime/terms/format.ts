@@ -1,6 +1,223 @@
-/** Prints terms as Erlang does. */
+/**
+ * Prints terms as Erlang's `~tp` does, on one line: `{point,1.0,<<"x">>}`. A string is a binary, an array is a list of its
+ * elements and never a text in quotes; only a `Charlist` is one.
+ *
+ * It never throws, and shows a part of what is large: 1,000 elements, 32 levels, 4,096 characters of one text; `...` stands
+ * for the rest. What is no term is shown by its type in brackets.
+ */
+import { isUtf8 } from 'node:buffer';
+import { Pid } from '../process/pid.ts';
+import { Ref } from '../process/ref.ts';
+import { recordOf } from '../records.ts';
+import { AtomKeyed } from './atom-keys.ts';
+import { Atom } from './atom.ts';
+import { Charlist } from './charlist.ts';
+import { Float } from './float.ts';
+import { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction, Port } from './opaque.ts';
+import { Tuple } from './tuple.ts';
+
+/** How many elements are shown of one term. */
+const SHOWN_ELEMENTS = 1_000;
+const SHOWN_DEPTH = 32;
+const SHOWN_CHARACTERS = 4_096;
+
+/** An atom that needs no quotes: a small letter, then letters, digits, `_` and `@`, of Latin-1. */
+const PLAIN_ATOM = /^[a-z\u00df-\u00f6\u00f8-\u00ff][\w@\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*$/;
+/** The words of the language, which as atoms are quoted. */
+const RESERVED: ReadonlySet<string> = new Set(
+  (
+    'after and andalso band begin bnot bor bsl bsr bxor case catch cond div else end fun if let maybe not of or ' +
+    'orelse receive rem try when xor'
+  ).split(' '),
+);
+const PRINTED_CONTROLS = '\n\r\t\v\b\f\u001b';
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\u001b': '\\e',
+  '\u007f': '\\d',
+  '\\': '\\\\',
+};
 
 /** @internal The text of a term. */
-export function formatTerm(term: object): string {
-  return Object.prototype.toString.call(term);
+export function formatTerm(term: unknown): string {
+  return new Formatter().format(term, 0);
+}
+
+/** @internal The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
+export function formatFloat(value: number): string {
+  if (!Number.isFinite(value)) return `[${value}]`;
+  if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
+  const [mantissa = '', exponent = ''] = Math.abs(value).toExponential().split('e');
+  const digits = mantissa.replace('.', '');
+  const sign = value < 0 ? '-' : '';
+  return sign + placePoint(digits, Number(exponent) + 1, Math.abs(value) < 2 ** 53);
+}
+
+/** @param place where the point stands, from the first digit on. @param exact below 2^53, where no digit is made up. */
+function placePoint(digits: string, place: number, exact: boolean): string {
+  const size = digits.length;
+  if (place > 0 && place < size) return `${digits.slice(0, place)}.${digits.slice(place)}`;
+  const exponent = String(place - 1);
+  // Of the two ways of writing it the shorter one.
+  const cost = exponent.length + (size === 1 ? 3 : 2);
+  if (place <= 0 && (place === 0 || 2 - place <= cost)) return `0.${'0'.repeat(-place)}${digits}`;
+  if (place > 0 && exact && (place === size || place - size + 2 <= cost)) {
+    return `${digits}${'0'.repeat(place - size)}.0`;
+  }
+  return `${digits[0]}.${digits.slice(1) || '0'}e${exponent}`;
+}
+
+class Formatter {
+  #left = SHOWN_ELEMENTS;
+
+  format(value: unknown, depth: number): string {
+    switch (typeof value) {
+      case 'string':
+        return formatText(value);
+      case 'number':
+        return Number.isInteger(value) && !Object.is(value, -0) ? String(value) : formatFloat(value);
+      case 'object':
+        if (value === null) return 'nil';
+        return depth > SHOWN_DEPTH ? '...' : this.#object(value, depth + 1);
+      case 'bigint':
+      case 'boolean':
+      case 'undefined':
+        return String(value);
+      case 'function':
+      case 'symbol':
+      default:
+        return `[${typeof value}]`;
+    }
+  }
+
+  #object(value: object, depth: number): string {
+    if (value instanceof Atom) return formatAtom(value.name);
+    if (value instanceof Pid || value instanceof Ref || value instanceof Port) return value.toString();
+    if (value instanceof Tuple) return `{${this.#items(value.elements, depth)}}`;
+    if (Array.isArray(value)) return `[${this.#items(value, depth)}]`;
+    if (value instanceof Float) return formatFloat(value.value);
+    if (value instanceof Map) return this.#map(value, depth);
+    if (value instanceof AtomKeyed) {
+      return this.#pairs(Object.entries(value.object), (key) => formatAtom(key), depth);
+    }
+    if (value instanceof Uint8Array) return this.#bytes(value);
+    if (value instanceof Charlist) return `"${shortened(value.text, '"')}"`;
+    return this.#rare(value, depth);
+  }
+
+  #rare(value: object, depth: number): string {
+    if (value instanceof ImproperList) {
+      return `[${this.#items(value.items, depth)}|${this.format(value.tail, depth)}]`;
+    }
+    if (value instanceof BitString) return this.#bits(value);
+    if (value instanceof ExternalFunction) {
+      return `fun ${formatAtom(value.module.name)}:${formatAtom(value.name.name)}/${value.arity}`;
+    }
+    if (value instanceof OpaqueFunction) return '#Fun<opaque>';
+    if (value instanceof NativeRecord) {
+      const fields = this.#pairs(value.fields, (key) => this.format(key, depth), depth, '=');
+      return `#${formatAtom(value.module.name)}:${formatAtom(value.name.name)}${fields.slice(1)}`;
+    }
+    const record = recordOf(value);
+    if (record !== undefined) {
+      const fields = record.fields.map((field) => (value as Record<string, unknown>)[field]);
+      return `{${this.#items([new Atom(record.tag), ...fields], depth)}}`;
+    }
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      return this.#pairs(Object.entries(value), formatText, depth);
+    }
+    return `[${typeof value.constructor === 'function' ? value.constructor.name : 'object'}]`;
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>, depth: number): string {
+    return this.#pairs(map, (key) => this.format(key, depth), depth);
+  }
+
+  #items(items: readonly unknown[], depth: number): string {
+    const shown: string[] = [];
+    for (const item of items) {
+      if (--this.#left < 0) {
+        shown.push('...');
+        break;
+      }
+      shown.push(this.format(item, depth));
+    }
+    return shown.join(',');
+  }
+
+  #pairs<Key>(
+    entries: Iterable<readonly [Key, unknown]>,
+    formatKey: (key: Key) => string,
+    depth: number,
+    arrow = ' => ',
+  ): string {
+    const shown: string[] = [];
+    for (const [key, value] of entries) {
+      if (--this.#left < 0) {
+        shown.push('...');
+        break;
+      }
+      shown.push(`${formatKey(key)}${arrow}${this.format(value, depth)}`);
+    }
+    return `#{${shown.join(',')}}`;
+  }
+
+  #bytes(bytes: Uint8Array): string {
+    const text = isUtf8(bytes) ? Buffer.from(bytes).toString() : undefined;
+    return text !== undefined && isPrintable(text)
+      ? formatText(text)
+      : `<<${this.#items([...bytes.subarray(0, SHOWN_ELEMENTS + 1)], 0)}>>`;
+  }
+
+  #bits({ bytes, bits }: BitString): string {
+    const last = (bytes.at(-1) ?? 0) >>> (8 - bits);
+    const whole = bytes.subarray(0, Math.min(bytes.length - 1, SHOWN_ELEMENTS + 1));
+    return `<<${this.#items([...whole], 0)}${whole.length > 0 ? ',' : ''}${last}:${bits}>>`;
+  }
+}
+
+function formatAtom(name: string): string {
+  return PLAIN_ATOM.test(name) && !RESERVED.has(name) ? name : `'${shortened(name, "'")}'`;
+}
+
+/** Whether a text is shown as one: the characters that `io_lib:printable_unicode_list/1` takes, as far as they are shown. */
+function isPrintable(text: string): boolean {
+  for (const character of text.slice(0, SHOWN_CHARACTERS)) {
+    const code = character.codePointAt(0) as number;
+    const plain =
+      code < 0x80 ? code >= 0x20 && code < 0x7f : code >= 0xa0 && code !== 0xfffe && code !== 0xffff;
+    if (!plain && !PRINTED_CONTROLS.includes(character)) return false;
+  }
+  return true;
+}
+
+/** A string, which is a binary to Erlang. */
+function formatText(text: string): string {
+  if (!isPrintable(text)) {
+    const bytes = Buffer.from(text.slice(0, SHOWN_CHARACTERS));
+    return `<<${bytes.join(',')}${text.length > SHOWN_CHARACTERS ? ',...' : ''}>>`;
+  }
+  return `<<"${shortened(text, '"')}"${/[\u{80}-\u{10ffff}]/u.test(text) ? '/utf8' : ''}>>`;
+}
+
+/** A text with what has to be escaped between such quotes. */
+function shortened(text: string, quote: string): string {
+  const shown = text.slice(0, SHOWN_CHARACTERS);
+  const escaped = Array.from(shown, (character) => escape(character, quote)).join('');
+  return text.length > SHOWN_CHARACTERS ? `${escaped}...` : escaped;
+}
+
+function escape(character: string, quote: string): string {
+  if (character === quote) return `\\${quote}`;
+  const known = ESCAPES[character];
+  if (known !== undefined) return known;
+  const code = character.codePointAt(0) as number;
+  if (code >= 0x20 && (code < 0x80 || code >= 0xa0)) return character;
+  return `\\${code.toString(8).padStart(3, '0')}`;
 }

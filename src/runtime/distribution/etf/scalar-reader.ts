@@ -179,11 +179,8 @@ export class ScalarReader {
         return negative && value !== 0 ? -value : value;
       }
     }
-    const magnitude = BigInt(
-      `0x${Buffer.from(buffer.subarray(start, start + used))
-        .reverse()
-        .toString('hex')}`,
-    );
+    const bytes = Buffer.from(buffer.subarray(start, start + used).toReversed());
+    const magnitude = BigInt(`0x${bytes.toString('hex')}`);
     return negative ? -magnitude : magnitude;
   }
 

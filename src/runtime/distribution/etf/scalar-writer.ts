@@ -185,7 +185,7 @@ export abstract class ScalarWriter extends ByteWriter {
       this.u8(size);
     }
     this.u8(negative ? 1 : 0);
-    this.bytes(Buffer.from(hex.padStart(size * 2, '0'), 'hex').reverse());
+    this.bytes(Buffer.from(hex.padStart(size * 2, '0'), 'hex').toReversed());
   }
 
   /** Writes a string as a binary. */
