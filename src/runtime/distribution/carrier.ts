@@ -23,9 +23,9 @@ export type Signal =
   /** The answer to a call, to whoever holds the alias that the call was made with (ALIAS_SEND). */
   | { readonly op: 'sendAlias'; readonly from: Pid; readonly to: Ref; readonly message: unknown }
   | { readonly op: 'link'; readonly from: Pid; readonly to: Pid }
-  /** Ends a link; answered by `unlinkAck` with the same id, a positive integer (UNLINK_ID). */
-  | { readonly op: 'unlink'; readonly id: number; readonly from: Pid; readonly to: Pid }
-  | { readonly op: 'unlinkAck'; readonly id: number; readonly from: Pid; readonly to: Pid }
+  /** Ends a link; answered by `unlinkAck` with the same id, a positive integer below 2^64 (UNLINK_ID). */
+  | { readonly op: 'unlink'; readonly id: number | bigint; readonly from: Pid; readonly to: Pid }
+  | { readonly op: 'unlinkAck'; readonly id: number | bigint; readonly from: Pid; readonly to: Pid }
   /** A linked process ended (PAYLOAD_EXIT). */
   | { readonly op: 'exitLink'; readonly from: Pid; readonly to: Pid; readonly reason: ExitReason }
   /** `exit/2` (PAYLOAD_EXIT2). */

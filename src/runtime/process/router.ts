@@ -333,7 +333,7 @@ export class Router implements CarrierHost {
     peer.links.add(link);
   }
 
-  #unlinked(peer: Peer, id: number, from: Pid, to: Pid): void {
+  #unlinked(peer: Peer, id: number | bigint, from: Pid, to: Pid): void {
     const process = this.#node.find(to);
     const link = process?.extra?.remoteLinks?.get(from.key);
     if (link?.active === true) {
@@ -343,7 +343,7 @@ export class Router implements CarrierHost {
     peer.send({ op: 'unlinkAck', id, from: to, to: from });
   }
 
-  #unlinkAcknowledged(peer: Peer, id: number, from: Pid, to: Pid): void {
+  #unlinkAcknowledged(peer: Peer, id: number | bigint, from: Pid, to: Pid): void {
     const links = this.#node.find(to)?.extra?.remoteLinks;
     const link = links?.get(from.key);
     if (links === undefined || link === undefined || link.active || link.unlinkId !== id) return;

@@ -1,0 +1,358 @@
+/**
+ * A connection that is up: reads frames from its socket and has them applied, writes signals into it, keeps it alive.
+ *
+ * What a peer sends can cost it this connection and nothing else: a frame that cannot be read ends it with `bad_frame`. Frames
+ * are worked on for a few milliseconds at a time; then the socket is paused until the event loop had its turn.
+ *
+ * A connection ends once, and tells its owner in a turn of its own: signals are sent from within processes, which must not
+ * find their links broken by it half-way. What is sent in between is lost, as the rest of what was under way is.
+ *
+ * It knows nothing of how connections are made, nor of what waits for one.
+ */
+import { Pid } from '../../process/pid.ts';
+import type { Tuple } from '../../terms/tuple.ts';
+import type { CarrierHost, Signal } from '../carrier.ts';
+import { TermWriter } from '../etf/writer.ts';
+import type { EstablishedLink, PeerLink } from './contracts.ts';
+import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
+import { FLAGS } from './flags.ts';
+import { Inbound, type InboundOwner } from './inbound.ts';
+import { MAX_LISTED, SentLists } from './multicast.ts';
+import type { Settings } from './options.ts';
+import type { PeerInfo } from './peer-info.ts';
+import type { PackedSignal, Packer } from './pending.ts';
+import { BATCH_BUFFER_BYTES, FRAGMENT_BYTES, type Sender, SendQueue, UNKNOWN_SENDER } from './send-queue.ts';
+import { type Ticked, Ticks } from './ticks.ts';
+
+/** How long a peer may take to read what is left when the connection is closed in good order. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** Why a connection ended; the reason of `nodeDown`. */
+export type EndReason =
+  /** The other side closed it, or the network did. */
+  | 'connection_closed'
+  /** This node's program closed it. */
+  | 'disconnect'
+  /** Nothing came for too long. */
+  | 'net_tick_timeout'
+  /** What came could not be read. */
+  | 'bad_frame'
+  /** More was to wait than may. */
+  | 'queue_full';
+
+/** Who runs the connections of a node. */
+export interface ConnectionOwner {
+  readonly host: CarrierHost;
+  readonly settings: Settings;
+  readonly packer: Packer;
+  /** It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
+  ended(connection: Connection, reason: EndReason): void;
+  /** Something has come that is no signal; see `InboundOwner`. */
+  readonly inbound: Omit<InboundOwner, 'hello' | 'bad' | 'tick'>;
+  badFrame(peer: string, reason: string): void;
+  busy(peer: string, queuedBytes: number): void;
+  full(peer: string, queuedBytes: number): void;
+}
+
+/** A connection that is up. */
+export class Connection implements PeerLink, Ticked {
+  readonly name: string;
+  readonly creation: number;
+  readonly flags: bigint;
+  readonly #link: EstablishedLink;
+  readonly #owner: ConnectionOwner;
+  readonly #writer: TermWriter;
+  readonly #control: ControlWriter;
+  readonly #queue: SendQueue;
+  readonly #inbound: Inbound;
+  readonly #ticks: Ticks;
+  readonly #lists = new SentLists();
+  readonly #since = new Date();
+  #troupe = false;
+  /** True while a frame is being written: what a getter in it sends waits in `#late`. */
+  #encoding = false;
+  #late: PackedSignal[] = [];
+  #ended: EndReason | undefined = undefined;
+  #telling: NodeJS.Immediate | undefined = undefined;
+  #waiting: Array<() => void> = [];
+  #sentSignals = 0;
+  #sentTicks = 0;
+
+  constructor(link: EstablishedLink, owner: ConnectionOwner) {
+    const { host, settings } = owner;
+    const { peer, creation, flags, socket } = link;
+    this.name = peer;
+    this.creation = creation;
+    this.flags = flags;
+    this.#link = link;
+    this.#owner = owner;
+    const limits = {
+      maxBytes: settings.maxQueueBytes + BATCH_BUFFER_BYTES,
+      nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
+    };
+    this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
+    this.#control = new ControlWriter(this.#writer, {
+      peer,
+      creation,
+      flags,
+      maxFrameBytes: settings.maxQueueBytes,
+    });
+    this.#queue = new SendQueue(
+      socket,
+      this.#writer,
+      { highWaterBytes: settings.highWaterBytes, maxBytes: settings.maxQueueBytes },
+      {
+        busy: (queuedBytes) => owner.busy(peer, queuedBytes),
+        full: (queuedBytes) => {
+          owner.full(peer, queuedBytes);
+          this.end('queue_full');
+        },
+        drained: () => this.#drained(),
+      },
+    );
+    this.#inbound = new Inbound(link, host, settings.maxFrameBytes, {
+      ...owner.inbound,
+      hello: () => void (this.#troupe = true),
+      tick: () => this.#ticks.received(),
+      bad: (reason) => {
+        owner.badFrame(peer, reason);
+        this.end('bad_frame');
+      },
+      closed: () => this.end('connection_closed'),
+    });
+    this.#ticks = new Ticks(this, settings.netTickTimeMs);
+  }
+
+  /** Begins: what waited goes out, and what comes is read. */
+  start(pending: readonly PackedSignal[]): void {
+    // First, so that the other side knows it before it answers anything.
+    this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
+    for (const packed of pending) this.#sendPacked(packed);
+    this.#inbound.start();
+  }
+
+  // ---- going out ----
+
+  /** @throws TroupeError TROUPE_NOT_ENCODABLE; then nothing was sent. */
+  send(signal: Signal): void {
+    if (this.#ended !== undefined || this.#encoding) {
+      const packed = this.#owner.packer.pack(signal);
+      if (this.#ended === undefined) this.#late.push(packed);
+      return;
+    }
+    if (signal.op === 'sendMany') this.#sendMany(signal.from, signal.to, signal);
+    else this.#sendSingle(signal, undefined);
+  }
+
+  sendControl(message: Tuple, ...payload: readonly [] | readonly [unknown]): void {
+    if (this.#ended !== undefined) return;
+    this.#write(() => this.#control.raw(message, payload), UNKNOWN_SENDER);
+  }
+
+  #sendSingle(signal: SingleSignal, payload: Uint8Array | undefined): void {
+    const start = this.#writer.length;
+    this.#encoding = true;
+    try {
+      if (this.#control.signal(signal, payload)) this.#added(start, senderOf(signal));
+      if (signal.op === 'unlink' && !this.#control.unlinkIds) this.#acknowledge(signal);
+    } finally {
+      this.#encoding = false;
+      if (this.#late.length > 0) this.#sendLate();
+    }
+  }
+
+  #sendMany(from: Pid, to: readonly Pid[], signal: Signal & { readonly op: 'sendMany' }): void {
+    const { message } = signal;
+    if (!this.#troupe || to.length < 2 || to.length > MAX_LISTED) {
+      this.#sendEach(from, to, this.#owner.packer.payload(signal));
+      return;
+    }
+    const list = this.#lists.has(to) || to.every((pid) => this.#isCurrent(pid)) ? to : to.filter((pid) => this.#isCurrent(pid));
+    const start = this.#writer.length;
+    this.#encoding = true;
+    try {
+      const id = this.#control.many(from, list, message, this.#lists);
+      if (id !== 0) this.#lists.sent(id, list);
+      this.#added(start, from.id);
+    } finally {
+      this.#encoding = false;
+      if (this.#late.length > 0) this.#sendLate();
+    }
+  }
+
+  /** Sends the same payload to each of some pids. */
+  #sendEach(from: Pid, to: readonly Pid[], payload: Buffer): void {
+    const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
+    for (const pid of to) {
+      if (this.#ended !== undefined) return;
+      this.#sentSignals++;
+      if (large) {
+        this.#queue.addLarge(this.#control.sendControl(from, pid), payload, from.id);
+      } else {
+        const start = this.#writer.length;
+        this.#control.message(from, pid, payload);
+        this.#queue.added(start, from.id);
+      }
+    }
+  }
+
+  #sendPacked({ signal, payload }: PackedSignal): void {
+    if (this.#ended !== undefined) return;
+    if (signal.op === 'sendMany') this.#sendEach(signal.from, signal.to, payload as Buffer);
+    else this.#sendSingle(signal, payload);
+  }
+
+  #sendLate(): void {
+    const late = this.#late;
+    this.#late = [];
+    for (const packed of late) this.#sendPacked(packed);
+  }
+
+  #write(write: () => void, sender: Sender): void {
+    const start = this.#writer.length;
+    this.#encoding = true;
+    try {
+      write();
+      this.#added(start, sender);
+    } finally {
+      this.#encoding = false;
+      if (this.#late.length > 0) this.#sendLate();
+    }
+  }
+
+  /** A frame stands in the batch. */
+  #added(start: number, sender: Sender): void {
+    this.#sentSignals++;
+    const { controlStart, payloadStart, fragments } = this.#control;
+    if (fragments && payloadStart > 0 && this.#writer.length - payloadStart > FRAGMENT_BYTES) {
+      this.#queue.addedLarge(start, controlStart, payloadStart, sender);
+    } else {
+      this.#queue.added(start, sender);
+    }
+  }
+
+  /** Answers an unlink in place of a peer that does not. */
+  #acknowledge({ id, from, to }: Signal & { readonly op: 'unlink' }): void {
+    this.#owner.host.receive(this.name, { op: 'unlinkAck', id, from: to, to: from });
+  }
+
+  #isCurrent({ origin }: Pid): boolean {
+    return origin.creation === this.creation && origin.node === this.name;
+  }
+
+  // ---- how it is ----
+
+  /** How many bytes wait to be written. */
+  get queuedBytes(): number {
+    return this.#ended === undefined ? this.#queue.queuedBytes : 0;
+  }
+
+  /** Whether it can be used. */
+  get usable(): boolean {
+    return this.#ended === undefined;
+  }
+
+  /** Resolves when nothing waits to be written, or it has ended. */
+  drained(): Promise<void> {
+    if (this.queuedBytes === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  info(): PeerInfo {
+    return {
+      name: this.name,
+      creation: this.creation,
+      state: 'up',
+      direction: this.#link.initiator ? 'out' : 'in',
+      hidden: (this.flags & FLAGS.PUBLISHED) === 0n,
+      troupe: this.#troupe,
+      since: this.#since,
+      sent: {
+        messages: this.#sentSignals,
+        writes: this.#queue.writes,
+        bytes: this.#queue.bytes,
+        ticks: this.#sentTicks,
+      },
+      received: { ...this.#inbound.traffic },
+      queuedBytes: this.queuedBytes,
+    };
+  }
+
+  // ---- staying alive ----
+
+  get readCount(): number {
+    return this.#inbound.chunks;
+  }
+
+  get writeCount(): number {
+    return this.#queue.writes;
+  }
+
+  get working(): boolean {
+    return this.#inbound.working;
+  }
+
+  sendTick(): void {
+    if (this.#queue.tick()) this.#sentTicks++;
+  }
+
+  silent(): void {
+    this.end('net_tick_timeout');
+  }
+
+  // ---- the end ----
+
+  /** Ends it at once: what was not written is lost. No effect when it has ended. */
+  end(reason: EndReason): void {
+    if (this.#ended !== undefined) return;
+    this.#stop(reason);
+    this.#link.socket.destroy();
+    this.#telling = setImmediate(() => this.tellNow());
+  }
+
+  /**
+   * Ends it in good order: what waits is written before. Its owner is told as by `end`.
+   * @returns when the socket is closed, which a peer that does not read cannot put off for long.
+   */
+  close(reason: EndReason): Promise<void> {
+    if (this.#ended !== undefined) return Promise.resolve();
+    const { socket } = this.#link;
+    this.#queue.flushAll();
+    this.#stop(reason);
+    this.#telling = setImmediate(() => this.tellNow());
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      // What still comes is of no interest, but has to be read for the end of it to be seen.
+      socket.resume();
+      socket.end();
+    });
+  }
+
+  /** Tells the owner now that it has ended, unless that was done. */
+  tellNow(): void {
+    if (this.#ended === undefined || this.#telling === undefined) return;
+    clearImmediate(this.#telling);
+    this.#telling = undefined;
+    this.#owner.ended(this, this.#ended);
+  }
+
+  #stop(reason: EndReason): void {
+    this.#ended = reason;
+    this.#ticks.stop();
+    this.#inbound.stop();
+    this.#queue.close();
+    this.#late = [];
+    this.#drained();
+  }
+
+  #drained(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * What comes in over a connection: splits the stream into frames, and frames into header, control message and payload.
+ *
+ * It works on what has come for a few milliseconds at a time, however much that is; then the socket is paused until the event
+ * loop had its turn. Nothing that comes makes it throw: what cannot be read is told once, and nothing is read afterwards.
+ *
+ * Limits: of a frame and of unfinished fragments (`frames.ts`, `fragments.ts`), of terms (`etf/reader.ts`).
+ */
+import type { Socket } from 'node:net';
+import type { Atom } from '../../terms/atom.ts';
+import type { CarrierHost } from '../carrier.ts';
+import { TermReader } from '../etf/reader.ts';
+import { AtomCache } from './atom-cache.ts';
+import type { EstablishedLink } from './contracts.ts';
+import * as control from './control.ts';
+import { ControlReader, type ControlSink } from './control-reader.ts';
+import { FLAGS } from './flags.ts';
+import { type Assembled, type FragmentFault, Fragments } from './fragments.ts';
+import { FrameReader, type FrameSink } from './frames.ts';
+import type { PeerTraffic } from './peer-info.ts';
+
+/** How long frames are worked on before the event loop has its turn. */
+const SLICE_MS = 5;
+/** How many frames are worked on between two looks at the clock. */
+const FRAMES_PER_CLOCK_CHECK = 32;
+/** A frame of this size is followed by a look at the clock. */
+const LARGE_FRAME_BYTES = 16 * 1024;
+/** When so much comes at once, more is likely to follow within the same turn of the event loop. */
+const MORE_FOLLOWS_BYTES = 64 * 1024;
+/** Sequence and number of a fragment. */
+const COUNTER_BYTES = 16;
+
+/** Gets what is read, and is told of what is wrong. */
+export interface InboundOwner extends ControlSink {
+  tick(): void;
+  /** What came cannot be read. */
+  bad(reason: string): void;
+  /** The other side has closed the connection, or the network has. */
+  closed(): void;
+}
+
+/** The way in of one connection. */
+export class Inbound implements FrameSink {
+  readonly #socket: Socket;
+  readonly #leftover: Buffer;
+  readonly #owner: InboundOwner;
+  readonly #maxFrameBytes: number;
+  /** Whether frames have the header of the distribution. */
+  readonly #headers: boolean;
+  readonly #terms: TermReader;
+  readonly #control: ControlReader;
+  readonly #cache = new AtomCache();
+  readonly #fragments: Fragments;
+  #frames: FrameReader;
+  #stopped = false;
+  /** What has come and was not worked on in the last slice. */
+  #rest: Buffer | undefined = undefined;
+  #sliceEnd = 0;
+  /** True while a slice may go on over several chunks. */
+  #sliceOpen = false;
+  #unchecked = 0;
+  /** Changes with all that comes. */
+  chunks = 0;
+  readonly traffic: { -readonly [Key in keyof PeerTraffic]: PeerTraffic[Key] } = {
+    messages: 0,
+    frames: 0,
+    bytes: 0,
+    ticks: 0,
+  };
+
+  readonly #data = (chunk: Buffer): void => {
+    this.#arrived(chunk);
+  };
+  readonly #nextSlice = (): void => {
+    this.#sliceOpen = false;
+    const rest = this.#rest;
+    if (rest === undefined || this.#stopped) return;
+    this.#rest = undefined;
+    this.#openSlice();
+    this.#take(rest);
+    if (this.#rest === undefined && !this.#stopped) this.#socket.resume();
+  };
+
+  constructor(link: EstablishedLink, host: CarrierHost, maxFrameBytes: number, owner: InboundOwner) {
+    const { socket, leftover, peer, creation, flags } = link;
+    this.#socket = socket;
+    this.#leftover = leftover;
+    this.#owner = owner;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
+    this.#terms = new TermReader(host);
+    const about = { name: peer, creation, versions: !this.#headers };
+    this.#control = new ControlReader(this.#terms, host, owner, about);
+    this.#fragments = new Fragments({ maxBytes: 2 * maxFrameBytes });
+    this.#frames = new FrameReader(this, { maxFrameBytes });
+  }
+
+  /** True while something has come that was not worked on. */
+  get working(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** Begins to read. */
+  start(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#data);
+    socket.on('end', () => this.#closed());
+    socket.on('close', () => this.#closed());
+    // 'close' follows.
+    socket.on('error', () => undefined);
+    if (socket.destroyed) {
+      this.#closed();
+      return;
+    }
+    if (this.#leftover.length > 0) this.#arrived(this.#leftover);
+    if (!this.working && !this.#stopped) socket.resume();
+  }
+
+  /** Nothing is read any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#rest = undefined;
+    this.#socket.off('data', this.#data);
+    this.#fragments.clear();
+  }
+
+  #closed(): void {
+    if (!this.#stopped) this.#owner.closed();
+  }
+
+  #arrived(chunk: Buffer): void {
+    this.chunks++;
+    this.traffic.bytes += chunk.length;
+    if (!this.#sliceOpen) {
+      if (chunk.length >= MORE_FOLLOWS_BYTES) this.#openSlice();
+      else this.#sliceEnd = performance.now() + SLICE_MS;
+    }
+    this.#unchecked = FRAMES_PER_CLOCK_CHECK;
+    // More can come while the rest of what came before waits, if only by a hair: the socket is paused then.
+    if (this.#rest === undefined) this.#take(chunk);
+    else this.#rest = Buffer.concat([this.#rest, chunk]);
+  }
+
+  #openSlice(): void {
+    this.#sliceEnd = performance.now() + SLICE_MS;
+    this.#sliceOpen = true;
+    setImmediate(this.#nextSlice);
+  }
+
+  #take(chunk: Buffer): void {
+    const result = this.#frames.push(chunk);
+    if (result === 'ok' || this.#stopped) return;
+    if (result === 'too_large') {
+      this.#bad(`A frame is longer than ${this.#maxFrameBytes} bytes`);
+      return;
+    }
+    this.#rest = this.#frames.rest();
+    this.#frames = new FrameReader(this, { maxFrameBytes: this.#maxFrameBytes });
+    this.#socket.pause();
+    if (!this.#sliceOpen) {
+      this.#sliceOpen = true;
+      setImmediate(this.#nextSlice);
+    }
+  }
+
+  frame(buffer: Buffer, start: number, end: number): boolean {
+    const { traffic } = this;
+    traffic.frames++;
+    if (start === end) {
+      traffic.ticks++;
+      this.#owner.tick();
+      return !this.#stopped;
+    }
+    try {
+      const fault = this.#headers ? this.#withHeader(buffer, start, end) : this.#passThrough(buffer, start, end);
+      if (fault !== undefined) this.#bad(fault);
+    } catch (error) {
+      // Whatever it is, it is of this peer's making, and must not go further.
+      this.#bad(error instanceof Error ? error.message : String(error));
+    }
+    if (this.#stopped) return false;
+    if (++this.#unchecked < FRAMES_PER_CLOCK_CHECK && end - start < LARGE_FRAME_BYTES) return true;
+    this.#unchecked = 0;
+    return performance.now() < this.#sliceEnd;
+  }
+
+  #bad(reason: string): void {
+    if (!this.#stopped) this.#owner.bad(reason);
+  }
+
+  /** @returns what is wrong with the frame. */
+  #passThrough(buffer: Buffer, start: number, end: number): string | undefined {
+    if (buffer[start] !== control.PASS_THROUGH) return 'A frame does not begin as it has to';
+    this.#message(buffer, start + 1, end, null);
+    return undefined;
+  }
+
+  #withHeader(buffer: Buffer, start: number, end: number): string | undefined {
+    if (end - start < 3 || buffer[start] !== control.VERSION) return 'A frame has no header';
+    const cache = this.#cache;
+    switch (buffer[start + 1]) {
+      case control.DIST_HEADER: {
+        const at = cache.read(buffer, start + 2, end);
+        if (at < 0) return cache.fault;
+        // What an earlier header had at higher numbers does not belong to this one.
+        if (cache.refs.length > cache.count) cache.refs.length = cache.count;
+        this.#message(buffer, at, end, cache.refs);
+        return undefined;
+      }
+      case control.DIST_FIRST_FRAGMENT: {
+        if (end - start < 2 + COUNTER_BYTES) return 'A fragment is cut off';
+        const at = cache.read(buffer, start + 2 + COUNTER_BYTES, end);
+        if (at < 0) return cache.fault;
+        const sequence = buffer.readBigUInt64BE(start + 2);
+        const fragment = buffer.readBigUInt64BE(start + 10);
+        return this.#assembled(this.#fragments.first(sequence, fragment, cache.keepRefs(), buffer, at, end));
+      }
+      case control.DIST_FRAGMENT: {
+        if (end - start < 2 + COUNTER_BYTES) return 'A fragment is cut off';
+        const sequence = buffer.readBigUInt64BE(start + 2);
+        const fragment = buffer.readBigUInt64BE(start + 10);
+        const at = start + 2 + COUNTER_BYTES;
+        return this.#assembled(this.#fragments.next(sequence, fragment, buffer, at, end));
+      }
+      default:
+        return 'A frame has a header of an unknown kind';
+    }
+  }
+
+  #assembled(result: Assembled | FragmentFault | undefined): string | undefined {
+    if (result === undefined || typeof result === 'string') return result;
+    this.#message(result.body, 0, result.body.length, result.refs);
+    return undefined;
+  }
+
+  #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] | null): void {
+    this.traffic.messages++;
+    this.#terms.reset(buffer, start, end, refs);
+    this.#control.read();
+  }
+}

@@ -1,0 +1,39 @@
+/** What can be seen of a connection to another node. */
+
+/** A node that this one is connected with, or connects to. */
+export interface PeerInfo {
+  /** Its full name. */
+  readonly name: string;
+  /** Its incarnation; 0 while connecting. */
+  readonly creation: number;
+  readonly state: 'connecting' | 'up';
+  /** Which of the two dialled; undefined while connecting. */
+  readonly direction: 'out' | 'in' | undefined;
+  /** Whether the connection is hidden: `nodes()` of BEAM nodes lists only nodes whose connections are not. */
+  readonly hidden: boolean;
+  /** Whether it has said that it is a node of Troupe. */
+  readonly troupe: boolean;
+  /** Since when it is in this state. */
+  readonly since: Date;
+  readonly sent: {
+    /** Signals of all kinds; a message to several processes counts once for each frame. */
+    readonly messages: number;
+    /** How often something was handed to the system: each time one or many frames. */
+    readonly writes: number;
+    readonly bytes: number;
+    readonly ticks: number;
+  };
+  readonly received: PeerTraffic;
+  /** How many bytes wait here to be sent to it. */
+  readonly queuedBytes: number;
+}
+
+/** What has come over a connection. */
+export interface PeerTraffic {
+  /** Control messages of all kinds. */
+  readonly messages: number;
+  /** Frames, among them ticks and single fragments. */
+  readonly frames: number;
+  readonly bytes: number;
+  readonly ticks: number;
+}
