@@ -32,7 +32,7 @@ export interface SetupOptions {
   readonly machine: HandshakeMachine;
   /** Whether the socket is a TLS one; lengths have four bytes then. */
   readonly secure: boolean;
-  /** Whether the socket is connected, TLS included. */
+  /** Whether the socket is connected, TLS included: the other node dialled. */
   readonly connected: boolean;
   /** How long a step may take: connecting, and each message of the other side. */
   readonly timeoutMs: number;
@@ -49,7 +49,9 @@ export class Setup implements FrameSink {
   readonly #readyEvent: 'connect' | 'secureConnect';
   readonly #timeoutMs: number;
   readonly #timer: NodeJS.Timeout;
+  readonly #dialled: boolean;
   #connected: boolean;
+  #heard = false;
   #over = false;
   #last: Step | undefined;
 
@@ -59,6 +61,7 @@ export class Setup implements FrameSink {
     this.#owner = options.owner;
     this.#secure = options.secure;
     this.#connected = options.connected;
+    this.#dialled = !options.connected;
     this.#readyEvent = options.secure ? 'secureConnect' : 'connect';
     this.#timeoutMs = options.timeoutMs;
     this.#reader = new FrameReader(this, {
@@ -82,6 +85,7 @@ export class Setup implements FrameSink {
 
   /** A message of the other side; see FrameSink. */
   frame(buffer: Buffer, start: number, end: number): boolean {
+    this.#heard = true;
     this.#timer.refresh();
     const step = this.machine.receive(buffer, start, end);
     if (step.kind === 'next') {
@@ -127,26 +131,37 @@ export class Setup implements FrameSink {
 
   readonly #onError = (error: Error): void => {
     const code = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
-    if (!this.#connected) {
-      // With TLS the port may be reached and the certificate be refused.
-      const tls = this.#secure && !('syscall' in error);
-      const detail = tls ? `did not get on with TLS (${code})` : `could not be reached (${code})`;
-      this.#fail({ reason: tls ? 'tls' : 'unreachable', detail });
-    } else if (this.#secure && /SSL|TLS|CERT/.test(code)) {
-      // A refused certificate of the one who dialled: with TLS 1.3 it learns that after it was connected.
-      this.#fail({ reason: 'tls', detail: `does not let this node in (${code})` });
+    if (this.#connected) {
+      // With TLS 1.3 who dials learns only now that its certificate was refused; OTP says why, Node.js just closes.
+      this.#fail(
+        this.#secure && /SSL|TLS|CERT/.test(code)
+          ? { reason: 'tls', detail: `does not let this node in (${code})` }
+          : this.#closedFault(),
+      );
+    } else if (this.#secure && !('syscall' in error)) {
+      this.#fail({ reason: 'tls', detail: `did not get on with TLS (${code})` });
     } else {
-      this.#fail(this.machine.closed());
+      this.#fail({ reason: 'unreachable', detail: `could not be reached (${code})` });
     }
   };
 
   readonly #onClose = (): void => {
     this.#fail(
       this.#connected
-        ? this.machine.closed()
+        ? this.#closedFault()
         : { reason: this.#secure ? 'tls' : 'unreachable', detail: 'closed the connection at once' },
     );
   };
+
+  #closedFault(): SetupFault {
+    if (this.#secure && this.#dialled && !this.#heard) {
+      return {
+        reason: 'tls',
+        detail: 'closed the connection at once: it probably refuses the certificate of this node',
+      };
+    }
+    return this.machine.closed();
+  }
 
   #write(messages: readonly Buffer[]): void {
     writeMessages(this.socket, messages, this.#secure);

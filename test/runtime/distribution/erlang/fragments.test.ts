@@ -63,7 +63,7 @@ describe('fragments', () => {
     expect(feed(fragments, 1n, 1, 3, piece)).toBe('fragment_order');
     expect(feed(fragments, 1n, 4, 9, piece)).toBe('fragment_order');
     expect(feed(fragments, 1n, 2, 3, piece)).toBeUndefined();
-    expect(feed(fragments, 1n, 1, 3, piece)).toMatchObject({ body: Buffer.from('xxx') });
+    expect(feed(fragments, 1n, 1, 3, piece)).toMatchObject({ body: Buffer.from('xxx'), refs });
     expect(feed(fragments, 1n, 0, 3, piece)).toBe('fragment_unknown');
   });
 
