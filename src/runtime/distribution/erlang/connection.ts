@@ -13,10 +13,10 @@ import { Pid } from '../../process/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
-import type { EstablishedLink, PeerLink } from './contracts.ts';
+import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
 import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
 import { FLAGS } from './flags.ts';
-import { Inbound, type InboundOwner } from './inbound.ts';
+import { Inbound } from './inbound.ts';
 import { MAX_LISTED, SentLists } from './multicast.ts';
 import type { Settings } from './options.ts';
 import type { PeerInfo } from './peer-info.ts';
@@ -45,10 +45,10 @@ export interface ConnectionOwner {
   readonly host: CarrierHost;
   readonly settings: Settings;
   readonly packer: Packer;
+  readonly services: Services;
   /** It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
-  /** Something has come that is no signal; see `InboundOwner`. */
-  readonly inbound: Omit<InboundOwner, 'hello' | 'bad' | 'tick'>;
+  leftOut(peer: string, what: string): void;
   badFrame(peer: string, reason: string): void;
   busy(peer: string, queuedBytes: number): void;
   full(peer: string, queuedBytes: number): void;
@@ -111,7 +111,10 @@ export class Connection implements PeerLink, Ticked {
       },
     );
     this.#inbound = new Inbound(link, host, settings.maxFrameBytes, {
-      ...owner.inbound,
+      signal: (signal) => host.receive(peer, signal),
+      spawnRequest: (request) => owner.services.spawnRequest(this, request),
+      spawnReply: (reply) => owner.services.spawnReply(this, reply),
+      leftOut: (what) => owner.leftOut(peer, what),
       hello: () => void (this.#troupe = true),
       tick: () => this.#ticks.received(),
       bad: (reason) => {
@@ -123,12 +126,16 @@ export class Connection implements PeerLink, Ticked {
     this.#ticks = new Ticks(this, settings.netTickTimeMs);
   }
 
-  /** Begins: what waited goes out, and what comes is read. */
+  /** Sends what has waited. */
   start(pending: readonly PackedSignal[]): void {
     // First, so that the other side knows it before it answers anything.
     this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
-    this.#inbound.start();
+  }
+
+  /** Begins to read. */
+  read(): void {
+    if (this.#ended === undefined) this.#inbound.start();
   }
 
   // ---- going out ----
@@ -167,7 +174,10 @@ export class Connection implements PeerLink, Ticked {
       this.#sendEach(from, to, this.#owner.packer.payload(signal));
       return;
     }
-    const list = this.#lists.has(to) || to.every((pid) => this.#isCurrent(pid)) ? to : to.filter((pid) => this.#isCurrent(pid));
+    const list =
+      this.#lists.has(to) || to.every((pid) => this.#isCurrent(pid))
+        ? to
+        : to.filter((pid) => this.#isCurrent(pid));
     const start = this.#writer.length;
     this.#encoding = true;
     try {

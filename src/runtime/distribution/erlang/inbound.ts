@@ -172,7 +172,9 @@ export class Inbound implements FrameSink {
       return !this.#stopped;
     }
     try {
-      const fault = this.#headers ? this.#withHeader(buffer, start, end) : this.#passThrough(buffer, start, end);
+      const fault = this.#headers
+        ? this.#withHeader(buffer, start, end)
+        : this.#passThrough(buffer, start, end);
       if (fault !== undefined) this.#bad(fault);
     } catch (error) {
       // Whatever it is, it is of this peer's making, and must not go further.

@@ -6,6 +6,7 @@ import { TroupeError } from '../../errors.ts';
 import type { Pid } from '../../process/pid.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
 import type { TlsOptions } from './connector.ts';
+import type { ExposedModules } from './services/expose.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from './frames.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -48,6 +49,11 @@ export interface ErlangCarrierOptions {
   readonly epmd?: EpmdMode;
   /** Where the own epmd is. Default 127.0.0.1. */
   readonly epmdHost?: string;
+  /**
+   * Where this node listens when it is the epmd of its machine. Default 127.0.0.1; for a cluster of several machines it has to
+   * be an address that they reach, such as 0.0.0.0.
+   */
+  readonly epmdServeOn?: string;
   /** The port of every epmd. Default: ERL_EPMD_PORT of the environment, or 4369. */
   readonly epmdPort?: number;
   /** Where nodes listen that epmd need not be asked for, by full node name. */
@@ -73,8 +79,8 @@ export interface ErlangCarrierOptions {
   /** How many signals may wait for a connection to one peer. Default 100,000. */
   readonly maxPendingSignals?: number;
 
-  /** Functions that other nodes may call by `erpc`, by `module:function/arity` or as the services say. Default: none. */
-  readonly expose?: unknown;
+  /** Functions that other nodes may call by `erpc`, by module and name. Default: none. */
+  readonly expose?: ExposedModules;
   /** Gets what processes of other nodes write whose group leader is here. Default: `troupe:distribution:io` alone. */
   readonly output?: (text: string, from: Pid) => void;
 }
@@ -89,6 +95,7 @@ export interface Settings {
   readonly listen: boolean;
   readonly epmd: EpmdMode;
   readonly epmdHost: string;
+  readonly epmdServeOn: string;
   readonly epmdPort: number;
   readonly addresses: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   readonly visible: boolean;
@@ -101,7 +108,7 @@ export interface Settings {
   readonly highWaterBytes: number;
   readonly maxQueueBytes: number;
   readonly maxPendingSignals: number;
-  readonly expose: unknown;
+  readonly expose: ExposedModules | undefined;
   readonly output: ((text: string, from: Pid) => void) | undefined;
 }
 
@@ -135,6 +142,7 @@ export function checkOptions(options: ErlangCarrierOptions): Settings {
     listen: boolean('listen', options.listen, true),
     epmd: epmdMode(options),
     epmdHost: string('epmdHost', options.epmdHost ?? '127.0.0.1'),
+    epmdServeOn: string('epmdServeOn', options.epmdServeOn ?? '127.0.0.1'),
     epmdPort: port('epmdPort', options.epmdPort, defaultEpmdPort()),
     addresses: addresses(options.addresses),
     visible: boolean('visible', options.visible, false),
@@ -167,6 +175,7 @@ const KNOWN: Readonly<Record<keyof ErlangCarrierOptions, true>> = {
   listen: true,
   epmd: true,
   epmdHost: true,
+  epmdServeOn: true,
   epmdPort: true,
   addresses: true,
   visible: true,

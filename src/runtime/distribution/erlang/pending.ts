@@ -69,6 +69,10 @@ export class PendingSignals {
     this.#maxBytes = maxBytes;
   }
 
+  get empty(): boolean {
+    return this.#signals.length === 0;
+  }
+
   /** How many bytes wait. */
   get bytes(): number {
     return this.#bytes;

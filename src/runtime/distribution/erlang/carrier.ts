@@ -1,0 +1,379 @@
+/**
+ * The carrier for the Erlang distribution protocol: nodes of Troupe and of OTP 25 and later, over TCP or TLS.
+ *
+ * It puts the parts together: the connector sets connections up, `Connection` runs them, services answer what is no signal.
+ * For each peer it holds a `Line`.
+ *
+ *     (nothing) ──send, connect──▶ connecting ──▶ up ──lost──▶ (nothing)
+ *                                      │ failed: what waited is lost, `nodeDown`
+ *                                      ▼
+ *                                  (nothing)
+ *
+ * Invariants: the node hears of a peer `nodeUp` and `nodeDown` in turns; before the next `nodeUp` everything of the
+ * connection before is gone; what waited for a connection goes out in order, before anything that is sent later.
+ */
+import { TroupeError } from '../../errors.ts';
+import { telemetry } from '../../telemetry.ts';
+import type { Carrier, CarrierHost, Signal } from '../carrier.ts';
+import { Epmd } from '../epmd/epmd.ts';
+import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
+import { Connector } from './connector.ts';
+import type { EstablishedLink, LinkEvents, Services } from './contracts.ts';
+import { Cookies, readCookieFile } from './cookie.ts';
+import { isNodeName } from './handshake-messages.ts';
+import { Line } from './line.ts';
+import { checkOptions, type ErlangCarrierOptions, type Settings } from './options.ts';
+import type { PeerInfo } from './peer-info.ts';
+import { Packer } from './pending.ts';
+import { createServices } from './services/index.ts';
+
+const refused = telemetry('troupe:distribution:refused');
+const badFrame = telemetry('troupe:distribution:bad_frame');
+const busy = telemetry('troupe:distribution:busy');
+const queueFull = telemetry('troupe:distribution:queue_full');
+const dropped = telemetry('troupe:distribution:dropped');
+const epmdState = telemetry('troupe:distribution:epmd');
+
+/** Why no connection came about, where nothing more is known; as OTP says it. */
+const SETUP_FAILED = 'connection_setup_failed';
+
+/** The parts that need to know the node. */
+interface Attached {
+  readonly host: CarrierHost;
+  readonly connector: Connector;
+  readonly epmd: Epmd;
+  readonly ready: Promise<void>;
+}
+
+/** A carrier that speaks Erlang's distribution protocol; make one with {@link createErlangCarrier}. */
+export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
+  /** @internal */ readonly settings: Settings;
+  /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly services: Services;
+  readonly #cookies: Cookies;
+  readonly #lines = new Map<string, Line>();
+  #attached: Attached | undefined = undefined;
+  #closed: Promise<void> | undefined = undefined;
+  #port = 0;
+
+  /** @internal Use {@link createErlangCarrier}. */
+  constructor(options: ErlangCarrierOptions) {
+    const settings = checkOptions(options);
+    const { cookie, cookieFile, cookies } = settings;
+    const own =
+      cookieFile === undefined ? cookie : readCookieFile(cookieFile === true ? undefined : cookieFile);
+    this.settings = settings;
+    this.#cookies = new Cookies(own, cookies);
+    this.packer = new Packer(settings.maxQueueBytes);
+    const { seeds, learn, expose, output } = settings;
+    this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });
+  }
+
+  // ---- the node ----
+
+  /**
+   * @throws TroupeError TROUPE_BAD_ARGUMENT when the node has no name that other nodes can use, or the carrier has a node already.
+   */
+  attach(host: CarrierHost): void {
+    const { node: name, creation } = host.origin;
+    if (this.#attached !== undefined) {
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another one.');
+    }
+    if (!isNodeName(name)) {
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        `'${name}' is no name for a distributed node: it has to be name@host, in ASCII, of at most 255 characters.`,
+      );
+    }
+    const { settings } = this;
+    const epmd = new Epmd(this.#epmdOptions(), {
+      state: (state, error) => {
+        if (!epmdState.hasSubscribers) return;
+        epmdState.publish({ node: name, state, ...(error === undefined ? {} : { error }) });
+      },
+    });
+    const connector = new Connector({
+      name,
+      creation,
+      cookie: (peer) => this.#cookies.of(peer),
+      visible: settings.visible,
+      listen: settings.listen && { host: settings.host ?? hostOf(name), port: settings.port },
+      setupTimeoutMs: settings.setupTimeoutMs,
+      ...(settings.tls === undefined ? {} : { tls: settings.tls }),
+      resolve: (peer) => epmd.resolve(peer),
+      events: this,
+      refused: (peer, address, reason) => {
+        if (refused.hasSubscribers) refused.publish({ node: name, peer, address, reason });
+      },
+    });
+    const ready = this.#listen(connector, epmd, name);
+    // Who does not ask whether the node can be reached is told by the event.
+    ready.catch((error: unknown) => {
+      if (epmdState.hasSubscribers) epmdState.publish({ node: name, state: 'failed', error });
+    });
+    this.#attached = { host, connector, epmd, ready };
+    this.services.attach(host.node);
+  }
+
+  #epmdOptions() {
+    const { epmd, epmdHost, epmdPort, epmdServeOn, addresses, port } = this.settings;
+    return {
+      mode: epmd,
+      host: epmdHost,
+      port: epmdPort,
+      serveOn: epmdServeOn,
+      addresses,
+      ...(epmd === false && port !== 0 ? { fixedPort: port } : {}),
+    };
+  }
+
+  async #listen(connector: Connector, epmd: Epmd, name: string): Promise<void> {
+    if (!this.settings.listen) return;
+    this.#port = await connector.listen();
+    await epmd.register(name.slice(0, name.indexOf('@')), this.#port, !this.settings.visible);
+  }
+
+  /** @internal */
+  get host(): CarrierHost {
+    if (this.#attached === undefined) throw notAttached();
+    return this.#attached.host;
+  }
+
+  /**
+   * Resolves when others can connect: the node listens, and is registered with epmd. Until then it can connect with others.
+   * @throws TroupeError TROUPE_LISTEN_FAILED when the port or the name cannot be had; TROUPE_BAD_ARGUMENT before the carrier was given
+   * to `createNode`.
+   */
+  async ready(): Promise<void> {
+    if (this.#attached === undefined) throw notAttached();
+    await this.#attached.ready;
+  }
+
+  /** The port on which the node listens; 0 before it does. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** The nodes that are connected, and those being connected with. */
+  peers(): PeerInfo[] {
+    return [...this.#lines.values()].flatMap((line) => line.info() ?? []);
+  }
+
+  /**
+   * Resolves when nothing waits in this program to be sent to a node, at once when that is so; also when the connection is
+   * lost. To be awaited by who sends more than the network takes; see docs/adr/0015.
+   */
+  async drained(peer: string): Promise<void> {
+    const line = this.#lines.get(peer);
+    if (line === undefined) return;
+    if (line.connection === null && !(await line.connected())) return;
+    await line.connection?.drained();
+  }
+
+  // ---- signals ----
+
+  send(peer: string, signal: Signal): void {
+    const line = this.#lines.get(peer);
+    if (line !== undefined && line.connection !== null) line.connection.send(signal);
+    else this.#sendLater(peer, signal);
+  }
+
+  #sendLater(peer: string, signal: Signal): void {
+    const packed = this.packer.pack(signal);
+    if (this.#closed !== undefined) return;
+    const line = this.#line(peer);
+    if (line.overflown) return;
+    if (!line.pending.add(packed)) {
+      line.overflown = true;
+      if (queueFull.hasSubscribers) {
+        queueFull.publish({ node: this.host.origin.node, peer, queuedBytes: line.pending.bytes });
+      }
+      line.pending.take();
+      // Not now: a process is sending.
+      setImmediate(() => {
+        if (line.overflown) this.#failed(line, 'queue_full');
+      });
+    }
+    this.#dial(line);
+  }
+
+  // ---- connections ----
+
+  async connect(peer: string): Promise<boolean> {
+    const { host } = this;
+    if (this.#closed !== undefined) return false;
+    if (peer === host.origin.node) return true;
+    const line = this.#line(peer);
+    if (line.connection?.usable === true) return true;
+    const connected = line.connected();
+    // One that has ended is told of first.
+    if (line.connection === null) this.#dial(line);
+    return await connected;
+  }
+
+  disconnect(peer: string): boolean {
+    const connection = this.#lines.get(peer)?.connection;
+    if (connection?.usable !== true) return false;
+    void connection.close('disconnect');
+    return true;
+  }
+
+  /** Closes all connections in good order, so that the other nodes see it at once. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const attached = this.#attached;
+    if (attached === undefined) return;
+    // In the turn of the call, as the node's last signals are: services first, which send, too.
+    this.services.close();
+    const ends = [...this.#lines.values()].map((line) => line.connection?.close('connection_closed'));
+    for (const line of this.#lines.values()) {
+      line.pending.take();
+      line.answer(false);
+    }
+    await Promise.all([...ends, attached.connector.close(), attached.epmd.close()]);
+    this.#lines.clear();
+  }
+
+  #line(peer: string): Line {
+    let line = this.#lines.get(peer);
+    if (line === undefined) {
+      line = new Line(peer, this.settings.maxPendingSignals, this.settings.maxQueueBytes);
+      this.#lines.set(peer, line);
+    }
+    return line;
+  }
+
+  #dropIfIdle(line: Line): void {
+    if (line.idle && this.#lines.get(line.peer) === line) this.#lines.delete(line.peer);
+  }
+
+  #dial(line: Line): void {
+    if (line.dialling || line.arriving || this.#attached === undefined) return;
+    line.dials();
+    this.#attached.connector.dial(line.peer).then(
+      () => this.#dialled(line, undefined),
+      (error: unknown) => this.#dialled(line, reasonOf(error)),
+    );
+  }
+
+  /** An attempt to connect is over. @param reason why it failed. */
+  #dialled(line: Line, reason: unknown): void {
+    line.dialling = false;
+    if (this.#closed !== undefined) return;
+    if (line.connection !== null) return;
+    if (reason !== undefined) this.#failed(line, reason);
+    // It came up, and was lost since: what was sent afterwards waits for another.
+    else if (line.wanted) this.#dial(line);
+    this.#dropIfIdle(line);
+  }
+
+  /** There is no connection: what waited for one is lost. */
+  #failed(line: Line, reason: unknown): void {
+    line.pending.take();
+    line.overflown = false;
+    line.answer(false);
+    if (this.#closed === undefined) this.host.nodeDown(line.peer, reason);
+    this.#dropIfIdle(line);
+  }
+
+  // ---- what the connector tells ----
+
+  /** @internal */
+  up(link: EstablishedLink): void {
+    const line = this.#line(link.peer);
+    if (this.#closed !== undefined) {
+      link.socket.destroy();
+      return;
+    }
+    line.arriving = true;
+    if (line.connection !== null) {
+      line.connection.end('connection_closed');
+      line.connection.tellNow();
+    }
+    if (line.overflown) this.#failed(line, 'queue_full');
+    // The line may have been dropped as idle by either.
+    this.#lines.set(link.peer, line);
+    const connection = new Connection(link, this);
+    // What is sent because of it waits until what has waited before is sent.
+    this.host.nodeUp(link.peer, link.creation);
+    line.arriving = false;
+    line.connection = connection;
+    connection.start(line.pending.take());
+    this.services.peerUp(connection);
+    connection.read();
+    line.answer(true);
+  }
+
+  /** @internal */
+  isUp(peer: string): boolean {
+    return this.#lines.get(peer)?.connection?.usable === true;
+  }
+
+  /** @internal */
+  retire(peer: string): void {
+    const line = this.#lines.get(peer);
+    if (line === undefined || line.connection === null) return;
+    line.arriving = true;
+    line.connection.end('connection_closed');
+    line.connection.tellNow();
+  }
+
+  // ---- what connections tell ----
+
+  /** @internal */
+  ended(connection: Connection, reason: EndReason): void {
+    const line = this.#lines.get(connection.name);
+    if (line === undefined || line.connection !== connection) return;
+    line.connection = null;
+    if (this.#closed !== undefined) return;
+    this.host.nodeDown(connection.name, reason);
+    this.services.peerDown(connection.name, reason);
+    if (line.wanted) this.#dial(line);
+    this.#dropIfIdle(line);
+  }
+
+  /** @internal */
+  leftOut(peer: string, what: string): void {
+    if (dropped.hasSubscribers) dropped.publish({ node: this.host.origin.node, peer, what });
+  }
+
+  /** @internal */
+  badFrame(peer: string, reason: string): void {
+    if (badFrame.hasSubscribers) badFrame.publish({ node: this.host.origin.node, peer, reason });
+  }
+
+  /** @internal */
+  busy(peer: string, queuedBytes: number): void {
+    if (busy.hasSubscribers) busy.publish({ node: this.host.origin.node, peer, queuedBytes });
+  }
+
+  /** @internal */
+  full(peer: string, queuedBytes: number): void {
+    if (queueFull.hasSubscribers) queueFull.publish({ node: this.host.origin.node, peer, queuedBytes });
+  }
+}
+
+/**
+ * Makes a carrier, to be given to `createNode`. A node with it can be found and connected with as soon as `ready()` resolves.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT, TROUPE_BAD_COOKIE
+ */
+export function createErlangCarrier(options: ErlangCarrierOptions): ErlangCarrier {
+  return new ErlangCarrier(options);
+}
+
+function hostOf(name: string): string {
+  return name.slice(name.indexOf('@') + 1);
+}
+
+function notAttached(): TroupeError {
+  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier was not given to createNode() yet.');
+}
+
+/** Why a connection could not be made. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof TroupeError && error.reason !== undefined ? error.reason : SETUP_FAILED;
+}

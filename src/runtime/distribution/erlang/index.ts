@@ -1,0 +1,16 @@
+/**
+ * The entry point `troupe/erlang`: the carrier for Erlang's distribution protocol, terms as bytes, and calls of functions on other
+ * nodes.
+ */
+export { decodeTerm, encodeTerm, type DecodeOptions } from '../etf/codec.ts';
+export type { DecodeLimits } from '../etf/reader.ts';
+export type { EncodeLimits } from '../etf/writer.ts';
+export type { EpmdMode } from '../epmd/epmd.ts';
+export { createErlangCarrier, type ErlangCarrier } from './carrier.ts';
+export type { TlsOptions } from './connector.ts';
+export type { ErlangCarrierOptions, SendQueueOptions, SendQueuePolicy } from './options.ts';
+export type { PeerInfo, PeerTraffic } from './peer-info.ts';
+export * as erpc from './services/erpc.ts';
+export type { ErpcFailure } from './services/erpc.ts';
+export { exposeFunction, type ExposedFunction, type ExposedModules } from './services/expose.ts';
+export { ping } from './services/net-kernel.ts';
