@@ -100,18 +100,19 @@ export class Cluster {
   }
 
   #ask(peer: string, question: Question): void {
-    const again = (): void => {
-      if (this.#questions.get(peer) === question) this.#node.timers.start(question, this.#everyMs);
-    };
+    // The connection may have been lost meanwhile, and another may be there with a question of its own.
+    const isWanted = (): boolean => this.#questions.get(peer) === question;
+    const again = (): void => this.#node.timers.start(question, this.#everyMs);
     this.#client
       .call(peer, { module: 'erlang', name: 'nodes' }, [], { timeoutMs: ANSWER_MS })
       .then((names) => {
-        if (this.#questions.get(peer) !== question) return;
+        if (!isWanted()) return;
         if (Array.isArray(names)) this.#learn(names as readonly unknown[]);
         again();
       })
       .catch((error: unknown) => {
         if (!(error instanceof TroupeError)) throw error;
+        if (!isWanted()) return;
         // A node that knows no such function will not know it later; one that is slow may answer the next time.
         if (error.code === 'TROUPE_CALL_TIMEOUT') again();
         else this.#endQuestion(peer);

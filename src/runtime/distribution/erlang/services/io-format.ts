@@ -6,11 +6,15 @@
  */
 import { formatTerm } from '../../../terms/format.ts';
 import { Atom } from '../../../terms/atom.ts';
+import { Charlist } from '../../../terms/charlist.ts';
 import { Float } from '../../../terms/float.ts';
+import { Tuple } from '../../../terms/tuple.ts';
 import { charactersOf } from './characters.ts';
 
 /** The most characters of one value. */
 const VALUE_MAX = 8_192;
+/** How deep a term is looked through for texts. */
+const DEPTH_MAX = 32;
 /** The widest field. */
 const WIDTH_MAX = 1_024;
 const DIRECTIVE = /~(-?\d+|\*)?(?:\.(\d+|\*)?)?(?:\.(\*|.))?([tlkK]*)(.)/gsu;
@@ -72,7 +76,7 @@ export function formatIo(format: string, values: readonly unknown[], most: numbe
 
 /** A term as Erlang prints it, on one line. @param most characters; the rest is cut off. */
 export function showTerm(term: unknown, most = VALUE_MAX): string {
-  const text = formatTerm(term as object);
+  const text = formatTerm(term);
   return text.length > most ? `${text.slice(0, most)}...` : text;
 }
 
@@ -120,13 +124,15 @@ function convert({ control, precision, width }: Directive, args: Arguments): str
     case 's':
       return characters(args.take(), precision);
     case 'p':
+      return showTerm(quoteTexts(args.take(), 0));
     case 'w':
       return showTerm(args.take());
     case 'P':
     case 'W': {
-      const text = showTerm(args.take());
+      const term = args.take();
+      // How deep it is to be printed: what is large is cut anyway.
       args.take();
-      return text;
+      return showTerm(control === 'P' ? quoteTexts(term, 0) : term);
     }
     case 'b':
     case 'B':
@@ -142,6 +148,25 @@ function convert({ control, precision, width }: Directive, args: Arguments): str
     default:
       throw new Mismatch();
   }
+}
+
+/** Turns lists that can be read into texts, as `~p` does: it prints them in quotes. */
+function quoteTexts(term: unknown, depth: number): unknown {
+  if (depth >= DEPTH_MAX) return term;
+  if (term instanceof Tuple)
+    return new Tuple(term.elements.map((item: unknown) => quoteTexts(item, depth + 1)));
+  if (!Array.isArray(term)) return term;
+  const list = term as readonly unknown[];
+  if (list.length > 0 && list.length <= VALUE_MAX && list.every(isReadable)) {
+    return new Charlist(String.fromCodePoint(...list));
+  }
+  return list.map((item) => quoteTexts(item, depth + 1));
+}
+
+/** Whether a value is the number of a letter, sign or space. See `io_lib:printable_list/1`. */
+function isReadable(value: unknown): value is number {
+  if (typeof value !== 'number' || charactersOf(value, 'unicode', 1) === undefined) return false;
+  return (value >= 32 && value < 127) || value >= 160 || (value >= 8 && value <= 13) || value === 27;
 }
 
 function characters(value: unknown, precision: number | undefined): string {

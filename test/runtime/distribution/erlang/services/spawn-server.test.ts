@@ -60,11 +60,16 @@ function ask(site: Site, peer: FakePeer, name: string, args: readonly unknown[],
   return complete;
 }
 
+/** The elements of a control message that was sent. */
+function control(peer: FakePeer, index: number): readonly unknown[] {
+  const [sent] = peer.controls[index] ?? [];
+  return sent instanceof Tuple ? sent.elements : [];
+}
+
 /** The answer to the request, and what its process has ended with. */
 function answers(peer: FakePeer): { pid: unknown; outcome: unknown } {
-  const [[reply] = [], [down, outcome] = []] = peer.controls;
-  expect((down as Tuple).elements[0]).toBe(28);
-  return { pid: (reply as Tuple).elements[4], outcome };
+  expect(control(peer, 1)[0]).toBe(28);
+  return { pid: control(peer, 0)[4], outcome: peer.controls[1]?.[1] };
 }
 
 describe('functions of the allow-list', () => {
@@ -132,7 +137,7 @@ describe('functions of the allow-list', () => {
     const { groupLeader, from, ref } = ask(site, peer, 'waits', []);
     await site.settle();
     expect(seen.pop()).toBe(groupLeader);
-    const pid = (peer.controls[0]?.[0] as Tuple).elements[4] as Pid;
+    const pid = control(peer, 0)[4] as Pid;
     peer.receive({ op: 'exit', from, to: pid, reason: 'kill' });
     expect(site.carrier.sent.map(({ signal }) => signal)).toContainEqual({
       op: 'down',
@@ -148,7 +153,7 @@ describe('functions of the allow-list', () => {
     const site = makeSite({ expose });
     const peer = site.peer();
     const { from, ref } = ask(site, peer, 'add', [1, 2]);
-    const target = (peer.controls[0]?.[0] as Tuple).elements[4] as Pid;
+    const target = control(peer, 0)[4] as Pid;
     peer.receive({ op: 'demonitor', from, target, ref });
     await site.settle();
     expect(peer.controls).toHaveLength(1);
@@ -160,7 +165,7 @@ describe('functions of the allow-list', () => {
     const request = requestFrom(peer, { options: [tuple(atom('priority'), atom('high')), atom('link')] });
     const args = [request.tag, atom('calculator'), atom('add'), [1, 2]];
     site.services.spawnRequest(peer, { ...request, args });
-    const [, , , flags, pid] = (peer.controls[0]?.[0] as Tuple).elements;
+    const [, , , flags, pid] = control(peer, 0);
     expect(flags).toBe(1);
     await site.settle();
     expect(site.carrier.sent.map(({ signal }) => signal)).toContainEqual({
@@ -260,18 +265,18 @@ describe('limits', () => {
     const other = site.peer('other@x');
     for (let index = 0; index < 3; index++) ask(site, peer, 'waits', []);
     ask(site, other, 'waits', []);
-    const replies = peer.controls.map(([control]) => (control as Tuple).elements[4]);
+    const replies = [0, 1, 2].map((index) => control(peer, index)[4]);
     expect(replies[2]).toBe(atom('system_limit'));
-    expect((other.controls[0]?.[0] as Tuple).elements[3]).toBe(2);
+    expect(control(other, 0)[3]).toBe(2);
     peer.receive({ op: 'exit', from: peer.pid(), to: replies[0] as Pid, reason: 'kill' });
     ask(site, peer, 'waits', []);
-    expect((peer.controls[3]?.[0] as Tuple).elements[3]).toBe(2);
+    expect(control(peer, 3)[3]).toBe(2);
   });
 
   test('how many processes the node has', () => {
     const site = makeSite({ expose }, { maxProcesses: 6 });
     const peer = site.peer();
     ask(site, peer, 'add', [1, 2]);
-    expect((peer.controls[0]?.[0] as Tuple).elements.slice(3)).toEqual([0, atom('system_limit')]);
+    expect(control(peer, 0).slice(3)).toEqual([0, atom('system_limit')]);
   });
 });
