@@ -5,13 +5,20 @@
  * an atom on the wire, as Nova wants it, and any other name is a binary, since it may hold what a user typed. Carriers look
  * the form of a channel up here when a broadcast leaves the node or arrives.
  *
- * Limit: `MAX_DECLARED` channels; a name that is made while the program runs is not to be declared.
+ * A channel that a peer calls by an atom is declared when something is broadcast on it; see `declareHeard`.
+ *
+ * Limits: the program declares at most `MAX_DECLARED` channels, since an atom is never freed on a BEAM node: a name that is
+ * made while the program runs is not to be declared. At most `MAX_HEARD` more are declared because of peers; the names of
+ * others stay binaries in messages.
  */
 import { TroupeError } from './errors.ts';
 import { type Atom, atom } from './terms/atom.ts';
 
 /** How many channels may be declared. */
 export const MAX_DECLARED = 10_000;
+
+/** How many channels may be declared because a peer calls them by an atom. */
+export const MAX_HEARD = 10_000;
 
 /** How a channel is written for Erlang. */
 export interface ChannelForm {
@@ -21,7 +28,7 @@ export interface ChannelForm {
   readonly atomKeys: ReadonlyMap<string, Atom>;
 }
 
-/** What a declaration may say; what is left out is as an earlier declaration says, or as by default. */
+/** What a declaration may say; what is left out is as another declaration says, or as by default. */
 export interface ChannelFormOptions {
   /** How topics go out. Default `charlist`, which `"topic"` in a clause of an Erlang function matches. */
   readonly topics?: 'charlist' | 'binary';
@@ -37,7 +44,19 @@ const NO_KEYS: ReadonlyMap<string, Atom> = new Map();
 /** The form of a channel that nobody declared: its name is a binary. */
 export const undeclaredForm: ChannelForm = { topics: 'charlist', atomKeys: NO_KEYS };
 
-const declared = new Map<string, ChannelForm>();
+/** What was declared of a channel: what was said, and the form that comes of it. */
+interface Declared {
+  readonly topics: ChannelForm['topics'] | undefined;
+  readonly atomKeys: ReadonlyMap<string, Atom> | undefined;
+  readonly form: ChannelForm;
+}
+
+/** That of a channel of which nothing was said but its name. */
+const PLAIN: Declared = { topics: undefined, atomKeys: undefined, form: undeclaredForm };
+
+const declared = new Map<string, Declared>();
+/** Those that nobody but a peer has declared. */
+const heard = new Set<string>();
 
 /**
  * Declares a channel: its name is an atom to Erlang from now on.
@@ -46,45 +65,59 @@ const declared = new Map<string, ChannelForm>();
  */
 export function declareChannel(name: string, options: ChannelFormOptions = {}): void {
   const before = declared.get(name);
-  if (before === undefined && declared.size >= MAX_DECLARED) {
-    throw new TroupeError('TROUPE_BAD_CHANNEL', `There are ${MAX_DECLARED} declared channels already.`);
+  if ((before === undefined || heard.has(name)) && declared.size - heard.size >= MAX_DECLARED) {
+    throw bad(`There are ${MAX_DECLARED} declared channels already.`);
   }
-  const said = options.topics !== undefined || options.atomKeys !== undefined;
-  if (before !== undefined && !said) return;
-  const form = makeForm(name, options);
-  if (before !== undefined && before !== undeclaredForm && !sameForm(before, form)) {
-    throw new TroupeError(
-      'TROUPE_BAD_CHANNEL',
-      `The channel '${name}' is declared with two different forms.`,
-    );
-  }
-  declared.set(name, said ? form : undeclaredForm);
+  const now = combine(name, before ?? PLAIN, options);
+  if (before === undefined) atomOf(name, name);
+  if (now !== before) declared.set(name, now);
+  heard.delete(name);
+}
+
+/**
+ * @internal Declares a channel that a peer calls by an atom, unless it is declared, or too many are because of peers. The
+ * atom is there at the peer already.
+ */
+export function declareHeard(name: string): void {
+  if (declared.has(name) || heard.size >= MAX_HEARD) return;
+  declared.set(name, PLAIN);
+  heard.add(name);
 }
 
 /** The form of a channel, or undefined when nobody declared it. */
 export function declaredForm(name: string): ChannelForm | undefined {
-  return declared.get(name);
+  return declared.get(name)?.form;
 }
 
-function makeForm(name: string, { topics = 'charlist', atomKeys }: ChannelFormOptions): ChannelForm {
+function combine(name: string, before: Declared, options: ChannelFormOptions): Declared {
+  if (options.topics === undefined && options.atomKeys === undefined) return before;
+  if (!['charlist', 'binary', undefined].includes(options.topics)) {
+    throw bad(`The topics of the channel '${name}' go out as '${options.topics}', which is no form.`);
+  }
+  const topics = options.topics ?? before.topics;
+  const said = options.atomKeys && new Map(options.atomKeys.map((key) => [key, atomOf(name, key)]));
+  const atomKeys = said ?? before.atomKeys;
+  if (
+    (before.topics !== undefined && topics !== before.topics) ||
+    (before.atomKeys !== undefined && !sameKeys(before.atomKeys, atomKeys ?? NO_KEYS))
+  ) {
+    throw bad(`The channel '${name}' is declared with two different forms.`);
+  }
+  return { topics, atomKeys, form: { topics: topics ?? 'charlist', atomKeys: atomKeys ?? NO_KEYS } };
+}
+
+function sameKeys(a: ReadonlyMap<string, Atom>, b: ReadonlyMap<string, Atom>): boolean {
+  return a.size === b.size && [...a.keys()].every((key) => b.has(key));
+}
+
+function atomOf(channel: string, name: string): Atom {
   try {
-    // The name, too, must be possible.
-    atom(name);
-    return {
-      topics,
-      atomKeys: atomKeys === undefined ? NO_KEYS : new Map(atomKeys.map((key) => [key, atom(key)])),
-    };
+    return atom(name);
   } catch (error) {
-    throw new TroupeError('TROUPE_BAD_CHANNEL', `The channel '${name}' has a name or key that is no atom.`, {
-      cause: error,
-    });
+    throw bad(`The channel '${channel}' has a name or key that is no atom.`, error);
   }
 }
 
-function sameForm(a: ChannelForm, b: ChannelForm): boolean {
-  return (
-    a.topics === b.topics &&
-    a.atomKeys.size === b.atomKeys.size &&
-    [...a.atomKeys.keys()].every((key) => b.atomKeys.has(key))
-  );
+function bad(what: string, cause?: unknown): TroupeError {
+  return new TroupeError('TROUPE_BAD_CHANNEL', what, cause === undefined ? {} : { cause });
 }

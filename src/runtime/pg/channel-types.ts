@@ -1,6 +1,7 @@
 /**
  * The types that the declaration of a channel gives its users. No code.
  */
+import type { ChannelFormOptions } from '../channel-forms.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import type { Ref } from '../process/ref.ts';
@@ -33,3 +34,26 @@ export type TopicHandlers<Topics, State> = {
     message: BroadcastOf<Topics, Topic>,
   ) => unknown;
 };
+
+/** How deep {@link PayloadKey} looks; what is nested deeper may have any keys. */
+type Depth = 6;
+
+/** The keys of a payload, at any depth; `string` where the type does not say. */
+export type PayloadKey<Payload, Level extends readonly unknown[] = []> = unknown extends Payload
+  ? string
+  : Payload extends Whole
+    ? never
+    : Level['length'] extends Depth
+      ? string
+      : Payload extends ReadonlyMap<infer Key, infer Value>
+        ? (Key & string) | PayloadKey<Value, [...Level, 0]>
+        : Payload extends readonly (infer Item)[]
+          ? PayloadKey<Item, [...Level, 0]>
+          : Payload extends object
+            ? (keyof Payload & string) | PayloadKey<Payload[keyof Payload], [...Level, 0]>
+            : never;
+
+/** How a channel looks to Erlang; see `defineChannel`. Its `atomKeys` are keys that the payloads have. */
+export interface ChannelOptions<Topics> extends ChannelFormOptions {
+  readonly atomKeys?: ReadonlyArray<PayloadKey<Topics[keyof Topics]>>;
+}

@@ -5,15 +5,29 @@
  * say what senders that use the declaration send; a member that is not so typed, or another node, may send something
  * else, and what comes from where it cannot be trusted is to be checked by who receives it.
  */
+import { declareChannel } from '../channel-forms.ts';
 import { UNHANDLED } from '../otp/server-actions.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { Broadcast } from './broadcast.ts';
-import type { BroadcastOf, ReadonlyPayload, TopicHandlers, TopicOf } from './channel-types.ts';
+import type {
+  BroadcastOf,
+  ChannelOptions,
+  ReadonlyPayload,
+  TopicHandlers,
+  TopicOf,
+} from './channel-types.ts';
 import type { Place } from './pg.ts';
 import * as pubsub from './pubsub.ts';
 
-export type { BroadcastOf, ReadonlyPayload, TopicHandlers, TopicOf } from './channel-types.ts';
+export type {
+  BroadcastOf,
+  ChannelOptions,
+  PayloadKey,
+  ReadonlyPayload,
+  TopicHandlers,
+  TopicOf,
+} from './channel-types.ts';
 
 /** A channel whose topics are known; make one with {@link defineChannel}. */
 export class Channel<Topics> {
@@ -92,12 +106,21 @@ export class Channel<Topics> {
 }
 
 /**
- * Declares a channel: the type names its topics and the payload of each.
- * @throws TroupeError TROUPE_BAD_CHANNEL for an empty name.
+ * Declares a channel: the type names its topics and the payload of each. To Erlang its name is an atom from now on, which a
+ * BEAM node never frees: for names that are made while the program runs there is `pubsub`.
+ * @param options how it looks to Erlang; two declarations of one channel may not contradict each other.
+ * @throws TroupeError TROUPE_BAD_CHANNEL for an empty name, or one of more than 255 characters; when another declaration says
+ * something else; for more than 10,000 channels.
  * @example `const notes = defineChannel<{ note_created: Note; note_deleted: { id: number } }>('notes')`
+ * @example `const rooms = defineChannel<{ opened: { id: number } }>('rooms', { atomKeys: ['id'] })`
  */
-export function defineChannel<Topics extends object>(name: string): Channel<Topics> {
-  return new Channel<Topics>(name);
+export function defineChannel<Topics extends object>(
+  name: string,
+  options?: ChannelOptions<NoInfer<Topics>>,
+): Channel<Topics> {
+  const channel = new Channel<Topics>(name);
+  declareChannel(name, options);
+  return channel;
 }
 
 /**

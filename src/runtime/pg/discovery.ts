@@ -9,7 +9,7 @@ import { type ExitReason, type MonitorTarget } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import type { Ref } from '../process/ref.ts';
 import type { TimerRef } from '../process/send-after.ts';
-import { Discover } from './protocol.ts';
+import { discover } from './protocol.ts';
 
 /** How long a scope that was not there is waited for at first, in milliseconds. */
 const FIRST_RETRY_MS = 1_000;
@@ -64,7 +64,7 @@ export class Discovery {
   hail(node: string): boolean {
     // A message must not make a connection that was lost meanwhile.
     if (this.#self.node.router.connection(node) === undefined) return false;
-    this.#self.send({ name: this.#scope, node }, new Discover(this.#self.pid));
+    this.#self.send({ name: this.#scope, node }, discover(this.#self.pid));
     return true;
   }
 

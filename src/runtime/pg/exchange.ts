@@ -15,8 +15,10 @@ import { telemetry } from '../telemetry.ts';
 import { AskAgain, Discovery } from './discovery.ts';
 import type { Group } from './group.ts';
 import type { Change, Members } from './members.ts';
+import type { Naming } from './naming.ts';
 import { Peer } from './peer.ts';
-import { Discover, Join, Leave, type PeerMessage, readPeerMessage, Sync } from './protocol.ts';
+import * as protocol from './protocol.ts';
+import { type PeerMessage, readPeerMessage } from './protocol.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 
@@ -24,15 +26,23 @@ const badMessage = telemetry('troupe:pg:bad_message');
 export class Exchange {
   readonly #self: Process;
   readonly #scope: string;
+  readonly #naming: Naming;
   readonly #members: Members;
   readonly #tell: (change: Change) => void;
   readonly #peers = new Map<string, Peer>();
   readonly #discovery: Discovery;
 
   /** @param tell is given what changes because of other nodes. */
-  constructor(self: Process, scope: string, members: Members, tell: (change: Change) => void) {
+  constructor(
+    self: Process,
+    scope: string,
+    naming: Naming,
+    members: Members,
+    tell: (change: Change) => void,
+  ) {
     this.#self = self;
     this.#scope = scope;
+    this.#naming = naming;
     this.#members = members;
     this.#tell = tell;
     this.#discovery = new Discovery(self, scope);
@@ -59,21 +69,18 @@ export class Exchange {
 
   /** Local processes have joined. */
   joined(group: Group, pids: readonly Pid[]): void {
-    this.#broadcast(new Join(this.#self.pid, group.name, oneOrMany(pids)));
+    if (this.alone) return;
+    this.#broadcast(protocol.join(this.#self.pid, this.#naming.told(group), oneOrMany(pids)));
   }
 
   /** Local processes have left, each of them every group. */
   left(pids: readonly Pid[], groups: readonly Group[]): void {
-    this.#broadcast(
-      new Leave(
-        this.#self.pid,
-        oneOrMany(pids),
-        groups.map(({ name }) => name),
-      ),
-    );
+    if (this.alone) return;
+    const names = groups.map((group) => this.#naming.told(group));
+    this.#broadcast(protocol.leave(this.#self.pid, oneOrMany(pids), names));
   }
 
-  #broadcast(message: Join | Leave): void {
+  #broadcast(message: unknown): void {
     for (const peer of this.#peers.values()) peer.send(this.#self.pid, message);
   }
 
@@ -115,7 +122,7 @@ export class Exchange {
   #discovered(known: Peer | undefined, pid: Pid): void {
     const peer = known ?? this.#meet(pid);
     if (peer === undefined) return;
-    if (known === undefined) peer.send(this.#self.pid, new Discover(this.#self.pid));
+    if (known === undefined) peer.send(this.#self.pid, protocol.discover(this.#self.pid));
     else this.#tellAll(peer);
   }
 
@@ -138,14 +145,17 @@ export class Exchange {
 
   #peerLeft(peer: Peer, leave: PeerMessage & { kind: 'leave' }, message: unknown): void {
     for (const name of leave.groups) {
-      const group = this.#named(() => this.#members.groups.find(name), message);
+      const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
       const change = group === undefined ? undefined : this.#members.leaveRemote(peer, group, leave.pids);
       if (change !== undefined) this.#tell(change);
     }
   }
 
+  /** A group that gets a member of a peer at once. */
   #group(name: unknown, message: unknown): Group | undefined {
-    return this.#named(() => this.#members.groups.findOrMake(name), message);
+    const group = this.#named(() => this.#members.groups.findOrMake(this.#naming.here(name)), message);
+    if (group !== undefined) this.#naming.heard(group, name);
+    return group;
   }
 
   /** The group that a peer names; one that cannot be named here is left out. */
@@ -191,7 +201,11 @@ export class Exchange {
 
   /** Sends a peer all local members. */
   #tellAll(peer: Peer): void {
-    peer.send(this.#self.pid, new Sync(this.#self.pid, this.#members.snapshot()));
+    const groups: protocol.NamedGroup[] = [];
+    for (const group of this.#members.groups.all()) {
+      if (group.hasLocal) groups.push([this.#naming.told(group), group.localPids]);
+    }
+    peer.send(this.#self.pid, protocol.sync(this.#self.pid, groups));
   }
 
   #ended({ ref, target, reason }: Down): void {

@@ -1,16 +1,33 @@
 /**
- * Groups are named by any value that can leave a node, and two values that are equal by structure name one group.
+ * Groups are named by any term that can leave a node, and two names that are one term to Erlang name one group.
  *
- * A string is its own key. Every other value gets a canonical text, the same for equal values and different for
- * different ones: `1` and `'1'` differ, `1` and `1n` do not (they are one integer to the other nodes), pids and refs
- * count by value, a plain object and a Map with the same string keys are one value, and the order of keys is of no
- * account. Strings and texts live in different tables, so they cannot meet.
+ * A string is its own key. Every other name gets a canonical text, the same for equal terms and different for different
+ * ones; strings and texts live in different tables, so they cannot meet. See `terms/canonical.ts` for what is equal: a
+ * string and its UTF-8 bytes, `1` and `1n`, a `Charlist` and the array of its code points, a plain object and a Map with the
+ * same entries. There is one difference: `-0.0` is `0.0`, since they are one group to OTP before 27, whose scope would end
+ * of being told of two.
  *
  * Limits: a name is nested at most 64 levels deep and has at most 10,000 parts.
  */
+import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
 import { Pid } from '../process/pid.ts';
 import { Ref } from '../process/ref.ts';
+import { hasEqualKeys, termText } from '../terms/canonical.ts';
+import {
+  Atom,
+  AtomKeyed,
+  BitString,
+  Charlist,
+  ErlMap,
+  ExternalFunction,
+  Float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  Port,
+  Tuple,
+} from '../terms/index.ts';
 
 /** How deep the name of a group may be nested. */
 export const MAX_GROUP_DEPTH = 64;
@@ -24,47 +41,57 @@ export function checkText(text: string): void {
   if (LONE_SURROGATE.test(text)) throw bad('a string with half a surrogate pair');
 }
 
+/** The text whose bytes these are, or undefined when they are none. */
+export function textOfBytes(bytes: Uint8Array): string | undefined {
+  return isUtf8(bytes) ? bufferOf(bytes).toString() : undefined;
+}
+
+/** The code points of a charlist: the list that it is to Erlang. */
+export function codePoints({ text }: Charlist): readonly number[] {
+  checkText(text);
+  return Array.from(text, (character) => character.codePointAt(0) as number);
+}
+
 /**
- * The canonical text of a group's name that is not a string.
+ * A copy of a group's name that nobody else can change; bytes that are text are the string.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group, such as a function or an object within itself.
  */
+export function ownName(group: unknown): unknown {
+  const text = group instanceof Uint8Array ? textOfBytes(group) : undefined;
+  return text ?? new Copier().copy(group, 0);
+}
+
+/**
+ * The canonical text of a group's name.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group.
+ */
 export function canonicalText(group: unknown): string {
-  return new Writer().write(group, 0);
+  return textOfName(new Copier().copy(group, 0));
 }
 
-/** A copy of a group's name that nobody else can change. */
-export function ownCopy(group: unknown): unknown {
-  if (typeof group !== 'object' || group === null || group instanceof Pid || group instanceof Ref)
-    return group;
-  if (group instanceof Uint8Array) return Uint8Array.from(group);
-  if (Array.isArray(group)) return Object.freeze(group.map(ownCopy));
-  if (group instanceof Map) return new Map([...group].map(([key, value]) => [ownCopy(key), ownCopy(value)]));
-  return Object.freeze(
-    Object.fromEntries(Object.entries(group).map(([key, value]) => [key, ownCopy(value)])),
-  );
+/** The canonical text of a name that is a copy of its own. */
+export function textOfName(name: unknown): string {
+  return termText([name]);
 }
 
-class Writer {
+/** Copies names, and checks that they can leave the node. */
+class Copier {
   #parts = 0;
 
-  write(value: unknown, depth: number): string {
-    if (++this.#parts > MAX_GROUP_PARTS) throw bad(`more than ${MAX_GROUP_PARTS} values`);
+  copy(value: unknown, depth: number): unknown {
+    this.#count(1);
     switch (typeof value) {
       case 'string':
         checkText(value);
-        return sized('s', value);
+        return value;
       case 'number':
-        if (Number.isSafeInteger(value)) return `i${value};`;
-        if (!Number.isFinite(value) || Number.isInteger(value)) throw bad(`the number ${value}`);
-        return `f${value};`;
+        return copyNumber(value);
       case 'bigint':
-        return `i${value};`;
       case 'boolean':
-        return value ? 't' : 'f';
       case 'undefined':
-        return 'u';
+        return value;
       case 'object':
-        return value === null ? 'n' : this.#object(value, depth + 1);
+        return value === null ? null : this.#object(value, depth + 1);
       case 'function':
       case 'symbol':
       default:
@@ -72,37 +99,104 @@ class Writer {
     }
   }
 
-  #object(value: object, depth: number): string {
-    if (value instanceof Pid) return sized('p', value.key);
-    if (value instanceof Ref) return sized('r', value.key);
-    if (value instanceof Uint8Array) return sized('b', Buffer.from(value).toString('latin1'));
+  #count(parts: number): void {
+    this.#parts += parts;
+    if (this.#parts > MAX_GROUP_PARTS) throw bad(`more than ${MAX_GROUP_PARTS} values`);
+  }
+
+  #object(value: object, depth: number): unknown {
     if (depth > MAX_GROUP_DEPTH) {
       throw bad(`something nested deeper than ${MAX_GROUP_DEPTH} levels, or within itself`);
     }
-    if (Array.isArray(value)) {
-      // Not by `map`, which passes over holes.
-      return `[${Array.from(value, (item) => this.write(item, depth)).join('')}]`;
+    if (Array.isArray(value)) return this.#all(value, depth);
+    if (value instanceof Tuple) return new Tuple(this.#all(value.elements, depth));
+    if (value instanceof Map) return this.#map(value, depth);
+    if (value instanceof ImproperList) return this.#improper(value, depth);
+    if (value instanceof AtomKeyed) return new AtomKeyed(this.#plain(value.object, depth));
+    if (value instanceof NativeRecord) {
+      const fields = value.fields.map(([name, item]) => [name, this.copy(item, depth)] as const);
+      return new NativeRecord(value.module, value.name, value.exported, fields);
     }
-    const entries = value instanceof Map ? [...value] : plainEntries(value);
-    const texts = entries.map(([key, item]) => [this.write(key, depth), this.write(item, depth)] as const);
-    texts.sort(([a], [b]) => (a < b ? -1 : 1));
-    if (texts.some(([key], index) => key === texts[index + 1]?.[0])) throw bad('a Map with one key twice');
-    return `{${texts.map((pair) => pair.join('')).join('')}}`;
+    if (value instanceof Charlist) this.#count(codePoints(value).length);
+    return copySimple(value) ?? this.#plain(value, depth);
+  }
+
+  #all(items: readonly unknown[], depth: number): readonly unknown[] {
+    if (Object.keys(items).length !== items.length)
+      throw bad('an array with holes or with fields of its own');
+    return Object.freeze(items.map((item) => this.copy(item, depth)));
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>, depth: number): Map<unknown, unknown> {
+    const entries = Array.from(
+      map,
+      ([key, item]) => [this.copy(key, depth), this.copy(item, depth)] as const,
+    );
+    const copied = new Map(entries);
+    if (copied.size < entries.length || hasEqualKeys(copied)) throw bad('a Map with one key twice');
+    return map instanceof ErlMap ? new ErlMap(entries) : copied;
+  }
+
+  /** A tail that is a list makes one list of the two. */
+  #improper({ items, tail }: ImproperList, depth: number): unknown {
+    if (items.length === 0) throw bad('an improper list without items');
+    const head = this.#all(items, depth);
+    const rest = this.copy(tail, depth);
+    if (rest instanceof ImproperList) return new ImproperList([...head, ...rest.items], rest.tail);
+    if (rest instanceof Charlist) return Object.freeze([...head, ...codePoints(rest)]);
+    return Array.isArray(rest)
+      ? Object.freeze([...head, ...(rest as unknown[])])
+      : new ImproperList(head, rest);
+  }
+
+  #plain(value: object, depth: number): Readonly<Record<string, unknown>> {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw bad(`an instance of ${value.constructor.name}`);
+    }
+    if (Object.getOwnPropertySymbols(value).length > 0) throw bad('an object with a symbol for a key');
+    const entries = Object.entries(value).map(
+      ([key, item]) => [this.copy(key, depth), this.copy(item, depth)] as [string, unknown],
+    );
+    return Object.freeze(Object.fromEntries(entries));
   }
 }
 
-function plainEntries(value: object): Array<[unknown, unknown]> {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw bad(`an instance of ${value.constructor.name}`);
-  }
-  if (Object.getOwnPropertySymbols(value).length > 0) throw bad('an object with a symbol for a key');
-  return Object.entries(value);
+/** Copies a value that holds no others; undefined for one that does. */
+function copySimple(value: object): object | number | undefined {
+  if (value instanceof Pid || value instanceof Ref || value instanceof Atom || value instanceof Port)
+    return value;
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (value instanceof Float) return copyFloat(value.value);
+  if (value instanceof BitString) return copyBits(value);
+  if (value instanceof OpaqueFunction) return new OpaqueFunction(Uint8Array.from(value.raw));
+  if (value instanceof Charlist || value instanceof ExternalFunction) return value;
+  return undefined;
 }
 
-/** Its length before it keeps a text from running into what follows. */
-function sized(tag: string, text: string): string {
-  return `${tag}${text.length}:${text}`;
+function copyNumber(value: number): number | Float {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return value;
+  if (Number.isInteger(value) && value !== 0) throw bad(`the number ${value}`);
+  return copyFloat(value);
+}
+
+function copyFloat(value: number): number | Float {
+  if (!Number.isFinite(value)) throw bad(`the number ${value}`);
+  // `-0` becomes `0`.
+  return Number.isInteger(value) ? new Float(value + 0) : value;
+}
+
+/** The bits of the last byte that do not count are of no account. */
+function copyBits({ bytes, bits }: BitString): BitString {
+  if (bytes.length === 0 || !(bits >= 1 && bits <= 7)) throw bad('a BitString that has no such bits');
+  const copied = Uint8Array.from(bytes);
+  const last = copied.length - 1;
+  copied[last] = (copied[last] as number) & (0xff00 >> bits);
+  return new BitString(copied, bits);
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function bad(what: string): TroupeError {

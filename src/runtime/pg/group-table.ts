@@ -1,70 +1,80 @@
 /**
  * The groups of a scope, by name.
  *
- * Strings are found as they are, and short tuples of strings and numbers, such as `['room', 7]`, in maps of maps, one level
- * for each element: both without any work on the name. Every other name goes by its canonical text; see `group-key.ts`.
+ * Strings and atoms are found as they are, and short lists of strings and whole numbers, such as `['room', 7]`, in maps of
+ * maps, one level for each element: all without any work on the name. Every other name goes by its canonical text; see
+ * `group-key.ts`.
  *
  * Invariant: names that are equal by structure come to the same table: which one it is depends on what they hold only.
  */
-import { canonicalText, checkText, ownCopy } from './group-key.ts';
+import { Atom, atom } from '../terms/atom.ts';
+import { Charlist } from '../terms/charlist.ts';
+import { checkText, codePoints, ownName, textOfBytes, textOfName } from './group-key.ts';
 import { Group } from './group.ts';
 
-/** Tuples of more elements go by their text. */
-const TUPLE_MAX = 4;
+/** Lists of more elements go by their text. */
+const LIST_MAX = 4;
 
 type Element = string | number;
 /** Groups on the last level, maps above. */
 type Level = Map<Element, Level | Group>;
 
+/** The canonical text of a name that is found by nothing simpler. */
+interface TextKey {
+  readonly text: string;
+}
+
+type Key = string | Atom | readonly Element[] | TextKey;
+
 /** All groups that have members. */
 export class GroupTable {
   readonly #byString = new Map<string, Group>();
+  readonly #byAtom = new Map<Atom, Group>();
   /** By the number of elements. */
-  readonly #byTuple: Level[] = Array.from({ length: TUPLE_MAX + 1 }, () => new Map());
+  readonly #byList: Level[] = Array.from({ length: LIST_MAX + 1 }, () => new Map());
   readonly #byText = new Map<string, Group>();
 
   /** @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group. */
   find(name: unknown): Group | undefined {
     if (typeof name === 'string') return this.#byString.get(name);
-    const tuple = tupleOf(name);
-    if (tuple !== undefined) return this.#findTuple(tuple) ?? checkTexts(tuple);
-    return this.#byText.get(canonicalText(name));
+    const key = keyOf(name);
+    if (Array.isArray(key)) return this.#findList(key as readonly Element[]) ?? checkTexts(key);
+    if (typeof key === 'string') return this.#byString.get(key);
+    return key instanceof Atom ? this.#byAtom.get(key) : this.#byText.get((key as TextKey).text);
   }
 
   /** The group of a name, made when there is none; it must get a member at once. */
   findOrMake(name: unknown): Group {
     const found = this.find(name);
     if (found !== undefined) return found;
-    const group = new Group(ownCopy(name));
-    const tuple = tupleOf(name);
-    if (typeof name === 'string') {
-      checkText(name);
-      this.#byString.set(name, group);
-    } else if (tuple === undefined) {
-      this.#byText.set(canonicalText(name), group);
-    } else {
-      this.#addTuple(tuple, group);
-    }
+    const group = new Group(ownName(name));
+    const key = keyOf(name);
+    if (typeof key === 'string') this.#byString.set(key, group);
+    else if (key instanceof Atom) this.#byAtom.set(key, group);
+    else if ('text' in key) this.#byText.set(key.text, group);
+    else this.#addList(key, group);
     return group;
   }
 
   /** Removes a group that has no members any more. */
   drop({ name }: Group): void {
-    const tuple = tupleOf(name);
-    if (typeof name === 'string') this.#byString.delete(name);
-    else if (tuple !== undefined) dropTuple(this.#byTuple[tuple.length] as Level, tuple, 0);
-    else this.#byText.delete(canonicalText(name));
+    const key = keyOf(name);
+    if (typeof key === 'string') this.#byString.delete(key);
+    else if (key instanceof Atom) this.#byAtom.delete(key);
+    else if ('text' in key) this.#byText.delete(key.text);
+    else dropList(this.#byList[key.length] as Level, key, 0);
   }
 
   /** All groups. */
   *all(): IterableIterator<Group> {
     yield* this.#byString.values();
-    for (const level of this.#byTuple) yield* groupsOf(level);
+    yield* this.#byAtom.values();
+    for (const level of this.#byList) yield* groupsOf(level);
     yield* this.#byText.values();
   }
 
-  #findTuple(name: readonly Element[]): Group | undefined {
-    let at: Level | Group | undefined = this.#byTuple[name.length];
+  #findList(name: readonly Element[]): Group | undefined {
+    let at: Level | Group | undefined = this.#byList[name.length];
     for (let i = 0; i < name.length; i++) {
       if (at === undefined) return undefined;
       at = (at as Level).get(name[i] as Element);
@@ -72,8 +82,8 @@ export class GroupTable {
     return at as Group | undefined;
   }
 
-  #addTuple(name: readonly Element[], group: Group): void {
-    let level = this.#byTuple[name.length] as Level;
+  #addList(name: readonly Element[], group: Group): void {
+    let level = this.#byList[name.length] as Level;
     const last = name.length - 1;
     for (let i = 0; i < last; i++) {
       const element = name[i] as Element;
@@ -88,31 +98,62 @@ export class GroupTable {
   }
 }
 
-/** The name as a tuple of one to four strings and whole numbers, or undefined when it is none. */
-function tupleOf(name: unknown): readonly Element[] | undefined {
-  if (!Array.isArray(name) || name.length === 0 || name.length > TUPLE_MAX) return undefined;
+/** The name as a list of one to four strings and whole numbers, or undefined when it is none. */
+function listOf(name: unknown): readonly Element[] | undefined {
+  if (!Array.isArray(name) || name.length === 0 || name.length > LIST_MAX) return undefined;
   for (let i = 0; i < name.length; i++) {
     const element: unknown = name[i];
-    if (typeof element === 'string' || Number.isSafeInteger(element)) continue;
-    // A bigint is the same integer as the number, so it must come to the same table.
-    return typeof element === 'bigint' && Number.isSafeInteger(Number(element))
-      ? tupleOf(name.with(i, Number(element)))
-      : undefined;
+    if (typeof element === 'string' || (Number.isSafeInteger(element) && !Object.is(element, -0))) continue;
+    const same = elementOf(element);
+    return same === undefined ? undefined : listOf(name.with(i, same));
   }
   return name as readonly Element[];
 }
 
-/** A name that is in no table may be none at all. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-function checkTexts(tuple: readonly Element[]): undefined {
-  for (const element of tuple) if (typeof element === 'string') checkText(element);
+/** The string or number that another value is to Erlang, so that its list comes to the same table. */
+function elementOf(value: unknown): Element | undefined {
+  if (value instanceof Uint8Array) return textOfBytes(value);
+  return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : undefined;
 }
 
-/** Removes a tuple and the levels that it leaves empty. */
-function dropTuple(level: Level, name: readonly Element[], depth: number): void {
+/** What a name is found by: equal for names that are one term to Erlang. */
+function keyOf(name: unknown): Key {
+  const simple = simpleKey(name);
+  if (simple !== undefined) return simple;
+  const own = ownName(name);
+  return simpleKey(own) ?? { text: textOfName(own) };
+}
+
+/** That of a name which needs no text; undefined for every other. */
+function simpleKey(name: unknown): Exclude<Key, TextKey> | undefined {
+  const list = listOf(name);
+  if (list !== undefined) return list;
+  if (typeof name === 'string' || name instanceof Atom) return name;
+  if (name instanceof Uint8Array) return textOfBytes(name);
+  if (name instanceof Charlist) return listOf(codePoints(name));
+  // Atoms that are values of their own here.
+  if (name === null) return NIL;
+  if (name === undefined) return UNDEFINED;
+  if (typeof name === 'boolean') return name ? TRUE : FALSE;
+  return undefined;
+}
+
+const NIL = atom('nil');
+const UNDEFINED = atom('undefined');
+const TRUE = atom('true');
+const FALSE = atom('false');
+
+/** A name that is in no table may be none at all. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+function checkTexts(list: readonly unknown[]): undefined {
+  for (const element of list) if (typeof element === 'string') checkText(element);
+}
+
+/** Removes a list and the levels that it leaves empty. */
+function dropList(level: Level, name: readonly Element[], depth: number): void {
   const element = name[depth] as Element;
   if (depth < name.length - 1) {
     const next = level.get(element) as Level;
-    dropTuple(next, name, depth + 1);
+    dropList(next, name, depth + 1);
     if (next.size > 0) return;
   }
   level.delete(element);

@@ -76,6 +76,10 @@ export class Group {
   readonly name: unknown;
   /** Members of other nodes, by the scope process that told of them; null when there never were any. */
   remote: Map<Peer, RemoteMembers> | null = null;
+  /** Whether a peer calls it by an atom; see `naming.ts`. */
+  heardAsAtom = false;
+  /** What peers are told it is called, while it has local members; undefined before they were. See `naming.ts`. */
+  toldAs: unknown = undefined;
   #local: Process[] = NO_PROCESSES;
   #memberships: Membership[] = NO_MEMBERSHIPS;
   /** How many joins there are beyond the first of each member. */
@@ -104,6 +108,7 @@ export class Group {
   add(member: Member): Membership {
     const membership = new Membership(member, this, this.#local.length);
     if (this.#local.length === 0) {
+      this.toldAs = undefined;
       // Most groups stay small: an array that is made with its element has room for no more, one that is pushed to for many.
       this.#local = [member.process];
       this.#memberships = [membership];

@@ -12,10 +12,10 @@ import type { Node } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
+import { NOVA_SCOPE } from './naming.ts';
 import { findScope, type Scope, startScope } from './scope.ts';
 
-/** The name of the scope, on every node. */
-export const NOVA_SCOPE = 'nova_scope';
+export { NOVA_SCOPE } from './naming.ts';
 
 /** How many restarts may follow each other at once within the period. */
 const MAX_RESTARTS = 10;

@@ -1,92 +1,55 @@
 /**
- * What the scope processes of different nodes tell each other: the protocol of `pg.erl` from OTP 23 to 28, version 0.
+ * What the scope processes of different nodes tell each other: the protocol of `pg.erl` from OTP 23 to 28, version 0, which
+ * OTP 29 speaks with those that ask for no other.
  *
- * A carrier that speaks to OTP translates these classes: `{discover, Pid}`, `{'$gen_cast', {sync, Pid, [{Group, [Pid]}]}}`,
- * `{join, Pid, Group, PidOrList}` and `{leave, Pid, PidOrList, [Group]}`. `Pid` is always the scope process that speaks.
+ * `{discover, Pid}`, the cast `{sync, Pid, [{Group, [Pid]}]}`, `{join, Pid, Group, PidOrList}` and
+ * `{leave, Pid, PidOrList, [Group]}`; the first `Pid` is always the scope process that speaks. A scope of OTP ends of any
+ * other message, and so nothing else is ever sent.
  *
  * What arrives is read here, with care: a field of the wrong kind makes the whole message bad, and pids that do not live on
- * the node of the speaker are left out, since only that node can know of their end.
+ * the node of the speaker are left out, since only that node can know of their end. Messages of version 1 (`local_data`,
+ * `update`) are not understood; nobody sends them who was not asked for them.
  */
+import { Cast } from '../otp/call.ts';
 import { Pid } from '../process/pid.ts';
-import { defineRecord } from '../records.ts';
 import { atom } from '../terms/atom.ts';
-import { tuple } from '../terms/tuple.ts';
+import { Tuple } from '../terms/tuple.ts';
+
+const DISCOVER = atom('discover');
+const SYNC = atom('sync');
+const JOIN = atom('join');
+const LEAVE = atom('leave');
+
+/** The name of a request that is a term of any form. */
+const REQUEST = '$request';
+
+/** A group by name, and who is in it. */
+export type NamedGroup = readonly [group: unknown, pids: readonly Pid[]];
 
 /** "I am here, tell me your members." */
-export class Discover {
-  readonly peer: Pid;
-  /** The protocol that the speaker would like, from OTP 29 on; it is answered in version 0. */
-  readonly version: unknown;
-
-  constructor(peer: Pid, version?: unknown) {
-    this.peer = peer;
-    this.version = version;
-  }
+export function discover(self: Pid): Tuple {
+  return new Tuple([DISCOVER, self]);
 }
 
 /** All local members of the speaker; replaces what was known of it. Each group is named once. */
-export class Sync {
-  readonly peer: Pid;
-  readonly groups: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>;
-
-  constructor(peer: Pid, groups: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>) {
-    this.peer = peer;
-    this.groups = groups;
-  }
+export function sync(self: Pid, groups: readonly NamedGroup[]): Cast {
+  return new Cast(REQUEST, new Tuple([SYNC, self, groups.map((group) => new Tuple(group))]));
 }
 
 /** Local processes of the speaker joined a group, each as often as it is named. */
-export class Join {
-  readonly peer: Pid;
-  readonly group: unknown;
-  readonly pids: Pid | readonly Pid[];
-
-  constructor(peer: Pid, group: unknown, pids: Pid | readonly Pid[]) {
-    this.peer = peer;
-    this.group = group;
-    this.pids = pids;
-  }
+export function join(self: Pid, group: unknown, pids: Pid | readonly Pid[]): Tuple {
+  return new Tuple([JOIN, self, group, pids]);
 }
 
-/** Local processes of the speaker left each of some groups. Mind the order of the fields. */
-export class Leave {
-  readonly peer: Pid;
-  readonly pids: Pid | readonly Pid[];
-  readonly groups: readonly unknown[];
-
-  constructor(peer: Pid, pids: Pid | readonly Pid[], groups: readonly unknown[]) {
-    this.peer = peer;
-    this.pids = pids;
-    this.groups = groups;
-  }
+/** Local processes of the speaker left each of some groups. */
+export function leave(self: Pid, pids: Pid | readonly Pid[], groups: readonly unknown[]): Tuple {
+  return new Tuple([LEAVE, self, pids, groups]);
 }
-
-defineRecord(Discover, 'discover', ['peer', 'version'], {
-  toTerm: ({ peer, version }) =>
-    version === undefined ? tuple(atom('discover'), peer) : tuple(atom('discover'), peer, version),
-});
-defineRecord(Sync, 'sync', ['peer', 'groups'], {
-  toTerm: ({ peer, groups }) =>
-    tuple(
-      atom('$gen_cast'),
-      tuple(
-        atom('sync'),
-        peer,
-        groups.map((entry) => tuple(...entry)),
-      ),
-    ),
-});
-defineRecord(Join, 'join', ['peer', 'group', 'pids']);
-defineRecord(Leave, 'leave', ['peer', 'pids', 'groups']);
 
 /** A message whose fields have the right kinds. `pids` are those that live on the node of the peer. */
 export type PeerMessage =
   | { readonly kind: 'discover'; readonly peer: Pid }
-  | {
-      readonly kind: 'sync';
-      readonly peer: Pid;
-      readonly groups: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>;
-    }
+  | { readonly kind: 'sync'; readonly peer: Pid; readonly groups: readonly NamedGroup[] }
   | { readonly kind: 'join'; readonly peer: Pid; readonly group: unknown; readonly pids: readonly Pid[] }
   | {
       readonly kind: 'leave';
@@ -97,35 +60,39 @@ export type PeerMessage =
 
 /** Reads a message; undefined when it is none of the protocol, or malformed. */
 export function readPeerMessage(message: unknown): PeerMessage | undefined {
-  if (message instanceof Discover) {
-    return message.peer instanceof Pid ? { kind: 'discover', peer: message.peer } : undefined;
-  }
-  if (message instanceof Sync) return readSync(message);
-  if (message instanceof Join) return readJoin(message);
-  if (message instanceof Leave) return readLeave(message);
+  if (message instanceof Cast) return message.name === REQUEST ? readCast(message.argument) : undefined;
+  if (!(message instanceof Tuple)) return undefined;
+  const [tag, peer, third, fourth] = message.elements;
+  if (!(peer instanceof Pid)) return undefined;
+  // With its version, from OTP 29 on. The answer in version 0 makes us a peer of version 0.
+  if (tag === DISCOVER && (message.length === 2 || message.length === 3)) return { kind: 'discover', peer };
+  if (message.length !== 4) return undefined;
+  if (tag === JOIN) return readJoin(peer, third, fourth);
+  if (tag === LEAVE) return readLeave(peer, third, fourth);
   return undefined;
 }
 
-function readSync({ peer, groups }: Sync): PeerMessage | undefined {
-  if (!(peer instanceof Pid) || !Array.isArray(groups)) return undefined;
-  const read: Array<readonly [unknown, readonly Pid[]]> = [];
+function readCast(request: unknown): PeerMessage | undefined {
+  if (!(request instanceof Tuple) || request.length !== 3) return undefined;
+  const [tag, peer, groups] = request.elements;
+  if (tag !== SYNC || !(peer instanceof Pid) || !Array.isArray(groups)) return undefined;
+  const read: NamedGroup[] = [];
   for (const entry of groups as unknown[]) {
-    if (!Array.isArray(entry) || entry.length !== 2) return undefined;
-    const pids = readPids(entry[1], peer);
+    if (!(entry instanceof Tuple) || entry.length !== 2) return undefined;
+    const pids = readPids(entry.elements[1], peer);
     if (pids === undefined) return undefined;
-    read.push([entry[0], pids]);
+    read.push([entry.elements[0], pids]);
   }
   return { kind: 'sync', peer, groups: read };
 }
 
-function readJoin({ peer, group, pids }: Join): PeerMessage | undefined {
-  if (!(peer instanceof Pid)) return undefined;
+function readJoin(peer: Pid, group: unknown, pids: unknown): PeerMessage | undefined {
   const read = readPids(pids, peer);
   return read === undefined ? undefined : { kind: 'join', peer, group, pids: read };
 }
 
-function readLeave({ peer, pids, groups }: Leave): PeerMessage | undefined {
-  if (!(peer instanceof Pid) || !Array.isArray(groups)) return undefined;
+function readLeave(peer: Pid, pids: unknown, groups: unknown): PeerMessage | undefined {
+  if (!Array.isArray(groups)) return undefined;
   const read = readPids(pids, peer);
   return read === undefined ? undefined : { kind: 'leave', peer, pids: read, groups };
 }

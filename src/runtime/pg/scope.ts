@@ -23,6 +23,7 @@ import { Exchange } from './exchange.ts';
 import type { Group } from './group.ts';
 import type { Member } from './member.ts';
 import { Members } from './members.ts';
+import { type Naming, namingOf } from './naming.ts';
 import { GroupJoined, GroupLeft, Observers } from './observers.ts';
 
 /** The scopes that run, by node and name. */
@@ -42,6 +43,7 @@ export class Scope implements Watch {
   readonly process: Process;
   readonly #members = new Members(this);
   readonly #observers = new Observers();
+  readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
   watched: Process | null = null;
@@ -55,7 +57,8 @@ export class Scope implements Watch {
     this.name = name;
     this.node = node;
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
-    this.#exchange = new Exchange(this.process, name, this.#members, (change) => {
+    this.#naming = namingOf(name);
+    this.#exchange = new Exchange(this.process, name, this.#naming, this.#members, (change) => {
       this.#observers.tell(change);
     });
     this.#system = this.#systemTarget(parent?.pid ?? null);
@@ -74,12 +77,12 @@ export class Scope implements Watch {
   join(name: unknown, pids: Pid | readonly Pid[]): void {
     if (pids instanceof Pid && this.#unheard) {
       const process = localProcess(this.node, pids);
-      if (process !== null) this.#members.join(this.#members.groups.findOrMake(name), process);
+      if (process !== null) this.#members.join(this.#groupToJoin(name), process);
       return;
     }
     const processes = this.#local(pids);
     if (processes.length === 0) return;
-    const group = this.#members.groups.findOrMake(name);
+    const group = this.#groupToJoin(name);
     for (const process of processes) this.#members.join(group, process);
     this.#changed('join', group, processes);
   }
@@ -88,12 +91,12 @@ export class Scope implements Watch {
   leave(name: unknown, pids: Pid | readonly Pid[]): 'ok' | 'not_joined' {
     if (pids instanceof Pid && this.#unheard) {
       const process = localProcess(this.node, pids);
-      const group = this.#members.groups.find(name);
+      const group = this.group(name);
       const left = process !== null && group !== undefined && this.#members.leave(group, process);
       return left ? 'ok' : 'not_joined';
     }
     const processes = this.#local(pids);
-    const group = this.#members.groups.find(name);
+    const group = this.group(name);
     if (group === undefined) return 'not_joined';
     const left = processes.filter((process) => this.#members.leave(group, process));
     if (left.length === 0) return 'not_joined';
@@ -125,7 +128,12 @@ export class Scope implements Watch {
 
   /** The group of a name, when it has members. */
   group(name: unknown): Group | undefined {
-    return this.#members.groups.find(name);
+    return this.#members.groups.find(this.#naming.here(name));
+  }
+
+  /** The group of a name, which gets a local member at once. */
+  #groupToJoin(name: unknown): Group {
+    return this.#members.groups.findOrMake(this.#naming.joined(name));
   }
 
   /** The names of all groups, or of those with members on this node. */
@@ -152,7 +160,7 @@ export class Scope implements Watch {
 
   /** @param group the name of a group in an array, or undefined for the whole scope. */
   observe(owner: Process, group: readonly [name: unknown] | undefined): Ref {
-    return this.#observers.add(owner, group);
+    return this.#observers.add(owner, group === undefined ? undefined : [this.#naming.here(group[0])]);
   }
 
   /** Ends following, and takes its messages out of the mailbox. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type Node, pg, type Pid } from 'troupe';
 import { createManualClock } from 'troupe/testing';
 import { Cluster, forever, keys } from '../distribution/cluster.ts';
-import { Discover, Join, Leave, Sync } from '../../../src/runtime/pg/protocol.ts';
+import * as protocol from '../../../src/runtime/pg/protocol.ts';
 
 /** Nodes that run the scope `s` and are all connected. */
 async function scoped(...names: readonly string[]) {
@@ -71,10 +71,10 @@ describe('cluster', () => {
     const stopped = b.whereis('s')!;
     b.exit(stopped, 'shutdown');
     await cluster.settle();
-    b.send({ name: 's', node: 'a@x' }, new Join(stopped, 'g', other));
+    b.send({ name: 's', node: 'a@x' }, protocol.join(stopped, 'g', other));
     await cluster.settle();
     expect(members(a, 'g')).toEqual(keys([own]));
-    b.send({ name: 's', node: 'a@x' }, new Leave(stopped, other, ['g']));
+    b.send({ name: 's', node: 'a@x' }, protocol.leave(stopped, other, ['g']));
     await cluster.settle();
     expect(members(a, 'g')).toEqual(keys([own]));
   });
@@ -289,11 +289,11 @@ describe('cluster', () => {
       ['one', [other, other]],
       ['g', [other, other]],
     ] as const;
-    b.send({ name: 's', node: 'a@x' }, new Sync(b.whereis('s')!, fake));
+    b.send({ name: 's', node: 'a@x' }, protocol.sync(b.whereis('s')!, fake));
     await cluster.settle();
     expect(members(a, 'g')).toEqual(keys([other, other]));
     expect(members(a, 'one')).toEqual(keys([other, other, pid]));
-    a.send({ name: 's', node: 'b@x' }, new Discover(a.whereis('s')!));
+    a.send({ name: 's', node: 'b@x' }, protocol.discover(a.whereis('s')!));
     await cluster.settle();
     expect([members(a, 'g'), members(a, 'one')]).toEqual([[], keys([pid, other])]);
   });

@@ -2,12 +2,31 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as fc from 'fast-check';
-import { createNode, pg, type Pid, Ref } from 'troupe';
+import {
+  atom,
+  atomKeys,
+  BitString,
+  Charlist,
+  charlist,
+  createNode,
+  ErlMap,
+  ExternalFunction,
+  Float,
+  float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  pg,
+  type Pid,
+  Port,
+  Ref,
+  tuple,
+} from 'troupe';
 import {
   canonicalText,
   MAX_GROUP_DEPTH,
   MAX_GROUP_PARTS,
-  ownCopy,
+  ownName,
 } from '../../../src/runtime/pg/group-key.ts';
 import { GroupTable } from '../../../src/runtime/pg/group-table.ts';
 import { forever, keys } from '../distribution/cluster.ts';
@@ -24,18 +43,66 @@ const copyOf = (value: Pid): Pid =>
 const lines: readonly (readonly unknown[])[] = [
   ['1'],
   [1, 1n, 1.0],
-  [0, -0, 0n],
-  [1.5],
+  [0, 0n],
+  // One group to OTP before 27.
+  [-0, float(0), new Float(-0)],
+  [float(1)],
+  [1.5, new Float(1.5)],
   [2n ** 70n],
-  [true],
-  ['true'],
-  [null],
-  [undefined],
+  [true, atom('true')],
+  ['true', Buffer.from('true')],
+  [false, atom('false')],
+  [null, atom('nil')],
+  [undefined, atom('undefined')],
   ['null'],
-  [''],
-  [[], Object.freeze([])],
+  [atom('null')],
+  [atom('a')],
+  ['a', new TextEncoder().encode('a'), Buffer.from('a')],
+  ['é😀', Buffer.from('é😀')],
+  ['', new Uint8Array(0)],
+  [[], Object.freeze([]), charlist('')],
   [{}, Object.create(null), new Map()],
-  [['a', 'b']],
+  [
+    ['a', 'b'],
+    ['a', Buffer.from('b')],
+  ],
+  [tuple('a', 'b'), tuple('a', Buffer.from('b'))],
+  [tuple()],
+  [tuple(1), tuple(1n)],
+  [[1], [1n], charlist('\u0001')],
+  [[97, 98, 99, 100, 101], charlist('abcde')],
+  [[0x1f600], charlist('😀')],
+  [
+    ['room', [97]],
+    ['room', charlist('a')],
+  ],
+  [tuple(atom('room'), 7), tuple(atom('room'), 7n)],
+  [new ImproperList([1], 2), new ImproperList([1n], 2)],
+  [new ImproperList([1, 2], atom('t')), new ImproperList([1], new ImproperList([2], atom('t')))],
+  [[1, 2, 3, 98], new ImproperList([1, 2], [3, 98]), new ImproperList([1, 2, 3], charlist('b'))],
+  [new BitString(new Uint8Array([1, 0xa0]), 3), new BitString(new Uint8Array([1, 0xbf]), 3)],
+  [new BitString(new Uint8Array([1, 0xa0]), 4)],
+  [new Port(node.origin, 5n), new Port(node.origin, 5n)],
+  [new Port(node.origin, 6n)],
+  [new ExternalFunction(atom('m'), atom('f'), 1), new ExternalFunction(atom('m'), atom('f'), 1)],
+  [new ExternalFunction(atom('m'), atom('f'), 2)],
+  [new OpaqueFunction(new Uint8Array([112, 1])), new OpaqueFunction(Buffer.from([112, 1]))],
+  [
+    new NativeRecord(atom('m'), atom('r'), true, [[atom('f'), 1]]),
+    new NativeRecord(atom('m'), atom('r'), true, [[atom('f'), 1n]]),
+  ],
+  [new NativeRecord(atom('m'), atom('r'), false, [[atom('f'), 1]])],
+  [
+    atomKeys({ k: 1, l: 2 }),
+    new Map([
+      [atom('l'), 2],
+      [atom('k'), 1],
+    ]),
+    new ErlMap([
+      [atom('k'), 1n],
+      [atom('l'), 2n],
+    ]),
+  ],
   [['ab']],
   [['a', ['b']]],
   [[undefined], Array.from({ length: 1 })],
@@ -56,8 +123,9 @@ const lines: readonly (readonly unknown[])[] = [
   [forever(later)],
   [ref, new Ref(ref.origin, ref.low, ref.high)],
   [node.makeRef()],
-  [new Uint8Array([1, 2]), Buffer.from([1, 2])],
-  [new Uint8Array([1])],
+  [new Uint8Array([200, 2]), Buffer.from([200, 2])],
+  [new Uint8Array([200])],
+  [[new Uint8Array([200])]],
   [
     ['room', 7],
     ['room', 7n],
@@ -122,7 +190,7 @@ describe('one name', () => {
       fc.property(name, name, (one, other) => {
         const [left, right] = [canonicalText(one), canonicalText(other)];
         expect(left === right).toBe(isDeepStrictEqual(plain(one), plain(other)));
-        expect(canonicalText(ownCopy(one))).toBe(left);
+        expect(canonicalText(ownName(one))).toBe(left);
         const table = new GroupTable();
         const group = table.findOrMake(one);
         expect([table.find(other) === group, table.findOrMake(other) === group]).toEqual([
@@ -161,6 +229,11 @@ describe('what cannot name a group', () => {
     ['another class', () => ({ at: new Date() }), /an instance of Date/],
     ['a Set', () => new Set(), /an instance of Set/],
     ['NaN', () => Number.NaN, /NaN/],
+    ['NaN as a float', () => new Float(Number.NaN), /NaN/],
+    ['a hole', () => [1, ...Object.assign([], { length: 1 }), Object.assign([], { length: 2 })], /holes/],
+    ['half of a pair in a charlist', () => tuple(new Charlist('\ud800')), /surrogate/],
+    ['a bitstring of no bits', () => new BitString(new Uint8Array(1), 0), /no such bits/],
+    ['an improper list of no items', () => new ImproperList([], 1), /without items/],
     ['infinity', () => [Infinity], /Infinity/],
     ['an unsafe integer', () => 2 ** 60, /the number/],
     ['half a surrogate pair', () => '\udc00', /surrogate/],
@@ -176,6 +249,8 @@ describe('what cannot name a group', () => {
       /one key twice/,
     ],
     ['an object within itself', () => cycle(), /within itself/],
+    ['a charlist with too many characters', () => charlist('a'.repeat(MAX_GROUP_PARTS)), /more than 10000/],
+    ['tuples nested too deep', () => nestedTuples(MAX_GROUP_DEPTH + 1), /deeper than 64/],
     ['one nested too deep', () => nested(MAX_GROUP_DEPTH + 1), /deeper than 64/],
     ['one with too many parts', () => new Array(MAX_GROUP_PARTS).fill(1), /more than 10000/],
   ])('%s', (_what, value, message) => {
@@ -200,7 +275,7 @@ describe('what cannot name a group', () => {
   });
 
   test('the limits themselves are allowed', () => {
-    expect(canonicalText(nested(MAX_GROUP_DEPTH))).toContain('[[[');
+    expect(canonicalText(nested(MAX_GROUP_DEPTH))).toContain('l[l[l[');
     expect(canonicalText(new Array(MAX_GROUP_PARTS - 1).fill(1))).toContain('i1;');
   });
 });
@@ -216,6 +291,12 @@ function plain(value: unknown): unknown {
 function nested(depth: number): unknown {
   let value: unknown = [];
   for (let level = 1; level < depth; level++) value = [value];
+  return value;
+}
+
+function nestedTuples(depth: number): unknown {
+  let value: unknown = tuple();
+  for (let level = 1; level < depth; level++) value = tuple(value);
   return value;
 }
 

@@ -11,8 +11,7 @@ import {
 } from 'troupe';
 import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
 import { forever } from '../distribution/cluster.ts';
-
-const GROUPS: readonly unknown[] = ['one', 'two', 1, ['room', 1]];
+import { counts, type Membership } from './otp-scope.ts';
 
 /** What can happen on a node. Numbers choose among what there is. */
 export type Change =
@@ -20,14 +19,13 @@ export type Change =
   | { readonly do: 'spawn' | 'kill'; readonly who: number }
   | { readonly do: 'restartScope' };
 
-/** Members by group: how often each pid has joined. */
-export type Membership = Map<string, Map<string, number>>;
-
-/** A node with the scope `s`. */
+/** A node with a scope. */
 export class Site {
   readonly name: string;
   readonly #carrier: () => Carrier;
   readonly #clock: Clock;
+  readonly #scope: string;
+  readonly #groups: readonly unknown[];
   #creation = 10;
   /** What is to happen within the arrival of a signal; each is done in the arrival after `skip` others. */
   readonly #reflexes: Array<{ skip: number; readonly change: Change }> = [];
@@ -37,8 +35,11 @@ export class Site {
   /** What a process that follows the scope knows of it. */
   followed: Membership = new Map();
 
-  constructor(name: string, carrier: () => Carrier, clock: Clock) {
+  /** @param groups the names that it uses. */
+  constructor(name: string, scope: string, groups: readonly unknown[], carrier: () => Carrier, clock: Clock) {
     this.name = name;
+    this.#scope = scope;
+    this.#groups = groups;
     this.#carrier = carrier;
     this.#clock = clock;
     this.start();
@@ -58,6 +59,11 @@ export class Site {
     this.#startScope();
   }
 
+  /** The scope process. */
+  get pid(): Pid {
+    return this.node.whereis(this.#scope)!;
+  }
+
   later(change: Change, skip: number): void {
     this.#reflexes.push({ change, skip });
   }
@@ -71,7 +77,7 @@ export class Site {
         this.#kill(change.who);
         return;
       case 'restartScope':
-        this.node.exit(this.node.whereis('s')!, 'kill');
+        this.node.exit(this.pid, 'kill');
         this.#startScope();
         return;
       default:
@@ -81,9 +87,11 @@ export class Site {
 
   /** What the scope says of the members of all groups. */
   seen(localOnly: boolean): Membership {
-    const names = localOnly ? pg.whichLocalGroups(this.node, 's') : pg.whichGroups(this.node, 's');
+    const names = localOnly
+      ? pg.whichLocalGroups(this.node, this.#scope)
+      : pg.whichGroups(this.node, this.#scope);
     const members = localOnly ? pg.getLocalMembers : pg.getMembers;
-    return new Map(names.map((name) => [canonicalText(name), countKeys(members(this.node, 's', name))]));
+    return new Map(names.map((name) => [canonicalText(name), counts(members(this.node, this.#scope, name))]));
   }
 
   #arrived(): void {
@@ -95,7 +103,7 @@ export class Site {
 
   #startScope(): void {
     this.local = new Map();
-    pg.start(this.node, 's');
+    pg.start(this.node, this.#scope);
     const followed: Membership = new Map();
     this.followed = followed;
     const follower = this.node.spawn({
@@ -103,23 +111,23 @@ export class Site {
       init: () => undefined,
       handle: (_self, message) => follow(followed, message),
     });
-    pg.monitorScope(this.node.find(follower)!, 's');
+    pg.monitorScope(this.node.find(follower)!, this.#scope);
   }
 
   #joinOrLeave(change: Change & { do: 'join' | 'leave' }): void {
     const pid = this.#alive[change.who % Math.max(1, this.#alive.length)];
     if (pid === undefined) return;
-    const group = GROUPS[change.group % GROUPS.length];
+    const group = this.#groups[change.group % this.#groups.length];
     const pids = Array.from({ length: change.times }, () => pid);
     const text = canonicalText(group);
     const members = this.local.get(text) ?? new Map<string, number>();
     const before = members.get(pid.key) ?? 0;
     if (change.do === 'join') {
-      pg.join(this.node, 's', group, pids);
+      pg.join(this.node, this.#scope, group, pids);
       this.local.set(text, members.set(pid.key, before + change.times));
       return;
     }
-    const answer = pg.leave(this.node, 's', group, pids);
+    const answer = pg.leave(this.node, this.#scope, group, pids);
     if (answer !== (before > 0 ? 'ok' : 'not_joined')) throw new Error(`leave answered ${answer}`);
     if (before > change.times) members.set(pid.key, before - change.times);
     else members.delete(pid.key);
@@ -143,6 +151,7 @@ function nervous(carrier: Carrier, arrived: () => void): Carrier {
     attach: (host) => {
       carrier.attach({
         origin: host.origin,
+        node: host.node,
         get idle() {
           return host.idle;
         },
@@ -182,10 +191,4 @@ function follow(followed: Membership, event: unknown): void {
     else members.set(key, count);
   }
   if (members.size === 0) followed.delete(text);
-}
-
-function countKeys(pids: readonly Pid[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { key } of pids) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return counts;
 }

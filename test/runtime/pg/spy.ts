@@ -1,9 +1,10 @@
 // A scope process that is none: it notes what a real one tells it, and can tell it anything. It checks the rule which keeps
-// an OTP scope alive: nothing before a snapshot, and no leave of what was not told. One that answers does what pg.erl does
-// with `discover` and `DOWN`, and has no members.
+// an OTP scope alive: nothing before a snapshot, and no leave of what was not told.
 import { Down, type Node, type Pid } from 'troupe';
-import { Discover, Join, Leave, Sync } from '../../../src/runtime/pg/protocol.ts';
 import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
+import { type PeerMessage, readPeerMessage } from '../../../src/runtime/pg/protocol.ts';
+
+type Message<Kind> = PeerMessage & { readonly kind: Kind };
 
 /** What was told, as [group, pid key, how often]. */
 type Told = Map<string, Map<string, number>>;
@@ -18,13 +19,9 @@ export class Spy {
   readonly told = new Map<string, Told>();
   readonly #node: Node;
 
-  readonly #answers: boolean;
-  readonly #known = new Set<string>();
-
   /** @param scope the name that it is registered under on its node. */
-  constructor(node: Node, scope: string, answers = false) {
+  constructor(node: Node, scope: string) {
     this.#node = node;
-    this.#answers = answers;
     this.pid = node.spawnWith(
       { name: scope },
       { name: 'spy', init: () => undefined, handle: (_self, message) => this.#take(message) },
@@ -36,9 +33,19 @@ export class Spy {
     this.#node.find(this.pid)?.send({ name: scope, node: to.name }, message);
   }
 
+  /** What came, of the protocol. */
+  get messages(): PeerMessage[] {
+    return this.got.flatMap((message) => readPeerMessage(message) ?? []);
+  }
+
   /** The kinds of what came. */
   get kinds(): string[] {
-    return this.got.map((message) => (message as object).constructor.name);
+    return this.messages.map(({ kind }) => kind);
+  }
+
+  /** The messages of one kind. */
+  of<Kind extends PeerMessage['kind']>(kind: Kind): Array<Message<Kind>> {
+    return this.messages.filter((message): message is Message<Kind> => message.kind === kind);
   }
 
   /** Forgets what came, but not what was told. */
@@ -48,30 +55,18 @@ export class Spy {
 
   #take(message: unknown): void {
     this.got.push(message);
-    if (message instanceof Sync) this.#synced(message);
-    else if (message instanceof Join) this.#joined(message);
-    else if (message instanceof Leave) this.#left(message);
-    else if (message instanceof Discover) this.#discovered(message.peer);
-    else if (message instanceof Down) this.#ended(message.target as Pid);
-    else this.faults.push(`unknown message ${String(message)}`);
+    if (message instanceof Down) {
+      this.told.delete((message.target as Pid).key);
+      return;
+    }
+    const read = readPeerMessage(message);
+    if (read === undefined) this.faults.push(`unknown message ${String(message)}`);
+    else if (read.kind === 'sync') this.#synced(read);
+    else if (read.kind === 'join') this.#joined(read);
+    else if (read.kind === 'leave') this.#left(read);
   }
 
-  #discovered(peer: Pid): void {
-    const self = this.#node.find(this.pid);
-    if (!this.#answers || self === null) return;
-    self.send(peer, new Sync(this.pid, []));
-    if (this.#known.has(peer.key)) return;
-    this.#known.add(peer.key);
-    self.monitor(peer);
-    self.send(peer, new Discover(this.pid));
-  }
-
-  #ended(peer: Pid): void {
-    this.#known.delete(peer.key);
-    this.told.delete(peer.key);
-  }
-
-  #synced({ peer, groups }: Sync): void {
+  #synced({ peer, groups }: Message<'sync'>): void {
     const told: Told = new Map();
     for (const [group, pids] of groups) {
       const text = canonicalText(group);
@@ -82,7 +77,7 @@ export class Spy {
     this.told.set(peer.key, told);
   }
 
-  #joined({ peer, group, pids }: Join): void {
+  #joined({ peer, group, pids }: Message<'join'>): void {
     const told = this.told.get(peer.key);
     if (told === undefined) {
       this.faults.push('a join before the sync');
@@ -91,17 +86,17 @@ export class Spy {
     const text = canonicalText(group);
     const members = told.get(text) ?? new Map<string, number>();
     told.set(text, members);
-    for (const { key } of list(pids)) members.set(key, (members.get(key) ?? 0) + 1);
-    if (list(pids).length === 0) this.faults.push(`a join of nobody to ${text}`);
+    for (const { key } of pids) members.set(key, (members.get(key) ?? 0) + 1);
+    if (pids.length === 0) this.faults.push(`a join of nobody to ${text}`);
   }
 
-  #left({ peer, pids, groups }: Leave): void {
+  #left({ peer, pids, groups }: Message<'leave'>): void {
     const told = this.told.get(peer.key);
     for (const group of groups) {
       const members = told?.get(canonicalText(group));
       // This is where OTP crashes.
       if (members === undefined) this.faults.push(`a leave of ${canonicalText(group)}, which was not told`);
-      for (const { key } of list(pids)) this.#leftOne(members, key);
+      for (const { key } of pids) this.#leftOne(members, key);
       if (members?.size === 0) told?.delete(canonicalText(group));
     }
   }
@@ -112,10 +107,6 @@ export class Spy {
     else if (count === 1) members?.delete(key);
     else members?.set(key, count - 1);
   }
-}
-
-function list(pids: Pid | readonly Pid[]): readonly Pid[] {
-  return Array.isArray(pids) ? (pids as readonly Pid[]) : [pids as Pid];
 }
 
 function counts(pids: readonly Pid[]): Map<string, number> {
