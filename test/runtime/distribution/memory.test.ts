@@ -3,7 +3,30 @@ import { describe, expect, test } from 'vitest';
 import type { MemoryNetworkOptions } from '../../../src/runtime/distribution/memory.ts';
 import { createManualClock } from 'troupe/testing';
 import { Cluster, collector } from './cluster.ts';
-import { createNode, Down, Exit, type Node, NodeDown, NodeUp, type Pid, type Ref, TroupeError } from 'troupe';
+import {
+  atom,
+  atomKeys,
+  BitString,
+  charlist,
+  createNode,
+  Down,
+  ErlMap,
+  Exit,
+  ExternalFunction,
+  float,
+  ImproperList,
+  NativeRecord,
+  type Node,
+  NodeDown,
+  NodeUp,
+  OpaqueFunction,
+  type Pid,
+  Port,
+  type Ref,
+  TroupeError,
+  tuple,
+} from 'troupe';
+import { Origin } from '../../../src/runtime/process/pid.ts';
 
 /** A network and nodes on it. */
 function cluster(names: readonly string[], options: MemoryNetworkOptions = {}) {
@@ -310,7 +333,7 @@ describe('copies', () => {
     const sent = {
       text: 'é😀',
       list: [1, -0, 2.5, 10n, null, undefined, true],
-      map: new Map<unknown, unknown>([[['k'], { deep: 1 }]]),
+      map: new ErlMap([[['k'], { deep: 1 }]]),
       bytes: new Uint8Array([1, 2, 3]),
       pid,
       ['__proto__']: 'a key as any other',
@@ -336,19 +359,84 @@ describe('copies', () => {
     const { network, nodes } = cluster(['a@x', 'b@x']);
     const [a, b] = nodes as [Node, Node];
     const { pid, got } = collector(b);
-    a.send(pid, [new Exit(a.initPid, ['nested', new RangeError('too far')]), new NodeUp('c@x')]);
+    a.send(pid, new Exit(a.initPid, ['shutdown', new RangeError('too far')]));
     a.send(pid, new Down(a.makeRef(), { name: 'n', node: 'a@x' }, 'normal'));
-    a.send(pid, new NodeDown('c@x', 'reason'));
+    a.send(pid, new Down(a.makeRef(), pid, 'why'));
     await network.settle();
-    const [[exit, up], down, nodeDown] = got as [[Exit, NodeUp], Down, NodeDown];
+    const [exit, down, other] = got as [Exit, Down, Down];
     expect(exit).toBeInstanceOf(Exit);
     expect(exit.reason).toEqual([
-      'nested',
+      'shutdown',
       { name: 'RangeError', message: 'too far', stack: expect.any(String) },
     ]);
-    expect(up).toEqual(new NodeUp('c@x'));
     expect(down).toBeInstanceOf(Down);
-    expect(nodeDown).toEqual(new NodeDown('c@x', 'reason'));
+    expect([down.target, down.reason]).toEqual([{ name: 'n', node: 'a@x' }, 'normal']);
+    expect([other.target, other.reason]).toEqual([pid, 'why']);
+  });
+
+  test('within a message, and where nobody sends them, they are the tuples that they are to Erlang', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    a.send(pid, [new Exit(b.initPid, 'normal')]);
+    a.send(pid, new NodeUp('c@x'));
+    await network.settle();
+    expect(got).toEqual([
+      [tuple(atom('EXIT'), b.initPid, atom('normal'))],
+      tuple(atom('nodeup'), atom('c@x')),
+    ]);
+  });
+
+  test.each<[string, () => unknown, () => unknown]>([
+    ['an atom', () => atom('ok'), () => atom('ok')],
+    ['a tuple', () => tuple(atom('ok'), [1]), () => tuple(atom('ok'), [1])],
+    ['a charlist, as an array', () => charlist('aé😀'), () => [97, 0xe9, 0x1f600]],
+    ['a float', () => [float(1), float(1.5), -0], () => [float(1), 1.5, -0]],
+    ['an object with atoms for keys', () => atomKeys({ a: 1 }), () => new ErlMap([[atom('a'), 1]])],
+    ['a Map with strings for keys, as an object', () => new Map([['a', { b: 1 }]]), () => ({ a: { b: 1 } })],
+    ['a Map', () => new Map<unknown, unknown>([[[1], 2]]), () => new ErlMap([[[1], 2]])],
+    ['an improper list', () => new ImproperList([1], atom('t')), () => new ImproperList([1], atom('t'))],
+    ['bits', () => new BitString(new Uint8Array([0xa0]), 3), () => new BitString(new Uint8Array([0xa0]), 3)],
+    ['bytes that are text', () => Buffer.from('text'), () => new Uint8Array(Buffer.from('text'))],
+    [
+      'a port',
+      () => new Port(new Origin('c@x', 7), 2n ** 40n),
+      () => new Port(new Origin('c@x', 7), 2n ** 40n),
+    ],
+    [
+      'an external function',
+      () => new ExternalFunction(atom('m'), atom('f'), 2),
+      () => new ExternalFunction(atom('m'), atom('f'), 2),
+    ],
+    [
+      'a native record',
+      () => new NativeRecord(atom('m'), atom('r'), true, [[atom('f'), 1]]),
+      () => new NativeRecord(atom('m'), atom('r'), true, [[atom('f'), 1]]),
+    ],
+    ['a small bigint', () => [5n, 2n ** 60n], () => [5n, 2n ** 60n]],
+    ['atoms that are values here', () => [atom('true'), atom('nil')], () => [true, null]],
+  ])('%s arrives as from a real node', async (_what, value, expected) => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    a.send(pid, value());
+    await network.settle();
+    expect(got).toStrictEqual([expected()]);
+  });
+
+  test('what cannot be read breaks the connection, as on a wire', async () => {
+    const { network, nodes } = cluster(['a@x', 'b@x']);
+    const [a, b] = nodes as [Node, Node];
+    const { pid, got } = collector(b);
+    const seen = collector(b);
+    await a.connect('b@x');
+    b.monitorNodes(seen.pid, true);
+    a.send(pid, new OpaqueFunction(new Uint8Array([112, 0, 0])));
+    await network.settle();
+    a.send(pid, 'fine');
+    await network.settle();
+    expect(got).toEqual(['fine']);
+    expect(seen.got).toEqual([new NodeDown('a@x', 'bad_frame'), new NodeUp('a@x')]);
   });
 
   test.each<[string, () => unknown, RegExp]>([
@@ -385,8 +473,8 @@ describe('limits', () => {
     const { pid } = collector(b);
     expect(encodeFault(() => a.send(pid, [[1]]))).toBe('sent');
     expect(encodeFault(() => a.send(pid, [[[1]]]))).toMatch(/deeper than 2 levels/);
-    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4]))).toBe('sent');
-    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4, 5]))).toMatch(/more than 5 values/);
+    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4, 500]))).toBe('sent');
+    expect(encodeFault(() => a.send(pid, [1, 2, 3, 4, 5, 600]))).toMatch(/more than 5 values/);
   });
 
   test('of what waits on a connection: it breaks', async () => {

@@ -1,6 +1,7 @@
 // Servers of other nodes: calls, casts, failures, system messages, over the in-memory carrier (gen_server:call/3).
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
+  atom,
   call,
   defineServer,
   defineSupervisor,
@@ -10,9 +11,10 @@ import {
   serverRef,
   stop,
   sys,
+  tuple,
 } from 'troupe';
 import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
-import { RemoteCall, SYSTEM } from '../../../src/runtime/otp/call.ts';
+import { SYSTEM } from '../../../src/runtime/otp/call.ts';
 import { createMemoryNetwork } from '../../../src/runtime/distribution/memory.ts';
 import { makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
@@ -170,8 +172,8 @@ describe('failures', () => {
 
   test('a call that says not whom to answer is handled and not answered', async () => {
     const { here, there, started, named } = await begin();
-    const calls = ['echo', 'nothing', { no: 'name' }, SYSTEM].map(
-      (name) => new RemoteCall(null as never, 'alias' as never, name as never, 'get_state'),
+    const calls = ['echo', 'nothing', SYSTEM].map((name) =>
+      tuple(atom('$gen_call'), tuple(null, 'alias'), tuple(atom(name), atom('get_state'))),
     );
     const supervised = await there.start(defineSupervisor({ children: [] }));
     for (const message of calls) {

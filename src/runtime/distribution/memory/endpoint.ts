@@ -7,7 +7,8 @@
 import { TroupeError } from '../../errors.ts';
 import { Origin } from '../../process/pid.ts';
 import type { Carrier, CarrierHost, Signal } from '../carrier.ts';
-import { packSignal, type PackedSignal, unpackSignal } from './codec.ts';
+import { EtfError } from '../etf/reader.ts';
+import { type PackedSignal, Packer, Unpacker } from './codec.ts';
 import { type Arrival, type Connection, type Lane } from './lane.ts';
 import type { Switchboard } from './switchboard.ts';
 
@@ -32,6 +33,8 @@ export class Endpoint implements Carrier {
   readonly name: string;
   readonly #switchboard: Switchboard;
   readonly #lines = new Map<string, Line>();
+  readonly #packer: Packer;
+  #unpacker: Unpacker | null = null;
   #host: CarrierHost | null = null;
   /** Name and creation of the node; set when it is attached. */
   origin: Origin;
@@ -39,6 +42,7 @@ export class Endpoint implements Carrier {
   constructor(name: string, switchboard: Switchboard) {
     this.name = name;
     this.#switchboard = switchboard;
+    this.#packer = new Packer(switchboard.limits);
     this.origin = new Origin(name, 0);
   }
 
@@ -56,11 +60,12 @@ export class Endpoint implements Carrier {
     }
     this.#switchboard.add(this);
     this.#host = host;
+    this.#unpacker = new Unpacker(host, this.#switchboard.limits);
     this.origin = host.origin;
   }
 
   send(peer: string, signal: Signal): void {
-    const packed = packSignal(signal, this.#switchboard.limits);
+    const packed = this.#packer.pack(signal);
     if (this.#host === null) return;
     const line = this.line(peer);
     if (line.connection !== null) {
@@ -134,12 +139,24 @@ export class Endpoint implements Carrier {
         this.#flush(line, arrival.connection);
         return;
       case 'signal':
-        host.receive(peer, unpackSignal(arrival.signal, host, arrival.connection.other(this).origin));
+        this.#receive(host, peer, arrival);
         return;
       default:
         this.#failed(line, arrival.reason);
         return;
     }
+  }
+
+  #receive(host: CarrierHost, peer: string, { connection, signal }: Arrival & { kind: 'signal' }): void {
+    let unpacked: Signal | undefined;
+    try {
+      unpacked = this.#unpacker?.unpack(signal, connection.other(this).origin);
+    } catch (error) {
+      if (!(error instanceof EtfError)) throw error;
+      // As on a wire: what cannot be read costs the connection.
+      this.#switchboard.break(connection, 'bad_frame');
+    }
+    if (unpacked !== undefined) host.receive(peer, unpacked);
   }
 
   #dial(line: Line): void {
