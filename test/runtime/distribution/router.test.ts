@@ -162,6 +162,9 @@ describe('nodes', () => {
     b.send({ name: 'init', node: 'a@x' }, 'into the old one');
     expect(await b.connect('a@x')).toBe(true);
     await cluster.settle();
+    // Over sockets, b hears of the loss only now.
+    expect(await b.connect('a@x')).toBe(true);
+    await cluster.settle();
     expect(seen.got).toEqual([new NodeDown('b@x', 'connection_closed'), new NodeUp('b@x')]);
     expect(watcher.got).toMatchObject([{ reason: 'noconnection' }]);
   });
@@ -200,12 +203,13 @@ describe('calls', () => {
   }
 
   test('are answered across nodes, by pid and by name', async () => {
-    const { kept, a, pid } = await served();
+    const { cluster, kept, a, pid } = await served();
     expect(await call(a, pid, 'echo', { id: 1 })).toEqual({ id: 1 });
     expect(await call(a, { name: 'server', node: 'b@x' }, 'echo', [1n, 'x'])).toEqual([1n, 'x']);
     cast(a, pid, 'note', 1);
     cast(a, { name: 'server', node: 'b@x' }, 'note', 2);
     expect(await call(a, pid, 'casts', undefined)).toEqual([1, 2]);
+    await cluster.settle();
     expect(kept()).toBe(0);
   });
 

@@ -9,7 +9,7 @@
  *
  * It knows nothing of how connections are made, nor of what waits for one.
  */
-import { Pid } from '../../process/pid.ts';
+import type { Pid } from '../../process/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
 import { TermWriter } from '../etf/writer.ts';

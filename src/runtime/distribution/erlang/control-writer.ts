@@ -10,7 +10,7 @@
  */
 import { TroupeError } from '../../errors.ts';
 import { Pid } from '../../process/pid.ts';
-import { Ref } from '../../process/ref.ts';
+import type { Ref } from '../../process/ref.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { Signal } from '../carrier.ts';
 import { LIST } from '../etf/tags.ts';
