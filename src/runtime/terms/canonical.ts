@@ -63,7 +63,10 @@ export function isSimpleKey(plain: unknown): boolean {
   return typeof plain !== 'object' || plain === null || plain instanceof Atom;
 }
 
-/** @internal True when two keys of a map are one term, which no map of Erlang may have. */
+/**
+ * @internal True when two keys of a map are one term, which no map of Erlang may have. `0.0` and `-0.0` count as one here:
+ * they are to OTP 26 and before, and a node that finds them both in a message cuts the connection.
+ */
 export function hasEqualKeys(map: ReadonlyMap<unknown, unknown>): boolean {
   if (map.size < 2 || !needsComparison(map)) return false;
   const simple = new Set<unknown>();
@@ -71,7 +74,7 @@ export function hasEqualKeys(map: ReadonlyMap<unknown, unknown>): boolean {
   for (const key of map.keys()) {
     const plain = plainKey(key);
     if (isSimpleKey(plain)) simple.add(plain);
-    else texts.add(termText(plain as object));
+    else texts.add(new TextWriter(true).write(plain, 0));
   }
   return simple.size + texts.size < map.size;
 }
@@ -90,11 +93,17 @@ function needsComparison(map: ReadonlyMap<unknown, unknown>): boolean {
  * @throws TroupeError TROUPE_BAD_ARGUMENT when a limit is reached, or the value holds what is no term.
  */
 export function termText(value: object): string {
-  return new TextWriter().write(value, 0);
+  return new TextWriter(false).write(value, 0);
 }
 
 class TextWriter {
+  readonly #oneZero: boolean;
   #parts = 0;
+
+  /** @param oneZero whether `0.0` and `-0.0` are one term. */
+  constructor(oneZero: boolean) {
+    this.#oneZero = oneZero;
+  }
 
   write(value: unknown, depth: number): string {
     if (++this.#parts > MAX_KEY_PARTS) throw bad(`more than ${MAX_KEY_PARTS} values`);
@@ -102,7 +111,7 @@ class TextWriter {
       case 'string':
         return sized('s', value);
       case 'number':
-        return Number.isSafeInteger(value) && !Object.is(value, -0) ? `i${value};` : floatText(value);
+        return Number.isSafeInteger(value) && !Object.is(value, -0) ? `i${value};` : this.#float(value);
       case 'bigint':
         return `i${value};`;
       case 'boolean':
@@ -121,7 +130,7 @@ class TextWriter {
     if (value instanceof Atom) return sized('a', value.name);
     if (value instanceof Pid) return sized('p', value.key);
     if (value instanceof Ref) return sized('r', value.key);
-    if (value instanceof Float) return floatText(value.value);
+    if (value instanceof Float) return this.#float(value.value);
     if (value instanceof Uint8Array) return bytesText(value);
     if (depth > MAX_KEY_DEPTH) {
       throw bad(`something nested deeper than ${MAX_KEY_DEPTH} levels, or within itself`);
@@ -155,6 +164,10 @@ class TextWriter {
     return this.#map(Object.entries(value), depth);
   }
 
+  #float(value: number): string {
+    return Object.is(value, -0) && !this.#oneZero ? 'f-0;' : `f${value};`;
+  }
+
   #list(items: readonly unknown[], depth: number): string {
     // Not by `map`, which passes over holes.
     return `[${Array.from(items, (item) => this.write(item, depth)).join('')}]`;
@@ -174,10 +187,6 @@ class TextWriter {
     pairs.sort(([a], [b]) => (a < b ? -1 : 1));
     return `{${pairs.map((pair) => pair.join('')).join('')}}`;
   }
-}
-
-function floatText(value: number): string {
-  return Object.is(value, -0) ? 'f-0;' : `f${value};`;
 }
 
 function bytesText(value: Uint8Array): string {
