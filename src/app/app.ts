@@ -1,17 +1,20 @@
-// Puts the application together: node, database, supervision tree, HTTP. It listens on no port and knows no signals; that
+// Puts the application together: node, database, supervision tree, HTTP. It serves no HTTP port and knows no signals; that
 // is main.ts's.
 //
-// Order matters both ways. Up: database and tree first, then HTTP. Down: HTTP first, so that requests and connections
-// end while what they use is there, then the tree in reverse, then the node.
+// Order matters both ways. Up: the node, with its connections in a cluster, then database and tree, then HTTP. Down: HTTP
+// first, so that requests and connections end while what they use is there, then the tree in reverse, then the node.
 import { mkdirSync } from 'node:fs';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
-import { createNode, type ExitReason, type Node, serverRef } from '../runtime/index.ts';
+import { type ExitReason, type Node, serverRef } from '../runtime/index.ts';
 import { troupeFastify } from '../runtime/fastify/index.ts';
+import type { ClusterCarrier } from './cluster/carrier.ts';
+import { clusterMember, memberName } from './cluster/member.ts';
+import { startNode } from './cluster/start.ts';
+import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import { openDatabase } from './database/open.ts';
 import { readBodies } from './http/body.ts';
 import { drain, type Drain } from './http/drain.ts';
 import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
@@ -19,10 +22,11 @@ import { health } from './http/health.ts';
 import { servePage } from './http/page.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import { logDatabase, logRuntime } from './logging.ts';
+import { logDatabase, logLeftOut, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
-import { createNoteRepository } from './notes/repository.ts';
+import { IncomingEvents } from './notes/incoming.ts';
+import { openNotes } from './notes/source.ts';
 import { notifications } from './notifications/route.ts';
 import { notesTree, rootName } from './tree.ts';
 
@@ -42,6 +46,8 @@ export interface App {
 export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
   /** The application closes it when it stops. */
   readonly database?: Database;
+  /** Connects the node of a cluster with others. */
+  readonly carrier?: ClusterCarrier;
 }
 
 /** Shares of the time for a shutdown: until clients must have answered the close of their WebSockets, and requests be done. */
@@ -61,10 +67,23 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   makeDataFolder(config.dataDir);
   const http = createServer(config, parts.logger);
   const { log } = http;
-  const node = createNode();
-  const database = parts.database ?? openDatabase(config.database);
-  const repository = createNoteRepository(database);
-  const unsubscribe = [logRuntime(log), logDatabase(log, database)];
+  const unsubscribe = [logRuntime(log)];
+  const { node, peers } = await startNode(config.cluster, log, parts.carrier).catch(
+    async (error: unknown) => {
+      await inOrder([() => http.close(), ...unsubscribe]);
+      throw error;
+    },
+  );
+  const { database, repository, identity } = openNotes(config.database, node, parts.database);
+  unsubscribe.push(logDatabase(log, database));
+  const indexer = serverRef(node, noteIndexer, indexerName);
+  const strangers = new Strangers((peer, theirs) => logStranger(log, peer, theirs, identity));
+  const incoming = new IncomingEvents({
+    node: node.name,
+    isStranger: (name) => strangers.has(name),
+    onLeftOut: (what) => logLeftOut(log, what),
+  });
+  const cluster = config.cluster && { identity, indexer, strangers };
 
   let stopping: Promise<void> | undefined;
   let draining: Drain | undefined;
@@ -82,8 +101,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const startTree = () => {
     const onOrphanError = (error: unknown): void =>
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
-    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError };
-    return node.start(notesTree, [{ database, repository, repl }], { name: rootName });
+    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, peers };
+    return node.start(notesTree, [{ database, repository, incoming, repl, cluster }], { name: rootName });
   };
   try {
     tree = await startTree();
@@ -96,7 +115,6 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   }
 
   async function addRoutes(): Promise<Drain> {
-    const indexer = serverRef(node, noteIndexer, indexerName);
     const changeTimeoutMs = Math.max(
       config.requestTimeoutMs,
       config.database.queryTimeoutMs + CHANGE_GRACE_MS,
@@ -115,11 +133,17 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     });
     const end = drain(http);
     await servePage(http);
-    await http.register(health, { database, indexer, stopping: () => stopping !== undefined });
-    await http.register(notesController, { repository, indexer, changeTimeoutMs });
-    await http.register(notifications);
+    const stops = (): boolean => stopping !== undefined;
+    await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
+    await http.register(notesController, { repository, indexer, changeTimeoutMs, onUnsure });
+    await http.register(notifications, { incoming });
     await http.ready();
     return end;
+  }
+
+  function onUnsure(): void {
+    if (config.cluster === undefined) indexer.cast('reread');
+    else serverRef(node, clusterMember, memberName).cast('unsure');
   }
 
   const { pid } = tree;

@@ -2,13 +2,22 @@
 //
 // - One table below names every setting with its type, limits and default; `.env.example` lists the same.
 // - An empty value counts as unset. Numbers are plain decimal digits: `1e3`, ` 8080` and `0x10` are faults.
+// - The settings of a cluster are `cluster/settings.ts`'s; what has to hold between variables is there, too.
 // - All faults are reported at once, each with the variable, its value and what is allowed. A value that may hold a
 //   password is never repeated.
 // - Nothing here reads `process.env`, a file or the clock: what comes in is what counts.
 import { join, resolve } from 'node:path';
 import { Type, type Static, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
-import type { DatabaseSettings } from './database/open.ts';
+import {
+  clusterFaults,
+  clusterOf,
+  clusterSecrets,
+  type ClusterSettings,
+  clusterVariables,
+  nodeOfUrl,
+} from './cluster/settings.ts';
+import type { NotesSettings } from './notes/source.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const SHOWN_VALUE_MAX = 80;
@@ -36,19 +45,22 @@ const variables = {
   DATABASE_URL: Type.Optional(
     Type.Refine(
       Type.String({
-        description: 'postgres://user:password@host:5432/database (or postgresql://), one host',
+        description:
+          'postgres://user:password@host:5432/database (or postgresql://), one host; or troupe://name@host, an instance ' +
+          'of this cluster whose notes are used',
       }),
-      isPostgresUrl,
+      (text) => isPostgresUrl(text) || nodeOfUrl(text) !== undefined,
     ),
   ),
   DATABASE_POOL_MAX: wholeNumber(10, 1, 500, 'connections'),
   DATABASE_CONNECT_TIMEOUT_MS: wholeNumber(5_000, 100, 600_000, 'milliseconds'),
   DATABASE_QUERY_TIMEOUT_MS: wholeNumber(5_000, 100, 600_000, 'milliseconds'),
   DATABASE_RETRY_MAX_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
+  ...clusterVariables,
 };
 
 /** The variables whose values are not repeated in a fault. */
-const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL']);
+const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL', ...clusterSecrets]);
 
 const Settings = Type.Object(variables);
 type Settings = Static<typeof Settings>;
@@ -74,7 +86,10 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** The folder of what the application keeps, absolute. */
   readonly dataDir: string;
-  readonly database: DatabaseSettings;
+  /** Where the notes are. */
+  readonly database: NotesSettings;
+  /** How the instance takes part in a cluster; undefined for one that is alone. */
+  readonly cluster: ClusterSettings | undefined;
 }
 
 /** What is wrong with one variable. */
@@ -110,8 +125,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     const text = env[name];
     if (text !== undefined && text !== '') given[name] = convert(schema, text);
   }
-  const candidate = Value.Default(Settings, given);
-  if (!Value.Check(Settings, candidate)) throw new ConfigError(faultsOf(given, env));
+  const candidate = Value.Default(Settings, { ...given });
+  const isFine = Value.Check(Settings, candidate);
+  const faults = isFine ? [] : faultsOf(given, env);
+  const named = new Set(faults.map(({ variable }) => variable));
+  faults.push(...clusterFaults(given, given['DATABASE_URL']).filter(({ variable }) => !named.has(variable)));
+  if (!isFine || faults.length > 0) throw new ConfigError(faults);
   return toConfig(candidate);
 }
 
@@ -130,13 +149,17 @@ function toConfig(settings: Settings): Config {
     logLevel: settings.LOG_LEVEL,
     dataDir,
     database: Object.freeze(databaseSettings(settings, dataDir)),
+    cluster: clusterOf(settings),
   });
 }
 
-function databaseSettings(settings: Settings, dataDir: string): DatabaseSettings {
+function databaseSettings(settings: Settings, dataDir: string): NotesSettings {
   const queryTimeoutMs = settings.DATABASE_QUERY_TIMEOUT_MS;
   if (settings.DATABASE_URL === undefined)
     return { kind: 'pglite', folder: join(dataDir, 'pglite'), queryTimeoutMs };
+  const node = nodeOfUrl(settings.DATABASE_URL);
+  if (node !== undefined)
+    return { kind: 'instance', node, queryTimeoutMs, retryMaxMs: settings.DATABASE_RETRY_MAX_MS };
   return {
     kind: 'postgres',
     url: settings.DATABASE_URL,

@@ -6,12 +6,18 @@
 // connection.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
-import type { Database } from './database/database.ts';
+import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
+import type { LeftOut } from './notes/incoming.ts';
 
 /** Logs what the runtime publishes, until the function that it returns is called. */
 export function logRuntime(log: FastifyBaseLogger): () => void {
-  const subscriptions = [...logProcesses(log), ...logConnections(log), ...logNodes(log)];
+  const subscriptions = [
+    ...logProcesses(log),
+    ...logConnections(log),
+    ...logNodes(log),
+    ...logDistribution(log),
+  ];
   return () => {
     for (const end of subscriptions) end();
   };
@@ -97,8 +103,58 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
   ];
 }
 
+function logDistribution(log: FastifyBaseLogger): (() => void)[] {
+  return [
+    onTelemetry('troupe:distribution:refused', ({ peer, address, reason }) => {
+      log.warn({ peer, address, reason }, 'a connection with a node could not be made');
+    }),
+    onTelemetry('troupe:distribution:bad_frame', ({ peer, reason }) => {
+      log.error({ peer, reason }, 'a node sent what cannot be read; its connection was closed');
+    }),
+    onTelemetry('troupe:distribution:busy', ({ peer, queuedBytes }) => {
+      log.warn({ peer, queuedBytes }, 'a node takes messages slower than they are sent');
+    }),
+    onTelemetry('troupe:distribution:queue_full', ({ peer, queuedBytes }) => {
+      log.error({ peer, queuedBytes }, 'a node was too slow; its connection was closed');
+    }),
+    onTelemetry('troupe:distribution:dropped', ({ peer, what }) => {
+      log.debug({ peer, what }, 'something that a node sent was left out');
+    }),
+    onTelemetry('troupe:distribution:epmd', ({ node, state, error }) => {
+      const bad = state === 'lost' || state === 'failed';
+      log[bad ? 'warn' : 'info']({ node, ...(error !== undefined && { err: errorIn(error) }) }, EPMD[state]);
+    }),
+    onTelemetry('troupe:distribution:io', ({ from, text }) => {
+      log.info({ process: from.toString(), peer: from.node }, text.slice(0, IO_SHOWN_MAX));
+    }),
+  ];
+}
+
+const EPMD = {
+  registered: 'the node is registered with epmd',
+  serving: 'no epmd was there: this process is it now',
+  lost: 'the connection to epmd was lost; the node registers again as soon as there is one',
+  failed: 'the node could not be registered with epmd; it is tried again',
+} as const;
+/** Characters of what a process of another node writes, in one line of the log. */
+const IO_SHOWN_MAX = 10_000;
+
+/** Logs that an event of another node was left out. */
+export function logLeftOut(log: FastifyBaseLogger, { peer, topic, problem, count }: LeftOut): void {
+  log.warn({ peer, topic, count }, `a broadcast on the channel of the notes was left out: ${problem}`);
+}
+
+/** Logs that instances are connected which are no one service. */
+export function logStranger(log: FastifyBaseLogger, peer: string, theirs: string, own: string): void {
+  log.error(
+    { peer, theirs, own },
+    `${peer} keeps other notes than this instance, so what happens there is not shown here: set DATABASE_URL of all ` +
+      'instances to one PostgreSQL server, or of all but one to troupe:// and the name of that one',
+  );
+}
+
 /** Logs what happens to the database, until the function that it returns is called. */
-export function logDatabase(log: FastifyBaseLogger, database: Database): () => void {
+export function logDatabase(log: FastifyBaseLogger, database: DatabaseStatus): () => void {
   return database.onEvent((event) => {
     const { description } = database;
     if (event.state === 'ready') log.info(`the database is ready: ${description}`);

@@ -2,17 +2,24 @@
 //
 // `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does. The REPL stands
 // before the indexer: who looks at an indexer that is killed, or crashes, stays attached. Children stop in reverse order.
-import { child, defineServer, defineSupervisor } from '../runtime/index.ts';
-import type { Database } from './database/database.ts';
+// In a cluster there is also what other instances call; it starts last, when there is something to be told.
+import { child, type ChildSpec, defineServer, defineSupervisor } from '../runtime/index.ts';
+import { clusterMember, memberName, type MemberOptions } from './cluster/member.ts';
+import type { DatabaseStatus } from './database/database.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
+import type { IncomingEvents } from './notes/incoming.ts';
 import type { NoteRepository } from './notes/repository.ts';
+import { CALLS_MAX, noteStore, storeName } from './notes/store.ts';
 import { type ReplOptions, replServer } from './repl/server.ts';
 
 /** What the tree is built from. */
 export interface TreeParts {
-  readonly database: Database;
+  readonly database: DatabaseStatus;
   readonly repository: NoteRepository;
+  readonly incoming: IncomingEvents;
   readonly repl: ReplOptions;
+  /** Undefined for an instance that is alone. */
+  readonly cluster: MemberOptions | undefined;
 }
 
 /** The name of the root supervisor. */
@@ -24,7 +31,7 @@ const DATABASE_SHUTDOWN_MS = 8_000;
 /** Holds the database open as long as the tree runs: the first to start, the last to stop. */
 const databaseKeeper = defineServer({
   name: 'database',
-  async init(_self, database: Database) {
+  async init(_self, database: DatabaseStatus) {
     await database.opened();
     if (database.state === 'closed')
       throw new Error('the database was closed: only a new start opens it again');
@@ -41,7 +48,7 @@ export const notesTree = defineSupervisor({
   strategy: 'rest_for_one',
   intensity: 5,
   periodMs: 10_000,
-  children: ({ database, repository, repl }: TreeParts) => [
+  children: ({ database, repository, incoming, repl, cluster }: TreeParts) => [
     child(databaseKeeper, [database], {
       id: 'database',
       name: 'database',
@@ -49,6 +56,19 @@ export const notesTree = defineSupervisor({
       shutdown: DATABASE_SHUTDOWN_MS,
     }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
-    child(noteIndexer, [repository], { id: 'indexer', name: indexerName }),
+    child(noteIndexer, [repository, incoming], { id: 'indexer', name: indexerName }),
+    ...(cluster === undefined ? [] : clusterChildren(database, repository, cluster)),
   ],
 });
+
+function clusterChildren(
+  database: DatabaseStatus,
+  repository: NoteRepository,
+  cluster: MemberOptions,
+): ChildSpec[] {
+  const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
+  // Notes on a PostgreSQL server are reached there, and those of another instance at that one.
+  if (database.kind !== 'pglite') return [member];
+  const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
+  return [child(noteStore, [repository], { id: 'store', name: storeName, mailbox }), member];
+}

@@ -1,5 +1,5 @@
 // What the application sees of its database, whichever it is: run statements, in a transaction or not; know whether it
-// is there; close it. `open.ts` makes one.
+// is there; close it. `open.ts` makes one. Of notes that another instance keeps there is the second part only.
 //
 // - States: `starting` until the first attempt to open has ended; then `ready` or `unavailable`, back and forth as a
 //   server goes and comes; `closed` is final. Outside `ready` every call fails at once.
@@ -36,17 +36,12 @@ export type DatabaseEvent =
   /** `reason` says why it could not be opened at all; without it, `close` was called. */
   | { readonly state: 'closed'; readonly reason?: string };
 
-export interface Database extends SqlRunner {
-  readonly kind: 'pglite' | 'postgres';
+/** Whether the notes can be reached, wherever they are. */
+export interface DatabaseStatus {
+  readonly kind: 'pglite' | 'postgres' | 'instance';
   /** Which database this is, for the operator; never a password. */
   readonly description: string;
   readonly state: DatabaseState;
-  /**
-   * Runs statements in one transaction: committed when `work` is fulfilled, rolled back when it is rejected or takes
-   * longer than the time a call has. Statements of the transaction go through the runner it is given, and only until
-   * `work` has settled.
-   */
-  transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
   /**
    * Fulfilled when the first attempt to open the database has ended: `state` then is `ready` or `unavailable`.
    * @throws DatabaseOpenError when there is no use in trying again (PGlite only)
@@ -59,4 +54,15 @@ export interface Database extends SqlRunner {
    * cut; every further call answers the same.
    */
   close(): Promise<void>;
+}
+
+/** A database that statements run on. */
+export interface Database extends SqlRunner, DatabaseStatus {
+  readonly kind: 'pglite' | 'postgres';
+  /**
+   * Runs statements in one transaction: committed when `work` is fulfilled, rolled back when it is rejected or takes
+   * longer than the time a call has. Statements of the transaction go through the runner it is given, and only until
+   * `work` has settled.
+   */
+  transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
 }

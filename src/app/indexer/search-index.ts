@@ -12,6 +12,8 @@ import type { Note } from '../notes/note.ts';
 export const resultsMax = 100;
 /** Different words of a query that count; further ones are left out. */
 export const wordsMax = 10;
+/** Ids of deleted notes that are remembered, so that an event which is late does not bring one back. */
+export const goneMax = 1_000;
 /** Words shorter than this must be written without a mistake. */
 const FUZZY_FROM = 5;
 const ACCENTS = /[\u0300-\u036f]/g;
@@ -26,24 +28,41 @@ export class SearchIndex {
     processTerm: normalize,
   });
 
+  readonly #ids = new Set<number>();
+  /** Ids of deleted notes, the oldest first, at most `goneMax`. */
+  readonly #gone = new Set<number>();
+
   /** Number of notes in it. */
   get size(): number {
-    return this.#engine.documentCount;
+    return this.#ids.size;
   }
 
-  /** Takes in a note, or a newer version of one. */
+  /** The ids of the notes in it. */
+  get ids(): ReadonlySet<number> {
+    return this.#ids;
+  }
+
+  /** Takes in a note, or a newer version of one; not when it is known to be deleted. */
   put(note: Note): void {
-    if (!this.#engine.has(note.id)) {
-      this.#engine.add(note);
-      return;
-    }
-    const { updatedAt } = this.#engine.getStoredFields(note.id) as { updatedAt: string };
-    if (updatedAt < note.updatedAt) this.#engine.replace(note);
+    if (this.#gone.has(note.id)) return;
+    if (!this.#ids.has(note.id)) this.#add(note);
+    else if (this.#updatedAt(note.id) < note.updatedAt) this.#engine.replace(note);
   }
 
-  /** Takes out a note; no effect when it is not in it. */
+  /** Takes in a note as the database has it, whichever version is known. */
+  set(note: Note): void {
+    if (!this.#ids.has(note.id)) this.#add(note);
+    else if (this.#updatedAt(note.id) !== note.updatedAt) this.#engine.replace(note);
+  }
+
+  /**
+   * Takes out a note. It stays away: what several nodes tell of a note may come in another order, and an id is not given
+   * again.
+   */
   remove(id: number): void {
-    if (this.#engine.has(id)) this.#engine.discard(id);
+    this.#gone.add(id);
+    if (this.#gone.size > goneMax) this.#gone.delete(this.#gone.values().next().value as number);
+    if (this.#ids.delete(id)) this.#engine.discard(id);
   }
 
   /** The ids of the notes that a query finds, the best first. */
@@ -56,6 +75,15 @@ export class SearchIndex {
       boost: { title: 2 },
     });
     return results.slice(0, resultsMax).map((result) => result.id as number);
+  }
+
+  #add(note: Note): void {
+    this.#engine.add(note);
+    this.#ids.add(note.id);
+  }
+
+  #updatedAt(id: number): string {
+    return (this.#engine.getStoredFields(id) as { updatedAt: string }).updatedAt;
   }
 }
 

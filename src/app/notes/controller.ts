@@ -2,8 +2,8 @@
 //
 // A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
 // broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,
-// for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexer is told
-// to look for itself.
+// for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexers are
+// told to look for themselves.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { ServerRef } from '../../runtime/index.ts';
@@ -22,6 +22,8 @@ export interface NotesOptions {
   readonly indexer: ServerRef<typeof noteIndexer>;
   /** How long a change may take, in milliseconds; longer than the database may take for a call. */
   readonly changeTimeoutMs: number;
+  /** Called when nobody knows whether a change was made: whoever shows or indexes notes has to look. */
+  readonly onUnsure: () => void;
 }
 
 const NoteList = Type.Object({ notes: Type.Array(Note) });
@@ -31,13 +33,13 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, indexer, changeTimeoutMs: timeoutMs },
+  { repository, indexer, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
   const change = async <T>(stored: Promise<T>): Promise<T> => {
     try {
       return await stored;
     } catch (error) {
-      if (error instanceof DatabaseUnavailableError) indexer.cast('reread');
+      if (error instanceof DatabaseUnavailableError) onUnsure();
       throw error;
     }
   };

@@ -24,6 +24,8 @@ export interface NoteRepository {
    * @param options.before only notes with ids below this whole number, to go on after the last one of an answer
    */
   list(options?: { readonly limit?: number; readonly before?: number }): Promise<Note[]>;
+  /** Notes with ids above this whole number, by id ascending, at most `limit` (from 1 to `getManyMax`). */
+  listAfter(after: number, limit: number): Promise<Note[]>;
   get(id: number): Promise<Note | undefined>;
   /** The notes with these ids, at most `getManyMax`, in the order of the ids; those that are not there are left out. */
   getMany(ids: readonly number[]): Promise<Note[]>;
@@ -73,20 +75,18 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       return ids.map((id) => found.get(id)).filter((note) => note !== undefined);
     },
 
+    async listAfter(after, limit) {
+      assertWithin('limit', limit, getManyMax);
+      if (after >= ID_MAX) return [];
+      const rows = await runner.run((db) =>
+        db.select().from(notes).where(gt(notes.id, after)).orderBy(asc(notes.id)).limit(limit),
+      );
+      return rows.map(toNote);
+    },
+
     async *all({ batchSize = batchSizeDefault } = {}) {
       assertWithin('batchSize', batchSize, getManyMax);
-      let last = 0;
-      for (;;) {
-        const after = last;
-        const rows = await runner.run((db) =>
-          db.select().from(notes).where(gt(notes.id, after)).orderBy(asc(notes.id)).limit(batchSize),
-        );
-        const end = rows.at(-1);
-        if (end === undefined) return;
-        yield rows.map(toNote);
-        if (rows.length < batchSize) return;
-        last = end.id;
-      }
+      yield* allOf(this, batchSize);
     },
 
     async create({ title, body, author }) {
@@ -117,11 +117,28 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
   };
 }
 
+/** Every note that a repository has, in batches; see `NoteRepository.all`. */
+export async function* allOf(
+  repository: Pick<NoteRepository, 'listAfter'>,
+  batchSize: number,
+): AsyncGenerator<Note[], void, undefined> {
+  let last = 0;
+  for (;;) {
+    const batch = await repository.listAfter(last, batchSize);
+    const end = batch.at(-1);
+    if (end === undefined) return;
+    yield batch;
+    if (batch.length < batchSize) return;
+    last = end.id;
+  }
+}
+
 function toNote({ createdAt, updatedAt, ...row }: typeof notes.$inferSelect): Note {
   return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
 }
 
-function assertWithin(name: string, value: number, max: number): void {
+/** @throws RangeError for a value that is none of 1 to `max`. */
+export function assertWithin(name: string, value: number, max: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= max) return;
   throw new RangeError(`${name} must be a whole number from 1 to ${max}, not ${value}`);
 }

@@ -1,35 +1,37 @@
 // The WebSocket connections at /notifications: each is a process that is a member of the channel `notes`.
 //
 // The join is made in `init`, which runs in the connection's own process, so that the membership ends with the
-// connection. A broadcast is encoded once, however many connections it goes to.
-import { on } from '../../runtime/index.ts';
+// connection. An event is checked and encoded once, however many connections it goes to.
+import { UNHANDLED } from '../../runtime/index.ts';
 import { close, defineWebSocketHandler, encodeOnce, text } from '../../runtime/fastify/index.ts';
 import { notes } from '../notes/channel.ts';
+import type { IncomingEvents, NoteEvent } from '../notes/incoming.ts';
 
 /** `{"event": topic, "data": payload}`. */
-const asEvent = encodeOnce(({ topic, payload }: { readonly topic: string; readonly payload: unknown }) =>
+const asEvent = encodeOnce(({ topic, payload }: NoteEvent) =>
   JSON.stringify({ event: topic, data: payload }),
 );
 
 const pong = text('pong');
 
-/** Sends every broadcast on `notes` to the client, and answers its pings. */
+/** Sends every event of `notes` to the client, and answers its pings. */
 export const notificationsHandler = defineWebSocketHandler({
   name: 'notifications',
 
-  init(self) {
+  init(self, _request, incoming: IncomingEvents) {
     notes.join(self);
+    return incoming;
   },
 
-  handle(_state, frame) {
+  handle(_incoming, frame) {
     if (frame.type === 'text' && frame.data === 'ping') return pong;
     if (frame.type === 'binary') return close(1003, 'text frames only');
     return undefined;
   },
 
-  info: on(notes, {
-    note_created: (_state, _note, _self, message) => asEvent(message),
-    note_updated: (_state, _note, _self, message) => asEvent(message),
-    note_deleted: (_state, _deleted, _self, message) => asEvent(message),
-  }),
+  info(incoming, message) {
+    if (!notes.matches(message)) return UNHANDLED;
+    const event = incoming.read(message);
+    return event === undefined ? undefined : asEvent(event);
+  },
 });

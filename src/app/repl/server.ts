@@ -4,6 +4,7 @@
 // Whoever can open the socket can run code in the application: see listen.ts for who can. The sessions are linked to the
 // server; they end with it, and it does not end with them.
 import type { Socket } from 'node:net';
+import type { PeerInfo } from '../../runtime/distribution/erlang/index.ts';
 import { defineServer, type Process, TroupeError } from '../../runtime/index.ts';
 import { Connection } from './connection.ts';
 import { SYNC_LIMIT_MS } from './evaluator.ts';
@@ -24,6 +25,8 @@ export interface ReplOptions {
   readonly dataDir: string;
   /** What is there in every REPL besides the helpers, by name: the application's channels, for instance. */
   readonly variables?: Readonly<Record<string, unknown>>;
+  /** The connections of the node with others; undefined for a node that is alone. */
+  readonly peers?: (() => readonly PeerInfo[]) | undefined;
   /** The most clients that may be attached. Default 16. */
   readonly clientsMax?: number;
   /** How long a line may run before its first `await`, in milliseconds. Default 5,000. */
@@ -62,14 +65,21 @@ export const replServer = defineServer({
 });
 
 function settingsOf(self: Process, options: ReplOptions): SessionSettings {
-  const { variables = {}, syncLimitMs = SYNC_LIMIT_MS, onOrphanError = warn } = options;
+  const { variables = {}, syncLimitMs = SYNC_LIMIT_MS, onOrphanError = warn, peers } = options;
   const { node } = self;
-  const shell = { self, node, inbox: new Inbox(), signal: () => self.signal, announce: () => undefined };
+  const shell = {
+    self,
+    node,
+    inbox: new Inbox(),
+    signal: () => self.signal,
+    announce: () => undefined,
+    peers,
+  };
   const taken = new Set([...Object.keys(allHelpers(shell, [])), 'node', 'console', '_', '_error']);
   for (const name of Object.keys(variables)) {
     if (taken.has(name)) throw new Fault(`the REPL has something of its own that is called '${name}'`);
   }
-  return { node, variables, syncLimitMs, onOrphan: onOrphanError };
+  return { node, variables, syncLimitMs, onOrphan: onOrphanError, peers };
 }
 
 function accept(

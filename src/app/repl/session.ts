@@ -38,6 +38,8 @@ export interface SessionSettings {
   readonly syncLimitMs: number;
   /** Gets the errors of REPLs that have ended. */
   readonly onOrphan: (error: unknown) => void;
+  /** The connections of the node with others; undefined for a node that is alone. */
+  readonly peers: Shell['peers'];
 }
 
 /** How many lines may wait for the one that runs. */
@@ -84,6 +86,7 @@ class Session {
       announce: (line) => {
         this.#announce(line);
       },
+      peers: settings.peers,
     };
     const sink: ErrorSink = {
       scriptName: `REPL${self.pid.toString()}`,

@@ -1,5 +1,6 @@
 // What the helpers of one REPL share: its process, its node, its messages and where it prints. No logic of its own but for
 // the question what a text or a value that stands for a process means.
+import type { PeerInfo } from '../../runtime/distribution/erlang/index.ts';
 import { type Destination, type Node, Pid, type Process } from '../../runtime/index.ts';
 import { Fault } from './fault.ts';
 import type { Inbox } from './inbox.ts';
@@ -15,6 +16,8 @@ export interface Shell {
   readonly signal: () => AbortSignal;
   /** Prints a line beside what is being typed. The line is only made when it can be shown. */
   readonly announce: (line: (colour: boolean) => string) => void;
+  /** The connections of the node with others; undefined for a node that is alone. */
+  readonly peers: (() => readonly PeerInfo[]) | undefined;
 }
 
 /** A function that can be called in the REPL. */

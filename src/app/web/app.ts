@@ -3,7 +3,7 @@
 import type { Api } from './api.ts';
 import { keepConnected } from './connection.ts';
 import type { Scheduler, Socket, Timer } from './connection.ts';
-import { COUNTDOWN_TICK_MS, LIST_LOW, TICK_MS } from './limits.ts';
+import { COUNTDOWN_TICK_MS, LIST_LOW, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseMessage } from './messages.ts';
 import type { Outcome } from './model.ts';
@@ -37,6 +37,7 @@ export function startApp(options: AppOptions): App {
   const { api, scheduler, memory } = options;
   let current = initialState(scheduler.now(), memory.recall());
   let clock: Timer | null = null;
+  let resyncing: Timer | null = null;
   const state = (): State => current;
 
   const dispatch = (event: PageEvent): void => {
@@ -97,8 +98,15 @@ export function startApp(options: AppOptions): App {
   };
 
   const refresh = (): void => {
+    resyncing?.cancel();
+    resyncing = null;
     reading.read();
     searching.search();
+  };
+
+  /** Reads everything soon; not all pages at the same moment. */
+  const resync = (): void => {
+    resyncing ??= scheduler.after(Math.round(options.random() * RESYNC_SPREAD_MS), refresh);
   };
 
   /**
@@ -155,6 +163,7 @@ export function startApp(options: AppOptions): App {
     onMessage(text) {
       const message = parseMessage(text);
       if (message === 'malformed') connection.reset();
+      else if (message === 'resync') resync();
       else if (message !== 'unknown') dispatch(message);
     },
   });
@@ -170,6 +179,7 @@ export function startApp(options: AppOptions): App {
     },
     close() {
       clock?.cancel();
+      resyncing?.cancel();
       reading.close();
       searching.close();
       connection.close();

@@ -31,6 +31,9 @@ export const REQUEST_TIMEOUT_MS = 15_000;
 export const RELOAD_BASE_MS = 1_000;
 export const RELOAD_CAP_MS = 15_000;
 
+/** When the server asks all pages to read again, each waits for a random part of so many milliseconds. */
+export const RESYNC_SPREAD_MS = 2_000;
+
 /** How long typing must rest before a search is sent, in milliseconds. */
 export const TYPING_PAUSE_MS = 200;
 

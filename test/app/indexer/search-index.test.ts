@@ -1,6 +1,6 @@
 // What the index finds, and what it makes of versions of a note.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { resultsMax, SearchIndex, wordsMax } from '../../../src/app/indexer/search-index.ts';
+import { goneMax, resultsMax, SearchIndex, wordsMax } from '../../../src/app/indexer/search-index.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
 
 let index: SearchIndex;
@@ -9,13 +9,16 @@ beforeEach(() => {
   index = new SearchIndex();
 });
 
-function put(
+function note(
   id: number,
   title: string,
   { body = '', author = '', updatedAt = '2026-01-01T00:00:00.000Z' } = {},
-) {
-  const note: Note = { id, title, body, author, createdAt: '2026-01-01T00:00:00.000Z', updatedAt };
-  index.put(note);
+): Note {
+  return { id, title, body, author, createdAt: '2026-01-01T00:00:00.000Z', updatedAt };
+}
+
+function put(...what: Parameters<typeof note>): void {
+  index.put(note(...what));
 }
 
 describe('a search', () => {
@@ -83,13 +86,29 @@ describe('a note', () => {
     expect([index.search('first'), index.search('newer'), index.size]).toEqual([[], [1], 1]);
   });
 
-  test('that is removed is not found, and may be put in again', () => {
+  test('that is removed is not found, and stays away, as its deletion may overtake what was told of it before', () => {
     put(1, 'here');
     index.remove(1);
     index.remove(1);
     index.remove(2);
     expect([index.search('here'), index.size]).toEqual([[], 0]);
     put(1, 'here again');
-    expect(index.search('here')).toEqual([1]);
+    put(2, 'here late');
+    expect([index.search('here'), index.size]).toEqual([[], 0]);
+  });
+
+  test('of the deleted ones the last thousand are remembered', () => {
+    for (let id = 1; id <= goneMax + 1; id++) index.remove(id);
+    put(1, 'forgotten');
+    put(2, 'known');
+    expect([index.search('forgotten'), index.search('known')]).toEqual([[1], []]);
+  });
+
+  test('that was read from the database counts, whichever version is known', () => {
+    const later = note(1, 'wrong', { updatedAt: '2999-01-01T00:00:00.000Z' });
+    index.put(later);
+    index.set(note(1, 'right'));
+    index.set(note(2, 'right'));
+    expect([index.search('wrong'), index.search('right'), [...index.ids]]).toEqual([[], [1, 2], [1, 2]]);
   });
 });

@@ -195,6 +195,7 @@ describe('completion', () => {
     inbox: new Inbox(),
     signal: () => new AbortController().signal,
     announce: () => undefined,
+    peers: undefined,
   };
   const names = (line: string): readonly string[] => complete(line, variables, shell).names;
 

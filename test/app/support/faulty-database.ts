@@ -34,7 +34,7 @@ export interface Fault {
 }
 
 export class FaultyDatabase implements Database {
-  readonly kind = 'pglite';
+  readonly kind: Database['kind'];
   readonly description = 'a database with faults';
   readonly #inner: Database;
   /** None when undefined. */
@@ -42,8 +42,10 @@ export class FaultyDatabase implements Database {
   /** What `state` says, when not what it is. */
   pretended: DatabaseState | undefined;
 
-  constructor(inner: Database) {
+  /** @param kind what it passes for: instances share a server's database, and no other */
+  constructor(inner: Database, kind: Database['kind'] = 'pglite') {
     this.#inner = inner;
+    this.kind = kind;
   }
 
   get state(): DatabaseState {

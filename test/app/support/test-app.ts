@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type App, createApp } from '../../../src/app/app.ts';
+import type { ClusterCarrier } from '../../../src/app/cluster/carrier.ts';
 import { loadConfig } from '../../../src/app/config.ts';
 import type { Database } from '../../../src/app/database/database.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
@@ -58,10 +59,12 @@ export interface TestAppOptions {
   readonly env?: Record<string, string>;
   /** In place of the one that the settings describe. */
   readonly database?: Database;
+  /** Connects the node, when the settings name one. */
+  readonly carrier?: ClusterCarrier;
 }
 
 /** Starts the application. `stop()` also removes its data folder. */
-export async function startTestApp({ env = {}, database }: TestAppOptions = {}): Promise<TestApp> {
+export async function startTestApp({ env = {}, database, carrier }: TestAppOptions = {}): Promise<TestApp> {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-app-'));
   const config = loadConfig({ LOG_LEVEL: 'debug', ...env, DATA_DIR: folder, PORT: '0' });
   const lines: LogLine[] = [];
@@ -73,7 +76,11 @@ export async function startTestApp({ env = {}, database }: TestAppOptions = {}):
     },
   };
   const logger = { level: config.logLevel, stream };
-  const app = await createApp(config, { logger, ...(database !== undefined && { database }) });
+  const app = await createApp(config, {
+    logger,
+    ...(database !== undefined && { database }),
+    ...(carrier !== undefined && { carrier }),
+  });
   await app.http.listen({ host: config.host, port: config.port });
   const { port } = app.http.server.address() as AddressInfo;
 

@@ -5,6 +5,7 @@ import { present } from '../show.ts';
 import { cut } from '../table.ts';
 import { groupHelpers } from './groups.ts';
 import { messageHelpers } from './messages.ts';
+import { nodeHelpers } from './nodes.ts';
 import { processHelpers } from './processes.ts';
 import { treeHelpers } from './tree.ts';
 
@@ -14,6 +15,7 @@ export function allHelpers(shell: Shell, extra: readonly string[]): Helpers {
     Processes: { ...processHelpers(shell), ...treeHelpers(shell) },
     'Groups and channels': groupHelpers(shell),
     'Messages and calls': messageHelpers(shell),
+    'Other nodes': nodeHelpers(shell),
   };
   const helpers: Helpers = Object.assign({}, ...Object.values(sections));
   return {

@@ -92,7 +92,6 @@ export function processHelpers(shell: Shell): Helpers {
       },
     },
     self: { usage: 'self()', about: 'the pid of this REPL', run: () => self.pid },
-    nodes: { usage: 'nodes()', about: 'the nodes that are connected', run: () => node.nodes() },
     exit: {
       usage: "exit(pid, 'shutdown')",
       about: "sends an exit signal; 'kill' cannot be trapped",

@@ -1,0 +1,143 @@
+// What arrives on the channel `notes`, checked. An event of this node is what the compiler says; any other node may have
+// sent anything, whether by mistake, with an older version, or on purpose.
+//
+// - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
+//   reaches the index or a client.
+// - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
+// - A message is checked once, however many processes of this node get it.
+// - What is left out is counted, and told at most every ten seconds for each node.
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { Broadcast } from '../../runtime/index.ts';
+import { Note, noteLimits } from './note.ts';
+
+/** A change of a note, or the advice to read everything again: changes may have been missed. */
+export type NoteEvent =
+  | { readonly topic: 'note_created' | 'note_updated'; readonly payload: Note }
+  | { readonly topic: 'note_deleted'; readonly payload: { readonly id: number } }
+  | { readonly topic: 'resync'; readonly payload: Readonly<Record<string, never>> };
+
+/** A broadcast that was left out. */
+export interface LeftOut {
+  readonly peer: string;
+  readonly topic: string;
+  readonly problem: string;
+  /** How many have been left out since the last one that was told, this one included. */
+  readonly count: number;
+}
+
+/** What decides about events. */
+export interface IncomingOptions {
+  /** The name of this node. */
+  readonly node: string;
+  /** True for a node whose notes are not those of this one. */
+  readonly isStranger: (node: string) => boolean;
+  readonly onLeftOut: (what: LeftOut) => void;
+}
+
+const TOPIC_SHOWN_MAX = 100;
+const TOLD_EVERY_MS = 10_000;
+/** Nodes whose counts are kept; with more, all counts begin anew. */
+const NODES_MAX = 1_000;
+
+/** Times are compared as texts, so they have one form. */
+const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$';
+const ForeignNote = Type.Object({
+  id: Note.properties.id,
+  title: Type.String({ maxLength: noteLimits.title }),
+  body: Type.String({ maxLength: noteLimits.body }),
+  author: Type.String({ maxLength: noteLimits.author }),
+  createdAt: Type.String({ pattern: TIME }),
+  updatedAt: Type.String({ pattern: TIME }),
+});
+const ForeignDeletion = Type.Object({ id: Note.properties.id });
+
+/** The events of one instance. */
+export class IncomingEvents {
+  readonly #options: IncomingOptions;
+  readonly #seen = new WeakMap<Broadcast, NoteEvent | 'left out'>();
+  readonly #told = new Map<string, { at: number; count: number }>();
+
+  constructor(options: IncomingOptions) {
+    this.#options = options;
+  }
+
+  /** The event that a message of the channel is; undefined when it is to be left out. */
+  read(message: Broadcast): NoteEvent | undefined {
+    let event = this.#seen.get(message);
+    if (event === undefined) {
+      event = this.#check(message);
+      this.#seen.set(message, event);
+    }
+    return event === 'left out' ? undefined : event;
+  }
+
+  #check(message: Broadcast): NoteEvent | 'left out' {
+    const { node: peer } = message.sender;
+    if (peer === this.#options.node) {
+      return isEvent(message) ? message : this.#leaveOut(message, NO_TOPIC);
+    }
+    if (this.#options.isStranger(peer)) return this.#leaveOut(message, 'the node keeps notes of its own');
+    const event = eventOf(message);
+    return typeof event === 'string' ? this.#leaveOut(message, event) : event;
+  }
+
+  #leaveOut({ sender, topic: given }: Broadcast, problem: string): 'left out' {
+    const peer = sender.node;
+    const topic = textOf(given);
+    const now = performance.now();
+    const told = this.#told.get(peer) ?? { at: -Infinity, count: 0 };
+    told.count++;
+    if (now - told.at >= TOLD_EVERY_MS) {
+      this.#options.onLeftOut({ peer, topic, problem, count: told.count });
+      told.at = now;
+      told.count = 0;
+    }
+    if (this.#told.size >= NODES_MAX && !this.#told.has(peer)) this.#told.clear();
+    this.#told.set(peer, told);
+    return 'left out';
+  }
+}
+
+/** Another node may have sent a topic that is no text. */
+function textOf(topic: unknown): string {
+  return typeof topic === 'string' ? topic.slice(0, TOPIC_SHOWN_MAX) : 'no text';
+}
+
+const TOPICS: ReadonlySet<string> = new Set(['note_created', 'note_updated', 'note_deleted', 'resync']);
+const NO_TOPIC = 'there is no such topic here';
+
+function isEvent(message: Broadcast): message is Broadcast & NoteEvent {
+  return TOPICS.has(message.topic);
+}
+
+/** The event, or what is wrong with it. `resync` is not taken from others: each instance finds out for itself. */
+function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
+  switch (topic) {
+    case 'note_created':
+    case 'note_updated':
+      if (!Value.Check(ForeignNote, payload)) return problemOf(ForeignNote, payload);
+      return { topic, payload: pick(payload) };
+    case 'note_deleted':
+      if (!Value.Check(ForeignDeletion, payload)) return problemOf(ForeignDeletion, payload);
+      return { topic, payload: { id: payload.id } };
+    default:
+      return NO_TOPIC;
+  }
+}
+
+function pick({ id, title, body, author, createdAt, updatedAt }: Note): Note {
+  return { id, title, body, author, createdAt, updatedAt };
+}
+
+/** Which field is wrong, without its value: that may be anything. */
+function problemOf(schema: typeof ForeignNote | typeof ForeignDeletion, payload: unknown): string {
+  const names = Object.keys(schema.properties);
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload))
+    return `the payload is no map with the keys ${names.join(', ')}`;
+  const fields = new Map<string, unknown>(Object.entries(payload));
+  const wrong = Object.entries(schema.properties).filter(
+    ([name, property]) => !Value.Check(property, fields.get(name)),
+  );
+  return `these keys of the payload are missing or no value of a note: ${wrong.map(([name]) => name).join(', ')}`;
+}

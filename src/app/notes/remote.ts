@@ -1,0 +1,241 @@
+// The notes of another instance, used from here: its `note_store` is called over the cluster.
+//
+// - It is `ready` while that server answers. Otherwise it is `unavailable`, says why, and tries again for ever, with growing
+//   waits, as a PostgreSQL server is tried again: nothing has to be restarted when the instance comes back.
+// - A call that is not answered in its time fails; whether a change was made is not known then.
+// - What is asked for at once is fetched in parts of `notesPerAnswerMax`, so that no answer is large.
+import { Type, type TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import {
+  call,
+  Down,
+  formatReason,
+  matching,
+  type Node,
+  type Process,
+  TroupeError,
+} from '../../runtime/index.ts';
+import { backoffMs } from '../database/backoff.ts';
+import type { DatabaseEvent, DatabaseState, DatabaseStatus } from '../database/database.ts';
+import { DatabaseUnavailableError } from '../database/errors.ts';
+import { RETRY_AFTER_MS, Status } from '../database/status.ts';
+import { Note, type NewNote, type NoteChange } from './note.ts';
+import {
+  allOf,
+  assertWithin,
+  getManyMax,
+  isNoteId,
+  listLimitMax,
+  type NoteRepository,
+} from './repository.ts';
+import { notesPerAnswerMax, storeName } from './store.ts';
+
+/** The notes of another instance. */
+export interface InstanceSettings {
+  readonly kind: 'instance';
+  /** The name of its node. */
+  readonly node: string;
+  /** How long one call may take. */
+  readonly queryTimeoutMs: number;
+  /** The longest wait between two attempts to reach it. */
+  readonly retryMaxMs: number;
+}
+
+/** Messages that nobody expects may reach any process; so many are kept of them. */
+const STRAYS_MAX = 100;
+
+const Notes = Type.Array(Note, { maxItems: notesPerAnswerMax });
+const MaybeNote = Type.Union([Note, Type.Null()]);
+const Answer = Type.Union([
+  Type.Object({ ok: Type.Unknown() }),
+  Type.Object({
+    unavailable: Type.Enum(['starting', 'unreachable', 'timeout', 'busy', 'closed']),
+    message: Type.String(),
+    retryAfterMs: Type.Integer({ minimum: 0 }),
+  }),
+  Type.Object({ failed: Type.String() }),
+]);
+
+/** Begins to reach the notes of an instance; they are `starting` when this returns. */
+export function openNotesOf(
+  settings: InstanceSettings,
+  node: Node,
+): { readonly database: DatabaseStatus; readonly repository: NoteRepository } {
+  const notes = new NotesOfInstance(settings, node);
+  return { database: notes, repository: repositoryOf(notes) };
+}
+
+class NotesOfInstance implements DatabaseStatus {
+  readonly kind = 'instance';
+  readonly description: string;
+  readonly #settings: InstanceSettings;
+  readonly #node: Node;
+  readonly #status = new Status();
+  readonly #watcher;
+  #failures = 0;
+
+  constructor(settings: InstanceSettings, node: Node) {
+    this.#settings = settings;
+    this.#node = node;
+    this.description = `the notes of ${settings.node}`;
+    const options = {
+      label: this.description,
+      mailbox: { limit: STRAYS_MAX, policy: 'dropOldest' },
+    } as const;
+    this.#watcher = node.spawnWith(options, (self) => this.#watch(self));
+  }
+
+  get state(): DatabaseState {
+    return this.#status.state;
+  }
+
+  opened(): Promise<void> {
+    return this.#status.opened();
+  }
+
+  onEvent(listener: (event: DatabaseEvent) => void): () => void {
+    return this.#status.onEvent(listener);
+  }
+
+  close(): Promise<void> {
+    this.#status.closed();
+    this.#node.exit(this.#watcher, 'shutdown');
+    return Promise.resolve();
+  }
+
+  /** Calls the other instance. @throws DatabaseUnavailableError; Error when it has failed there. */
+  async ask<Schema extends TSchema>(name: string, argument: unknown, schema: Schema) {
+    this.#status.assertReady();
+    const answer = await this.#call(name, argument);
+    if (!Value.Check(schema, answer))
+      throw new Error(`${this.#settings.node} answered nothing that '${name}' answers`);
+    return answer;
+  }
+
+  async #call(name: string, argument: unknown, from?: Process): Promise<unknown> {
+    const { node, queryTimeoutMs: timeoutMs } = this.#settings;
+    let answer: unknown;
+    try {
+      const options = from === undefined ? { timeoutMs } : { timeoutMs, from };
+      answer = await call(this.#node, { name: storeName, node }, name, argument, options);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      throw unavailable(error, node);
+    }
+    if (!Value.Check(Answer, answer))
+      throw new Error(`${node} answered nothing that a store of notes answers`);
+    if ('ok' in answer) return answer.ok;
+    if ('failed' in answer) throw new Error(`${node}: ${answer.failed}`);
+    throw new DatabaseUnavailableError(answer.unavailable, answer.message, answer.retryAfterMs);
+  }
+
+  /** Runs in a process of its own, as long as the notes are wanted. */
+  async #watch(self: Process): Promise<never> {
+    const { node, retryMaxMs } = this.#settings;
+    for (;;) {
+      const reason = await this.#untilLost(self);
+      const retryInMs = backoffMs(++this.#failures, retryMaxMs, Math.random());
+      this.#status.unavailable(
+        `the notes of ${node} cannot be reached: ${reason}`,
+        this.#failures,
+        retryInMs,
+      );
+      await self.receive(() => false, { after: retryInMs });
+    }
+  }
+
+  /** @returns why the notes cannot be reached, or not any more */
+  async #untilLost(self: Process): Promise<string> {
+    try {
+      await this.#call('ping', undefined, self);
+    } catch (error) {
+      return error instanceof Error ? error.message : formatReason(error);
+    }
+    self.monitor({ name: storeName, node: this.#settings.node });
+    this.#failures = 0;
+    this.#status.ready();
+    const { reason } = await self.receive(matching(Down));
+    return formatReason(reason);
+  }
+}
+
+/** What the failure of a call means for the notes. */
+function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnavailableError {
+  const failed = (why: 'timeout' | 'busy' | 'unreachable', what: string) =>
+    new DatabaseUnavailableError(why, what, RETRY_AFTER_MS);
+  if (code === 'TROUPE_CALL_TIMEOUT') return failed('timeout', `${node} has not answered in time`);
+  if (code === 'TROUPE_MAILBOX_FULL') return failed('busy', `too many calls wait for the notes of ${node}`);
+  if (code === 'TROUPE_CALL_NODEDOWN') return failed('unreachable', `there is no connection to ${node}`);
+  if (code === 'TROUPE_CALL_NOPROC') {
+    return failed(
+      'unreachable',
+      `${node} has no notes of its own that others can use, or has not started yet`,
+    );
+  }
+  return failed('unreachable', `the call to ${node} failed: ${formatReason(reason)}`);
+}
+
+function repositoryOf(notes: NotesOfInstance): NoteRepository {
+  return {
+    async list({ limit = listLimitMax, before } = {}) {
+      assertWithin('limit', limit, listLimitMax);
+      const found: Note[] = [];
+      let end = before;
+      while (found.length < limit && (end === undefined || end > 1)) {
+        const part = Math.min(limit - found.length, notesPerAnswerMax);
+        const argument = end === undefined ? { limit: part } : { limit: part, before: end };
+        const batch = await notes.ask('list', argument, Notes);
+        found.push(...batch);
+        if (batch.length < part) break;
+        end = batch.at(-1)?.id;
+      }
+      return found;
+    },
+
+    async listAfter(after, limit) {
+      assertWithin('limit', limit, getManyMax);
+      const found: Note[] = [];
+      let last = after;
+      while (found.length < limit) {
+        const part = Math.min(limit - found.length, notesPerAnswerMax);
+        const batch = await notes.ask('listAfter', { limit: part, after: last }, Notes);
+        found.push(...batch);
+        if (batch.length < part) break;
+        last = batch.at(-1)?.id ?? last;
+      }
+      return found;
+    },
+
+    async get(id) {
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('get', id, MaybeNote)) ?? undefined;
+    },
+
+    async getMany(ids) {
+      if (ids.length > getManyMax) throw new RangeError(`at most ${getManyMax} ids, not ${ids.length}`);
+      const possible = ids.filter(isNoteId);
+      const found: Note[] = [];
+      for (let from = 0; from < possible.length; from += notesPerAnswerMax) {
+        const part = possible.slice(from, from + notesPerAnswerMax);
+        found.push(...(await notes.ask('getMany', part, Notes)));
+      }
+      return found;
+    },
+
+    async *all({ batchSize = notesPerAnswerMax } = {}) {
+      assertWithin('batchSize', batchSize, getManyMax);
+      yield* allOf(this, batchSize);
+    },
+
+    create: (note: NewNote) => notes.ask('create', note, Note),
+
+    async update(id: number, change: NoteChange) {
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('update', { id, change }, MaybeNote)) ?? undefined;
+    },
+
+    async delete(id) {
+      return isNoteId(id) && (await notes.ask('delete', id, Type.Boolean()));
+    },
+  };
+}

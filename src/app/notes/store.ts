@@ -1,0 +1,84 @@
+// The server through which other instances use the notes of this one. It runs where the notes are in the data folder of
+// the instance, which one process alone can open; notes on a PostgreSQL server are reached there.
+//
+// - It does for another instance what a request over HTTP does here, and checks its arguments as those of a request: any
+//   node of the cluster can call it.
+// - What goes wrong is an answer, not an end of the server.
+// - One call at a time: the embedded database does no more. Calls beyond `CALLS_MAX` are refused.
+// - It tells nobody of a change: the instance that asked for it does, as it does of its own.
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { defineServer } from '../../runtime/index.ts';
+import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
+import { checkNewNote, checkNoteChange, type Note } from './note.ts';
+import type { NoteRepository } from './repository.ts';
+
+/** The name that the server is registered under. */
+export const storeName = 'note_store';
+/** Notes in one answer, at most: as many of the longest are an answer that does not hold up others for long. */
+export const notesPerAnswerMax = 50;
+/** Calls that may wait. */
+export const CALLS_MAX = 1_000;
+
+/** An answer: what was asked for, or why not. */
+export type StoreAnswer<T> =
+  | { readonly ok: T }
+  | { readonly unavailable: UnavailableReason; readonly message: string; readonly retryAfterMs: number }
+  | { readonly failed: string };
+
+const whole = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+const limit = Type.Integer({ minimum: 1, maximum: notesPerAnswerMax });
+const ListArgument = Type.Object({ limit, before: Type.Optional(Type.Integer(whole)) });
+const AfterArgument = Type.Object({ limit, after: Type.Integer(whole) });
+const IdsArgument = Type.Array(Type.Integer(whole), { maxItems: notesPerAnswerMax });
+const IdArgument = Type.Integer(whole);
+const UpdateArgument = Type.Object({ id: IdArgument, change: Type.Unknown() });
+
+const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none that it takes' };
+
+/** Reads and writes the notes of this instance for others. */
+export const noteStore = defineServer({
+  name: 'note_store',
+
+  init: (_self, repository: NoteRepository) => repository,
+
+  call: {
+    /** Answered when the notes can be reached. */
+    ping: (): StoreAnswer<null> => ({ ok: null }),
+    list: (repository, argument: unknown): Answers<Note[]> =>
+      Value.Check(ListArgument, argument) ? answer(() => repository.list(argument)) : REFUSED,
+    listAfter: (repository, argument: unknown): Answers<Note[]> =>
+      Value.Check(AfterArgument, argument)
+        ? answer(() => repository.listAfter(argument.after, argument.limit))
+        : REFUSED,
+    get: (repository, id: unknown): Answers<Note | null> =>
+      Value.Check(IdArgument, id) ? answer(async () => (await repository.get(id)) ?? null) : REFUSED,
+    getMany: (repository, ids: unknown): Answers<Note[]> =>
+      Value.Check(IdsArgument, ids) ? answer(() => repository.getMany(ids)) : REFUSED,
+    create(repository, note: unknown): Answers<Note> {
+      const checked = checkNewNote(note);
+      return checked.ok ? answer(() => repository.create(checked.value)) : { failed: checked.error };
+    },
+    update(repository, argument: unknown): Answers<Note | null> {
+      if (!Value.Check(UpdateArgument, argument)) return REFUSED;
+      const checked = checkNoteChange(argument.change);
+      if (!checked.ok) return { failed: checked.error };
+      return answer(async () => (await repository.update(argument.id, checked.value)) ?? null);
+    },
+    delete: (repository, id: unknown): Answers<boolean> =>
+      Value.Check(IdArgument, id) ? answer(() => repository.delete(id)) : REFUSED,
+  },
+});
+
+type Answers<T> = StoreAnswer<T> | Promise<StoreAnswer<T>>;
+
+async function answer<T>(work: () => Promise<T>): Promise<StoreAnswer<T>> {
+  try {
+    return { ok: await work() };
+  } catch (error) {
+    if (error instanceof DatabaseUnavailableError) {
+      return { unavailable: error.reason, message: error.message, retryAfterMs: error.retryAfterMs };
+    }
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+}
