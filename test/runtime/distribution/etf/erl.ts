@@ -16,7 +16,7 @@ const PROGRAM = `
     (${PRINT}, Bytes) -> unicode:characters_to_binary(io_lib:format("~0tp", [binary_to_term(Bytes)]));
     (${CHECK}, Bytes) ->
       [Function, Argument] = binary_to_term(Bytes),
-      {ok, Tokens, _} = erl_scan:string(binary_to_list(Function)),
+      {ok, Tokens, _} = erl_scan:string(binary_to_list(Function) ++ "."),
       {ok, Exprs} = erl_parse:parse_exprs(Tokens),
       {value, Value, _} = erl_eval:exprs(Exprs, [{'X', Argument}]),
       term_to_binary(Value)
