@@ -83,6 +83,7 @@ export { Broadcast } from './pg/broadcast.ts';
 export {
   type BroadcastOf,
   type Channel,
+  type ChannelOptions,
   defineChannel,
   on,
   type ReadonlyPayload,

@@ -1,5 +1,17 @@
 // What a channel's declaration types: topics, payloads, handlers, matchers. Checked by the compiler only.
-import { type Broadcast, type Channel, defineChannel, defineServer, on, type Process } from 'troupe';
+import {
+  type Atom,
+  atom,
+  type Broadcast,
+  type Channel,
+  defineChannel,
+  defineServer,
+  on,
+  type Pid,
+  type Process,
+  pubsub,
+  type Tuple,
+} from 'troupe';
 
 interface Note {
   readonly id: number;
@@ -117,3 +129,45 @@ export const others = [
 defineChannel(1);
 // @ts-expect-error topics are the fields of an object
 defineChannel<string>('x');
+
+// How a channel looks to Erlang
+defineChannel<{ note_created: Note }>('forms', { topics: 'binary', atomKeys: ['id', 'title', 'tags'] });
+export const annotated: Channel<{ note_created: Note; cleared: undefined }> = defineChannel('forms', {
+  atomKeys: ['id'],
+});
+// Keys stand at any depth: in arrays, Maps, and either form of a payload
+interface Tree {
+  readonly name: string;
+  readonly children: readonly Tree[];
+  readonly byName?: Map<string, { leaf: boolean }>;
+}
+defineChannel<{ grown: Tree | { felled: true } }>('trees', {
+  atomKeys: [
+    'name',
+    'children',
+    'byName',
+    'leaf',
+    'felled',
+    'anything, since the keys of the Map are strings',
+  ],
+});
+// Where a payload has no type, or any keys, every key will do
+defineChannel<{ any: unknown }>('any', { atomKeys: ['a'] });
+defineChannel<{ any: Record<string, number> }>('any', { atomKeys: ['a'] });
+// @ts-expect-error no payload has such a key
+defineChannel<{ created: { title: string; tags: string[] } }>('forms', { atomKeys: ['titel'] });
+// @ts-expect-error no payload has such a key
+export const wrong: Channel<{ deleted: { id: number } }> = defineChannel('forms', { atomKeys: ['title'] });
+// @ts-expect-error methods and fields of classes are no keys of payloads
+defineChannel<{ at: { when: Date; by: Pid; kind: Atom } }>('forms', { atomKeys: ['getTime'] });
+defineChannel<{ at: Tuple<[Atom, { id: number }]> }>('forms', { atomKeys: ['id'] });
+// @ts-expect-error nor of tuples
+defineChannel<{ at: Tuple<[Atom, { id: number }]> }>('forms', { atomKeys: ['elements'] });
+// @ts-expect-error there are two forms
+defineChannel<{ note_created: Note }>('forms', { topics: 'atom' });
+
+// Names may be atoms
+pubsub.join(self, atom('notes'));
+pubsub.broadcast(self, atom('notes'), 'topic', 1);
+// @ts-expect-error the name of a channel is a string or an atom
+pubsub.getMembers(self, 1);

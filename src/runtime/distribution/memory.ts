@@ -1,10 +1,15 @@
 /**
  * A network in memory: it connects nodes that live in one operating system process.
  *
- * Made for tests of what happens between nodes. Signals are copied as on a wire, arrive later and in order
- * per pair, and are lost only together with the connection, as the carrier interface asks. Any pair can be cut, healed,
- * held and delayed, a connection dropped and a node crashed; with a seed, what several peers send is interleaved at
- * random, and the same seed gives the same run.
+ * Made for tests of what happens between nodes. Signals arrive later and in order per pair, and are lost only together with
+ * the connection, as the carrier interface asks. Any pair can be cut, healed, held and delayed, a connection dropped and a
+ * node crashed; with a seed, what several peers send is interleaved at random, and the same seed gives the same run.
+ *
+ * Messages and exit reasons pass through the codec of the carrier for Erlang: they arrive as they would from a node of this
+ * runtime over that carrier, and what cannot leave a node is refused for the same reasons. A Map whose keys are all
+ * strings arrives as a plain object, and any other as an ErlMap; a charlist as an array; a record such as `Exit` as
+ * itself where it is the whole message, and within another as a tuple. What is different from a real network: there is
+ * no cookie, no limit on the bytes that wait, and nobody has to know where a node is.
  *
  * Limits: `maxQueuedSignals` in one direction (beyond it the connection breaks with `queue_full`, as a node that is too
  * slow is disconnected), `maxDepth` and `maxValues` of one signal (beyond them the sender gets TROUPE_NOT_ENCODABLE).
@@ -30,7 +35,7 @@ export interface MemoryNetworkOptions {
   readonly maxQueuedSignals?: number;
   /** How deep a message may be nested. Default 512. */
   readonly maxDepth?: number;
-  /** How many values a message may hold, counting each element and field. Default 16,777,216. */
+  /** How many values a message may hold, counting each element, key and value. Default 16,777,216. */
   readonly maxValues?: number;
 }
 

@@ -5,12 +5,40 @@ import type { ChannelFormOptions } from '../channel-forms.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import type { Ref } from '../process/ref.ts';
+import type {
+  Atom,
+  BitString,
+  Charlist,
+  ExternalFunction,
+  Float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  Port,
+  Tuple,
+} from '../terms/index.ts';
 import type { Broadcast } from './broadcast.ts';
 
 /** The names of the topics of a channel. */
 export type TopicOf<Topics> = keyof Topics & string;
 
-type Whole = Pid | Ref | Date | Uint8Array | ((...args: never[]) => unknown);
+/** Values that nobody changes, or that have no readonly form. */
+type Whole =
+  | Pid
+  | Ref
+  | Date
+  | Uint8Array
+  | Atom
+  | BitString
+  | Charlist
+  | ExternalFunction
+  | Float
+  | ImproperList
+  | NativeRecord
+  | OpaqueFunction
+  | Port
+  | Tuple
+  | ((...args: never[]) => unknown);
 
 /** A payload as its readers get it: they share it with each other, so that nobody may change it. */
 export type ReadonlyPayload<Payload> = Payload extends Whole
@@ -41,17 +69,19 @@ type Depth = 6;
 /** The keys of a payload, at any depth; `string` where the type does not say. */
 export type PayloadKey<Payload, Level extends readonly unknown[] = []> = unknown extends Payload
   ? string
-  : Payload extends Whole
-    ? never
-    : Level['length'] extends Depth
-      ? string
-      : Payload extends ReadonlyMap<infer Key, infer Value>
-        ? (Key & string) | PayloadKey<Value, [...Level, 0]>
-        : Payload extends readonly (infer Item)[]
-          ? PayloadKey<Item, [...Level, 0]>
-          : Payload extends object
-            ? (keyof Payload & string) | PayloadKey<Payload[keyof Payload], [...Level, 0]>
-            : never;
+  : Level['length'] extends Depth
+    ? string
+    : Payload extends Tuple<infer Elements>
+      ? PayloadKey<Elements[number], [...Level, 0]>
+      : Payload extends Whole
+        ? never
+        : Payload extends ReadonlyMap<infer Key, infer Value>
+          ? (Key & string) | PayloadKey<Value, [...Level, 0]>
+          : Payload extends readonly (infer Item)[]
+            ? PayloadKey<Item, [...Level, 0]>
+            : Payload extends object
+              ? (keyof Payload & string) | PayloadKey<Payload[keyof Payload], [...Level, 0]>
+              : never;
 
 /** How a channel looks to Erlang; see `defineChannel`. Its `atomKeys` are keys that the payloads have. */
 export interface ChannelOptions<Topics> extends ChannelFormOptions {

@@ -23,7 +23,6 @@ import * as pubsub from './pubsub.ts';
 export type {
   BroadcastOf,
   ChannelOptions,
-  PayloadKey,
   ReadonlyPayload,
   TopicHandlers,
   TopicOf,
