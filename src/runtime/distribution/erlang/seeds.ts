@@ -13,6 +13,7 @@
  */
 import type { Node } from '../../process/node.ts';
 import { TimerEntry } from '../../process/timers.ts';
+import { isNodeName } from './handshake-messages.ts';
 
 /** How many learnt nodes are known at a time; more are not learnt of. */
 export const NODES_MAX = 4_096;
@@ -23,16 +24,8 @@ export const ATTEMPTS_MAX = 8;
 /** For how long it is not tried then, whoever tells of it. */
 export const REST_MS = 300_000;
 /** The wait after the first failure, which doubles with each, and the longest. */
-export const FIRST_WAIT_MS = 500;
-export const LONGEST_WAIT_MS = 30_000;
-
-const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
-const NAME_MAX = 255;
-
-/** True for a text that a node may have for its full name. */
-export function isNodeName(name: unknown): name is string {
-  return typeof name === 'string' && name.length <= NAME_MAX && NODE_NAME.test(name);
-}
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
 
 /** A node that is wanted. */
 class Target extends TimerEntry {

@@ -28,7 +28,7 @@ import { SpawnClient } from './spawn-client.ts';
 import { SpawnServer } from './spawn-server.ts';
 
 /** How many functions may run for one node at a time. */
-export const EXECUTIONS_MAX = 1_000;
+const EXECUTIONS_MAX = 1_000;
 
 /** Options of the services; see those of the carrier. */
 export interface ServicesOptions {

@@ -85,7 +85,7 @@ export function reasonToTerm(reason: unknown): unknown {
 }
 
 /** The exit reason that such a term stands for. */
-export function termToReason(term: unknown): unknown {
+function termToReason(term: unknown): unknown {
   if (term instanceof Atom) return isReasonWord(term.name) ? term.name : term;
   if (!(term instanceof Tuple)) return term;
   const [first] = term.elements;

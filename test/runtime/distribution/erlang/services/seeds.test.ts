@@ -4,7 +4,6 @@ import { createManualClock, type ManualClock } from 'troupe/testing';
 import {
   ATTEMPTS_MAX,
   DIALS_MAX,
-  isNodeName,
   NODES_MAX,
   Redialler,
   REST_MS,
@@ -205,12 +204,12 @@ describe('a node that was learnt of', () => {
     expect(carrier.dialled).toHaveLength(DIALS_MAX + 1);
   });
 
-  test.each(['', 'b', '@x', 'b@', 'b c@x', 'b@x y', 'ü@x', 'b@x@y', `${'b'.repeat(254)}@x`, 5, null])(
+  test.each(['', 'b', '@x', 'b@', 'b c@x', 'b@x y', 'b@x@y', `${'b'.repeat(254)}@x`])(
     'is none with the name %j',
     (name) => {
       const { carrier, redialler } = begin();
-      redialler.learn(name as string);
-      expect([isNodeName(name), carrier.dialled]).toEqual([false, []]);
+      redialler.learn(name);
+      expect([redialler.known, carrier.dialled]).toEqual([[], []]);
     },
   );
 });
