@@ -1,0 +1,68 @@
+// Control messages with their payloads: either they are read, or there is an EtfError.
+import { ControlReader, type ControlSink } from '../../src/runtime/distribution/erlang/control-reader.ts';
+import { EtfError, TermReader } from '../../src/runtime/distribution/etf/reader.ts';
+import { atom } from '../../src/runtime/terms/atom.ts';
+import { Bytes } from '../bytes.ts';
+import type { Dice } from '../dice.ts';
+import { FuzzedNode } from '../fuzzed-node.ts';
+import { mutate } from '../mutate.ts';
+import type { Target } from '../target.ts';
+import { PEER } from '../terms.ts';
+import { message } from '../messages.ts';
+
+const REFS = ['nova_scope', 'alias', PEER.name, '$gen_call'].map(atom);
+const nothing = (): void => undefined;
+const sink: ControlSink = {
+  signal: nothing,
+  spawnRequest: nothing,
+  spawnReply: nothing,
+  hello: nothing,
+  leftOut: nothing,
+};
+
+export function controlTarget(): Target {
+  const bytes = new Bytes();
+  let fuzzed: FuzzedNode;
+  let terms: TermReader;
+  let readers: { readonly [Versions in 'with' | 'without']: ControlReader };
+  const anew = () => {
+    terms = new TermReader(fuzzed.host);
+    readers = {
+      with: new ControlReader(terms, fuzzed.host, sink, { ...PEER, versions: true }),
+      without: new ControlReader(terms, fuzzed.host, sink, { ...PEER, versions: false }),
+    };
+  };
+  const valid = (dice: Dice, versions: boolean): Buffer => {
+    message(bytes.begin(), dice, versions);
+    return bytes.copy();
+  };
+  return {
+    name: 'control',
+    share: 3,
+    open() {
+      fuzzed = new FuzzedNode();
+      anew();
+      return Promise.resolve();
+    },
+    make(dice) {
+      const versions = dice.once(4);
+      const input = valid(dice, versions);
+      const changed = dice.once(3) ? input : mutate(dice, input, () => valid(dice, versions));
+      return Buffer.concat([Buffer.of(versions ? 1 : 0), changed]);
+    },
+    feed(input) {
+      const versions = input[0] === 1;
+      terms.reset(input, 1, input.length, versions ? null : REFS);
+      try {
+        readers[versions ? 'with' : 'without'].read();
+      } catch (error) {
+        if (!(error instanceof EtfError)) throw error;
+      }
+    },
+    settle() {
+      anew();
+      return Promise.resolve();
+    },
+    close: () => fuzzed.end(),
+  };
+}
