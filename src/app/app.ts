@@ -1,13 +1,13 @@
 // Puts the application together: node, database, supervision tree, HTTP. It serves no HTTP port and knows no signals; that
 // is main.ts's.
 //
-// Order matters both ways. Up: the node, with its connections in a cluster, then database and tree, then HTTP. Down: HTTP
-// first, so that requests and connections end while what they use is there, then the tree in reverse, then the node.
+// Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
+// that requests and connections end while what they use is there, then the tree in reverse, then the node.
 import { mkdirSync } from 'node:fs';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
-import { type ExitReason, type Node, serverRef } from '../runtime/index.ts';
+import { Down, type ExitReason, matching, type Node, serverRef } from '../runtime/index.ts';
 import { troupeFastify } from '../runtime/fastify/index.ts';
 import type { ClusterCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
@@ -26,7 +26,7 @@ import { logDatabase, logLeftOut, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
-import { openNotes } from './notes/source.ts';
+import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { notifications } from './notifications/route.ts';
 import { notesTree, rootName } from './tree.ts';
 
@@ -67,15 +67,21 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   makeDataFolder(config.dataDir);
   const http = createServer(config, parts.logger);
   const { log } = http;
+  const own = parts.database ?? openOwnDatabase(config.database);
   const unsubscribe = [logRuntime(log)];
-  const { node, peers } = await startNode(config.cluster, log, parts.carrier).catch(
-    async (error: unknown) => {
-      await inOrder([() => http.close(), ...unsubscribe]);
-      throw error;
-    },
-  );
-  const { database, repository, identity } = openNotes(config.database, node, parts.database);
-  unsubscribe.push(logDatabase(log, database));
+  if (own !== undefined) unsubscribe.push(logDatabase(log, own));
+  const startCluster = async (): ReturnType<typeof startNode> => {
+    // The embedded database takes this thread for seconds when it is made. Other nodes must not wait for this one then,
+    // least of all when they ask it as their epmd.
+    if (config.cluster !== undefined && own?.kind === 'pglite') await own.opened();
+    return startNode(config.cluster, log, parts.carrier);
+  };
+  const { node, peers } = await startCluster().catch(async (error: unknown) => {
+    await inOrder([() => http.close(), () => own?.close(), ...unsubscribe]);
+    throw error;
+  });
+  const { database, repository, identity } = openNotes(config.database, node, own);
+  if (own === undefined) unsubscribe.push(logDatabase(log, database));
   const indexer = serverRef(node, noteIndexer, indexerName);
   const strangers = new Strangers((peer, theirs) => logStranger(log, peer, theirs, identity));
   const incoming = new IncomingEvents({
@@ -150,8 +156,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const failed = new Promise<ExitReason>((resolve) => {
     node.spawnWith({ label: 'tree_watch' }, async (self) => {
       self.monitor(pid);
-      const down = await self.receive();
-      if (stopping === undefined) resolve((down as { reason: ExitReason }).reason);
+      const { reason } = await self.receive(matching(Down));
+      if (stopping === undefined) resolve(reason);
     });
   });
   return { http, node, log, failed, stop };

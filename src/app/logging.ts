@@ -104,10 +104,17 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
 }
 
 function logDistribution(log: FastifyBaseLogger): (() => void)[] {
+  /** Why connections with nodes could not be made: the same reason is told once, until there is a connection. */
+  const told = new Map<string, string>();
   return [
     onTelemetry('troupe:distribution:refused', ({ peer, address, reason }) => {
-      log.warn({ peer, address, reason }, 'a connection with a node could not be made');
+      const who = peer ?? address.replace(/:\d+$/, '');
+      const level = told.get(who) === reason ? 'debug' : 'warn';
+      if (told.size >= TOLD_MAX) told.clear();
+      told.set(who, reason);
+      log[level]({ peer, address, reason }, 'a connection with a node could not be made');
     }),
+    onTelemetry('troupe:node:up', ({ peer }) => void told.delete(peer)),
     onTelemetry('troupe:distribution:bad_frame', ({ peer, reason }) => {
       log.error({ peer, reason }, 'a node sent what cannot be read; its connection was closed');
     }),
@@ -136,6 +143,7 @@ const EPMD = {
   lost: 'the connection to epmd was lost; the node registers again as soon as there is one',
   failed: 'the node could not be registered with epmd; it is tried again',
 } as const;
+const TOLD_MAX = 1_000;
 /** Characters of what a process of another node writes, in one line of the log. */
 const IO_SHOWN_MAX = 10_000;
 

@@ -23,17 +23,25 @@ export async function startNode(
   given?: ClusterCarrier,
 ): Promise<StartedNode> {
   if (settings === undefined) return { node: createNode(), peers: undefined };
-  const carrier = given ?? openCarrier(settings);
-  const node = createNode({ name: settings.node, carrier });
-  // Before the first connection, so that members are known from the first moment on.
-  pubsub.start(node);
+  try {
+    const carrier = given ?? openCarrier(settings);
+    const node = createNode({ name: settings.node, carrier });
+    // Before the first connection, so that members are known from the first moment on.
+    pubsub.start(node);
+    await untilReady(node, carrier);
+    log.info({ node: node.name, port: carrier.port }, `this is the node ${node.name}`);
+    return { node, peers: () => carrier.peers?.() ?? [] };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the node ${settings.node} cannot be started: ${why}`, { cause: error });
+  }
+}
+
+async function untilReady(node: Node, carrier: ClusterCarrier): Promise<void> {
   try {
     await carrier.ready?.();
   } catch (error) {
     await node.stop();
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the node ${settings.node} cannot be started: ${why}`, { cause: error });
+    throw error;
   }
-  log.info({ node: node.name, port: carrier.port }, `this is the node ${node.name}`);
-  return { node, peers: () => carrier.peers?.() ?? [] };
 }

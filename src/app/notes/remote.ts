@@ -1,7 +1,8 @@
 // The notes of another instance, used from here: its `note_store` is called over the cluster.
 //
 // - It is `ready` while that server answers. Otherwise it is `unavailable`, says why, and tries again for ever, with growing
-//   waits, as a PostgreSQL server is tried again: nothing has to be restarted when the instance comes back.
+//   waits, as a PostgreSQL server is tried again, and at once when its node is connected: nothing has to be restarted when
+//   the instance comes back.
 // - A call that is not answered in its time fails; whether a change was made is not known then.
 // - What is asked for at once is fetched in parts of `notesPerAnswerMax`, so that no answer is large.
 import { Type, type TSchema } from 'typebox';
@@ -12,7 +13,9 @@ import {
   formatReason,
   matching,
   type Node,
+  NodeUp,
   type Process,
+  TIMEOUT,
   TroupeError,
 } from '../../runtime/index.ts';
 import { backoffMs } from '../database/backoff.ts';
@@ -132,6 +135,8 @@ class NotesOfInstance implements DatabaseStatus {
   /** Runs in a process of its own, as long as the notes are wanted. */
   async #watch(self: Process): Promise<never> {
     const { node, retryMaxMs } = this.#settings;
+    const comesUp = (message: unknown): boolean => message instanceof NodeUp && message.node === node;
+    this.#node.monitorNodes(self.pid, true);
     for (;;) {
       const reason = await this.#untilLost(self);
       const retryInMs = backoffMs(++this.#failures, retryMaxMs, Math.random());
@@ -140,7 +145,7 @@ class NotesOfInstance implements DatabaseStatus {
         this.#failures,
         retryInMs,
       );
-      await self.receive(() => false, { after: retryInMs });
+      if ((await self.receive(comesUp, { after: retryInMs })) !== TIMEOUT) this.#failures = 0;
     }
   }
 

@@ -19,16 +19,20 @@ export interface NotesSource {
   readonly identity: string;
 }
 
+/** Begins to open the database that settings name; undefined when the notes are with another instance. */
+export function openOwnDatabase(settings: NotesSettings): Database | undefined {
+  return settings.kind === 'instance' ? undefined : openDatabase(settings);
+}
+
 /**
- * Begins to open the notes and returns at once, as `openDatabase` does.
- * @param node needed for those of another instance
- * @param given a database in place of the one that the settings name
+ * The notes of an instance, on its own database or begun to be reached at another one; returns at once.
+ * @param own what `openOwnDatabase` has answered, or a database in its place
  */
-export function openNotes(settings: NotesSettings, node: Node, given?: Database): NotesSource {
-  if (given === undefined && settings.kind === 'instance') {
-    return { ...openNotesOf(settings, node), identity: `the notes of ${settings.node}` };
+export function openNotes(settings: NotesSettings, node: Node, own: Database | undefined): NotesSource {
+  if (own !== undefined) {
+    const identity = own.kind === 'postgres' ? 'PostgreSQL' : `the notes of ${node.name}`;
+    return { database: own, repository: createNoteRepository(own), identity };
   }
-  const database = given ?? openDatabase(settings as DatabaseSettings);
-  const identity = database.kind === 'postgres' ? 'PostgreSQL' : `the notes of ${node.name}`;
-  return { database, repository: createNoteRepository(database), identity };
+  if (settings.kind !== 'instance') throw new Error('the notes are in a database, and none was opened');
+  return { ...openNotesOf(settings, node), identity: `the notes of ${settings.node}` };
 }
