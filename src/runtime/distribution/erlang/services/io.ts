@@ -5,6 +5,7 @@
  * Besides it `logger_proxy`, where a BEAM node sends the log events of such processes. See "The Erlang I/O Protocol" of
  * stdlib.
  */
+import { TroupeError } from '../../../errors.ts';
 import type { Process } from '../../../process/process.ts';
 import { Pid } from '../../../process/pid.ts';
 import { telemetry } from '../../../telemetry.ts';
@@ -43,14 +44,21 @@ export class IoServer {
       publishDropped(self.node, '', () => 'a message to the group leader');
       return;
     }
-    self.send(from, tuple(IO_REPLY, replyAs, this.#request(self, from, request)));
+    const reply = tuple(IO_REPLY, replyAs, this.#request(self, from, request));
+    try {
+      self.send(from, reply);
+    } catch (error) {
+      if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
+      // What the writer wants to be sent back was nested as deep as can be when it came.
+      publishDropped(self.node, from.node, () => 'an io request that cannot be answered');
+    }
   }
 
   /** Handles a message to `logger_proxy`. */
   handleLog(self: Process, message: unknown): void {
     const text = readLogEvent(message);
     if (text === undefined) publishDropped(self.node, '', () => 'a message to logger_proxy');
-    else this.#write(self, self.pid, text);
+    else this.#write(self, writerOf(message) ?? self.pid, text);
   }
 
   #request(self: Process, from: Pid, request: unknown): unknown {
@@ -121,6 +129,13 @@ function applied(module: unknown, name: unknown, args: readonly unknown[]): stri
     if (text !== undefined) return text;
   }
   return `${showTerm(module)}:${showTerm(name)} ${showTerm(args, MAX_TEXT)}\n`;
+}
+
+/** The process that has logged; the last element of a log event is a map with what is known of it. */
+function writerOf(message: unknown): Pid | undefined {
+  const meta: unknown = message instanceof Tuple ? message.elements.at(-1) : undefined;
+  const pid: unknown = meta instanceof Map ? meta.get(atom('pid')) : undefined;
+  return pid instanceof Pid ? pid : undefined;
 }
 
 /** Reads `{log, Level, Format, Args, Meta}` or `{log, Level, StringOrReport, Meta}`, in one line. */

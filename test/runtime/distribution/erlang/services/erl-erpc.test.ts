@@ -250,6 +250,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     const { beam, node } = await begin();
     await erpc.call(node, beam.name, 'logger', 'error', ['bad ~p', [atom('day')]]);
     await vi.waitFor(() => expect(io.map(({ text }) => text)).toEqual(['error: bad day\n']));
+    expect(io[0]?.from.node).toBe(beam.name);
   });
 
   test('between two nodes of this runtime', async () => {

@@ -124,7 +124,7 @@ describe('log events', () => {
     const peer = site.peer();
     const from = peer.pid();
     const events = [
-      tuple(atom('log'), atom('error'), codes('bad ~p'), [atom('day')], new Map()),
+      tuple(atom('log'), atom('error'), codes('bad ~p'), [atom('day')], new Map([[atom('pid'), from]])),
       tuple(atom('log'), atom('info'), codes('hello'), new Map()),
       tuple(atom('log'), atom('warning'), { a: 1 }, new Map()),
       tuple(atom('stop')),
@@ -136,6 +136,10 @@ describe('log events', () => {
       'error: bad day\n',
       'info: hello\n',
       expect.stringMatching(/^warning: .*a.*1.*\n$/),
+    ]);
+    expect(io.map((event) => event.from)).toEqual([
+      from,
+      ...Array<unknown>(2).fill(site.node.whereis('logger_proxy')),
     ]);
     expect(dropped).toHaveLength(2);
   });
