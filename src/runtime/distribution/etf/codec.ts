@@ -27,26 +27,56 @@ const nobody: TermHost = {
   internPid: (pid: Pid): Pid => pid,
 };
 
+const EMPTY = Buffer.alloc(0);
+
+/** Used again for terms with the default limits; taken away while in use, since a getter of a value may come here, too. */
+let spareWriter: TermWriter | undefined;
+let spareReader: TermReader | undefined;
+
 /**
  * The bytes of a term, to be read by `binary_to_term/1` or {@link decodeTerm}.
  * @throws TroupeError TROUPE_NOT_ENCODABLE for what is no term, with the path to it. See `erlang:term_to_binary/1`.
  */
-export function encodeTerm(value: unknown, limits: Partial<EncodeLimits> = {}): Uint8Array {
-  const writer = new TermWriter(limits, INITIAL_BYTES);
+export function encodeTerm(value: unknown, limits?: Partial<EncodeLimits>): Uint8Array {
+  if (limits !== undefined) return encodeWith(new TermWriter(limits, INITIAL_BYTES), value);
+  const writer = spareWriter ?? new TermWriter({}, INITIAL_BYTES);
+  spareWriter = undefined;
+  try {
+    return encodeWith(writer, value);
+  } finally {
+    writer.reset();
+    spareWriter = writer;
+  }
+}
+
+function encodeWith(writer: TermWriter, value: unknown): Uint8Array {
   writer.u8(VERSION);
   writer.term(value);
-  return Uint8Array.from(writer.buffer.subarray(0, writer.length));
+  return new Uint8Array(writer.buffer.subarray(0, writer.length));
 }
 
 /**
  * The term in some bytes, all of which belong to it.
  * @throws TroupeError TROUPE_BAD_TERM when they are no term, or exceed a limit. See `erlang:binary_to_term/1`.
  */
-export function decodeTerm(bytes: Uint8Array, options: DecodeOptions = {}): unknown {
-  const { host = nobody, maxInflatedBytes = MAX_INFLATED_BYTES, ...limits } = options;
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+export function decodeTerm(bytes: Uint8Array, options?: DecodeOptions): unknown {
+  if (options !== undefined) {
+    const { host = nobody, maxInflatedBytes = MAX_INFLATED_BYTES, ...limits } = options;
+    return decodeWith(new TermReader(host, limits), bytes, maxInflatedBytes);
+  }
+  const reader = spareReader ?? new TermReader(nobody);
+  spareReader = undefined;
+  try {
+    return decodeWith(reader, bytes, MAX_INFLATED_BYTES);
+  } finally {
+    reader.reset(EMPTY, 0, 0);
+    spareReader = reader;
+  }
+}
+
+function decodeWith(reader: TermReader, bytes: Uint8Array, maxInflatedBytes: number): unknown {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (buffer[0] !== VERSION) throw bad(`They do not begin with ${VERSION}.`);
-  const reader = new TermReader(host, limits);
   if (buffer[1] === COMPRESSED) {
     const inflated = inflate(buffer, maxInflatedBytes);
     reader.reset(inflated, 0, inflated.length);
