@@ -5,8 +5,8 @@
  * the class. The runtime's own messages are made known here, next to where their class is defined; a carrier looks them
  * up and translates them into its own form. It moves nothing itself.
  *
- * To Erlang a record is the tuple of its tag and its fields, unless its definition says otherwise (`toTerm`), or it is one
- * of the messages that a carrier for Erlang knows by their tag: exits, calls, casts and broadcasts.
+ * To Erlang a record is the tuple of its tag and its fields, but for those that a carrier for Erlang knows by their tag:
+ * exits, calls, casts and broadcasts.
  *
  * Invariant: the fields of a record are the parameters of its constructor, in that order.
  */
@@ -19,34 +19,26 @@ export interface RecordDefinition {
   readonly fields: readonly string[];
   /** The field that holds an exit reason, in which an Error may stand. */
   readonly reason: string | undefined;
-  /** The term that it is to Erlang, where that is not the tuple of the tag and the fields. */
-  readonly toTerm: ((record: object) => unknown) | undefined;
   /** Makes an instance from the values of its fields. */
   make(values: readonly unknown[]): object;
-}
-
-/** What else there is to say about a record. */
-export interface RecordOptions<T> {
-  /** The field that holds an exit reason. */
-  readonly reason?: keyof T & string;
-  /** The term that it is to Erlang: tuples, atoms, and whatever else may be sent. */
-  readonly toTerm?: (record: T) => unknown;
 }
 
 const definitions = new Map<object, RecordDefinition>();
 const byTag = new Map<string, RecordDefinition>();
 
-/** @internal Makes a class known to carriers. */
+/**
+ * @internal Makes a class known to carriers.
+ * @param options `reason`: the field that holds an exit reason.
+ */
 export function defineRecord<T extends object>(
   constructor: new (...values: never[]) => T,
   tag: string,
   fields: readonly (keyof T & string)[],
-  options: RecordOptions<T> = {},
+  options?: { readonly reason: keyof T & string },
 ): void {
   const make = (values: readonly unknown[]): T =>
     new (constructor as new (...values: readonly unknown[]) => T)(...values);
-  const toTerm = options.toTerm as ((record: object) => unknown) | undefined;
-  const definition = { tag, fields, reason: options.reason, toTerm, make };
+  const definition = { tag, fields, reason: options?.reason, make };
   definitions.set(constructor.prototype as object, definition);
   byTag.set(tag, definition);
 }

@@ -11,7 +11,7 @@
  *
  * They are written wherever they stand, and read again only where they are a whole message: deeper, such a tuple may mean
  * something else. A request `{Name, Argument}` or `Name` is a call by name; any other has the name `$request`.
- * Other records are the tuple of their tag and fields, or what their definition says.
+ * Other records are the tuple of their tag and fields.
  */
 import { declaredForm, undeclaredForm } from '../../channel-forms.ts';
 import type { Cast, RemoteCall } from '../../otp/call.ts';
@@ -126,8 +126,7 @@ function writeNodeEvent(
 }
 
 function writeOther(writer: TermWriter, record: object, definition: RecordDefinition, depth: number): void {
-  const { tag, fields, reason, toTerm } = definition;
-  if (toTerm !== undefined) return writer.part(tag, toTerm(record), depth);
+  const { tag, fields, reason } = definition;
   writer.tupleHeader(fields.length + 1);
   writer.atomName(tag);
   for (const field of fields) {

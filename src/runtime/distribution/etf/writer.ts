@@ -338,7 +338,7 @@ export class TermWriter extends ScalarWriter {
     for (let at = 0; at < count; at++) {
       const item = list[at];
       this.#path[depth] = at;
-      if (item === undefined && !(at in list)) throw this.#refusedAt(depth, 'an array with holes');
+      if (item === undefined && !(at in list)) throw this.#refusedAt(depth + 1, 'an array with holes');
       this.#value(item, depth + 1);
     }
   }
