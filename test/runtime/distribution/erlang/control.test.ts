@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { recordTelemetry } from '../../process/helpers.ts';
 import { collector, forever } from '../cluster.ts';
 import { puppet } from '../pair.ts';
-import { FEW_FLAGS, FULL_FLAGS, rawPeer, type RawPeer, type Received, startSite } from './raw-peer.ts';
+import { FEW_FLAGS, FULL_FLAGS, rawPeer, type RawPeer, type Received, SOON, startSite } from './raw-peer.ts';
 
 const SITE = 'control@x';
 const UNUSED = atom('');
@@ -180,7 +180,7 @@ describe('monitors and unlinks', () => {
     expect(shown(await about(peer, self.pid))).toEqual([19, self.pid.key, ':srv', byName.key]);
     peer.send([28, atom('srv'), self.pid, byName], atom('noproc'));
     await handled(peer);
-    await expect.poll(() => got).toEqual([new Down(byName, { name: 'srv', node: 'raw@x' }, 'noproc')]);
+    await expect.poll(() => got, SOON).toEqual([new Down(byName, { name: 'srv', node: 'raw@x' }, 'noproc')]);
   });
 
   test('a peer that knows no monitors is sent none', async () => {
@@ -212,7 +212,7 @@ describe('what comes with a message', () => {
       const { node, peer } = await begin(flags);
       const { pid, got } = collector(node, 'named');
       peer.send(control(peer, pid), { text: 'ä', list: [1, 2, 3] });
-      await expect.poll(() => got).toEqual([{ text: 'ä', list: [1, 2, 3] }]);
+      await expect.poll(() => got, SOON).toEqual([{ text: 'ä', list: [1, 2, 3] }]);
       await node.stop();
     }
   });
@@ -285,7 +285,7 @@ describe('what comes with a reason', () => {
       peer.send([1, peer.pid(5), pid]);
       if (payload) peer.send([op, peer.pid(5), pid, ...token], reason);
       else peer.send([op, peer.pid(5), pid, ...token, reason]);
-      await expect.poll(() => got.length).toBe(1);
+      await expect.poll(() => got.length, SOON).toBe(1);
       expect(got[0]).toBeInstanceOf(Exit);
       expect((got[0] as Exit).reason).toEqual(['shutdown', 'bye']);
       await node.stop();
@@ -320,7 +320,7 @@ describe('what comes with a reason', () => {
       if (op === 28) peer.send([28, object, self.pid, ref], atom('killed'));
       else peer.send([21, object, self.pid, ref, atom('killed')]);
     }
-    await expect.poll(() => got.length).toBe(3);
+    await expect.poll(() => got.length, SOON).toBe(3);
     expect(got).toMatchObject([
       { reason: 'killed' },
       { reason: 'killed', target },
@@ -392,9 +392,9 @@ describe('other control messages', () => {
     const leftover = Buffer.concat([first, second.subarray(0, 20)]);
     // The pid of another node in it is fine as long as the connection is that node's.
     other.socket.destroy();
-    await expect.poll(() => site.node.nodes()).toEqual([]);
+    await expect.poll(() => site.node.nodes(), SOON).toEqual([]);
     const peer = await rawPeer(site, { name: 'other@x', leftover });
     peer.write(second.subarray(20));
-    await expect.poll(() => got).toEqual(['first', 'second']);
+    await expect.poll(() => got, SOON).toEqual(['first', 'second']);
   });
 });

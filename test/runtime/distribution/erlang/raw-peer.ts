@@ -1,7 +1,7 @@
 // A peer that is led by hand, for tests of what a carrier sends and how it takes what comes: a real socket, handed to the
 // carrier as if its handshake were done, with whatever flags.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { createNode, type Node, type NodeOptions, Pid, Ref, Tuple, tuple } from 'troupe';
+import { createNode, type Node, type NodeOptions, Pid, Ref, type Tuple, tuple } from 'troupe';
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { onTestFinished } from 'vitest';
 import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
@@ -196,6 +196,9 @@ export class RawPeer {
     this.received.push({ control: control.elements, payload: terms.peek() === -1 ? undefined : term() });
   }
 }
+
+/** How `expect.poll` is to look at something that will be so soon, however busy the machine is. */
+export const SOON = { interval: 5, timeout: 20_000 };
 
 /** Puts a length before the bytes of a frame. */
 export function framed(bytes: Uint8Array): Buffer {
