@@ -10,7 +10,7 @@ export interface NodeServices {
 
 const byNode = new WeakMap<Node, NodeServices>();
 
-/** Says which services a node has; undefined when it has them no more. */
+/** Says which services a node has. */
 export function setServices(node: Node, services: NodeServices): void {
   byNode.set(node, services);
 }
