@@ -4,7 +4,7 @@ import { inspect, parseArgs } from 'node:util';
 import { campaign, Finding, type Outcome } from './campaign.ts';
 import { allTargets } from './targets.ts';
 
-const DEFAULT_INPUTS = 1_300_000;
+const DEFAULT_INPUTS = 1_200_000;
 const LIMIT_MS = 10 * 60_000;
 
 const { values, positionals } = parseArgs({

@@ -33,7 +33,7 @@ export function framesTarget(): Target {
   };
   return {
     name: 'frames',
-    share: 3,
+    share: 2,
     open() {
       fuzzed = new FuzzedNode();
       return Promise.resolve();

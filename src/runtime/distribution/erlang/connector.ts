@@ -16,14 +16,10 @@ import { addressOf, Listener } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
 import { SecureIdentity, type TlsOptions } from './tls.ts';
 
-export type { ConnectReason } from './dialling.ts';
 export type { TlsOptions } from './tls.ts';
 
 /** How many connections from outside may be set up at a time, unless the carrier is told otherwise. */
-export const DEFAULT_MAX_PENDING = 256;
-
-/** How long a step of a set-up may take, as `net_setuptime` of OTP, unless the carrier is told otherwise: 7 s. */
-export const DEFAULT_SETUP_TIMEOUT_MS = 7_000;
+const DEFAULT_MAX_PENDING = 256;
 
 /** What a connector is made with. */
 export interface ConnectorOptions {
@@ -36,7 +32,7 @@ export interface ConnectorOptions {
   readonly visible: boolean;
   /** Where other nodes connect, port 0 for any that is free; false when they cannot. */
   readonly listen: { readonly host: string; readonly port: number } | false;
-  /** How long each step of a set-up may take: looking up, connecting, each message. */
+  /** How long each step of a set-up may take: looking up, connecting, each message; as `net_setuptime` of OTP. */
   readonly setupTimeoutMs: number;
   /** How many connections from outside may be set up at a time; more are closed at once. Default 256. */
   readonly maxPending?: number;
@@ -109,7 +105,7 @@ export class Connector {
 
   /**
    * Connects to a node. Resolves after `events.up` was called for it, whichever side dialled, and at once when it is up.
-   * @throws TroupeError TROUPE_CONNECT_FAILED, with a {@link ConnectReason} as its `reason`.
+   * @throws TroupeError TROUPE_CONNECT_FAILED, with a `ConnectReason` (`dialling.ts`) as its `reason`.
    */
   async dial(peer: string): Promise<void> {
     if (this.#options.events.isUp(peer)) return;

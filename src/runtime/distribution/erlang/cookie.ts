@@ -18,7 +18,7 @@ const OTHERS_MAY = 0o077;
  * Returns a cookie that can be one.
  * @throws TroupeError TROUPE_BAD_COOKIE unless it has 1 to 255 characters of Latin-1.
  */
-export function checkCookie(cookie: string): string {
+function checkCookie(cookie: string): string {
   if (typeof cookie !== 'string' || cookie.length === 0 || cookie.length > MAX_COOKIE_CHARACTERS) {
     throw new TroupeError(
       'TROUPE_BAD_COOKIE',
@@ -74,7 +74,7 @@ export class Cookies {
  * Where OTP keeps a user's cookie: `~/.erlang.cookie`, or when that does not exist `.erlang.cookie` in the user's folder of
  * settings for Erlang. See the chapter "Distributed Erlang" of the reference manual.
  */
-export function cookieFiles(): string[] {
+function cookieFiles(): string[] {
   const home = homedir();
   const settings = process.env['XDG_CONFIG_HOME'] ?? join(home, '.config');
   return [join(home, '.erlang.cookie'), join(settings, 'erlang', '.erlang.cookie')];
@@ -82,7 +82,7 @@ export function cookieFiles(): string[] {
 
 /**
  * Reads a cookie as OTP's `auth` does: printable ASCII; the end of the line does not belong to it.
- * @param path Where it is; the first of {@link cookieFiles} that exists when left out.
+ * @param path Where it is; the user's, where OTP looks for it, when left out.
  * @throws TroupeError TROUPE_BAD_COOKIE when there is no such file, others may read it, or it does not hold a cookie.
  */
 export function readCookieFile(path?: string): string {

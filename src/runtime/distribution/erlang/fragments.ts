@@ -9,10 +9,10 @@
 import type { Atom } from '../../terms/atom.ts';
 
 /** How many messages of one connection may be unfinished at a time, unless the carrier is told otherwise. */
-export const DEFAULT_MAX_SEQUENCES = 1_000;
+const DEFAULT_MAX_SEQUENCES = 1_000;
 
 /** How many bytes the unfinished messages of one connection may have in all, unless the carrier is told otherwise: 256 MiB. */
-export const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
+const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
 
 const FIRST_BUFFER_BYTES = 1024;
 
