@@ -14,18 +14,24 @@ import { parseArgs } from 'node:util';
 import { openOtp } from './lib/otp.mjs';
 import { columns, number } from './lib/table.mjs';
 import { calls } from './workloads/calls.mjs';
+import { codecWorkloads } from './workloads/codec.mjs';
 import { timerDelay } from './workloads/event-loop.mjs';
 import { broadcast, joinLeaveOneGroup, joinLeaveOwnGroups } from './workloads/groups.mjs';
 import { oneway, pingpong, ring } from './workloads/messages.mjs';
+import { nodesBroadcast, nodesOneway, nodesPingpong, nodesSync } from './workloads/nodes.mjs';
 import { idleProcess, spawnExit } from './workloads/processes.mjs';
 
 /**
  * @typedef {object} Workload
- * @property {string} name also that of OTP's side
+ * @property {string} name also that of OTP's side, unless `beside` says otherwise
  * @property {string} unit
- * @property {number} [asked] how many times OTP's figure; for memory, the share of it
+ * @property {number} [asked] how many times the figure beside it; for memory, the share of it
+ * @property {number} [limit] what is asked instead of a ratio
  * @property {boolean} [less] whether less is better
- * @property {boolean} [alone] whether OTP has no such workload
+ * @property {string | { name: string, run: () => Promise<number> }} [beside] the name of OTP's side, or what else it is
+ *   compared with
+ * @property {boolean} [alone] whether it is compared with nothing
+ * @property {boolean} [needsOtp] whether OTP takes part
  * @property {() => Promise<number>} run
  */
 
@@ -52,6 +58,23 @@ const workloads = [
   { name: 'join_leave_one_group', unit: 'operations/s', asked: 40, run: () => joinLeaveOneGroup() },
   { name: 'idle_process', unit: 'bytes', asked: 0.2, less: true, run: () => idleProcess() },
   { name: 'timer_delay_p99', unit: 'ms late', less: true, alone: true, run: () => timerDelay() },
+  ...codecWorkloads,
+  ...[
+    { name: 'nodes_oneway', unit: 'messages/s', asked: 1, work: nodesOneway },
+    { name: 'nodes_pingpong', unit: 'round trips/s', asked: 1, work: nodesPingpong },
+    { name: 'nodes_broadcast_1000', unit: 'deliveries/s', asked: 50, otpAsked: 1, work: nodesBroadcast },
+    { name: 'nodes_sync_10000_groups', unit: 'ms', less: true, limit: 1_000, work: nodesSync },
+  ].flatMap(({ work, otpAsked, ...workload }) => [
+    { ...workload, run: () => work(undefined) },
+    {
+      ...workload,
+      ...(otpAsked === undefined ? {} : { asked: otpAsked }),
+      name: `${workload.name}_to_otp`,
+      beside: workload.name,
+      needsOtp: true,
+      run: () => work(otp?.folder),
+    },
+  ]),
 ];
 
 const { values, positionals } = parseArgs({
@@ -65,12 +88,12 @@ if (chosen.length === 0) {
   process.stderr.write(`No such workload. There are: ${workloads.map(({ name }) => name).join(', ')}\n`);
   process.exit(2);
 }
-const otp = values['no-otp'] === true ? undefined : openOtp();
-const line = columns([22, 14, 14, 8, 8, 16]);
+const otp = values['no-otp'] === true ? undefined : await openOtp();
+const line = columns([30, 14, 14, 8, 8, 16, 10]);
 if (values.json !== true) {
   const beside = otp === undefined ? 'OTP: not compared' : `OTP ${otp.release}, one scheduler`;
   process.stdout.write(`Node.js ${process.version}; ${beside}; ${cpus()[0]?.model ?? 'unknown'}\n\n`);
-  process.stdout.write(line('workload', 'Troupe', 'OTP', 'ratio', 'asked', 'unit'));
+  process.stdout.write(line('workload', 'Troupe', 'beside', 'ratio', 'asked', 'unit', ''));
 }
 try {
   for (const workload of chosen) await measure(workload);
@@ -79,14 +102,31 @@ try {
 }
 
 /** @param {Workload} workload */
-async function measure({ name, unit, asked, less, alone, run }) {
-  const theirs = alone === true ? undefined : otp?.run(name);
+async function measure({ name, unit, asked, limit, less, alone, beside, needsOtp, run }) {
+  if (needsOtp === true && otp === undefined) return;
+  const other = typeof beside === 'object' ? beside.name : 'OTP';
+  let theirs;
+  if (typeof beside === 'object') theirs = await beside.run();
+  else if (alone !== true) theirs = otp?.run(beside ?? name);
   const ours = await run();
   const ratio = theirs === undefined ? undefined : ours / theirs;
   if (values.json === true) {
-    process.stdout.write(`${JSON.stringify({ name, unit, troupe: ours, otp: theirs, ratio, asked })}\n`);
+    const figures = { name, unit, troupe: ours, beside: other, other: theirs, ratio, asked, limit };
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
     return;
   }
-  const goal = asked === undefined ? '' : `${less === true ? '≤' : '≥'} ${asked}`;
-  process.stdout.write(line(name, number(ours), number(theirs), ratio?.toFixed(2) ?? '', goal, unit));
+  const sign = less === true ? '≤' : '≥';
+  let goal = asked === undefined ? '' : `${sign} ${asked}`;
+  if (limit !== undefined) goal = `${sign} ${limit} ${unit}`;
+  process.stdout.write(
+    line(
+      name,
+      number(ours),
+      number(theirs),
+      ratio?.toFixed(2) ?? '',
+      goal,
+      unit,
+      theirs === undefined ? '' : other,
+    ),
+  );
 }

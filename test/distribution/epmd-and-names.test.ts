@@ -39,6 +39,7 @@ describe.skipIf(part.missing)('with an epmd', () => {
     const [erl, troupe] = await Promise.all([lab.erl('asks'), lab.troupe('stops')]);
     await troupe.node.stop();
     await evaluates(erl, 'erl_epmd:port_please("stops", {127,0,0,1})', 'noport');
+    expect(await erl.eval(`net_adm:ping('${troupe.name}')`)).toBe('pang');
   });
 });
 

@@ -26,10 +26,10 @@ export class Lab {
     this.epmdPort = epmdPort;
   }
 
-  /** Ends when the test does. */
-  forTest(): Lab {
+  /** Ends when the test does; one that runs beside others gives its own `finished`. */
+  forTest(finished: (end: () => Promise<void>) => void = onTestFinished): Lab {
     const lab = new Lab(this.epmdPort);
-    onTestFinished(() => lab.close());
+    finished(() => lab.close());
     return lab;
   }
 
@@ -92,6 +92,11 @@ export async function evaluates(node: ErlNode, expressions: string, value: strin
     if (typeof value === 'string') expect(found).toBe(value);
     else expect(found).toMatch(value);
   });
+}
+
+/** Connects two nodes. */
+export async function connected(troupe: Troupe, erl: ErlNode): Promise<void> {
+  if (!(await troupe.node.connect(erl.name))) throw new Error(`${troupe.name} cannot connect to ${erl.name}`);
 }
 
 /** What is published under a name from now on until the test ends. */

@@ -1,5 +1,5 @@
 // What a peer sends can harm its own connection and nothing else; what cannot be sent throws where it is sent.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Tuple, tuple } from 'troupe';
 import { createProbe, type Probe } from 'troupe/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import type { ErlNode } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import type { Troupe } from '../support/troupe-node.ts';
 import { openHostile } from './hostile.ts';
-import { eventually, evaluates, type Lab, next, openLab, telemetry } from './lab.ts';
+import { connected, eventually, evaluates, type Lab, next, openLab, telemetry } from './lab.ts';
 
 const part = requirePart('erl');
 
@@ -15,7 +15,7 @@ const HEADER = [131, 68, 0];
 const atom = (name: string) => [119, name.length, ...Buffer.from(name)];
 const small = (...items: number[][]) => [104, items.length, ...items.flat()];
 const integer = (value: number) => [97, value];
-const u32 = (value: number) => [...Buffer.from(new Uint32Array([value]).buffer).reverse()];
+const u32 = (value: number) => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
 const u64 = (value: number) => [0, 0, 0, 0, ...u32(value)];
 const pid = (node: string) => [88, ...atom(node), ...u32(1), ...u32(0), ...u32(77)];
 const name = 'hostile@127.0.0.1';
@@ -68,7 +68,7 @@ describe.skipIf(part.missing)('a node among others', () => {
     [erl, troupe] = await Promise.all([lab.erl('beam'), lab.troupe('ts')]);
     await erl.load('agent.erl');
     await erl.eval('agent:echo(echo), agent:start(keeper), ok');
-    expect(await troupe.node.connect(erl.name)).toBe(true);
+    await connected(troupe, erl);
     port = Number(await erl.eval('{port, P, _} = erl_epmd:port_please("ts", {127,0,0,1}), P'));
     probe = createProbe(troupe.node);
     target = createProbe(troupe.node, { name: 'target' });

@@ -1,11 +1,11 @@
 // Messages between processes of Erlang and Troupe: to pids and names, dead ones too, large ones, and many in order.
-import { Pid, Tuple, tuple } from 'troupe';
+import { type Pid, type Tuple, tuple } from 'troupe';
 import { createProbe } from 'troupe/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ErlNode } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import type { Troupe } from '../support/troupe-node.ts';
-import { evaluates, type Lab, next, openLab } from './lab.ts';
+import { connected, evaluates, type Lab, next, openLab } from './lab.ts';
 
 const part = requirePart('erl');
 const LARGE_BYTES = 20_000_000;
@@ -22,7 +22,7 @@ describe.skipIf(part.missing)('sending', () => {
     lab = await openLab();
     [erl, troupe] = await Promise.all([lab.erl('beam'), lab.troupe('ts')]);
     await erl.load('agent.erl');
-    expect(await troupe.node.connect(erl.name)).toBe(true);
+    await connected(troupe, erl);
   });
   afterAll(() => lab.close());
 

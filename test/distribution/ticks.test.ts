@@ -17,8 +17,10 @@ describe.skipIf(part.missing)('ticks', () => {
   });
   afterAll(() => shared.close());
 
-  test('an idle connection stays up, three times as long as silence may last', async () => {
-    const lab = shared.forTest();
+  test.concurrent('an idle connection stays up, three times as long as silence may last', async ({
+    onTestFinished,
+  }) => {
+    const lab = shared.forTest(onTestFinished);
     const [erl, troupe] = await Promise.all([
       lab.erl('idle', { args }),
       lab.troupe('still', { netTickTimeMs }),
@@ -32,8 +34,10 @@ describe.skipIf(part.missing)('ticks', () => {
     await watcher.expectNone((message) => message instanceof NodeDown);
   });
 
-  test('a silent Erlang node is gone within 0.75 and 1.25 of the time', async () => {
-    const lab = shared.forTest();
+  test.concurrent('a silent Erlang node is gone within 0.75 and 1.25 of the time', async ({
+    onTestFinished,
+  }) => {
+    const lab = shared.forTest(onTestFinished);
     const [erl, troupe] = await Promise.all([
       lab.erl('silent', { args }),
       lab.troupe('listens', { netTickTimeMs }),
@@ -50,8 +54,8 @@ describe.skipIf(part.missing)('ticks', () => {
     expect(troupe.node.nodes()).toEqual([erl.name]);
   });
 
-  test('a silent Troupe node is gone for Erlang', async () => {
-    const lab = shared.forTest();
+  test.concurrent('a silent Troupe node is gone for Erlang', async ({ onTestFinished }) => {
+    const lab = shared.forTest(onTestFinished);
     const [erl, program] = await Promise.all([
       lab.erl('awake', { args }),
       lab.program('asleep', { netTickTimeMs }),
@@ -64,8 +68,10 @@ describe.skipIf(part.missing)('ticks', () => {
     expect(await program.run('connect', { peer: erl.name })).toBe(true);
   });
 
-  test('an event loop that is busy for a third of the time drops nobody', async () => {
-    const lab = shared.forTest();
+  test.concurrent('an event loop that is busy for a third of the time drops nobody', async ({
+    onTestFinished,
+  }) => {
+    const lab = shared.forTest(onTestFinished);
     // 20 s of 60 s, on a smaller scale.
     const [erl, program] = await Promise.all([
       lab.erl('patient', { args: ['-kernel', 'net_ticktime', '8'] }),
