@@ -5,8 +5,9 @@
  * connected, and the others of each that comes up later: `{troupe_cluster, Pid, [Name]}`. The names are binaries, as
  * atoms would stay for ever on a BEAM node that gets the message, where nobody has the name and it is dropped.
  *
- * A BEAM node is asked for its visible nodes, `erlang:nodes/0`, when it comes up and then at intervals, since it would tell of
- * changes only to code that runs there.
+ * A BEAM node is asked for its nodes, `erlang:nodes([visible, hidden])`, when it comes up and then at intervals, since it would
+ * tell of changes only to code that runs there. The hidden ones are asked for as Troupe nodes are such: two that know only one
+ * BEAM node find each other through it.
  *
  * It does not dial: what it learns goes to the redialler, which has the limits.
  */
@@ -28,6 +29,8 @@ export const FIRST_ASKED_MS = 250;
 export const ASKED_EVERY_MS = 10_000;
 /** How long its answer is waited for. */
 const ANSWER_MS = 5_000;
+/** The argument of `erlang:nodes/1`. */
+const KINDS = [atom('visible'), atom('hidden')];
 
 /** Asks a node for its nodes, again and again. */
 class Question extends TimerEntry {
@@ -104,7 +107,7 @@ export class Cluster {
     const isWanted = (): boolean => this.#questions.get(peer) === question;
     const again = (): void => this.#node.timers.start(question, this.#everyMs);
     this.#client
-      .call(peer, { module: 'erlang', name: 'nodes' }, [], { timeoutMs: ANSWER_MS })
+      .call(peer, { module: 'erlang', name: 'nodes' }, [KINDS], { timeoutMs: ANSWER_MS })
       .then((names) => {
         if (!isWanted()) return;
         if (Array.isArray(names)) this.#learn(names as readonly unknown[]);

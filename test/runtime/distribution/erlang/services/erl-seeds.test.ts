@@ -56,6 +56,14 @@ describe.skipIf(erl.missing)('with BEAM nodes', () => {
     await connected(node, beam.name, third.name);
   });
 
+  test('two nodes that know only one BEAM node find each other', { timeout: 60_000 }, async () => {
+    const { beam, node: make } = world();
+    const { node: a } = await make('a@127.0.0.1', { seeds: [beam.name], learn: true });
+    const { node: b } = await make('b@127.0.0.1', { seeds: [beam.name] });
+    await connected(a, 'b@127.0.0.1', beam.name);
+    await connected(b, 'a@127.0.0.1', beam.name);
+  });
+
   test('with learn false nobody is learnt of', async () => {
     const { beam, node: make } = world();
     const a = await make('a@127.0.0.1');
