@@ -23,7 +23,7 @@ const SHOWN_CHARACTERS = 4_096;
 
 /** An atom that needs no quotes: a small letter, then letters, digits, `_` and `@`, of Latin-1. */
 const PLAIN_ATOM = /^[a-z\u00df-\u00f6\u00f8-\u00ff][\w@\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*$/;
-/** The words of the language, which as atoms are quoted. */
+/** The words of the language, which as atoms are quoted; `else` and `maybe` by OTP 27 and later. */
 const RESERVED: ReadonlySet<string> = new Set(
   (
     'after and andalso band begin bnot bor bsl bsr bxor case catch cond div else end fun if let maybe not of or ' +

@@ -1,12 +1,12 @@
 // Random terms, in the form in which they arrive: what is encoded and decoded again must be the same.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
-  Atom,
+  type Atom,
   atom,
   BitString,
   ErlMap,
   ExternalFunction,
-  Float,
+  type Float,
   float,
   ImproperList,
   Port,

@@ -199,16 +199,14 @@ describe('limits', () => {
 
   test('bytes of an integer', () => {
     const reader = new TermReader(host, { maxBigBytes: 16 });
-    for (const [power, accepted] of [
-      [127n, true],
-      [128n, false],
-      [2_100n, false],
-    ] as const) {
+    const readPower = (power: bigint): unknown => {
       const bytes = Buffer.from(encodeTerm(2n ** power)).subarray(1);
       reader.reset(bytes, 0, bytes.length);
-      if (accepted) expect(reader.term()).toBe(2n ** power);
-      else expect(() => reader.term()).toThrow('more than 16 bytes');
-    }
+      return reader.term();
+    };
+    expect(readPower(127n)).toBe(2n ** 127n);
+    expect(() => readPower(128n)).toThrow('more than 16 bytes');
+    expect(() => readPower(2_100n)).toThrow('more than 16 bytes');
   });
 
   test('keys within keys', () => {

@@ -1,5 +1,5 @@
 // Exit reasons: words are atoms to Erlang and strings here, and nothing else is changed.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { atom, TroupeError, Tuple, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
 import { decodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';

@@ -189,7 +189,7 @@ describe('broadcasts', () => {
         atom('etf_keyed'),
         pid,
         [116],
-        new ErlMap<unknown, unknown>([
+        new ErlMap<unknown>([
           [id, 1],
           [title, 'x'],
           ['other', new ErlMap([[id, 2]])],
@@ -214,7 +214,7 @@ describe('broadcasts', () => {
     expect(read(new ErlMap([[atom('new'), 1]]))).toStrictEqual({ new: 1 });
     expect(
       read(
-        new ErlMap<unknown, unknown>([
+        new ErlMap<unknown>([
           [atom('a'), 1],
           ['b', 2],
           [atom('c'), 3],
@@ -223,7 +223,7 @@ describe('broadcasts', () => {
     ).toStrictEqual({ a: 1, b: 2, c: 3 });
     expect(
       read(
-        new ErlMap<unknown, unknown>([
+        new ErlMap<unknown>([
           [true, 1],
           [null, 2],
           [undefined, 3],
@@ -231,27 +231,27 @@ describe('broadcasts', () => {
       ),
     ).toStrictEqual({ true: 1, nil: 2, undefined: 3 });
     expect(read(new ErlMap([[atom('__proto__'), 1]]))).toStrictEqual(JSON.parse('{"__proto__":1}'));
-    const nested = new ErlMap<unknown, unknown>([
+    const nested = new ErlMap<unknown>([
       [atom('a'), new ErlMap([[atom('b'), 1]])],
       [1, 2],
     ]);
     expect(read(nested)).toStrictEqual(
-      new ErlMap<unknown, unknown>([
+      new ErlMap<unknown>([
         [atom('a'), { b: 1 }],
         [1, 2],
       ]),
     );
     // Two keys of one name: nothing may get lost.
     for (const clash of [
-      new ErlMap<unknown, unknown>([
+      new ErlMap<unknown>([
         [atom('a'), 1],
         ['a', 2],
       ]),
-      new ErlMap<unknown, unknown>([
+      new ErlMap<unknown>([
         ['a', 1],
         [atom('a'), 2],
       ]),
-      new ErlMap<unknown, unknown>([
+      new ErlMap<unknown>([
         [true, 1],
         ['true', 2],
         ['c', 3],
