@@ -14,7 +14,7 @@ import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { AskAgain, Discovery } from './discovery.ts';
 import type { Group } from './group.ts';
-import type { Change, Members } from './members.ts';
+import type { Change, Members, TellsOf } from './members.ts';
 import type { Naming } from './naming.ts';
 import { Peer } from './peer.ts';
 import * as protocol from './protocol.ts';
@@ -129,33 +129,37 @@ export class Exchange {
   #synced(known: Peer | undefined, sync: PeerMessage & { kind: 'sync' }, message: unknown): void {
     const peer = known ?? this.#meet(sync.peer);
     if (peer === undefined) return;
-    const groups = new Map<Group, readonly Pid[]>();
+    const groups = new Map<Group, TellsOf>();
     for (const [name, pids] of sync.groups) {
       const group = pids.length === 0 ? undefined : this.#group(name, message);
-      if (group !== undefined) groups.set(group, [...(groups.get(group) ?? []), ...pids]);
+      if (group === undefined) continue;
+      const told = groups.get(group) ?? { texts: [], atoms: [] };
+      groups.set(group, told);
+      // Not all at once: a call takes only so many arguments.
+      for (const pid of pids) told[this.#naming.isAtom(name) ? 'atoms' : 'texts'].push(pid);
     }
     for (const change of this.#members.replacePeer(peer, groups)) this.#tell(change);
   }
 
-  #peerJoined(peer: Peer, join: PeerMessage & { kind: 'join' }, message: unknown): void {
-    const group = join.pids.length === 0 ? undefined : this.#group(join.group, message);
-    const change = group === undefined ? undefined : this.#members.joinRemote(peer, group, join.pids);
+  #peerJoined(peer: Peer, { group: name, pids }: PeerMessage & { kind: 'join' }, message: unknown): void {
+    const group = pids.length === 0 ? undefined : this.#group(name, message);
+    if (group === undefined) return;
+    const change = this.#members.joinRemote(peer, group, pids, this.#naming.isAtom(name));
     if (change !== undefined) this.#tell(change);
   }
 
-  #peerLeft(peer: Peer, leave: PeerMessage & { kind: 'leave' }, message: unknown): void {
-    for (const name of leave.groups) {
+  #peerLeft(peer: Peer, { groups, pids }: PeerMessage & { kind: 'leave' }, message: unknown): void {
+    for (const name of groups) {
       const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
-      const change = group === undefined ? undefined : this.#members.leaveRemote(peer, group, leave.pids);
+      if (group === undefined) continue;
+      const change = this.#members.leaveRemote(peer, group, pids, this.#naming.isAtom(name));
       if (change !== undefined) this.#tell(change);
     }
   }
 
   /** A group that gets a member of a peer at once. */
   #group(name: unknown, message: unknown): Group | undefined {
-    const group = this.#named(() => this.#members.groups.findOrMake(this.#naming.here(name)), message);
-    if (group !== undefined) this.#naming.heard(group, name);
-    return group;
+    return this.#named(() => this.#members.groups.findOrMake(this.#naming.here(name)), message);
   }
 
   /** The group that a peer names; one that cannot be named here is left out. */

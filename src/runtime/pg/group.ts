@@ -30,39 +30,75 @@ export class Membership {
   }
 }
 
-/** The members of a group that live on one other node. */
+/** A member of a group that lives on another node. */
+interface RemoteMember {
+  readonly pid: Pid;
+  /** How often it has joined and not left. */
+  count: number;
+  /** How often of these under an atom, in a group that has another name here. */
+  atoms: number;
+}
+
+/**
+ * The members of a group that live on one other node.
+ *
+ * A channel may be two groups there, one named by an atom and one by a binary: who leaves one of them may do so more often
+ * than he has joined it, and stays in the other.
+ */
 export class RemoteMembers {
-  readonly #members = new Map<string, { readonly pid: Pid; count: number }>();
+  readonly #members = new Map<string, RemoteMember>();
+  /** How many joins there were under an atom. */
+  #atoms = 0;
   #pids: readonly Pid[] | null = null;
 
   get empty(): boolean {
     return this.#members.size === 0;
   }
 
-  /** All of them, each as often as it has joined. */
+  /** All of them, each as often as it has joined: the same array until that changes. */
   get pids(): readonly Pid[] {
-    if (this.#pids !== null) return this.#pids;
-    const pids: Pid[] = [];
-    for (const { pid, count } of this.#members.values()) {
-      for (let times = count; times > 0; times--) pids.push(pid);
+    return (this.#pids ??= Object.freeze(this.#list(({ count }) => count)));
+  }
+
+  /** Those that have joined under an atom, or those that have not. */
+  pidsAs(isAtom: boolean): readonly Pid[] {
+    if (this.#atoms === 0) return isAtom ? [] : this.pids;
+    return this.#list(({ count, atoms }) => (isAtom ? atoms : count - atoms));
+  }
+
+  add(pid: Pid, isAtom: boolean): void {
+    let member = this.#members.get(pid.key);
+    if (member === undefined) {
+      member = { pid, count: 0, atoms: 0 };
+      this.#members.set(pid.key, member);
     }
-    return (this.#pids = Object.freeze(pids));
+    this.#change(member, 1, isAtom);
   }
 
-  add(pid: Pid): void {
+  /** @returns false when it was not there, under such a name. */
+  remove(pid: Pid, isAtom: boolean): boolean {
     const member = this.#members.get(pid.key);
-    if (member === undefined) this.#members.set(pid.key, { pid, count: 1 });
-    else member.count++;
-    this.#pids = null;
-  }
-
-  /** @returns false when it was not there. */
-  remove(pid: Pid): boolean {
-    const member = this.#members.get(pid.key);
-    if (member === undefined) return false;
-    if (--member.count === 0) this.#members.delete(pid.key);
-    this.#pids = null;
+    if (member === undefined || (isAtom ? member.atoms : member.count - member.atoms) === 0) return false;
+    this.#change(member, -1, isAtom);
+    if (member.count === 0) this.#members.delete(pid.key);
     return true;
+  }
+
+  #change(member: RemoteMember, by: 1 | -1, isAtom: boolean): void {
+    member.count += by;
+    if (isAtom) {
+      member.atoms += by;
+      this.#atoms += by;
+    }
+    this.#pids = null;
+  }
+
+  #list(timesOf: (member: RemoteMember) => number): Pid[] {
+    const pids: Pid[] = [];
+    for (const member of this.#members.values()) {
+      for (let times = timesOf(member); times > 0; times--) pids.push(member.pid);
+    }
+    return pids;
   }
 }
 

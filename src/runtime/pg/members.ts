@@ -22,6 +22,12 @@ export interface Change {
   readonly pids: readonly Pid[];
 }
 
+/** Who is in a group according to a peer: under an atom, where the group has another name here, and otherwise. */
+export interface TellsOf {
+  readonly texts: Pid[];
+  readonly atoms: Pid[];
+}
+
 /** The tables of one scope. */
 export class Members {
   readonly groups = new GroupTable();
@@ -93,8 +99,11 @@ export class Members {
 
   // ---- members of other nodes ----
 
-  /** @returns the change, or undefined when there were no pids: such a join makes no group. */
-  joinRemote(peer: Peer, group: Group, pids: readonly Pid[]): Change | undefined {
+  /**
+   * @param isAtom whether the peer names the group by an atom, and it has another name here.
+   * @returns the change, or undefined when there were no pids: such a join makes no group.
+   */
+  joinRemote(peer: Peer, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
     if (pids.length === 0) return undefined;
     let members = peer.groups.get(group);
     if (members === undefined) {
@@ -102,16 +111,17 @@ export class Members {
       peer.groups.set(group, members);
       (group.remote ??= new Map()).set(peer, members);
     }
-    for (const pid of pids) members.add(pid);
+    for (const pid of pids) members.add(pid, isAtom);
+    if (isAtom) group.heardAsAtom = true;
     group.remoteChanged();
     return { kind: 'join', group, pids };
   }
 
-  /** @returns the change, or undefined when none of the pids was there. */
-  leaveRemote(peer: Peer, group: Group, pids: readonly Pid[]): Change | undefined {
+  /** @returns the change, or undefined when none of the pids was there, under such a name. */
+  leaveRemote(peer: Peer, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
     const members = peer.groups.get(group);
     if (members === undefined) return undefined;
-    const left = pids.filter((pid) => members.remove(pid));
+    const left = pids.filter((pid) => members.remove(pid, isAtom));
     if (left.length === 0) return undefined;
     if (members.empty) this.#dropRemote(peer, group);
     group.remoteChanged();
@@ -132,14 +142,20 @@ export class Members {
   }
 
   /** Puts a snapshot in place of what a peer has told so far. @returns what is different. */
-  replacePeer(peer: Peer, groups: ReadonlyMap<Group, readonly Pid[]>): Change[] {
+  replacePeer(peer: Peer, groups: ReadonlyMap<Group, TellsOf>): Change[] {
     const changes: Array<Change | undefined> = [];
     // Joins first, so that a group which stays does not vanish in between.
-    for (const [group, pids] of groups) {
-      changes.push(this.joinRemote(peer, group, surplus(pids, peer.groups.get(group)?.pids ?? [])));
+    for (const [group, told] of groups) {
+      const members = peer.groups.get(group);
+      const texts = surplus(told.texts, members?.pidsAs(false) ?? []);
+      const atoms = surplus(told.atoms, members?.pidsAs(true) ?? []);
+      changes.push(this.joinRemote(peer, group, texts, false), this.joinRemote(peer, group, atoms, true));
     }
-    for (const [group, { pids }] of peer.groups) {
-      changes.push(this.leaveRemote(peer, group, surplus(pids, groups.get(group) ?? [])));
+    for (const [group, members] of peer.groups) {
+      const told = groups.get(group);
+      const texts = surplus(members.pidsAs(false), told?.texts ?? []);
+      const atoms = surplus(members.pidsAs(true), told?.atoms ?? []);
+      changes.push(this.leaveRemote(peer, group, texts, false), this.leaveRemote(peer, group, atoms, true));
     }
     return changes.filter((change) => change !== undefined);
   }

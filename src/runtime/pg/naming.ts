@@ -23,8 +23,8 @@ export interface Naming {
   here(name: unknown): unknown;
   /** As `here`, for a local process that is about to join: it may be the first to use the name. */
   joined(name: unknown): unknown;
-  /** Notes what a peer calls a group in which it has members. */
-  heard(group: Group, name: unknown): void;
+  /** Whether a name is an atom that stands for a group of another name here. */
+  isAtom(name: unknown): boolean;
   /** The name that peers are told of a group with local members, and of one that had some just now. */
   told(group: Group): unknown;
 }
@@ -33,7 +33,7 @@ export interface Naming {
 const terms: Naming = {
   here: (name) => name,
   joined: (name) => name,
-  heard: () => undefined,
+  isAtom: () => false,
   told: (group) => group.name,
 };
 
@@ -44,9 +44,7 @@ const channels: Naming = {
     if (name instanceof Atom) declareChannel(name.name);
     return typeof name === 'string' ? name : channelOf(name);
   },
-  heard: (group, name) => {
-    if (!group.heardAsAtom) group.heardAsAtom = atomText(name) !== undefined;
-  },
+  isAtom: (name) => atomText(name) !== undefined,
   told: (group) => (group.toldAs ??= spell(group)),
 };
 

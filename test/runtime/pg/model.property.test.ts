@@ -61,7 +61,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       skip: fc.nat({ max: 3 }),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('otp' as const), change }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('otp' as const), change }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restartNode' as const), node: index }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restartOtpNode' as const) }) },
   {
@@ -116,7 +116,7 @@ let histories = 0;
 
 /** Channels that nothing was declared of yet. OTP has groups of the same text by an atom and by a binary. */
 function channels(): Names {
-  const names = ['a', 'b', 'c'].map((letter) => `model ${++histories} ${letter}`);
+  const names = ['a', 'b'].map((letter) => `model ${++histories} ${letter}`);
   return { scope: 'nova_scope', groups: names, otpGroups: names.flatMap((name) => [atom(name), name]) };
 }
 
@@ -174,7 +174,8 @@ class World {
         this.#startOtp();
         return;
       case 'declare':
-        if (this.names !== terms) declareChannel(this.names.groups[step.group % 3] as string);
+        if (this.names !== terms)
+          declareChannel(this.names.groups[step.group % this.names.groups.length] as string);
         return;
       default:
         this.#disturb(step.do, step.node, step.other);

@@ -227,7 +227,7 @@ describe('a channel', () => {
     pubsub.broadcast(b, atom('of two'), 'topic', 'b');
     await cluster.settle();
     for (const { got } of [atA, atB]) {
-      expect(got.map((message) => (message as Broadcast).payload).toSorted()).toEqual(['a', 'b']);
+      expect(got.map((message) => String((message as Broadcast).payload)).toSorted()).toEqual(['a', 'b']);
     }
     const follower = collector(a);
     pg.monitorScope(a.find(follower.pid)!, 'nova_scope');
