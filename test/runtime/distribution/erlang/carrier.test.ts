@@ -1,0 +1,452 @@
+// The life of a carrier and its connections: options, names, what waits for a connection, how one is lost and comes again.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { atom, call, createNode, defineServer, NodeDown, NodeUp, type Pid, type TroupeError } from 'troupe';
+import { createErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { recordTelemetry } from '../../process/helpers.ts';
+import { collector, forever } from '../cluster.ts';
+import { puppet } from '../pair.ts';
+import { addresses, rawPeer, SOON, startSite } from './raw-peer.ts';
+
+const NAMES = ['one@life', 'two@life', 'three@life'] as const;
+
+/** Where nobody listens. */
+async function nowhere(name: string): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  addresses[name] = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+}
+
+/** Takes connections and says nothing. @returns how many there were. */
+async function mute(name: string): Promise<() => number> {
+  let count = 0;
+  const server = createServer((socket) => {
+    count++;
+    socket.on('error', () => socket.destroy());
+    socket.resume();
+    onTestFinished(() => void socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  addresses[name] = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  onTestFinished(() => void server.close());
+  return () => count;
+}
+
+function failure(run: () => unknown): Pick<TroupeError, 'code' | 'message'> {
+  try {
+    run();
+  } catch (error) {
+    return error as TroupeError;
+  }
+  throw new Error('it did not throw');
+}
+
+describe('options', () => {
+  test.each<[string, unknown]>([
+    ['host', { host: '' }],
+    ['port', { port: 65_536 }],
+    ['port', { port: '80' }],
+    ['listen', { listen: 'no' }],
+    ['epmd', { epmd: true }],
+    ['epmdHost', { epmdHost: 7 }],
+    ['epmdPort', { epmdPort: -1 }],
+    ['epmdServeOn', { epmdServeOn: '' }],
+    ['addresses', { addresses: 'here' }],
+    ['addresses.a@b', { addresses: { 'a@b': 'here' } }],
+    ['addresses.a@b.host', { addresses: { 'a@b': { port: 1 } } }],
+    ['addresses.a@b.port', { addresses: { 'a@b': { host: 'h', port: 0 } } }],
+    ['addresses.a@b.port', { addresses: { 'a@b': { host: 'h' } } }],
+    ['visible', { visible: 1 }],
+    ['netTickTimeMs', { netTickTimeMs: 0 }],
+    ['netTickTimeMs', { netTickTimeMs: 2 ** 31 }],
+    ['setupTimeoutMs', { setupTimeoutMs: 1.5 }],
+    ['seeds', { seeds: 'a@b' }],
+    ['seeds', { seeds: ['a'] }],
+    ['learn', { learn: null }],
+    ['maxFrameBytes', { maxFrameBytes: 2 ** 31 }],
+    ['sendQueue', { sendQueue: 5 }],
+    ['sendQueue.maxBytes', { sendQueue: { maxBytes: 0 } }],
+    ['sendQueue.highWaterBytes', { sendQueue: { highWaterBytes: 11, maxBytes: 10 } }],
+    ['sendQueue.policy', { sendQueue: { policy: 'drop' } }],
+    ['maxPendingSignals', { maxPendingSignals: -1 }],
+    ['output', { output: 'stdout' }],
+    ['cookieFile', { cookieFile: 'x' }],
+    ['cookies.a@b', { cookies: { 'a@b': '' } }],
+    ['cookies', { cookies: 'x' }],
+    ['colour', { colour: 'red' }],
+  ])('%s: %j', (name, options) => {
+    const error = failure(() => createErlangCarrier({ cookie: 'c', ...(options as ErlangCarrierOptions) }));
+    expect(error.code).toBe('TROUPE_BAD_ARGUMENT');
+    expect(error.message).toContain(`'${name}'`);
+  });
+
+  test('have to be an object', () => {
+    expect(failure(() => createErlangCarrier('c' as never)).code).toBe('TROUPE_BAD_ARGUMENT');
+    expect(failure(() => createErlangCarrier({ cookie: 'c', expose: 7 as never })).code).toBe(
+      'TROUPE_BAD_ARGUMENT',
+    );
+  });
+
+  test('a cookie: given, in a file, or for single nodes; none is an error', () => {
+    expect(failure(() => createErlangCarrier({})).code).toBe('TROUPE_BAD_COOKIE');
+    expect(failure(() => createErlangCarrier({ cookie: '\u{1F36A}' })).code).toBe('TROUPE_BAD_COOKIE');
+    expect(failure(() => createErlangCarrier({ cookieFile: '/nowhere/at/all' })).code).toBe(
+      'TROUPE_BAD_COOKIE',
+    );
+    const folder = mkdtempSync(join(tmpdir(), 'troupe-cookie-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'cookie'), 'from a file\n', { mode: 0o600 });
+    for (const options of [
+      { cookie: 'c' },
+      { cookieFile: join(folder, 'cookie') },
+      { cookies: { 'a@b': 'c' } },
+    ]) {
+      expect(createErlangCarrier(options).port).toBe(0);
+    }
+  });
+});
+
+describe('the node', () => {
+  test.each(['nonode', 'a@', '@b', 'a@b@c', 'ä@b'])('cannot be called %s', (name) => {
+    const carrier = createErlangCarrier({ cookie: 'c', epmd: false });
+    expect(failure(() => createNode({ name, carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
+  });
+
+  test('has a carrier of its own', async () => {
+    const { carrier } = await startSite(NAMES[0]);
+    expect(failure(() => createNode({ name: NAMES[1], carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
+    const unused = createErlangCarrier({ cookie: 'c', epmd: false });
+    await expect(unused.ready()).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
+    await unused.close();
+  });
+
+  test('whose port is taken cannot be reached, and reaches others', async () => {
+    const told = recordTelemetry('troupe:distribution:epmd');
+    const { carrier: first } = await startSite(NAMES[0]);
+    const carrier = createErlangCarrier({
+      cookie: 'raw',
+      host: '127.0.0.1',
+      port: first.port,
+      epmd: false,
+      addresses,
+    });
+    const node = createNode({ name: NAMES[1], carrier });
+    onTestFinished(() => node.stop());
+    await expect(carrier.ready()).rejects.toMatchObject({ code: 'TROUPE_LISTEN_FAILED' });
+    expect(told).toMatchObject([
+      { node: NAMES[1], state: 'failed', error: { code: 'TROUPE_LISTEN_FAILED' } },
+    ]);
+    expect(await node.connect(NAMES[0])).toBe(true);
+  });
+
+  test('that does not listen has no port', async () => {
+    const { node: one } = await startSite(NAMES[0]);
+    const { node: two, carrier } = await startSite(NAMES[1], { listen: false });
+    expect(carrier.port).toBe(0);
+    expect(await two.connect(NAMES[0])).toBe(true);
+    expect(one.nodes()).toEqual([NAMES[1]]);
+  });
+});
+
+describe('connecting', () => {
+  test('to itself, to a node twice, and from both sides at once', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    expect(await one.node.connect(NAMES[0])).toBe(true);
+    const both = [one.node.connect(NAMES[1]), two.node.connect(NAMES[0]), one.node.connect(NAMES[1])];
+    expect(await Promise.all(both)).toEqual([true, true, true]);
+    expect(await one.node.connect(NAMES[1])).toBe(true);
+    expect([one.node.nodes(), two.node.nodes()]).toEqual([[NAMES[1]], [NAMES[0]]]);
+    const [out] = one.carrier.peers();
+    const [back] = two.carrier.peers();
+    expect(new Set([out?.direction, back?.direction])).toEqual(new Set(['in', 'out']));
+    expect(out).toMatchObject({
+      name: NAMES[1],
+      creation: two.node.origin.creation,
+      state: 'up',
+      hidden: true,
+    });
+  });
+
+  test('fails with the reason, and lets nothing wait', async () => {
+    await nowhere(NAMES[1]);
+    const refused = recordTelemetry('troupe:distribution:refused');
+    const { node, carrier } = await startSite(NAMES[0]);
+    const { self, got } = puppet(node);
+    self.monitor({ name: 'any', node: NAMES[1] });
+    self.send({ name: 'any', node: NAMES[1] }, 'lost');
+    expect(carrier.peers()).toMatchObject([{ name: NAMES[1], state: 'connecting' }]);
+    expect(carrier.peers()[0]?.queuedBytes).toBeGreaterThan(0);
+    expect(await node.connect(NAMES[1])).toBe(false);
+    await expect.poll(() => got, SOON).toMatchObject([{ reason: 'noconnection' }]);
+    expect(refused).toMatchObject([{ node: NAMES[0], peer: NAMES[1] }]);
+    expect(carrier.peers()).toEqual([]);
+    for (const name of ['unknown@life', 'nonsense', '']) expect(await node.connect(name)).toBe(false);
+    expect(carrier.peers()).toEqual([]);
+  });
+
+  test('with the wrong cookie fails on both sides', async () => {
+    const refused = recordTelemetry('troupe:distribution:refused');
+    const one = await startSite(NAMES[0]);
+    await startSite(NAMES[1], { cookie: 'another' });
+    expect(await one.node.connect(NAMES[1])).toBe(false);
+    await expect.poll(() => refused.length, SOON).toBe(2);
+    expect(refused.every(({ reason }) => reason.includes('cookie'))).toBe(true);
+    // A cookie for that node alone.
+    const three = await startSite(NAMES[2], { cookies: { [NAMES[1]]: 'another' } });
+    expect(await three.node.connect(NAMES[1])).toBe(true);
+  });
+
+  test('what waits goes out in order, before what is sent later', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node, 'named');
+    const { self } = puppet(one.node);
+    const mutable = { count: 0 };
+    for (let count = 0; count < 100; count++) {
+      mutable.count = count;
+      self.send(count % 2 === 0 ? pid : { name: 'named', node: NAMES[1] }, mutable);
+    }
+    one.node.router.peer(NAMES[1]).send({ op: 'sendMany', from: self.pid, to: [pid, pid], message: 'many' });
+    one.node.monitorNodes(self.pid, true);
+    await one.node.connect(NAMES[1]);
+    self.send(pid, 'last');
+    const expected = [...Array.from({ length: 100 }, (_, count) => ({ count })), 'many', 'many', 'last'];
+    await expect.poll(() => got, SOON).toEqual(expected);
+  });
+
+  test('what cannot be sent fails where it is sent, connected or not, and nothing goes out', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node);
+    const { self } = puppet(one.node);
+    const bad: unknown[] = [
+      () => 1,
+      Symbol('x'),
+      Number.NaN,
+      '\uD800',
+      2 ** 60,
+      [new Date()],
+      { a: { b: WeakMap } },
+    ];
+    const tryAll = () => {
+      for (const message of bad) {
+        for (const to of [pid, { name: 'named', node: NAMES[1] }]) {
+          expect(failure(() => self.send(to, message)).code).toBe('TROUPE_NOT_ENCODABLE');
+        }
+        const many = { op: 'sendMany', from: self.pid, to: [pid, pid], message } as const;
+        expect(failure(() => one.node.router.peer(NAMES[1]).send(many)).code).toBe('TROUPE_NOT_ENCODABLE');
+      }
+    };
+    tryAll();
+    expect(one.carrier.peers()).toEqual([]);
+    await one.node.connect(NAMES[1]);
+    await expect.poll(() => one.carrier.peers()[0]?.troupe, SOON).toBe(true);
+    tryAll();
+    self.send(pid, 'good');
+    await expect.poll(() => got, SOON).toEqual(['good']);
+  });
+
+  test('a message whose getter sends others does not mix with them', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node);
+    const other = forever(two.node);
+    const { self } = puppet(one.node);
+    const tricky = (id: number) => ({
+      get id() {
+        self.link(other);
+        self.send(pid, { from: 'getter', id });
+        return id;
+      },
+    });
+    self.send(pid, tricky(1));
+    await one.node.connect(NAMES[1]);
+    self.send(pid, tricky(2));
+    one.node.router.peer(NAMES[1]).send({ op: 'sendMany', from: self.pid, to: [pid], message: tricky(3) });
+    self.send(pid, 'end');
+    await expect.poll(() => got.at(-1), SOON).toBe('end');
+    expect(got.filter((message) => (message as { from?: string }).from === undefined)).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 3 },
+      'end',
+    ]);
+    expect(got).toHaveLength(7);
+    expect(two.node.processInfo(other)?.links.map(({ key }) => key)).toEqual([self.pid.key]);
+  });
+
+  test.each([
+    ['signals', { maxPendingSignals: 10 }, 1],
+    ['bytes', { sendQueue: { maxBytes: 100_000 } }, 20_000],
+  ])('more %s than may wait: it fails, once', async (_what, options, size) => {
+    const dialled = await mute(NAMES[1]);
+    const full = recordTelemetry('troupe:distribution:queue_full');
+    const { node, carrier } = await startSite(NAMES[0], options);
+    const { self, got } = puppet(node);
+    self.monitor({ name: 'any', node: NAMES[1] });
+    const connecting = node.connect(NAMES[1]);
+    for (let count = 0; count < 20; count++) self.send({ name: 'any', node: NAMES[1] }, 'x'.repeat(size));
+    expect(await connecting).toBe(false);
+    await expect.poll(() => got, SOON).toMatchObject([{ reason: 'noconnection' }]);
+    expect(full).toMatchObject([{ node: NAMES[0], peer: NAMES[1] }]);
+    expect(carrier.peers()[0]?.queuedBytes ?? 0).toBe(0);
+    await expect.poll(dialled, SOON).toBeGreaterThan(0);
+  });
+
+  test('a node that stops while it connects', async () => {
+    await mute(NAMES[1]);
+    const { node, carrier } = await startSite(NAMES[0]);
+    const connecting = node.connect(NAMES[1]);
+    node.send({ name: 'any', node: NAMES[1] }, 'lost');
+    await node.stop();
+    expect(await connecting).toBe(false);
+    expect(carrier.peers()).toEqual([]);
+    expect(await carrier.connect(NAMES[1])).toBe(false);
+    expect(carrier.disconnect(NAMES[1])).toBe(false);
+  });
+
+  test('a node that gives no answer: the attempt ends in time', async () => {
+    await mute(NAMES[1]);
+    const { node } = await startSite(NAMES[0], { setupTimeoutMs: 20 });
+    expect(await node.connect(NAMES[1])).toBe(false);
+  });
+});
+
+describe('losing a connection', () => {
+  test('by disconnect: what was sent before arrives, both hear of it, and the next send connects again', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node);
+    const [watcher, other] = [puppet(one.node), puppet(two.node)];
+    one.node.monitorNodes(watcher.pid, true);
+    two.node.monitorNodes(other.pid, true);
+    expect(one.node.disconnect(NAMES[1])).toBe(false);
+    await one.node.connect(NAMES[1]);
+    one.node.send(pid, 'x'.repeat(200_000));
+    one.node.send(pid, 'before');
+    expect(one.node.disconnect(NAMES[1])).toBe(true);
+    expect(one.node.disconnect(NAMES[1])).toBe(false);
+    one.node.send(pid, 'lost with it');
+    expect(failure(() => one.node.send(pid, () => 1)).code).toBe('TROUPE_NOT_ENCODABLE');
+    await expect
+      .poll(() => other.got, SOON)
+      .toEqual([new NodeUp(NAMES[0]), new NodeDown(NAMES[0], 'connection_closed')]);
+    await expect
+      .poll(() => watcher.got, SOON)
+      .toEqual([new NodeUp(NAMES[1]), new NodeDown(NAMES[1], 'disconnect')]);
+    one.node.send(pid, 'after');
+    await expect
+      .poll(() => got.map((text) => (text as string).slice(0, 6)), SOON)
+      .toEqual(['xxxxxx', 'before', 'after']);
+  });
+
+  test('by disconnect and connect at once: another connection', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const watcher = puppet(one.node);
+    one.node.monitorNodes(watcher.pid, true);
+    await one.node.connect(NAMES[1]);
+    one.node.disconnect(NAMES[1]);
+    expect(await one.node.connect(NAMES[1])).toBe(true);
+    expect(watcher.got).toEqual([
+      new NodeUp(NAMES[1]),
+      new NodeDown(NAMES[1], 'disconnect'),
+      new NodeUp(NAMES[1]),
+    ]);
+    await expect.poll(() => two.node.nodes(), SOON).toEqual([NAMES[0]]);
+  });
+
+  test('with the end of the other node', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    await one.node.connect(NAMES[1]);
+    const { self, got } = puppet(one.node, true);
+    const target = forever(two.node);
+    self.monitor(target);
+    self.link(target);
+    await expect.poll(() => two.node.processInfo(target)?.monitoredBy.length, SOON).toBe(1);
+    await two.node.stop();
+    await expect.poll(() => one.node.nodes(), SOON).toEqual([]);
+    // Its last signals have arrived before.
+    expect(got).toMatchObject([{ reason: 'shutdown' }, { reason: 'shutdown' }]);
+  });
+
+  test('a new incarnation takes the place of one that seems to be up', async () => {
+    const one = await startSite(NAMES[0]);
+    const watcher = puppet(one.node, true);
+    one.node.monitorNodes(watcher.pid, true);
+    const before = await rawPeer(one, { name: NAMES[1], creation: 11 });
+    watcher.self.link(before.pid(5));
+    before.send([22, before.pid(5), watcher.pid], 'hello');
+    await expect.poll(() => watcher.got.length, SOON).toBe(2);
+    // A connection that is up is ended by the handshake of the next.
+    const after = await startSite(NAMES[1]);
+    expect(await after.node.connect(NAMES[0])).toBe(true);
+    await before.closed();
+    await expect
+      .poll(() => watcher.got.slice(2), SOON)
+      .toMatchObject([
+        { reason: 'noconnection' },
+        new NodeDown(NAMES[1], 'connection_closed'),
+        new NodeUp(NAMES[1]),
+      ]);
+    expect(one.carrier.peers()).toMatchObject([{ name: NAMES[1], creation: after.node.origin.creation }]);
+    one.node.send(before.pid(5), 'to one of before');
+    expect(one.node.nodes()).toEqual([NAMES[1]]);
+  });
+
+  test('calls end with it', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const slow = defineServer({ init: () => 0, call: { never: () => new Promise<never>(() => undefined) } });
+    const { pid } = await two.node.start(slow, [], { name: 'slow' });
+    const calls = [pid, { name: 'slow', node: NAMES[1] }].map((to) => call(one.node, to, 'never', undefined));
+    const ends = Promise.allSettled(calls);
+    await expect.poll(() => two.node.nodes(), SOON).toEqual([NAMES[0]]);
+    two.node.disconnect(NAMES[0]);
+    expect(await ends).toMatchObject([
+      { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
+      { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
+    ]);
+  });
+});
+
+describe('terms between nodes', () => {
+  test('arrive as they were sent', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node);
+    const { self } = puppet(one.node);
+    const messages: unknown[] = [
+      null,
+      undefined,
+      true,
+      0,
+      -0,
+      1.5,
+      2 ** 53 - 1,
+      5n,
+      2n ** 200n,
+      '',
+      'ä😀',
+      atom('ok'),
+    ];
+    messages.push([], [1, [2]], {}, { a: { b: undefined } }, Uint8Array.of(1, 2), Uint8Array.of(65));
+    for (const message of messages) self.send(pid, message);
+    await expect.poll(() => got, SOON).toEqual(messages);
+  });
+
+  test('a pid that went around is the own one again', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const [here, there] = [puppet(one.node), puppet(two.node)];
+    here.self.send(there.pid, here.pid);
+    await expect.poll(() => there.got.length, SOON).toBe(1);
+    there.self.send(there.got[0] as Pid, [there.got[0], there.pid]);
+    await expect.poll(() => here.got.length, SOON).toBe(1);
+    expect((here.got[0] as Pid[])[0]).toBe(here.pid);
+  });
+
+  test('a server is called by name and by pid', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const server = defineServer({ init: () => 0, call: { echo: (_state, value: unknown) => value } });
+    const { pid } = await two.node.start(server, [], { name: 'server' });
+    expect(await call(one.node, pid, 'echo', { id: 1 })).toEqual({ id: 1 });
+    expect(await call(one.node, { name: 'server', node: NAMES[1] }, 'echo', [1n])).toEqual([1n]);
+  });
+});
