@@ -77,6 +77,18 @@ test.skipIf(part.missing)(
         .toSorted(),
     ).toEqual([a.name, b.name, others.d].toSorted());
 
+    // Erlang nodes alone warn of overlapping partitions when one comes back before the others have told each other that it
+    // was lost; see OTP's `prevent_overlapping_partitions`.
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      await evaluates(one, 'nodes()', `['${other.name}']`);
+      await one.eval('sys:get_state(global_name_server), ok');
+      await one.eval(`net_adm:ping('${other.name}')`);
+    }
+    for (const erl of [a, b]) await erl.eval('sys:get_state(global_name_server), ok');
+
     const again = await lab.erl('c');
     expect(await again.eval(`net_adm:ping('${b.name}')`)).toBe('pong');
     there = await lab.program('e', { seeds: [...seeds, others.d] });

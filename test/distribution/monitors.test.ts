@@ -33,12 +33,13 @@ describe.skipIf(part.missing)('monitors', () => {
     return { name, pid };
   }
 
-  /** Lets the observer there monitor something; answers how to take the reasons that came for it. */
+  /** Lets the observer there, which forgets what it had, monitor something. */
   async function observe(target: string): Promise<void> {
     await erl.eval('agent:clear(observer)');
-    await erl.eval(
-      `Target = ${target}, agent:run(observer, fun() -> put(ref, monitor(process, Target)) end)`,
-    );
+    // The message behind it says that it has arrived.
+    await erl.eval(`Target = ${target}, agent:run(observer, fun() ->
+      put(ref, monitor(process, Target)), {probe, '${troupe.name}'} ! {monitored} end)`);
+    await next(probe);
   }
   const observed = "[{element(4, M), element(5, M)} || M <- agent:kept(observer), element(1, M) =:= 'DOWN']";
   const monitors = 'element(2, process_info(whereis(observer), monitors))';

@@ -91,7 +91,7 @@ describe.skipIf(part.missing)('terms', () => {
     [{}],
     [{ a: 1, __proto__x: { b: [null] } }],
     [
-      new ErlMap<unknown, unknown>([
+      new ErlMap<unknown>([
         [1, 'one'],
         [float(1), 'a float'],
         [tuple(1), 'a tuple'],
