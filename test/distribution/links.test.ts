@@ -48,7 +48,10 @@ describe.skipIf(part.missing)('links', () => {
   /** Links an agent with a probe from that side. */
   async function linkThere(name: string, to: Probe): Promise<void> {
     await tell(name, to.pid);
-    await erl.eval(`P = ${peerOf(name)}, agent:run(${name}, fun() -> link(P) end)`);
+    // The message behind it says that it has arrived.
+    await erl.eval(`P = ${peerOf(name)}, agent:run(${name}, fun() ->
+      link(P), {probe, '${troupe.name}'} ! {linked} end)`);
+    await next(probe);
   }
 
   describe('made here', () => {
