@@ -1,5 +1,5 @@
 // What tests of several nodes share: nodes on an in-memory network, processes that do nothing but live or keep what they get.
-import { createNode, type Node, type NodeOptions, type Pid } from 'troupe';
+import { createNode, type Node, type NodeOptions, type Pid, TroupeError } from 'troupe';
 import { onTestFinished } from 'vitest';
 import {
   createMemoryNetwork,
@@ -61,4 +61,15 @@ export function collector(node: Node, name?: string): { readonly pid: Pid; reado
 /** Pids as texts that are the same on all nodes, in order. */
 export function keys(pids: readonly Pid[]): string[] {
   return pids.map(({ key }) => key).toSorted();
+}
+
+/** What the error says when a message cannot be encoded; `sent` when it can. */
+export function encodeFault(run: () => void): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof TroupeError && error.code === 'TROUPE_NOT_ENCODABLE') return error.message;
+    throw error;
+  }
+  return 'sent';
 }

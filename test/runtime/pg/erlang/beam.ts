@@ -73,19 +73,19 @@ export class Beam {
     >;
     return viewOf(groups.map(({ elements }) => elements));
   }
-
-  /** Waits until the scope has these members in a group. */
-  sees(scope: string, group: unknown, pids: readonly Pid[]): Promise<void> {
-    return vi.waitFor(async () => {
-      expect(keys(await this.members(scope, group))).toEqual(keys(pids));
-    }, WAIT);
-  }
 }
 
-/** Waits until a node has these members in a group. */
-export function sees(node: Node, scope: string, group: unknown, pids: readonly Pid[]): Promise<void> {
-  return vi.waitFor(() => {
-    expect(keys(pg.getMembers(node, scope, group))).toEqual(keys(pids));
+/** Waits until a node of either kind has these members in a group. */
+export function expectMembers(
+  node: Node | Beam,
+  scope: string,
+  group: unknown,
+  pids: readonly Pid[],
+): Promise<void> {
+  return vi.waitFor(async () => {
+    const members =
+      node instanceof Beam ? await node.members(scope, group) : pg.getMembers(node, scope, group);
+    expect(keys(members)).toEqual(keys(pids));
   }, WAIT);
 }
 

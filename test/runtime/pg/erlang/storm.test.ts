@@ -93,12 +93,9 @@ class Here {
       case 'join':
       case 'leave': {
         const pid = this.#members[what.who % this.#members.length]!;
-        pg[what.do](
-          node,
-          scope,
-          here[what.group % here.length],
-          Array.from({ length: what.times }, () => pid),
-        );
+        const pids = Array.from({ length: what.times }, () => pid);
+        const change = what.do === 'join' ? pg.join : pg.leave;
+        change(node, scope, here[what.group % here.length], pids);
         return;
       }
       case 'kill': {
