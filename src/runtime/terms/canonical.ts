@@ -19,9 +19,9 @@ import { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction
 import { Tuple } from './tuple.ts';
 
 /** How deep a key may be nested. */
-export const MAX_KEY_DEPTH = 512;
+const MAX_KEY_DEPTH = 512;
 /** How many values a key may hold. */
-export const MAX_KEY_PARTS = 100_000;
+const MAX_KEY_PARTS = 100_000;
 
 /** The atoms that are values of JavaScript. */
 const PLAIN_ATOMS: ReadonlyMap<string, boolean | null | undefined> = new Map([
@@ -31,8 +31,8 @@ const PLAIN_ATOMS: ReadonlyMap<string, boolean | null | undefined> = new Map([
   ['undefined', undefined],
 ]);
 
-/** @internal What an atom is here: true, false, null and undefined for the atoms of these names, otherwise the atom. */
-export function plainAtom(atom: Atom): Atom | boolean | null | undefined {
+/** What an atom is here: true, false, null and undefined for the atoms of these names, otherwise the atom. */
+function plainAtom(atom: Atom): Atom | boolean | null | undefined {
   return PLAIN_ATOMS.has(atom.name) ? PLAIN_ATOMS.get(atom.name) : atom;
 }
 

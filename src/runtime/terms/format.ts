@@ -48,8 +48,8 @@ export function formatTerm(term: unknown): string {
   return new Formatter().format(term, 0);
 }
 
-/** @internal The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
-export function formatFloat(value: number): string {
+/** The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
+function formatFloat(value: number): string {
   if (!Number.isFinite(value)) return `[${value}]`;
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
   const [mantissa = '', exponent = ''] = Math.abs(value).toExponential().split('e');

@@ -59,8 +59,7 @@ import { TermWriter } from './writer.ts';
 
 export { type DecodeLimits, EtfError, type TermHost } from './scalar-reader.ts';
 
-/** The limits of a frame that arrives. */
-export const defaultDecodeLimits: DecodeLimits = {
+const defaultDecodeLimits: DecodeLimits = {
   maxDepth: 1_024,
   maxValues: 16_777_216,
   maxBigBytes: MAX_BIG_BYTES,
@@ -266,7 +265,7 @@ export class TermReader extends ScalarReader {
     if (this.#keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
     if (count === 0) return {};
     const first = this.peek();
-    const names = this.#atomKeys && this.isAtomTag(first);
+    const names = this.#named && this.isAtomTag(first);
     const object: Record<string, unknown> = {};
     for (let done = 0; done < count; done++) {
       const start = this.position;
@@ -281,6 +280,11 @@ export class TermReader extends ScalarReader {
     }
     if (Object.keys(object).length !== count) throw this.bad('A map has a key twice');
     return object;
+  }
+
+  /** Whether a map with atoms for keys is a plain object here; not within a key, which would be taken for another one. */
+  get #named(): boolean {
+    return this.#atomKeys && this.#keyNesting === 0;
   }
 
   /** The next term when it is a text, otherwise undefined. */
@@ -325,7 +329,7 @@ export class TermReader extends ScalarReader {
       else this.#put(map, key, value);
     }
     if (map.size !== count) throw this.bad('A map has a key twice');
-    return (this.#atomKeys ? plainOf(map) : undefined) ?? map;
+    return (this.#named ? plainOf(map) : undefined) ?? map;
   }
 
   #put(map: ErlMap, key: unknown, value: unknown): void {

@@ -3,7 +3,7 @@
  * string and, when it was needed, the atom; what falls on a taken place takes it. So no text is decoded twice in a
  * row, and a peer that sends ever new ones fills nothing.
  */
-import { isUtf8 } from 'node:buffer';
+import { constants, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 
 /** Longer texts are not kept. */
@@ -57,8 +57,9 @@ function asKey(text: string): string {
   return Object.keys({ [text]: 0 })[0] as string;
 }
 
-/** The text of UTF-8 bytes; undefined when they are none. */
+/** The text of UTF-8 bytes; undefined when they are none, or more than a string can hold. */
 export function decodeText(buffer: Buffer, start: number, end: number): string | undefined {
+  if (end - start > constants.MAX_STRING_LENGTH) return undefined;
   const text = buffer.toString('utf8', start, end);
   // What is no UTF-8 is replaced by this character, which may also stand there by itself.
   return text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end)) ? undefined : text;

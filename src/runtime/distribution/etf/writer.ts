@@ -5,6 +5,8 @@
  * Invariants: what cannot be sent throws TROUPE_NOT_ENCODABLE with the path to it, and then nothing was written: `length` is
  * as it was before. Every value written is a term that a BEAM node reads; one that is not costs the whole connection there.
  *
+ * Of an array only the elements are sent, of an object what `Object.keys` lists; an object with symbols for keys is refused.
+ *
  * Limits: depth, number of values and bytes, see {@link EncodeLimits}.
  */
 import { TroupeError } from '../../errors.ts';
@@ -229,6 +231,7 @@ export class TermWriter extends ScalarWriter {
   #rare(value: object, depth: number): void {
     if (value instanceof ImproperList) return this.#improper(value, depth);
     if (value instanceof BitString) return this.#bits(value);
+    if (value instanceof Tuple) return this.#tuple(value.elements, depth);
     if (value instanceof Port) return this.port(value);
     if (value instanceof ExternalFunction) {
       this.u8(EXPORT);
@@ -283,9 +286,13 @@ export class TermWriter extends ScalarWriter {
     this.#take(2 * count);
     this.tagged(MAP, count);
     let written = 0;
+    const atomKeys = this.#atomKeys;
     for (const [key, value] of map) {
       this.#path[depth] = typeof key === 'object' && !(key instanceof Atom) ? 'key' : key;
+      // The keys say themselves what they are, also where they hold objects.
+      this.#atomKeys = null;
       this.#value(key, depth + 1);
+      this.#atomKeys = atomKeys;
       this.#value(value, depth + 1);
       written++;
     }

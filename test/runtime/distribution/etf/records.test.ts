@@ -1,6 +1,7 @@
 // The runtime's own messages as Erlang's, and back; what only looks like one stays a term.
 import {
   atom,
+  atomKeys,
   Broadcast,
   charlist,
   Down,
@@ -259,6 +260,23 @@ describe('broadcasts', () => {
     ]) {
       expect(read(clash)).toStrictEqual(clash);
     }
+  });
+
+  test('keys of maps within which there are maps stay what they are', () => {
+    const payloadOf = (value: unknown): unknown =>
+      (message(new Broadcast('etf_keyed', pid, 't', value)) as Broadcast).payload;
+    const keys = new ErlMap<unknown>([
+      [{ id: 1 }, 'text'],
+      [atomKeys({ id: 1 }), 'atom'],
+      [[new Map([['id', 2]])], { id: 3 }],
+    ]);
+    expect(payloadOf(keys)).toStrictEqual(
+      new ErlMap<unknown>([
+        [{ id: 1 }, 'text'],
+        [new ErlMap([[atom('id'), 1]]), 'atom'],
+        [[{ id: 2 }], { id: 3 }],
+      ]),
+    );
   });
 
   test('whose topic is a binary', () => {

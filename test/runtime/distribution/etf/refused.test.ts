@@ -131,6 +131,13 @@ describe('no terms', () => {
     expect(refusal(value)).toContain(`The message holds ${what}`);
   });
 
+  test('an instance of a class that is a tuple is one', () => {
+    class Pair extends Tuple {}
+    const writer = new TermWriter();
+    writer.term(new Pair([1, 2]));
+    expect(writer.buffer.subarray(0, 2)).toEqual(Buffer.from([104, 2]));
+  });
+
   test('keys that are different terms are not refused', () => {
     const writer = new TermWriter();
     writer.term(
