@@ -137,6 +137,13 @@ describe('a channel', () => {
     expect(await told()).toEqual([['join', atom('heard')]]);
     await tell(leave(spy.pid, one, ['heard']));
     expect(pubsub.getMembers(a, 'heard')).toHaveLength(3);
+    // Who leaves one of the two more often than he has joined it stays in the other.
+    await tell(leave(spy.pid, [one, one, two], [atom('heard')]));
+    expect(pubsub.getMembers(a, 'heard')).toHaveLength(2);
+    await tell(sync(spy.pid, [[atom('heard'), [one, two]]]));
+    expect(keys(pubsub.getMembers(a, 'heard').slice(1))).toEqual(keys([one, two]));
+    await tell(leave(spy.pid, [one, two], ['heard']));
+    expect(pubsub.getMembers(a, 'heard')).toHaveLength(3);
     await tell(leave(spy.pid, [one, two], [atom('heard')]));
     expect(pubsub.getMembers(a, 'heard')).toHaveLength(1);
     expect(declaredForm('heard')).toBe(undefined);
