@@ -169,8 +169,9 @@ class TextWriter {
   }
 
   #list(items: readonly unknown[], depth: number): string {
-    // Not by `map`, which passes over holes.
-    return `[${Array.from(items, (item) => this.write(item, depth)).join('')}]`;
+    let text = '[';
+    for (let at = 0; at < items.length; at++) text += this.write(items[at], depth);
+    return `${text}]`;
   }
 
   #keyed({ object }: AtomKeyed, depth: number): string {
