@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Authority, hasOpenssl } from '../runtime/distribution/erlang/certificates.ts';
 import { freePort, startErl } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -142,6 +143,35 @@ describe('without a PostgreSQL server', () => {
     for (const instance of [one, two]) await found(instance, 'far');
     one.program.signal('SIGKILL');
     await vi.waitFor(async () => expect((await two.ready()).database).toBe('unavailable'), SOON);
+  });
+
+  test.skipIf(!hasOpenssl())('connections can be encrypted, and no others are made then', async () => {
+    const [ours, others] = [new Authority('ours'), new Authority('others')];
+    onTestFinished(() => {
+      ours.remove();
+      others.remove();
+    });
+    const files = (authority: Authority): Record<string, string> => {
+      authority.issue('node', 'DNS:localhost,IP:127.0.0.1');
+      const path = (name: string): string => join(authority.folder, name);
+      return {
+        TROUPE_TLS_KEY: path('node.key'),
+        TROUPE_TLS_CERT: path('node.pem'),
+        TROUPE_TLS_CA: path('ca.pem'),
+      };
+    };
+    const one = await start('one', files(ours));
+    const two = await start('two', { ...follower, ...files(ours) });
+    await connected(one, two);
+    const client = await one.connect();
+    const note = await makeNote(two.port, 'secret');
+    expect(await nextEvent(client)).toEqual({ event: 'note_created', data: note });
+    const more = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/x', TROUPE_SEEDS: SEED };
+    for (const [name, tls] of [['plain', {}] as const, ['foreign', files(others)] as const]) {
+      const program = startProgram({ env: settingsOf(name, epmdPort, { ...more, ...tls }) });
+      await program.printed(/"peer":"one@127\.0\.0\.1".*"msg":"a connection with a node could not be made"/);
+    }
+    expect((await one.ready()).cluster.peers).toEqual([two.name]);
   });
 
   const erl = requirePart('erl');

@@ -2,10 +2,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Note } from '../../../src/app/notes/note.ts';
-import { call, cast, createNode, type Node, pubsub } from '../../../src/runtime/index.ts';
+import { CALLS_MAX } from '../../../src/app/notes/store.ts';
+import { call, cast, createNode, type Node, pubsub, type TroupeError } from '../../../src/runtime/index.ts';
 import { createMemoryNetwork, type MemoryNetwork } from '../../../src/runtime/testing/index.ts';
 import type { TestClient } from '../support/client.ts';
-import { away, FaultyDatabase, type OpenedDatabase, openPgliteForTests } from '../support/faulty-database.ts';
+import {
+  away,
+  barrier,
+  FaultyDatabase,
+  type OpenedDatabase,
+  openPgliteForTests,
+} from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
 let shared: OpenedDatabase;
@@ -244,6 +251,44 @@ describe('an instance that uses the notes of another', () => {
     expect(line.msg).toContain(
       ': a@test has no notes of its own that others can use, or has not started yet',
     );
+  });
+});
+
+describe('limits', () => {
+  test('calls that wait for the notes of an instance: a thousand, and more are refused', async () => {
+    const faulty = new FaultyDatabase(shared.database);
+    await start('a@test', { database: faulty });
+    const stranger = createNode({ name: 'erl@test', carrier: network.carrier('erl@test') });
+    const gate = barrier();
+    faulty.fault = { before: gate.wait };
+    const ask = () =>
+      call(stranger, { name: 'note_store', node: 'a@test' }, 'get', 1, { timeoutMs: Infinity }).then(
+        () => 'answered',
+        (error: TroupeError) => error.code,
+      );
+    const first = ask();
+    await gate.reached;
+    const answers = Array.from({ length: CALLS_MAX + 3 }, ask);
+    expect(await Promise.race(answers)).toBe('TROUPE_MAILBOX_FULL');
+    faulty.fault = undefined;
+    gate.release();
+    const all = await Promise.all(answers);
+    expect([await first, all.filter((answer) => answer === 'answered').length]).toEqual([
+      'answered',
+      CALLS_MAX,
+    ]);
+    await stranger.stop();
+  });
+
+  test('messages that nobody expects, to the process that waits for the notes of another: a hundred', async () => {
+    const env = { TROUPE_NODE: 'b@test', TROUPE_COOKIE: 'secret', DATABASE_URL: 'troupe://a@test' };
+    const b = await startTestApp({ env, carrier: network.carrier('b@test') });
+    apps.push(b);
+    const watcher = await b.running('the notes of a@test');
+    for (let n = 0; n < 300; n++) b.node.send(watcher, n);
+    expect(b.node.processInfo(watcher)?.messageQueueLength).toBe(100);
+    apps.pop();
+    await b.stop();
   });
 });
 

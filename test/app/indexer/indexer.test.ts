@@ -50,7 +50,9 @@ test('lets others have their turn while it reads many notes at once', async () =
   });
   const indexer = await node.start(noteIndexer, [repository, incoming]);
   const index = { isReady: false };
-  const ready = indexer.call('status').then((status) => (index.isReady = status.ready));
+  const ready = indexer
+    .call('status', undefined, { timeoutMs: Infinity })
+    .then((status) => (index.isReady = status.ready));
   let turns = 0;
   while (!index.isReady) {
     await nextTurn();

@@ -43,6 +43,31 @@ const fails = {
   },
 };
 
+/** What a carrier would tell; the network in memory counts nothing. */
+const none = { messages: 0, frames: 0, writes: 0, bytes: 0, ticks: 0 };
+const up = { creation: 7, state: 'up', direction: 'out', hidden: true, since: new Date(0) } as const;
+const peers = [
+  {
+    ...up,
+    name: 'other@test',
+    troupe: true,
+    sent: { ...none, messages: 3, bytes: 300 },
+    received: { ...none, messages: 2, bytes: 200 },
+    queuedBytes: 17,
+  },
+  { ...up, name: 'erl@test', troupe: false, sent: none, received: none, queuedBytes: 0 },
+  {
+    ...up,
+    name: 'new@test',
+    state: 'connecting',
+    direction: undefined,
+    troupe: false,
+    sent: none,
+    received: none,
+    queuedBytes: 0,
+  },
+] as const;
+
 const dataDir = process.env['DATA_DIR'] ?? '';
 const tree = defineSupervisor({
   name: 'fixture',
@@ -66,6 +91,7 @@ const tree = defineSupervisor({
           clientsMax: 8,
           syncLimitMs: 2_000,
           variables: { broken, fails },
+          peers: () => peers,
         },
       ],
       { name: 'repl_server' },

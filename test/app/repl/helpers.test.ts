@@ -150,6 +150,20 @@ describe('processes', () => {
     expect(await repl.run('info(self()).currentBehaviour')).toBe("'repl'");
   });
 
+  test('peers() shows the connections with other nodes', async () => {
+    const repl = await client();
+    const lines = (await repl.run('peers()')).split('\n');
+    expect(lines).toEqual([
+      'NODE        STATE       KIND    SINCE                     SENT  BYTES  RECEIVED  BYTES  QUEUED',
+      'erl@test    up          Erlang  1970-01-01T00:00:00.000Z     0      0         0      0       0',
+      'new@test    connecting          1970-01-01T00:00:00.000Z     0      0         0      0       0',
+      'other@test  up          Troupe  1970-01-01T00:00:00.000Z     3    300         2    200      17',
+    ]);
+    expect(await repl.run('peers().map(({ name }) => name)')).toBe(
+      "[ 'erl@test', 'new@test', 'other@test' ]",
+    );
+  });
+
   test('processes of other nodes can be sent to and called, not looked at', async () => {
     const repl = await client();
     const [added, far] = await runAll(

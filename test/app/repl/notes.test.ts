@@ -56,6 +56,11 @@ test('has the channel of the application, and does not end it', async () => {
   expect((await fetch(`${address}/livez`)).status).toBe(200);
 });
 
+test('says that a node is alone when nobody else is to be seen', async () => {
+  const { code, err } = await runClient(['--eval', 'peers()'], DATA);
+  expect([code, err]).toEqual([1, '** this node is alone: TROUPE_NODE is not set\n']);
+});
+
 test.skipIf(pty.missing)('watches the notes at a terminal', async () => {
   const terminal = new TestTerminal(folder.path, { env: { TROUPE_REPL_HISTORY: '' } });
   await terminal.sees('> ');

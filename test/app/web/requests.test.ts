@@ -4,6 +4,7 @@ import {
   RELOAD_BASE_MS,
   RELOAD_CAP_MS,
   REQUERY_PAUSE_MS,
+  RESYNC_SPREAD_MS,
   TYPING_PAUSE_MS,
 } from '../../../src/app/web/limits.ts';
 import type { Note } from '../../../src/app/web/model.ts';
@@ -55,6 +56,35 @@ describe('reading the list', () => {
       bench.time.pass(RELOAD_CAP_MS - RELOAD_BASE_MS + 1);
       expect(bench.server.requests).toHaveLength(1);
     }
+  });
+
+  test('happens again when the server may have missed changes, a while later, once for all such advice', async () => {
+    const bench = await new PageBench().start();
+    const resync = JSON.stringify({ event: 'resync', data: {} });
+    const { onEvent } = bench.server;
+    bench.server.onEvent = () => {}; // the server hears nothing of this one
+    bench.server.add({ title: 'missed', body: 'text', author: 'Ada' });
+    bench.server.onEvent = onEvent;
+    bench.socket.receive(resync);
+    bench.socket.receive(resync);
+    bench.time.pass(RESYNC_SPREAD_MS / 2 - 1); // of a random part, the half
+    expect(bench.server.requests).toEqual([]);
+    bench.time.pass(1);
+    bench.socket.receive(resync);
+    expect(bench.server.requests.map(({ name }) => name)).toEqual(['list']);
+    await bench.answer('list');
+    expect(bench.titles).toEqual(['missed']);
+    bench.time.pass(RESYNC_SPREAD_MS);
+    expect(bench.server.requests.map(({ name }) => name)).toEqual(['list']);
+  });
+
+  test('does not happen again when the page has reconnected meanwhile, and read', async () => {
+    const bench = await new PageBench().start();
+    bench.socket.receive(JSON.stringify({ event: 'resync', data: {} }));
+    bench.drop();
+    await bench.start();
+    bench.time.pass(RESYNC_SPREAD_MS);
+    expect(bench.server.requests).toEqual([]);
   });
 
   test('throws away an answer that a later reading has overtaken', async () => {

@@ -78,6 +78,10 @@ describe('messages', () => {
     expect(parseMessage(frame('note_deleted', { id: 1 }))).toEqual({ type: 'note_deleted', id: 1 });
   });
 
+  test('the advice to read again', () => {
+    expect(parseMessage(frame('resync', {}))).toBe('resync');
+  });
+
   test('a topic of a newer server is passed over', () => {
     expect(parseMessage(frame('note_pinned', { id: 1 }))).toBe('unknown');
   });
