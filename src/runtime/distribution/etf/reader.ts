@@ -1,6 +1,6 @@
 /**
  * Reads terms of the External Term Format, as they arrive from other nodes: without the version byte, not compressed. The
- * mapping is in docs/erlang.md.
+ * mapping is in docs/adr/0011-terms.md.
  *
  * What arrives is not trusted. Counts are compared with the bytes that are left before room is made, depth and the number of
  * values are limited, texts must be UTF-8, and a map with a key twice is none. What is not accepted throws an EtfError.

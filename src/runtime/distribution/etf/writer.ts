@@ -1,6 +1,6 @@
 /**
  * Writes terms in the External Term Format, as the protocol between nodes wants them: without the version byte, and never
- * compressed. The mapping is in docs/erlang.md.
+ * compressed. The mapping is in docs/adr/0011-terms.md.
  *
  * Invariants: what cannot be sent throws TROUPE_NOT_ENCODABLE with the path to it, and then nothing was written: `length` is
  * as it was before. Every value written is a term that a BEAM node reads; one that is not costs the whole connection there.
