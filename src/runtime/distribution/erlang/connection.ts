@@ -9,7 +9,7 @@
  *
  * It knows nothing of how connections are made, nor of what waits for one.
  */
-import type { Pid } from '../../process/pid.ts';
+import { Pid } from '../../process/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
@@ -153,7 +153,11 @@ export class Connection implements PeerLink, Ticked {
 
   sendControl(message: Tuple, ...payload: readonly [] | readonly [unknown]): void {
     if (this.#ended !== undefined) return;
-    this.#write(() => this.#control.raw(message, payload), UNKNOWN_SENDER);
+    const sender = message.elements.find((item) => item instanceof Pid && this.#isOwn(item));
+    this.#write(
+      () => this.#control.raw(message, payload),
+      sender instanceof Pid ? sender.id : UNKNOWN_SENDER,
+    );
   }
 
   #sendSingle(signal: SingleSignal, payload: Uint8Array | undefined): void {
@@ -244,6 +248,10 @@ export class Connection implements PeerLink, Ticked {
   /** Answers an unlink in place of a peer that does not. */
   #acknowledge({ id, from, to }: Signal & { readonly op: 'unlink' }): void {
     this.#owner.host.receive(this.name, { op: 'unlinkAck', id, from: to, to: from });
+  }
+
+  #isOwn({ origin }: Pid): boolean {
+    return origin.equals(this.#owner.host.origin);
   }
 
   #isCurrent({ origin }: Pid): boolean {

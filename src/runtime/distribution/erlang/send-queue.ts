@@ -7,12 +7,13 @@
  *
  * A large message is held back, and written a fragment at a time while little waits in the socket, so that small messages of
  * other processes pass it: only the order between two processes is promised. What its sender sends afterwards waits behind
- * it; so does, while there is a large message, whatever has no known sender.
+ * it; so does, while there is a large message, whatever has no known sender, and all that follows that.
  *
  * Limits: see `SendQueueLimits`. It counts and tells; its owner closes the connection.
  */
 import type { Socket } from 'node:net';
 import type { ByteWriter } from '../etf/byte-writer.ts';
+import { DIST_FIRST_FRAGMENT, DIST_FRAGMENT, VERSION } from './control.ts';
 
 /** How many bytes make a batch. */
 export const BATCH_BYTES = 64 * 1024;
@@ -23,9 +24,6 @@ export const FRAGMENT_BYTES = 64 * 1024;
 /** Fragments are written while less than this waits in the socket. */
 const FRAGMENTS_AHEAD_BYTES = 4 * FRAGMENT_BYTES;
 
-const DIST_HEADER_FIRST_FRAGMENT = 69;
-const DIST_HEADER_FRAGMENT = 70;
-const VERSION = 131;
 /** Length, version, tag and the two counters; a first fragment has also the number of its atoms. */
 const FRAGMENT_HEAD_BYTES = 4 + 2 + 16;
 
@@ -248,7 +246,7 @@ export class SendQueue {
     const fragment = Buffer.allocUnsafeSlow(headBytes + size);
     fragment.writeUInt32BE(headBytes + size - 4, 0);
     fragment[4] = VERSION;
-    fragment[5] = first ? DIST_HEADER_FIRST_FRAGMENT : DIST_HEADER_FRAGMENT;
+    fragment[5] = first ? DIST_FIRST_FRAGMENT : DIST_FRAGMENT;
     fragment.writeBigUInt64BE(this.#sequence, 6);
     fragment.writeBigUInt64BE(BigInt(left), 14);
     if (first) {

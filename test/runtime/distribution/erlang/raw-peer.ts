@@ -46,6 +46,7 @@ export async function startSite(
     host: '127.0.0.1',
     epmd: false,
     addresses,
+    learn: false,
     ...options,
   });
   const node = createNode({ ...more, name, carrier });
