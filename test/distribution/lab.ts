@@ -1,6 +1,5 @@
 // What the tests of this folder share: an epmd of their own, and nodes of Erlang and Troupe that end with the test or the file.
-import type { NodeOptions } from 'troupe';
-import { onTelemetry, type TelemetryEvents, type TelemetryName } from 'troupe';
+import { type NodeOptions, onTelemetry, type TelemetryEvents, type TelemetryName } from 'troupe';
 import { createProbe, type Probe } from 'troupe/testing';
 import { expect, onTestFinished, vi } from 'vitest';
 import { type Epmd, type ErlNode, type ErlOptions, freePort, startEpmd, startErl } from '../support/erl.ts';
@@ -13,9 +12,7 @@ import {
 } from '../support/troupe-node.ts';
 
 /** The host of all nodes that do not have a network of their own. */
-export const HOST = '127.0.0.1';
-
-type Without<T, Keys extends PropertyKey> = Omit<T, Keys>;
+const HOST = '127.0.0.1';
 
 /** Nodes that know the same epmd. */
 export class Lab {
@@ -38,7 +35,7 @@ export class Lab {
   }
 
   /** Starts an Erlang node, `name@127.0.0.1`. */
-  async erl(name: string, options: Without<ErlOptions, 'name' | 'epmdPort'> = {}): Promise<ErlNode> {
+  async erl(name: string, options: Omit<ErlOptions, 'name' | 'epmdPort'> = {}): Promise<ErlNode> {
     const node = await startErl({ ...options, name: full(name), epmdPort: this.epmdPort });
     return this.#keep(node, () => node.stop());
   }
@@ -46,7 +43,7 @@ export class Lab {
   /** Starts a node in this process. */
   async troupe(
     name: string,
-    options: Without<TroupeOptions, 'name'> = {},
+    options: Omit<TroupeOptions, 'name'> = {},
     more: NodeOptions = {},
   ): Promise<Troupe> {
     const troupe = await startTroupe({ epmdPort: this.epmdPort, ...options, name: full(name) }, more);
@@ -54,7 +51,7 @@ export class Lab {
   }
 
   /** Starts a node in a process of its own. */
-  async program(name: string, options: Without<TroupeOptions, 'name'> = {}): Promise<TroupeProgram> {
+  async program(name: string, options: Omit<TroupeOptions, 'name'> = {}): Promise<TroupeProgram> {
     const program = await startTroupeProgram({ epmdPort: this.epmdPort, ...options, name: full(name) });
     return this.#keep(program, () => program.kill());
   }

@@ -3,28 +3,17 @@
 // and events. It ends with its stdin.
 import { createInterface } from 'node:readline';
 import { inspect } from 'node:util';
-import {
-  atom,
-  defineChannel,
-  Down,
-  NodeDown,
-  NodeUp,
-  onTelemetry,
-  type Node,
-  type Pid,
-  pg,
-  tuple,
-} from 'troupe';
-import { queuedBytes, startTroupe, type Troupe, type TroupeOptions } from './troupe-node.ts';
+import { atom, NodeDown, NodeUp, type Node, type Pid, pg } from 'troupe';
+import { startTroupe, type Troupe, type TroupeOptions } from './troupe-node.ts';
 
 /** What the program tells by itself. */
 export interface ProgramEvent {
-  readonly event: 'started' | 'nodeup' | 'nodedown' | 'message' | 'down' | 'refused';
+  readonly event: 'started' | 'nodeup' | 'nodedown' | 'message';
   /** The other node. */
   readonly peer?: string | undefined;
   /** The name of the process that received a message. */
   readonly to?: string;
-  /** The message, or a reason. */
+  /** The message. */
   readonly text?: string;
 }
 
@@ -50,26 +39,20 @@ function recorder(node: Node, name: string): Pid {
   );
 }
 
-/** Tells of connections and of what it is asked to monitor. */
-function observer(node: Node): (target: { name: string; node: string }) => void {
-  const watch = tuple('watch');
-  const pid = node.spawn({
+/** Tells of connections. */
+function observe(node: Node): void {
+  node.spawn({
     name: 'observer',
     init: (self) => node.monitorNodes(self.pid, true),
-    handle(self, message) {
+    handle(_self, message) {
       if (message instanceof NodeUp) tell({ event: 'nodeup', peer: message.node });
       else if (message instanceof NodeDown) tell({ event: 'nodedown', peer: message.node });
-      else if (message instanceof Down) tell({ event: 'down', text: show(message.reason) });
-      else if (Array.isArray(message) && message[0] === watch)
-        self.monitor(message[1] as { name: string; node: string });
     },
   });
-  return (target) => node.send(pid, [watch, target]);
 }
 
-function commands({ node, carrier }: Troupe) {
-  const monitor = observer(node);
-  const members = new Map<unknown, Pid[]>();
+function commands({ node }: Troupe) {
+  observe(node);
   const counts = new Map<string, number>();
   const idle = { name: 'idle', init: () => undefined, handle: () => undefined };
   const rooms = (count: number) => Array.from({ length: count }, (_, i) => ['room', i]);
@@ -77,24 +60,15 @@ function commands({ node, carrier }: Troupe) {
     connect: ({ peer }: { peer: string }) => node.connect(peer),
     nodes: () => node.nodes(),
     record: ({ name }: { name: string }) => recorder(node, name).toString(),
-    /** A process under a name that counts what it gets, in its state. */
+    /** A process under a name that counts what it gets. */
     count({ name }: { name: string }) {
       counts.set(name, 0);
       const count = () => void counts.set(name, (counts.get(name) ?? 0) + 1);
       node.spawnWith({ name }, { name: 'counter', init: () => undefined, handle: count });
     },
     counted: ({ name }: { name: string }) => counts.get(name),
-    send: ({ to, message }: { to: { name: string; node: string }; message: unknown }) =>
-      node.send(to, message),
-    monitor: ({ to }: { to: { name: string; node: string } }) => monitor(to),
     /** Starts a scope, which from then on learns of those of other nodes. */
     scope: ({ scope }: { scope: string }) => pg.start(node, scope).toString(),
-    /** Makes some new processes join a group. */
-    join({ scope, group, count }: { scope: string; group: unknown; count: number }) {
-      const pids = Array.from({ length: count }, () => node.spawn(idle));
-      members.set(group, [...(members.get(group) ?? []), ...pids]);
-      pg.join(node, scope, group, pids);
-    },
     /** Makes a new process join the group `all`, an atom. */
     joinAll({ scope }: { scope: string }) {
       pg.start(node, scope);
@@ -105,22 +79,12 @@ function commands({ node, carrier }: Troupe) {
       const pid = node.spawn(idle);
       for (const room of rooms(count)) pg.join(node, scope, room, pid);
     },
-    /** Ends the processes that `join` has made for a group. */
-    endMembers({ group }: { group: unknown }) {
-      for (const pid of members.get(group) ?? []) node.exit(pid, 'kill');
-      members.delete(group);
-    },
-    members: ({ scope, group }: { scope: string; group: unknown }) =>
-      pg.getMembers(node, scope, group).map((pid) => pid.node),
     /** How many members the rooms have together, on this node and others. */
     roomMembers({ scope, count }: { scope: string; count: number }) {
       let all = 0;
       for (const room of rooms(count)) all += pg.getMembers(node, scope, room).length;
       return all;
     },
-    broadcast: ({ channel, topic, payload }: { channel: string; topic: string; payload: unknown }) =>
-      defineChannel<Record<string, unknown>>(channel).broadcast(node, topic, payload),
-    queuedBytes: ({ peer }: { peer: string }) => queuedBytes(carrier, peer),
     memory: () => process.memoryUsage.rss(),
     /** Keeps the event loop busy. */
     block({ ms }: { ms: number }) {
@@ -132,9 +96,6 @@ function commands({ node, carrier }: Troupe) {
 
 const troupe = await startTroupe(JSON.parse(process.argv[2] ?? '') as TroupeOptions);
 const table = commands(troupe) as Record<string, (argument: unknown) => unknown>;
-onTelemetry('troupe:distribution:refused', ({ peer, reason }) =>
-  tell({ event: 'refused', peer, text: reason }),
-);
 const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 lines.on('line', (line) => {
