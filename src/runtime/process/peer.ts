@@ -14,6 +14,9 @@ import type { RemoteMonitor } from './monitor.ts';
 import type { Pid } from './pid.ts';
 import type { Process } from './process.ts';
 
+/** How much is sent of the text of a reason that cannot be sent itself. */
+const REASON_CHARACTERS_MAX = 10_000;
+
 /** A link between a process here and one on another node. */
 export class RemoteLink {
   readonly local: Process;
@@ -69,7 +72,9 @@ export class Peer {
       this.send(signal(reason));
     } catch (error) {
       if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
-      this.send(signal(formatReason(reason)));
+      // Half a surrogate pair in it would not do, nor more than a carrier takes.
+      const sent = Buffer.from(formatReason(reason).slice(0, REASON_CHARACTERS_MAX)).toString();
+      this.send(signal(sent));
     }
   }
 

@@ -248,6 +248,22 @@ describe('connecting', () => {
     await expect.poll(() => got, SOON).toEqual(['good']);
   });
 
+  test('a process ends whatever its reason: one that cannot be sent goes as the beginning of its text', async () => {
+    const one = await startSite(NAMES[0], { sendQueue: { maxBytes: 100_000 } });
+    const two = await startSite(NAMES[1]);
+    const { self, got } = puppet(two.node);
+    for (const reason of ['half of \uD800', 'x'.repeat(200_000), () => 1]) {
+      const { pid } = puppet(one.node);
+      self.monitor(pid);
+      await expect.poll(() => one.node.processInfo(pid)?.monitoredBy.length, SOON).toBe(1);
+      one.node.exit(pid, reason);
+      expect(one.node.isAlive(pid)).toBe(false);
+    }
+    await expect
+      .poll(() => got, SOON)
+      .toMatchObject([{ reason: 'half of \uFFFD' }, { reason: 'x'.repeat(10_000) }, { reason: '() => 1' }]);
+  });
+
   test('a message whose getter sends others does not mix with them', async () => {
     const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
     const { pid, got } = collector(two.node);
