@@ -56,7 +56,7 @@ export async function openPair(otpFolder) {
     async close() {
       child.removeAllListeners('exit');
       const gone = new Promise((resolve) => child.on('exit', resolve));
-      child.kill('SIGKILL');
+      child.stdin.end(); // it ends with it
       await gone;
       await node.stop();
     },
