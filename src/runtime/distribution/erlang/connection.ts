@@ -17,7 +17,7 @@ import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
 import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
 import { FLAGS } from './flags.ts';
 import { Inbound } from './inbound.ts';
-import { MAX_LISTED, SentLists } from './multicast.ts';
+import { LISTED_BYTES, MAX_LISTED, SentLists } from './multicast.ts';
 import type { Settings } from './options.ts';
 import type { PeerInfo } from './peer-info.ts';
 import type { PackedSignal, Packer } from './pending.ts';
@@ -185,9 +185,19 @@ export class Connection implements PeerLink, Ticked {
     const start = this.#writer.length;
     this.#encoding = true;
     try {
-      const id = this.#control.many(from, list, message, this.#lists);
-      if (id !== 0) this.#lists.sent(id, list);
-      this.#added(start, from.id);
+      let id = this.#control.many(from, list, message, this.#lists, !this.#queue.holding);
+      if (id !== 0 && this.#writer.length - start - list.length * LISTED_BYTES > FRAGMENT_BYTES) {
+        this.#writer.length = start;
+        id = this.#control.many(from, list, message, this.#lists, false);
+      }
+      if (id === 0) {
+        this.#added(start, from.id);
+      } else {
+        // In one piece, however long the list is: frames of other senders that use it may not pass it.
+        this.#lists.sent(id, list);
+        this.#sentSignals++;
+        this.#queue.added(start, from.id);
+      }
     } finally {
       this.#encoding = false;
       if (this.#late.length > 0) this.#sendLate();

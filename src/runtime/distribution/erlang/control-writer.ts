@@ -23,17 +23,19 @@ import { UNKNOWN_SENDER, type Sender } from './send-queue.ts';
 /** A signal that has one message for one receiver, or none. */
 export type SingleSignal = Exclude<Signal, { readonly op: 'sendMany' }>;
 
-/** An op with a message or reason; it goes out after the control message. */
-const WITH_MESSAGE: ReadonlySet<Signal['op']> = new Set(['send', 'sendMany', 'sendNamed', 'sendAlias']);
-const WITH_REASON: ReadonlySet<Signal['op']> = new Set(['exit', 'exitLink', 'down']);
-
 /** What nodes of Troupe that know this say in their hello. */
 const HELLO_VERSION = 1;
 
 /** The pid by whose number the order of a signal is kept. */
 export function senderOf(signal: Signal): Sender {
-  if ('from' in signal) return signal.from.id;
-  return signal.op === 'down' && signal.target instanceof Pid ? signal.target.id : UNKNOWN_SENDER;
+  switch (signal.op) {
+    case 'down':
+      return signal.target instanceof Pid ? signal.target.id : UNKNOWN_SENDER;
+    case 'groupLeader':
+      return UNKNOWN_SENDER;
+    default:
+      return signal.from.id;
+  }
 }
 
 /**
@@ -41,20 +43,40 @@ export function senderOf(signal: Signal): Sender {
  * @throws TroupeError TROUPE_NOT_ENCODABLE
  */
 export function writePayload(writer: TermWriter, signal: Signal): void {
-  if (signal.op === 'sendAlias') {
-    // Read by `gen:call`, and by this runtime: `{[alias | Ref], Reply}`.
-    writer.tupleHeader(2);
-    writer.tagged(LIST, 1);
-    writer.atomName('alias');
-    writer.ref(signal.to);
+  switch (signal.op) {
+    case 'send':
+    case 'sendNamed':
+    case 'sendMany':
+      return writer.term(signal.message);
+    case 'sendAlias':
+      // Read by `gen:call`, and by this runtime: `{[alias | Ref], Reply}`.
+      writer.tupleHeader(2);
+      writer.tagged(LIST, 1);
+      writer.atomName('alias');
+      writer.ref(signal.to);
+      return writer.term(signal.message);
+    case 'exit':
+    case 'exitLink':
+    case 'down':
+      return writer.reason(signal.reason);
+    default:
+      return undefined;
   }
-  if ('message' in signal) writer.term(signal.message);
-  else if ('reason' in signal) writer.reason(signal.reason);
+}
+
+/** True for a signal that carries a message. */
+function hasMessage({ op }: Signal): boolean {
+  return op === 'send' || op === 'sendNamed' || op === 'sendAlias' || op === 'sendMany';
+}
+
+/** True for a signal that carries an exit reason. */
+function hasReason({ op }: Signal): boolean {
+  return op === 'exitLink' || op === 'exit' || op === 'down';
 }
 
 /** True for a signal that carries a message or reason. */
-export function hasPayload({ op }: Signal): boolean {
-  return WITH_MESSAGE.has(op) || WITH_REASON.has(op);
+export function hasPayload(signal: Signal): boolean {
+  return hasMessage(signal) || hasReason(signal);
 }
 
 /** Writes the frames of one connection. */
@@ -142,10 +164,11 @@ export class ControlWriter {
 
   /**
    * Writes a message for several receivers, for a peer that is a node of Troupe.
+   * @param keeps as for `SentLists.write`
    * @returns as `SentLists.write`
    * @throws TroupeError TROUPE_NOT_ENCODABLE; then nothing was written.
    */
-  many(from: Pid, to: readonly Pid[], message: unknown, lists: SentLists): number {
+  many(from: Pid, to: readonly Pid[], message: unknown, lists: SentLists, keeps: boolean): number {
     const { writer } = this;
     const start = writer.length;
     let done = false;
@@ -153,7 +176,7 @@ export class ControlWriter {
       this.#begin();
       this.#regSend(from, control.TROUPE_NAME);
       this.#beginPayload();
-      const id = lists.write(writer, to, message);
+      const id = lists.write(writer, to, message, keeps);
       this.#end(start);
       done = true;
       return id;
@@ -259,7 +282,7 @@ export class ControlWriter {
   }
 
   #payload(signal: SingleSignal, payload: Uint8Array | undefined): void {
-    if (!this.#exitPayload && WITH_REASON.has(signal.op)) {
+    if (!this.#exitPayload && hasReason(signal)) {
       // The reason is the last element of the control message.
       if (payload === undefined) writePayload(this.writer, signal);
       else this.writer.bytes(payload);

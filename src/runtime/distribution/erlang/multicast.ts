@@ -4,7 +4,8 @@
  *
  * `Ids` says who the receivers are, eight bytes each: id:32, serial:32. A list that is likely to be used again has a number, and
  * goes out as `[]` once the receiver knows it; 0 is the number of a list that is not kept. Both sides forget the oldest lists
- * by the same rule, in the order in which they were sent, so that neither has to tell the other.
+ * by the same rule, in the order in which they were sent, so that neither has to tell the other. So no frame may pass one with
+ * a new list: a list is not kept that goes out behind a large message, or with one.
  *
  * Limits: `MAX_LISTS` lists, and `MAX_LISTED` receivers in all of them, for a connection and direction. What does not fit is a
  * fault of the sender.
@@ -19,7 +20,7 @@ export const MAX_LISTS = 1_024;
 export const MAX_LISTED = 1_048_576;
 
 /** How many bytes one receiver takes. */
-const ID_BYTES = 8;
+export const LISTED_BYTES = 8;
 const WHOLE_BYTES = 8;
 
 /** What both sides keep of the lists: each in its own form, forgotten in the same order. */
@@ -54,10 +55,11 @@ export class SentLists {
    * Writes a message for a list of receivers of the peer.
    * @param to at most MAX_LISTED, all of them of the incarnation that is connected. Frozen when it is likely to be used again;
    * a list whose members change is another object then.
+   * @param keeps whether a list that the peer does not know is to get a number.
    * @returns the number to be confirmed with `sent` once the frame is on its way; 0 when there is nothing to confirm.
    * @throws TroupeError TROUPE_NOT_ENCODABLE
    */
-  write(writer: TermWriter, to: readonly Pid[], message: unknown): number {
+  write(writer: TermWriter, to: readonly Pid[], message: unknown, keeps: boolean): number {
     const known = this.#ids.get(to);
     writer.tupleHeader(4);
     writer.atomName('many');
@@ -67,9 +69,9 @@ export class SentLists {
       writer.term(message);
       return 0;
     }
-    const id = Object.isFrozen(to) ? this.#last + 1 : 0;
+    const id = keeps && Object.isFrozen(to) ? this.#last + 1 : 0;
     writer.int(id);
-    writer.tagged(BIT_BINARY, to.length * ID_BYTES);
+    writer.tagged(BIT_BINARY, to.length * LISTED_BYTES);
     writer.u8(WHOLE_BYTES);
     for (const pid of to) {
       writer.u32(pid.id);
@@ -105,12 +107,12 @@ export class ReceivedLists {
   read(id: unknown, ids: unknown, find: (id: number, serial: number) => Pid): readonly Pid[] | undefined {
     if (typeof id !== 'number' || id < 0) return undefined;
     if (Array.isArray(ids) && ids.length === 0) return this.#known.get(id);
-    if (!(ids instanceof Uint8Array) || ids.length === 0 || ids.length % ID_BYTES !== 0) return undefined;
-    const size = ids.length / ID_BYTES;
+    if (!(ids instanceof Uint8Array) || ids.length === 0 || ids.length % LISTED_BYTES !== 0) return undefined;
+    const size = ids.length / LISTED_BYTES;
     if (size > MAX_LISTED || (id !== 0 && this.#known.get(id) !== undefined)) return undefined;
     const view = new DataView(ids.buffer, ids.byteOffset, ids.length);
     const pids: Pid[] = [];
-    for (let at = 0; at < ids.length; at += ID_BYTES) {
+    for (let at = 0; at < ids.length; at += LISTED_BYTES) {
       pids.push(find(view.getUint32(at), view.getUint32(at + 4)));
     }
     if (id !== 0) this.#known.add(id, pids, size);

@@ -107,6 +107,11 @@ export class SendQueue {
     return this.#writer.length + this.#heldBytes + this.#socket.writableLength;
   }
 
+  /** True while a large message is held back, which later frames may pass. */
+  get holding(): boolean {
+    return this.#held.length > 0;
+  }
+
   /** A frame was put into the batch, from `start` on. */
   added(start: number, sender: Sender): void {
     if (this.#held.length > 0 && this.#waits(sender)) {

@@ -77,6 +77,28 @@ describe('between nodes of Troupe', () => {
     await expect.poll(() => members.at(-1)?.got.length, SOON).toBe(4);
   });
 
+  test('nobody uses a list before the one who has told of it, whatever waits', async () => {
+    const [one, two] = await pair();
+    const members = Array.from({ length: 10 }, () => collector(two.node));
+    const senders = [one.node.spawn((self) => self.receive()), one.node.spawn((self) => self.receive())];
+    const [slow, quick] = senders as [Pid, Pid];
+    const list = Object.freeze(members.map(({ pid }) => pid));
+    const other = Object.freeze(members.slice(1).map(({ pid }) => pid));
+    const peer = one.node.router.peer(NAMES[1]);
+    const large = 'x'.repeat(300_000);
+    // In fragments, which what others send may pass.
+    peer.send({ op: 'send', from: slow, to: list[0] as Pid, message: large });
+    peer.send({ op: 'sendMany', from: slow, to: list, message: 'slow' });
+    peer.send({ op: 'sendMany', from: quick, to: list, message: 'quick' });
+    // One that is itself in fragments.
+    await expect.poll(() => members.at(-1)?.got.toSorted(), SOON).toEqual(['quick', 'slow']);
+    peer.send({ op: 'sendMany', from: slow, to: other, message: large });
+    peer.send({ op: 'sendMany', from: quick, to: other, message: 'after' });
+    await expect.poll(() => members.at(-1)?.got.length, SOON).toBe(4);
+    expect(members.every(({ got }) => got.length >= 2)).toBe(true);
+    expect(one.carrier.peers()[0]?.state).toBe('up');
+  });
+
   test('members that have ended get nothing; one that is there twice gets it twice', async () => {
     const [one, two] = await pair();
     const [alive, dead] = [collector(two.node), collector(two.node)];
@@ -246,7 +268,7 @@ describe('lists', () => {
   /** Sends a list, and reads it at the other side. */
   function pass(from: SentLists, into: ReceivedLists, to: readonly Pid[]): readonly Pid[] | undefined {
     const writer = new TermWriter();
-    const id = from.write(writer, to, 'm');
+    const id = from.write(writer, to, 'm', true);
     if (id !== 0) from.sent(id, to);
     terms.reset(writer.buffer, 0, writer.length);
     const [, number, ids] = (terms.term() as Tuple).elements;
