@@ -82,6 +82,11 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   });
   const { database, repository, identity } = openNotes(config.database, node, own);
   if (own === undefined) unsubscribe.push(logDatabase(log, database));
+  if (config.cluster !== undefined && own?.kind === 'pglite') {
+    log.info(
+      `the notes of this instance are in its data folder; others use them with DATABASE_URL=troupe://${node.name}`,
+    );
+  }
   const indexer = serverRef(node, noteIndexer, indexerName);
   const strangers = new Strangers((peer, theirs) => logStranger(log, peer, theirs, identity));
   const incoming = new IncomingEvents({

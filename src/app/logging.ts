@@ -141,7 +141,7 @@ const EPMD = {
   registered: 'the node is registered with epmd',
   serving: 'no epmd was there: this process is it now',
   lost: 'the connection to epmd was lost; the node registers again as soon as there is one',
-  failed: 'the node could not be registered with epmd; it is tried again',
+  failed: 'the node could not be registered with epmd',
 } as const;
 const TOLD_MAX = 1_000;
 /** Characters of what a process of another node writes, in one line of the log. */

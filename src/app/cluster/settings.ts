@@ -128,11 +128,6 @@ export interface ClusterFault {
   readonly allowed: string;
 }
 
-/** True for a name of a node. */
-export function isNodeName(text: string): boolean {
-  return NODE_NAME.test(text);
-}
-
 /** The node whose notes an instance uses, when DATABASE_URL names one: `troupe://name@host`. */
 export function nodeOfUrl(url: string): string | undefined {
   return DATABASE_OF_NODE.exec(url)?.[1];
@@ -241,7 +236,7 @@ function parseAddress(text: string): readonly [node: string, address: NodeAddres
   const [node = '', address = ''] = text.split('=', 2);
   const [, host = '', digits = ''] = ADDRESS.exec(address) ?? [];
   const port = Number(digits);
-  if (!isNodeName(node) || host === '' || port < 1 || port > 65_535 || text !== `${node}=${address}`)
+  if (!NODE_NAME.test(node) || host === '' || port < 1 || port > 65_535 || text !== `${node}=${address}`)
     return undefined;
   return [node, { host: host.replace(/^\[|\]$/g, ''), port }];
 }

@@ -171,6 +171,23 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
     });
   });
 
+  describe('listAfter', () => {
+    test('answers what follows an id, by id, at most so many', async () => {
+      const made = await makeMany(4);
+      const [first, second] = [made[0]!.id, made[1]!.id];
+      expect(await repository.listAfter(0, 3)).toEqual(made.slice(0, 3));
+      expect(await repository.listAfter(first, 100)).toEqual(made.slice(1));
+      expect(await repository.listAfter(second - 1, 1)).toEqual([made[1]]);
+      expect(await repository.listAfter(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
+    });
+
+    test('does not take a limit that is none', async () => {
+      for (const limit of [0, 1.5, getManyMax + 1]) {
+        await expect(repository.listAfter(0, limit)).rejects.toThrow(RangeError);
+      }
+    });
+  });
+
   describe('all', () => {
     test('answers every note once, by id, in batches', async () => {
       const made = await makeMany(5);

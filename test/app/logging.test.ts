@@ -1,0 +1,87 @@
+// What the events of the distribution become in the log: each one line, at the level that says whether somebody is needed.
+import { channel } from 'node:diagnostics_channel';
+import Fastify from 'fastify';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { logRuntime } from '../../src/app/logging.ts';
+import { createNode, type TelemetryEvents, type TelemetryName } from '../../src/runtime/index.ts';
+
+interface Line {
+  readonly level: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+const [DEBUG, INFO, WARN, ERROR] = [20, 30, 40, 50];
+const from = createNode({ name: 'b@test' }).initPid;
+let lines: Line[];
+let unsubscribe: () => void;
+
+beforeEach(() => {
+  lines = [];
+  const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Line) };
+  unsubscribe = logRuntime(Fastify({ logger: { level: 'debug', stream } }).log);
+});
+afterEach(() => {
+  unsubscribe();
+});
+
+function publish<Name extends TelemetryName>(name: Name, event: Omit<TelemetryEvents[Name], 'node'>): void {
+  channel(name).publish({ node: 'a@test', ...event });
+}
+
+test('each event is a line', () => {
+  const peer = 'b@test';
+  publish('troupe:distribution:refused', {
+    peer,
+    address: '127.0.0.1:1',
+    reason: 'cookie: has another cookie',
+  });
+  publish('troupe:distribution:bad_frame', { peer, reason: 'bad tag' });
+  publish('troupe:distribution:busy', { peer, queuedBytes: 1 });
+  publish('troupe:distribution:queue_full', { peer, queuedBytes: 2 });
+  publish('troupe:distribution:dropped', { peer, what: 'a spawn' });
+  publish('troupe:distribution:epmd', { state: 'serving' });
+  publish('troupe:distribution:epmd', { state: 'lost', error: new Error('gone') });
+  publish('troupe:distribution:io', { from, text: 'x'.repeat(20_000) });
+  publish('troupe:node:up', { peer });
+  publish('troupe:node:down', { peer, reason: 'net_tick_timeout' });
+  expect(lines.map(({ level, msg }) => [level, msg.slice(0, 60)])).toEqual([
+    [WARN, 'a connection with a node could not be made'],
+    [ERROR, 'a node sent what cannot be read; its connection was closed'],
+    [WARN, 'a node takes messages slower than they are sent'],
+    [ERROR, 'a node was too slow; its connection was closed'],
+    [DEBUG, 'something that a node sent was left out'],
+    [INFO, 'no epmd was there: this process is it now'],
+    [WARN, 'the connection to epmd was lost; the node registers again as'],
+    [INFO, 'x'.repeat(60)],
+    [INFO, 'a node is connected'],
+    [WARN, 'a node is gone'],
+  ]);
+  expect(lines[0]).toMatchObject({ peer, address: '127.0.0.1:1', reason: 'cookie: has another cookie' });
+  expect(lines[6]).toMatchObject({ err: { message: 'gone' } });
+  expect([lines[7]?.msg.length, lines[7]?.['peer']]).toEqual([10_000, peer]);
+  expect(lines[9]).toMatchObject({ reason: 'net_tick_timeout' });
+});
+
+test('an attempt to connect that fails as the one before is no warning, until there was a connection', () => {
+  const refuse = (peer: string | undefined, reason: string, port = 1): void =>
+    publish('troupe:distribution:refused', { peer, address: `127.0.0.1:${port}`, reason });
+  refuse('b@test', 'not_registered');
+  refuse('b@test', 'not_registered');
+  refuse('c@test', 'not_registered');
+  refuse('b@test', 'cookie');
+  refuse(undefined, 'timeout', 2);
+  refuse(undefined, 'timeout', 3);
+  publish('troupe:node:up', { peer: 'b@test' });
+  refuse('b@test', 'cookie');
+  expect(lines.map(({ level }) => level)).toEqual([WARN, DEBUG, WARN, WARN, WARN, DEBUG, INFO, WARN]);
+});
+
+test('the reasons of a thousand nodes are remembered', () => {
+  const refuse = (peer: string): void =>
+    publish('troupe:distribution:refused', { peer, address: '', reason: 'not_registered' });
+  refuse('b@test');
+  for (let n = 0; n < 1_000; n++) refuse(`n${n}@test`);
+  refuse('b@test');
+  expect(lines.at(-1)).toMatchObject({ level: WARN, peer: 'b@test' });
+});
