@@ -4,24 +4,34 @@
  * A variant with `TT` has a trace token at its end, which is left out here. A message with a payload is followed by a term.
  */
 
+/** Links two processes. */
+/** Links two processes. */
 export const LINK = 1;
 /** Payload. The form of SEND_SENDER for nodes that do not know that. */
 export const SEND = 2;
+/** A linked process has ended; the reason is the last element. */
 export const EXIT = 3;
 /** Ends a link, before OTP 23.3. */
 export const UNLINK = 4;
 /** Payload. */
 export const REG_SEND = 6;
+/** A process gets another group leader. */
 export const GROUP_LEADER = 7;
+/** `exit/2`; the reason is the last element. */
 export const EXIT2 = 8;
 /** Payload. */
 export const SEND_TT = 12;
+/** EXIT with a token. */
 export const EXIT_TT = 13;
 /** Payload. */
 export const REG_SEND_TT = 16;
+/** EXIT2 with a token. */
 export const EXIT2_TT = 18;
+/** Monitors a pid or a name. */
 export const MONITOR_P = 19;
+/** Ends a monitor. */
 export const DEMONITOR_P = 20;
+/** What is monitored has ended; the reason is the last element. */
 export const MONITOR_P_EXIT = 21;
 /** Payload. */
 export const SEND_SENDER = 22;
@@ -41,21 +51,24 @@ export const PAYLOAD_MONITOR_P_EXIT = 28;
 export const SPAWN_REQUEST = 29;
 /** Payload: the arguments. */
 export const SPAWN_REQUEST_TT = 30;
+/** Answers SPAWN_REQUEST. */
 export const SPAWN_REPLY = 31;
+/** SPAWN_REPLY with a token. */
 export const SPAWN_REPLY_TT = 32;
 /** Payload. */
 export const ALIAS_SEND = 33;
 /** Payload. */
 export const ALIAS_SEND_TT = 34;
+/** Ends a link; to be acknowledged. */
 export const UNLINK_ID = 35;
+/** Acknowledges UNLINK_ID. */
 export const UNLINK_ID_ACK = 36;
 /** Payload. What comes in place of sends to aliases and names, and of signals with priority, from OTP 28 on. */
 export const ALTACT_SIG_SEND = 37;
 
-/** The flags of ALTACT_SIG_SEND that change what the message means; others are ignored. */
-export const ALTACT_TOKEN = 2;
+/** A flag of ALTACT_SIG_SEND: the receiver is an alias. What else has no flag here can be seen from the terms. */
 export const ALTACT_ALIAS = 4;
-export const ALTACT_NAME = 8;
+/** A flag of ALTACT_SIG_SEND: it is an exit signal. */
 export const ALTACT_EXIT = 16;
 
 /** Before a frame whose terms have no version byte: 131, then this, then the number of atoms. */

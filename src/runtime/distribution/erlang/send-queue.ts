@@ -16,7 +16,7 @@ import type { ByteWriter } from '../etf/byte-writer.ts';
 import { DIST_FIRST_FRAGMENT, DIST_FRAGMENT, VERSION } from './control.ts';
 
 /** How many bytes make a batch. */
-export const BATCH_BYTES = 64 * 1024;
+const BATCH_BYTES = 64 * 1024;
 /** The size of a batch's buffer: a frame that begins before the batch is full seldom makes it grow. */
 export const BATCH_BUFFER_BYTES = BATCH_BYTES + 16 * 1024;
 /** How many bytes of a payload go into one fragment; as in OTP. */
@@ -32,8 +32,10 @@ const NOW = Promise.resolve();
 
 /** What is known of the sender of a frame: the number of its pid, or that it is not known. */
 export type Sender = number;
+/** The sender of a frame that is sent by no process. */
 export const UNKNOWN_SENDER: Sender = -1;
 
+/** How much may wait. */
 export interface SendQueueLimits {
   readonly highWaterBytes: number;
   readonly maxBytes: number;
