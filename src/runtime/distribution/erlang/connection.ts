@@ -111,7 +111,10 @@ export class Connection implements PeerLink, Ticked {
       },
     );
     this.#inbound = new Inbound(link, host, settings.maxFrameBytes, {
-      signal: (signal) => host.receive(peer, signal),
+      signal: (signal) => {
+        if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
+        host.receive(peer, signal);
+      },
       spawnRequest: (request) => owner.services.spawnRequest(this, request),
       spawnReply: (reply) => owner.services.spawnReply(this, reply),
       leftOut: (what) => owner.leftOut(peer, what),

@@ -1,8 +1,10 @@
 /**
  * What comes in over a connection: splits the stream into frames, and frames into header, control message and payload.
  *
- * It works on what has come for a few milliseconds at a time, however much that is; then the socket is paused until the event
- * loop had its turn. Nothing that comes makes it throw: what cannot be read is told once, and nothing is read afterwards.
+ * It delivers some hundred messages, then lets the processes have their turn, which finds the messages still in the caches of
+ * the machine and keeps mailboxes short. After a few milliseconds, or when the processes need longer, the socket is paused until
+ * the event loop had its turn. Nothing that comes makes it throw: what cannot be read is told once, and nothing is read
+ * afterwards.
  *
  * Limits: of a frame and of unfinished fragments (`frames.ts`, `fragments.ts`), of terms (`etf/reader.ts`).
  */
@@ -19,14 +21,15 @@ import { type Assembled, type FragmentFault, Fragments } from './fragments.ts';
 import { FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from './peer-info.ts';
 
+/** As in the scheduler: `queueMicrotask` costs three times as much. */
+const NOW = Promise.resolve();
 /** How long frames are worked on before the event loop has its turn. */
 const SLICE_MS = 5;
-/** How many frames are worked on between two looks at the clock. */
-const FRAMES_PER_CLOCK_CHECK = 32;
-/** A frame of this size is followed by a look at the clock. */
-const LARGE_FRAME_BYTES = 16 * 1024;
 /** When so much comes at once, more is likely to follow within the same turn of the event loop. */
 const MORE_FOLLOWS_BYTES = 64 * 1024;
+/** How much is done before processes have their turn: a message to a process is one, and so are some bytes. */
+const WORK_PER_TURN = 1_024;
+const BYTES_PER_WORK = 256;
 /** Sequence and number of a fragment. */
 const COUNTER_BYTES = 16;
 
@@ -43,6 +46,7 @@ export interface InboundOwner extends ControlSink {
 export class Inbound implements FrameSink {
   readonly #socket: Socket;
   readonly #leftover: Buffer;
+  readonly #host: CarrierHost;
   readonly #owner: InboundOwner;
   readonly #maxFrameBytes: number;
   /** Whether frames have the header of the distribution. */
@@ -53,12 +57,14 @@ export class Inbound implements FrameSink {
   readonly #fragments: Fragments;
   #frames: FrameReader;
   #stopped = false;
-  /** What has come and was not worked on in the last slice. */
+  /** What has come and was not worked on yet. */
   #rest: Buffer | undefined = undefined;
+  /** When it is the event loop's turn. */
   #sliceEnd = 0;
   /** True while a slice may go on over several chunks. */
   #sliceOpen = false;
-  #unchecked = 0;
+  /** What was done since processes had their turn. */
+  #work = 0;
   /** Changes with all that comes. */
   chunks = 0;
   readonly traffic: { -readonly [Key in keyof PeerTraffic]: PeerTraffic[Key] } = {
@@ -71,20 +77,27 @@ export class Inbound implements FrameSink {
   readonly #data = (chunk: Buffer): void => {
     this.#arrived(chunk);
   };
+  /** Goes on after the processes had their turn, or leaves that to the next turn of the event loop. */
+  readonly #goOn = (): void => {
+    if (!this.#host.idle || performance.now() >= this.#sliceEnd) {
+      this.#socket.pause();
+      this.#openSlice();
+    } else {
+      this.#takeRest();
+    }
+  };
   readonly #nextSlice = (): void => {
     this.#sliceOpen = false;
-    const rest = this.#rest;
-    if (rest === undefined || this.#stopped) return;
-    this.#rest = undefined;
-    this.#openSlice();
-    this.#take(rest);
-    if (this.#rest === undefined && !this.#stopped) this.#socket.resume();
+    if (this.#rest === undefined || this.#stopped) return;
+    this.#sliceEnd = performance.now() + SLICE_MS;
+    this.#takeRest();
   };
 
   constructor(link: EstablishedLink, host: CarrierHost, maxFrameBytes: number, owner: InboundOwner) {
     const { socket, leftover, peer, creation, flags } = link;
     this.#socket = socket;
     this.#leftover = leftover;
+    this.#host = host;
     this.#owner = owner;
     this.#maxFrameBytes = maxFrameBytes;
     this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
@@ -132,22 +145,31 @@ export class Inbound implements FrameSink {
     this.chunks++;
     this.traffic.bytes += chunk.length;
     if (!this.#sliceOpen) {
+      this.#sliceEnd = performance.now() + SLICE_MS;
       if (chunk.length >= MORE_FOLLOWS_BYTES) this.#openSlice();
-      else this.#sliceEnd = performance.now() + SLICE_MS;
     }
-    this.#unchecked = FRAMES_PER_CLOCK_CHECK;
-    // More can come while the rest of what came before waits, if only by a hair: the socket is paused then.
+    // Little can come while the rest of what came before waits: the socket is paused then, or soon.
     if (this.#rest === undefined) this.#take(chunk);
     else this.#rest = Buffer.concat([this.#rest, chunk]);
   }
 
+  /** Has the slice end, or the next one begin, after the event loop had its turn. */
   #openSlice(): void {
-    this.#sliceEnd = performance.now() + SLICE_MS;
+    if (this.#sliceOpen) return;
     this.#sliceOpen = true;
     setImmediate(this.#nextSlice);
   }
 
+  #takeRest(): void {
+    const rest = this.#rest;
+    if (rest === undefined || this.#stopped) return;
+    this.#rest = undefined;
+    this.#take(rest);
+    if (this.#rest === undefined && !this.#stopped) this.#socket.resume();
+  }
+
   #take(chunk: Buffer): void {
+    this.#work = 0;
     const result = this.#frames.push(chunk);
     if (result === 'ok' || this.#stopped) return;
     if (result === 'too_large') {
@@ -156,11 +178,7 @@ export class Inbound implements FrameSink {
     }
     this.#rest = this.#frames.rest();
     this.#frames = new FrameReader(this, { maxFrameBytes: this.#maxFrameBytes });
-    this.#socket.pause();
-    if (!this.#sliceOpen) {
-      this.#sliceOpen = true;
-      setImmediate(this.#nextSlice);
-    }
+    void NOW.then(this.#goOn);
   }
 
   frame(buffer: Buffer, start: number, end: number): boolean {
@@ -180,10 +198,13 @@ export class Inbound implements FrameSink {
       // Whatever it is, it is of this peer's making, and must not go further.
       this.#bad(error instanceof Error ? error.message : String(error));
     }
-    if (this.#stopped) return false;
-    if (++this.#unchecked < FRAMES_PER_CLOCK_CHECK && end - start < LARGE_FRAME_BYTES) return true;
-    this.#unchecked = 0;
-    return performance.now() < this.#sliceEnd;
+    this.#work += 1 + Math.floor((end - start) / BYTES_PER_WORK);
+    return this.#work < WORK_PER_TURN && !this.#stopped;
+  }
+
+  /** Counts deliveries beyond the first of a frame. */
+  delivered(count: number): void {
+    this.#work += count;
   }
 
   #bad(reason: string): void {
