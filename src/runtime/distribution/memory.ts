@@ -12,7 +12,8 @@
  * no cookie, no limit on the bytes that wait, and nobody has to know where a node is.
  *
  * Limits: `maxQueuedSignals` in one direction (beyond it the connection breaks with `queue_full`, as a node that is too
- * slow is disconnected), `maxDepth` and `maxValues` of one signal (beyond them the sender gets TROUPE_NOT_ENCODABLE).
+ * slow is disconnected); `maxDepth`, `maxValues` and 128 MiB of one message (beyond them the sender gets
+ * TROUPE_NOT_ENCODABLE).
  */
 import { TroupeError } from '../errors.ts';
 import { type Clock, systemClock } from '../process/clock.ts';

@@ -19,12 +19,7 @@ type Element = string | number;
 /** Groups on the last level, maps above. */
 type Level = Map<Element, Level | Group>;
 
-/** The canonical text of a name that is found by nothing simpler. */
-interface TextKey {
-  readonly text: string;
-}
-
-type Key = string | Atom | readonly Element[] | TextKey;
+type Key = string | Atom | readonly Element[];
 
 /** All groups that have members. */
 export class GroupTable {
@@ -37,32 +32,47 @@ export class GroupTable {
   /** @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group. */
   find(name: unknown): Group | undefined {
     if (typeof name === 'string') return this.#byString.get(name);
-    const key = keyOf(name);
-    if (Array.isArray(key)) return this.#findList(key as readonly Element[]) ?? checkTexts(key);
-    if (typeof key === 'string') return this.#byString.get(key);
-    return key instanceof Atom ? this.#byAtom.get(key) : this.#byText.get((key as TextKey).text);
+    const list = listOf(name);
+    if (list !== undefined) return this.#findList(list) ?? checkTexts(list);
+    const key = simpleKey(name);
+    if (key !== undefined) return this.#findSimple(key);
+    const own = ownName(name);
+    const plain = simpleKey(own);
+    return plain === undefined ? this.#byText.get(textOfName(own)) : this.#findSimple(plain);
   }
 
   /** The group of a name, made when there is none; it must get a member at once. */
   findOrMake(name: unknown): Group {
     const found = this.find(name);
     if (found !== undefined) return found;
-    const group = new Group(ownName(name));
-    const key = keyOf(name);
-    if (typeof key === 'string') this.#byString.set(key, group);
+    if (typeof name === 'string') {
+      checkText(name);
+      const made = new Group(name);
+      this.#byString.set(name, made);
+      return made;
+    }
+    const list = listOf(name);
+    const group = new Group(list === undefined ? ownName(name) : Object.freeze([...list]));
+    const key = list ?? simpleKey(group.name);
+    if (key === undefined) this.#byText.set(textOfName(group.name), group);
+    else if (typeof key === 'string') this.#byString.set(key, group);
     else if (key instanceof Atom) this.#byAtom.set(key, group);
-    else if ('text' in key) this.#byText.set(key.text, group);
     else this.#addList(key, group);
     return group;
   }
 
   /** Removes a group that has no members any more. */
   drop({ name }: Group): void {
-    const key = keyOf(name);
-    if (typeof key === 'string') this.#byString.delete(key);
+    const key = simpleKey(name);
+    if (key === undefined) this.#byText.delete(textOfName(name));
+    else if (typeof key === 'string') this.#byString.delete(key);
     else if (key instanceof Atom) this.#byAtom.delete(key);
-    else if ('text' in key) this.#byText.delete(key.text);
     else dropList(this.#byList[key.length] as Level, key, 0);
+  }
+
+  #findSimple(key: Key): Group | undefined {
+    if (typeof key === 'string') return this.#byString.get(key);
+    return key instanceof Atom ? this.#byAtom.get(key) : this.#findList(key);
   }
 
   /** All groups. */
@@ -116,16 +126,8 @@ function elementOf(value: unknown): Element | undefined {
   return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : undefined;
 }
 
-/** What a name is found by: equal for names that are one term to Erlang. */
-function keyOf(name: unknown): Key {
-  const simple = simpleKey(name);
-  if (simple !== undefined) return simple;
-  const own = ownName(name);
-  return simpleKey(own) ?? { text: textOfName(own) };
-}
-
-/** That of a name which needs no text; undefined for every other. */
-function simpleKey(name: unknown): Exclude<Key, TextKey> | undefined {
+/** What a name that needs no text is found by; undefined for every other. Equal for names that are one term to Erlang. */
+function simpleKey(name: unknown): Key | undefined {
   const list = listOf(name);
   if (list !== undefined) return list;
   if (typeof name === 'string' || name instanceof Atom) return name;

@@ -17,7 +17,7 @@ import type { Group } from './group.ts';
 /** The name of the scope of channels, on every node. */
 export const NOVA_SCOPE = 'nova_scope';
 
-/** How the groups of a scope are called. */
+/** How the groups of a scope are called. In all scopes a string is itself here. */
 export interface Naming {
   /** The name of a group here, for one that a program or a peer uses. */
   here(name: unknown): unknown;
@@ -39,10 +39,10 @@ const terms: Naming = {
 
 /** Names are strings, and atoms elsewhere. */
 const channels: Naming = {
-  here: (name) => (typeof name === 'string' ? name : channelOf(name)),
+  here: channelOf,
   joined: (name) => {
     if (name instanceof Atom) declareChannel(name.name);
-    return typeof name === 'string' ? name : channelOf(name);
+    return channelOf(name);
   },
   isAtom: (name) => atomText(name) !== undefined,
   told: (group) => (group.toldAs ??= spell(group)),
@@ -58,7 +58,7 @@ function spell({ name, heardAsAtom }: Group): unknown {
   return heardAsAtom || declaredForm(name) !== undefined ? atom(name) : name;
 }
 
-/** A name that is not a string: an atom or bytes that are text are the channel of that text. */
+/** An atom, or bytes that are text, are the channel of that text. */
 function channelOf(name: unknown): unknown {
   if (name instanceof Uint8Array) return isUtf8(name) ? Buffer.from(name).toString() : name;
   return atomText(name) ?? name;

@@ -128,12 +128,12 @@ export class Scope implements Watch {
 
   /** The group of a name, when it has members. */
   group(name: unknown): Group | undefined {
-    return this.#members.groups.find(this.#naming.here(name));
+    return this.#members.groups.find(typeof name === 'string' ? name : this.#naming.here(name));
   }
 
   /** The group of a name, which gets a local member at once. */
   #groupToJoin(name: unknown): Group {
-    return this.#members.groups.findOrMake(this.#naming.joined(name));
+    return this.#members.groups.findOrMake(typeof name === 'string' ? name : this.#naming.joined(name));
   }
 
   /** The names of all groups, or of those with members on this node. */
