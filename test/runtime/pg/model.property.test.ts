@@ -327,7 +327,7 @@ test.each<[string, () => Names]>([
         fc.array(action, { maxLength: 80, size: 'large' }),
         history,
       ),
-      { numRuns: Number(process.env['RUNS'] ?? 200) },
+      { numRuns: 200 },
     );
   } finally {
     stopListening();

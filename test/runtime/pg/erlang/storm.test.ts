@@ -172,7 +172,7 @@ describe.skipIf(part.missing)('a storm with Erlang', () => {
     };
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.array(step, { minLength: 100, maxLength: 300, size: 'max' }), history),
-      { numRuns: Number(process.env['RUNS'] ?? 8), endOnFailure: true },
+      { numRuns: 8, endOnFailure: true },
     );
     expect(beam.erl.output()).not.toMatch(/badkey|badarg|badmatch/);
   });
