@@ -152,8 +152,9 @@ export class Router implements CarrierHost {
 
   monitor(process: Process, ref: Ref, target: MonitorTarget, node: string): void {
     const peer = this.peer(node);
-    peer.outgoing.set(ref.key, new Monitor(process, ref, target, peer));
+    // First, since it fails for a name that cannot be sent.
     peer.send({ op: 'monitor', from: process.pid, target: onWire(target), ref });
+    peer.outgoing.set(ref.key, new Monitor(process, ref, target, peer));
   }
 
   demonitor(monitor: Monitor): void {
@@ -177,8 +178,8 @@ export class Router implements CarrierHost {
       throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.#node.name}' is stopped.`);
     }
     const peer = this.peer(node);
-    peer.outgoing.set(ref.key, waiting);
     peer.send({ op: 'monitor', from, target, ref });
+    peer.outgoing.set(ref.key, waiting);
   }
 
   /** Ends such a watch. */
