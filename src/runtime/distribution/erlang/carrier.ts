@@ -112,7 +112,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
       if (epmdState.hasSubscribers) epmdState.publish({ node: name, state: 'failed', error });
     });
     this.#attached = { host, connector, epmd, ready };
-    this.services.attach(host.node);
+    this.services.attach(host.node, ready);
   }
 
   #epmdOptions() {
@@ -140,7 +140,8 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   }
 
   /**
-   * Resolves when others can connect: the node listens, and is registered with epmd. Until then it can connect with others.
+   * Resolves when others can connect: the node listens, and is registered with epmd. Seeds are dialled from then on; it can
+   * connect with others before.
    * @throws TroupeError TROUPE_LISTEN_FAILED when the port or the name cannot be had; TROUPE_BAD_ARGUMENT before the carrier was given
    * to `createNode`.
    */
@@ -284,11 +285,11 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
 
   /** @internal */
   up(link: EstablishedLink): void {
-    const line = this.#line(link.peer);
     if (this.#closed !== undefined) {
       link.socket.destroy();
       return;
     }
+    const line = this.#line(link.peer);
     line.arriving = true;
     if (line.connection !== null) {
       line.connection.end('connection_closed');

@@ -24,7 +24,7 @@ import type { PackedSignal, Packer } from './pending.ts';
 import { BATCH_BUFFER_BYTES, FRAGMENT_BYTES, type Sender, SendQueue, UNKNOWN_SENDER } from './send-queue.ts';
 import { type Ticked, Ticks } from './ticks.ts';
 
-/** How long a peer may take to read what is left when the connection is closed in good order. */
+/** In what time a peer has to read something of what is left when the connection is closed in good order. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Why a connection ended; the reason of `nodeDown`. */
@@ -87,7 +87,8 @@ export class Connection implements PeerLink, Ticked {
     this.#link = link;
     this.#owner = owner;
     const limits = {
-      maxBytes: settings.maxQueueBytes + BATCH_BUFFER_BYTES,
+      // Besides a message of the greatest size, the rest of the batch and of its frame.
+      maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
     };
     this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
@@ -343,7 +344,7 @@ export class Connection implements PeerLink, Ticked {
 
   /**
    * Ends it in good order: what waits is written before. Its owner is told as by `end`.
-   * @returns when the socket is closed, which a peer that does not read cannot put off for long.
+   * @returns when the socket is closed, which a peer that does not read, or does not close its side, cannot put off for long.
    */
   close(reason: EndReason): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
@@ -352,9 +353,14 @@ export class Connection implements PeerLink, Ticked {
     this.#stop(reason);
     this.#telling = setImmediate(() => this.tellNow());
     return new Promise((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+      let left = Infinity;
+      const timer = setInterval(() => {
+        const { writableLength } = socket;
+        if (writableLength === 0 || writableLength >= left) socket.destroy();
+        left = writableLength;
+      }, CLOSE_TIMEOUT_MS);
       socket.once('close', () => {
-        clearTimeout(timer);
+        clearInterval(timer);
         resolve();
       });
       // What still comes is of no interest, but has to be read for the end of it to be seen.

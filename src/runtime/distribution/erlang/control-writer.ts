@@ -64,6 +64,20 @@ export function writePayload(writer: TermWriter, signal: Signal): void {
   }
 }
 
+/** The registered name in a signal, which is an atom on the wire. */
+export function nameIn(signal: Signal): string | undefined {
+  switch (signal.op) {
+    case 'sendNamed':
+      return signal.to;
+    case 'monitor':
+    case 'demonitor':
+    case 'down':
+      return typeof signal.target === 'string' ? signal.target : undefined;
+    default:
+      return undefined;
+  }
+}
+
 /** True for a signal that carries a message. */
 function hasMessage({ op }: Signal): boolean {
   return op === 'send' || op === 'sendNamed' || op === 'sendAlias' || op === 'sendMany';
@@ -143,7 +157,7 @@ export class ControlWriter {
       this.#begin();
       this.#control(signal);
       if (hasPayload(signal)) this.#payload(signal, payload);
-      this.#end(start);
+      this.#end(start, payload === undefined ? this.#maxFrameBytes : Infinity);
       done = true;
     } finally {
       if (!done) writer.length = start;
@@ -159,7 +173,7 @@ export class ControlWriter {
     this.#send(from, to);
     this.#beginPayload();
     writer.bytes(payload);
-    this.#end(start);
+    this.#end(start, Infinity);
   }
 
   /**
@@ -270,9 +284,10 @@ export class ControlWriter {
     this.payloadStart = this.writer.length;
   }
 
-  #end(start: number): void {
+  /** @param max how long the frame may be; one whose payload was written before is not refused any more. */
+  #end(start: number, max = this.#maxFrameBytes): void {
     const bytes = this.writer.length - start - 4;
-    if (bytes > this.#maxFrameBytes) {
+    if (bytes > max) {
       throw new TroupeError(
         'TROUPE_NOT_ENCODABLE',
         `The message has ${bytes} bytes, more than may wait to be sent.`,

@@ -7,7 +7,7 @@
  */
 import type { Signal } from '../carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
-import { hasPayload, writePayload } from './control-writer.ts';
+import { hasPayload, nameIn, writePayload } from './control-writer.ts';
 
 /** A signal with what it carries. */
 export interface PackedSignal {
@@ -20,6 +20,8 @@ export interface PackedSignal {
 export class Packer {
   readonly #maxBytes: number;
   readonly #writer: TermWriter;
+  /** Finds out which names can be no atoms. */
+  readonly #names = new TermWriter({}, FIRST_BYTES);
   #busy = false;
 
   /** @param maxBytes how many bytes a signal may carry. */
@@ -28,8 +30,16 @@ export class Packer {
     this.#writer = new TermWriter({ maxBytes }, FIRST_BYTES);
   }
 
-  /** @throws TroupeError TROUPE_NOT_ENCODABLE */
+  /**
+   * Encodes all of a signal that may not be possible to encode.
+   * @throws TroupeError TROUPE_NOT_ENCODABLE
+   */
   pack(signal: Signal): PackedSignal {
+    const name = nameIn(signal);
+    if (name !== undefined) {
+      this.#names.length = 0;
+      this.#names.atomName(name);
+    }
     return { signal, payload: hasPayload(signal) ? this.payload(signal) : undefined };
   }
 

@@ -82,6 +82,33 @@ describe('a peer that does not read', () => {
   });
 });
 
+describe('closing in good order', () => {
+  test('a peer that still reads gets all that was sent', async () => {
+    const site = await startSite('pressed@x');
+    const { self } = puppet(site.node);
+    const peer = await rawPeer(site);
+    peer.socket.pause();
+    for (let count = 0; count < 200; count++) self.send(peer.pid(5), 'x'.repeat(100_000));
+    const stopping = site.node.stop();
+    await turns(3);
+    peer.socket.resume();
+    for (let count = 0; count < 200; count++) await peer.next(isSend);
+    await peer.closed();
+    await stopping;
+    expect(site.carrier.peers()).toEqual([]);
+  });
+
+  test('one that does not read holds nobody up', async () => {
+    const site = await startSite('pressed@x');
+    const { self } = puppet(site.node);
+    const peer = await rawPeer(site);
+    peer.socket.pause();
+    for (let count = 0; count < 200; count++) self.send(peer.pid(5), 'x'.repeat(100_000));
+    await site.node.stop();
+    expect(site.carrier.peers()).toEqual([]);
+  });
+});
+
 describe('drained', () => {
   test('resolves when nothing waits, or the connection is gone', async () => {
     const busy = recordTelemetry('troupe:distribution:busy');

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { recordTelemetry } from '../../process/helpers.ts';
 import { collector, forever } from '../cluster.ts';
 import { puppet } from '../pair.ts';
+import { Authority, hasOpenssl } from './certificates.ts';
 import { addresses, rawPeer, SOON, startSite } from './raw-peer.ts';
 
 const NAMES = ['one@life', 'two@life', 'three@life'] as const;
@@ -248,6 +249,33 @@ describe('connecting', () => {
     await expect.poll(() => got, SOON).toEqual(['good']);
   });
 
+  test('what is as large as may be, and names that can be no atoms, fail where they are sent, or not at all', async () => {
+    const one = await startSite(NAMES[0], { sendQueue: { maxBytes: 100_000 } });
+    const two = await startSite(NAMES[1]);
+    const { pid, got } = collector(two.node);
+    const { self } = puppet(one.node);
+    const tryAll = () => {
+      for (const name of ['x'.repeat(256), '\uD800']) {
+        const to = { name, node: NAMES[1] };
+        expect(failure(() => self.send(to, 1)).code).toBe('TROUPE_NOT_ENCODABLE');
+        expect(failure(() => self.monitor(to)).code).toBe('TROUPE_NOT_ENCODABLE');
+      }
+      expect(one.node.router.peer(NAMES[1]).outgoing.size).toBe(0);
+      expect(self.monitors).toBeNull();
+    };
+    tryAll();
+    const called = call(one.node, { name: 'x'.repeat(256), node: NAMES[1] }, 'x', 1);
+    await expect(called).rejects.toMatchObject({ code: 'TROUPE_NOT_ENCODABLE' });
+    expect(one.node.router.aliases.size).toBe(0);
+    // Just what may wait; with what comes around it, it is longer than a frame that is sent at once may be.
+    self.send(pid, 'x'.repeat(99_860));
+    await one.node.connect(NAMES[1]);
+    await expect.poll(() => got.length, SOON).toBe(1);
+    tryAll();
+    self.send(pid, 'y');
+    await expect.poll(() => got.length, SOON).toBe(2);
+  });
+
   test('a process ends whatever its reason: one that cannot be sent goes as the beginning of its text', async () => {
     const one = await startSite(NAMES[0], { sendQueue: { maxBytes: 100_000 } });
     const two = await startSite(NAMES[1]);
@@ -421,6 +449,29 @@ describe('losing a connection', () => {
       { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
       { reason: { code: 'TROUPE_CALL_NODEDOWN' } },
     ]);
+  });
+});
+
+describe.skipIf(!hasOpenssl())('over TLS', () => {
+  const authority = new Authority('carrier');
+  const tls = authority.issue('node', 'DNS:life');
+  authority.remove();
+
+  test('large and small messages arrive, and the end is in good order', async () => {
+    const [one, two] = [await startSite(NAMES[0], { tls }), await startSite(NAMES[1], { tls })];
+    const { pid, got } = collector(two.node);
+    const [large, small] = [puppet(one.node), puppet(one.node)];
+    expect(await one.node.connect(NAMES[1])).toBe(true);
+    large.self.send(pid, Buffer.alloc(5_000_000, 'tls'));
+    for (let count = 0; count < 10_000; count++) small.self.send(pid, count);
+    large.self.send(pid, 'last');
+    await one.node.stop();
+    await expect.poll(() => two.node.nodes(), SOON).toEqual([]);
+    expect(got.filter((item) => typeof item === 'number')).toEqual(
+      Array.from({ length: 10_000 }, (_, at) => at),
+    );
+    expect(got.flatMap((item) => (item instanceof Uint8Array ? item.length : []))).toEqual([5_000_000]);
+    expect(got.at(-1)).toBe('last');
   });
 });
 

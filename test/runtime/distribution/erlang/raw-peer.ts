@@ -209,7 +209,7 @@ export function framed(bytes: Uint8Array): Buffer {
 }
 
 /** The two ends of a connection over TCP. */
-export async function socketPair(): Promise<[near: Socket, far: Socket]> {
+async function socketPair(): Promise<[near: Socket, far: Socket]> {
   const server = createServer({ noDelay: true });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
