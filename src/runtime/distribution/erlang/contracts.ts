@@ -72,8 +72,11 @@ export interface SpawnReply {
 
 /** What stands behind the connections. Nothing that it does may throw. */
 export interface Services {
-  /** The node is there; called once. */
-  attach(node: Node): void;
+  /**
+   * The node is there; called once.
+   * @param ready resolves when the node listens and has its name; seeds are dialled then, and not when it rejects
+   */
+  attach(node: Node, ready?: Promise<void>): void;
   /** A connection is up; the node knows it. */
   peerUp(link: PeerLink): void;
   /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */

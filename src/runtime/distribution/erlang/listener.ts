@@ -49,10 +49,14 @@ export class Listener {
     return new Promise((resolve, reject) => {
       const failed = (error: Error) => {
         reject(
-          new TroupeError('TROUPE_LISTEN_FAILED', `${host}:${port} could not be listened on.`, {
-            cause: error,
-            reason: 'code' in error ? error.code : undefined,
-          }),
+          new TroupeError(
+            'TROUPE_LISTEN_FAILED',
+            `${host}:${port} could not be listened on: ${error.message}.`,
+            {
+              cause: error,
+              reason: 'code' in error ? error.code : undefined,
+            },
+          ),
         );
       };
       this.#server.once('error', failed);

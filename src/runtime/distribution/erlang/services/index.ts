@@ -80,7 +80,7 @@ class NodeServices implements Services {
     this.#allowed = allowed;
   }
 
-  attach(node: Node): void {
+  attach(node: Node, ready: Promise<void> = Promise.resolve()): void {
     const {
       seeds = [],
       learn = true,
@@ -112,10 +112,15 @@ class NodeServices implements Services {
       ],
     };
     setServices(node, { client });
-    // Not before the carrier is attached, and the program that made the node has had its turn.
-    setImmediate(() => {
+    // Not before the carrier is attached, and the program that made the node has had its turn; nor before the name is this
+    // node's own: to nodes that know another of that name, this one would take its place.
+    const keep = () => {
       for (const seed of seeds) redialler.keep(seed);
-    });
+    };
+    ready.then(
+      () => setImmediate(keep),
+      () => {}, // Told by the carrier.
+    );
   }
 
   peerUp(link: PeerLink): void {
