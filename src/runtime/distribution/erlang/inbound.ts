@@ -57,6 +57,8 @@ export class Inbound implements FrameSink {
   readonly #fragments: Fragments;
   #frames: FrameReader;
   #stopped = false;
+  /** True from when the socket has ended while something that had come before was not worked on yet. */
+  #ended = false;
   /** What has come and was not worked on yet. */
   #rest: Buffer | undefined = undefined;
   /** When it is the event loop's turn. */
@@ -137,8 +139,11 @@ export class Inbound implements FrameSink {
     this.#fragments.clear();
   }
 
+  /** The socket has ended. What had come before counts: it ends, too, while it is paused. */
   #closed(): void {
-    if (!this.#stopped) this.#owner.closed();
+    if (this.#stopped) return;
+    if (this.#rest === undefined) this.#owner.closed();
+    else this.#ended = true;
   }
 
   #arrived(chunk: Buffer): void {
@@ -148,9 +153,15 @@ export class Inbound implements FrameSink {
       this.#sliceEnd = performance.now() + SLICE_MS;
       if (chunk.length >= MORE_FOLLOWS_BYTES) this.#openSlice();
     }
-    // Little can come while the rest of what came before waits: the socket is paused then, or soon.
-    if (this.#rest === undefined) this.#take(chunk);
-    else this.#rest = Buffer.concat([this.#rest, chunk]);
+    if (this.#rest !== undefined) {
+      // Little can come while the rest of what came before waits: the socket is paused then, or soon.
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+    } else if (this.#sliceOpen && performance.now() >= this.#sliceEnd) {
+      this.#rest = chunk;
+      this.#socket.pause();
+    } else {
+      this.#take(chunk);
+    }
   }
 
   /** Has the slice end, or the next one begin, after the event loop had its turn. */
@@ -165,7 +176,9 @@ export class Inbound implements FrameSink {
     if (rest === undefined || this.#stopped) return;
     this.#rest = undefined;
     this.#take(rest);
-    if (this.#rest === undefined && !this.#stopped) this.#socket.resume();
+    if (this.#rest !== undefined || this.#stopped) return;
+    if (this.#ended) this.#owner.closed();
+    else this.#socket.resume();
   }
 
   #take(chunk: Buffer): void {

@@ -1,0 +1,88 @@
+// The way in of a connection, with a socket that is led by hand: what had come before the end counts, and the event loop has its
+// turn however much comes within one.
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { createNode, tuple } from 'troupe';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { Inbound } from '../../../../src/runtime/distribution/erlang/inbound.ts';
+import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
+import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
+import { framed, FULL_FLAGS } from './raw-peer.ts';
+
+const SEND_SENDER = 22;
+/** More frames than are worked on at a time. */
+const MANY = 5_000;
+
+class ManualSocket extends EventEmitter {
+  destroyed = false;
+  paused = true;
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+}
+
+function start() {
+  const node = createNode({ name: 'here@x' });
+  onTestFinished(() => node.stop());
+  const socket = new ManualSocket();
+  const events: string[] = [];
+  const count = (what: string) => () => void events.push(what);
+  const link = {
+    socket: socket as unknown as Socket,
+    leftover: Buffer.alloc(0),
+    peer: 'there@x',
+    creation: 7,
+    flags: FULL_FLAGS,
+    initiator: true,
+  };
+  const inbound = new Inbound(link, node.router, 1_000_000, {
+    signal: count('signal'),
+    spawnRequest: count('spawnRequest'),
+    spawnReply: count('spawnReply'),
+    leftOut: count('leftOut'),
+    hello: count('hello'),
+    tick: count('tick'),
+    bad: count('bad'),
+    closed: count('closed'),
+  });
+  inbound.start();
+  const writer = new TermWriter();
+  for (const byte of [131, 68, 0]) writer.u8(byte);
+  writer.term(tuple(SEND_SENDER, new Pid(new Origin('there@x', 7), 1, 0), node.initPid));
+  writer.term('hello');
+  return { socket, events, frame: framed(writer.buffer.subarray(0, writer.length)) };
+}
+
+afterEach(() => void vi.restoreAllMocks());
+
+test('what had come before the other side closed the connection is delivered before that is told', async () => {
+  const { socket, events, frame } = start();
+  socket.emit('data', Buffer.concat(Array.from({ length: MANY }, () => frame)));
+  expect(events.length).toBeLessThan(MANY);
+  socket.emit('end');
+  socket.emit('close');
+  await expect.poll(() => events.length, { interval: 1, timeout: 20_000 }).toBe(MANY + 1);
+  expect(events.indexOf('closed')).toBe(MANY);
+});
+
+test('chunks that follow each other within one turn wait for the next when the time is over', async () => {
+  const { socket, events, frame } = start();
+  // Messages among ticks, so many that more is likely to follow.
+  const chunk = Buffer.concat(Array.from({ length: 8 }, () => Buffer.concat([frame, Buffer.alloc(9_000)])));
+  let now = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  socket.emit('data', chunk);
+  const first = events.length;
+  expect(socket.paused).toBe(false);
+  now = 1_000;
+  socket.emit('data', chunk);
+  expect(socket.paused).toBe(true);
+  expect(events.length).toBe(first);
+  await expect.poll(() => events.length, { interval: 1, timeout: 20_000 }).toBe(2 * first);
+  expect(socket.paused).toBe(false);
+});
