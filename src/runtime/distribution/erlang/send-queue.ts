@@ -116,10 +116,14 @@ export class SendQueue {
 
   /** A frame was put into the batch, from `start` on. */
   added(start: number, sender: Sender): void {
-    if (this.#held.length > 0 && this.#waits(sender)) {
-      this.#hold({ sender, control: undefined, bytes: this.#take(start), at: 0 });
+    if (this.#held.length === 0 || !this.#waits(sender)) {
+      this.#scheduleOrFlush();
+      return;
     }
+    this.#hold({ sender, control: undefined, bytes: this.#take(start), at: 0 });
     this.#scheduleOrFlush();
+    // The batch does not grow by it, so that nothing else would look before the turn is over.
+    this.#check();
   }
 
   /**

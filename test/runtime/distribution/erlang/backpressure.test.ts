@@ -58,6 +58,18 @@ describe('a peer that does not read', () => {
     await expect.poll(() => site.node.nodes(), SOON).toEqual([]);
   });
 
+  test('one turn that sends without end behind a large message is stopped by the limit, too', async () => {
+    const site = await startSite('pressed@x', { sendQueue: { maxBytes: 2 * MEBIBYTE } });
+    const { self } = puppet(site.node);
+    const peer = await rawPeer(site);
+    peer.socket.pause();
+    self.send(peer.pid(5), 'x'.repeat(200_000));
+    const text = 'x'.repeat(1_000);
+    for (let sent = 0; sent < 5_000; sent++) self.send(peer.pid(5), text);
+    expect(site.carrier.peers()).toEqual([]);
+    await expect.poll(() => site.node.nodes(), SOON).toEqual([]);
+  });
+
   test('small batches do not wait in buffers of their own', async () => {
     const site = await startSite('pressed@x');
     const { self } = puppet(site.node);
