@@ -22,7 +22,7 @@ const table = {
   TROUPE_BAD_TERM: 'Decode only what term_to_binary/1 or encodeTerm() has made, and within the limits.',
   TROUPE_BAD_COOKIE:
     'Give both nodes the same cookie: `cookie` or `cookieFile` here, -setcookie or ~/.erlang.cookie there.',
-  TROUPE_LISTEN_FAILED: 'Choose another port or host for the node, or stop what has them.',
+  TROUPE_LISTEN_FAILED: 'Choose another name, port or host for the node, or stop what has them.',
   TROUPE_CONNECT_FAILED:
     'See `reason`: whether the other node runs, is registered with epmd, and has the same cookie.',
   TROUPE_ERPC_FAILED: 'The function failed on the other node; what it failed with is in `reason`.',
