@@ -135,7 +135,7 @@ export class Dialling {
       },
       (cause: unknown) => {
         if (turn === this.#turn) {
-          this.fail({ reason: 'unreachable', detail: 'could not be looked up', cause });
+          this.fail({ reason: 'unreachable', detail: `could not be looked up${whyOf(cause)}`, cause });
         }
       },
     );
@@ -204,4 +204,10 @@ export class Dialling {
     this.#setup?.cancel();
     this.#setup = undefined;
   }
+}
+
+/** What the one that was asked for the node has said, or why it could not be asked. */
+function whyOf(cause: unknown): string {
+  const why = cause instanceof TroupeError ? cause.cause : cause;
+  return why instanceof Error ? `: ${why.message.replace(/\.$/, '')}` : '';
 }

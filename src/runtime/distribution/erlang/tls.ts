@@ -45,9 +45,12 @@ export class SecureIdentity {
     try {
       this.#context = createSecureContext(credentials(options));
     } catch (error) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The key and the certificates for TLS cannot be used.', {
-        cause: error,
-      });
+      const why = error instanceof Error ? error.message : String(error);
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        `The key and the certificates for TLS cannot be used: ${why}.`,
+        { cause: error },
+      );
     }
   }
 

@@ -1,4 +1,4 @@
-// A second node of a name: those that know the first hear nothing of it.
+// A second node of a name: those that know the first hear nothing of it. And what is said to who cannot start or connect.
 import { createNode } from 'troupe';
 import { createErlangCarrier } from 'troupe/erlang';
 import { expect, onTestFinished, test } from 'vitest';
@@ -39,4 +39,21 @@ test('what keeps a node from listening is said', async () => {
   const second = createNode({ name: 'second@127.0.0.1', carrier: other });
   onTestFinished(() => second.stop());
   await expect(other.ready()).rejects.toThrow(/could not be listened on: .*EADDRINUSE/);
+});
+
+test('what keeps a node from being looked up is said', async () => {
+  const epmdPort = await freePort();
+  const carrier = createErlangCarrier({ cookie: 'same', epmdPort, listen: false });
+  const node = createNode({ name: 'asks@127.0.0.1', carrier });
+  onTestFinished(() => node.stop());
+  const refused = recordTelemetry('troupe:distribution:refused');
+  expect(await node.connect('absent@127.0.0.1')).toBe(false);
+  expect(refused[0]?.reason).toBe(
+    `unreachable: could not be looked up: The epmd at 127.0.0.1:${epmdPort} does not run`,
+  );
+});
+
+test('what is wrong with the certificates is said', () => {
+  const carrier = createErlangCarrier({ cookie: 'same', tls: { key: 'x', cert: 'y', ca: 'z' } });
+  expect(() => createNode({ name: 'bad@127.0.0.1', carrier })).toThrow(/cannot be used: .*PEM/);
 });
