@@ -7,7 +7,8 @@
  * same entries. There is one difference: `-0.0` is `0.0`, since they are one group to OTP before 27, whose scope would end
  * of being told of two.
  *
- * Limits: a name is nested at most 64 levels deep and has at most 10,000 parts.
+ * Limits: a name is nested at most 64 levels deep, has at most 10,000 parts, and its texts, bytes and integers are not longer
+ * than 65,536. So no name is too large for the messages in which other nodes are told of it.
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
@@ -33,11 +34,14 @@ import {
 export const MAX_GROUP_DEPTH = 64;
 /** How many values the name of a group may hold. */
 export const MAX_GROUP_PARTS = 10_000;
+/** How many characters and bytes the name of a group may hold. */
+export const MAX_GROUP_SIZE = 65_536;
 
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 
 /** @throws TroupeError TROUPE_BAD_ARGUMENT when the string could not leave the node. */
 export function checkText(text: string): void {
+  if (text.length > MAX_GROUP_SIZE) throw tooLarge();
   if (LONE_SURROGATE.test(text)) throw bad('a string with half a surrogate pair');
 }
 
@@ -58,6 +62,7 @@ export function codePoints({ text }: Charlist): readonly number[] {
  */
 export function ownName(group: unknown): unknown {
   const text = group instanceof Uint8Array ? textOfBytes(group) : undefined;
+  if (text !== undefined) checkText(text);
   return text ?? new Copier().copy(group, 0);
 }
 
@@ -77,16 +82,20 @@ export function textOfName(name: unknown): string {
 /** Copies names, and checks that they can leave the node. */
 class Copier {
   #parts = 0;
+  #size = 0;
 
   copy(value: unknown, depth: number): unknown {
     this.#count(1);
     switch (typeof value) {
       case 'string':
         checkText(value);
+        this.#measure(value.length);
         return value;
       case 'number':
         return copyNumber(value);
       case 'bigint':
+        this.#measure(value.toString(16).length / 2);
+        return value;
       case 'boolean':
       case 'undefined':
         return value;
@@ -104,6 +113,11 @@ class Copier {
     if (this.#parts > MAX_GROUP_PARTS) throw bad(`more than ${MAX_GROUP_PARTS} values`);
   }
 
+  #measure(size: number): void {
+    this.#size += size;
+    if (this.#size > MAX_GROUP_SIZE) throw tooLarge();
+  }
+
   #object(value: object, depth: number): unknown {
     if (depth > MAX_GROUP_DEPTH) {
       throw bad(`something nested deeper than ${MAX_GROUP_DEPTH} levels, or within itself`);
@@ -118,6 +132,9 @@ class Copier {
       return new NativeRecord(value.module, value.name, value.exported, fields);
     }
     if (value instanceof Charlist) this.#count(codePoints(value).length);
+    if (value instanceof Uint8Array) this.#measure(value.length);
+    if (value instanceof BitString) this.#measure(value.bytes.length);
+    if (value instanceof OpaqueFunction) this.#measure(value.raw.length);
     return copySimple(value) ?? this.#plain(value, depth);
   }
 
@@ -197,6 +214,10 @@ function copyBits({ bytes, bits }: BitString): BitString {
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function tooLarge(): TroupeError {
+  return bad(`more than ${MAX_GROUP_SIZE} characters and bytes`);
 }
 
 function bad(what: string): TroupeError {

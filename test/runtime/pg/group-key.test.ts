@@ -26,6 +26,7 @@ import {
   canonicalText,
   MAX_GROUP_DEPTH,
   MAX_GROUP_PARTS,
+  MAX_GROUP_SIZE,
   ownName,
 } from '../../../src/runtime/pg/group-key.ts';
 import { GroupTable } from '../../../src/runtime/pg/group-table.ts';
@@ -253,6 +254,10 @@ describe('what cannot name a group', () => {
     ['tuples nested too deep', () => nestedTuples(MAX_GROUP_DEPTH + 1), /deeper than 64/],
     ['one nested too deep', () => nested(MAX_GROUP_DEPTH + 1), /deeper than 64/],
     ['one with too many parts', () => new Array(MAX_GROUP_PARTS).fill(1), /more than 10000/],
+    ['too long a text', () => 'x'.repeat(MAX_GROUP_SIZE + 1), /more than 65536/],
+    ['too many bytes', () => Buffer.alloc(MAX_GROUP_SIZE + 1, 255), /more than 65536/],
+    ['texts that are too long together', () => tuple('x'.repeat(MAX_GROUP_SIZE), 'y'), /more than 65536/],
+    ['too large an integer', () => 1n << BigInt(8 * MAX_GROUP_SIZE), /more than 65536/],
   ])('%s', (_what, value, message) => {
     const own = makeNode();
     pg.start(own, 's');
@@ -276,6 +281,7 @@ describe('what cannot name a group', () => {
 
   test('the limits themselves are allowed', () => {
     expect(canonicalText(nested(MAX_GROUP_DEPTH))).toContain('l[l[l[');
+    expect(canonicalText('x'.repeat(MAX_GROUP_SIZE))).toContain('xxx');
     expect(canonicalText(new Array(MAX_GROUP_PARTS - 1).fill(1))).toContain('i1;');
   });
 });
