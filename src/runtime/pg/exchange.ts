@@ -21,6 +21,7 @@ import * as protocol from './protocol.ts';
 import { type PeerMessage, readPeerMessage } from './protocol.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
+const undeliverable = telemetry('troupe:message:undeliverable');
 
 /** What a scope process has to do with others. */
 export class Exchange {
@@ -81,7 +82,15 @@ export class Exchange {
   }
 
   #broadcast(message: unknown): void {
-    for (const peer of this.#peers.values()) peer.send(this.#self.pid, message);
+    for (const peer of this.#peers.values()) {
+      try {
+        peer.send(this.#self.pid, message);
+      } catch (error) {
+        if (!isNotEncodable(error)) throw error;
+        // A change that is too large for the carrier, such as the end of a member of very many groups: all that is left.
+        this.#tellAll(peer);
+      }
+    }
   }
 
   // ---- messages ----
@@ -192,8 +201,7 @@ export class Exchange {
     }
     const peer = new Peer(pid, this.#self.monitor(pid), connection);
     this.#peers.set(pid.key, peer);
-    this.#tellAll(peer);
-    return peer;
+    return this.#tellAll(peer) ? peer : undefined;
   }
 
   /** Forgets a peer and all that it has told of. */
@@ -203,13 +211,27 @@ export class Exchange {
     for (const change of this.#members.forgetPeer(peer)) this.#tell(change);
   }
 
-  /** Sends a peer all local members. */
-  #tellAll(peer: Peer): void {
+  /**
+   * Sends a peer all local members. A snapshot that is too large for the carrier leaves the peer unknown, since it must not be
+   * told of changes to what it has not been told; the members here go on among themselves.
+   * @returns whether that was possible.
+   */
+  #tellAll(peer: Peer): boolean {
     const groups: protocol.NamedGroup[] = [];
     for (const group of this.#members.groups.all()) {
       if (group.hasLocal) groups.push([this.#naming.told(group), group.localPids]);
     }
-    peer.send(this.#self.pid, protocol.sync(this.#self.pid, groups));
+    const { pid } = this.#self;
+    const message = protocol.sync(pid, groups);
+    try {
+      peer.send(pid, message);
+      return true;
+    } catch (error) {
+      if (!isNotEncodable(error)) throw error;
+      this.#part(peer);
+      undeliverable.publish({ from: pid, to: peer.pid, message, error });
+      return false;
+    }
   }
 
   #ended({ ref, target, reason }: Down): void {
@@ -224,6 +246,10 @@ export class Exchange {
     // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
     if (reason === 'noproc') this.#discovery.hail(target.node);
   }
+}
+
+function isNotEncodable(error: unknown): boolean {
+  return error instanceof TroupeError && error.code === 'TROUPE_NOT_ENCODABLE';
 }
 
 function isTarget(target: unknown): boolean {

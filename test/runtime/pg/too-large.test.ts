@@ -1,0 +1,52 @@
+// What is too large for the carrier must end neither a scope nor a member's exit.
+import { type Node, pg } from 'troupe';
+import { expect, test } from 'vitest';
+import { recordTelemetry } from '../process/helpers.ts';
+import { SOON, startSite } from '../distribution/erlang/raw-peer.ts';
+import { forever } from '../distribution/cluster.ts';
+
+const MAX_BYTES = 100_000;
+/** How many of these are more than that. */
+const MANY = 10_000;
+
+async function pair(): Promise<readonly [Node, Node]> {
+  const sites = [
+    await startSite('large@x', { sendQueue: { maxBytes: MAX_BYTES } }),
+    await startSite('other@x'),
+  ] as const;
+  for (const { node } of sites) pg.start(node, 's');
+  return [sites[0].node, sites[1].node];
+}
+
+test('a snapshot that is too large for the carrier leaves the scope and its members as they are', async () => {
+  const undeliverable = recordTelemetry('troupe:message:undeliverable');
+  const [a, b] = await pair();
+  const member = forever(a);
+  for (let group = 0; group < MANY; group++) pg.join(a, 's', group, member);
+  const scope = a.whereis('s');
+  await a.connect(b.name);
+  await expect.poll(() => undeliverable.length, SOON).toBeGreaterThan(0);
+  expect(undeliverable[0]).toMatchObject({ from: scope, error: { code: 'TROUPE_NOT_ENCODABLE' } });
+  expect(a.whereis('s')).toBe(scope);
+  expect(pg.getMembers(a, 's', 1)).toEqual([member]);
+  pg.leave(a, 's', 1, member);
+  expect(pg.whichGroups(b, 's')).toEqual([]);
+});
+
+test('a member of more groups than one message can name ends as any other', async () => {
+  const [a, b] = await pair();
+  await a.connect(b.name);
+  const [one, other] = [forever(a), forever(a)];
+  for (let group = 0; group < MANY; group++) {
+    pg.join(a, 's', group, one);
+    // No more than the carrier takes at a time.
+    if (group % 1_000 === 0) await expect.poll(() => pg.getMembers(b, 's', group), SOON).toHaveLength(1);
+  }
+  pg.join(a, 's', 'stays', other);
+  await expect.poll(() => pg.whichGroups(b, 's').length, SOON).toBe(MANY + 1);
+  const scope = a.whereis('s');
+  a.exit(one, 'kill');
+  await expect.poll(() => pg.whichGroups(b, 's'), SOON).toEqual(['stays']);
+  expect(pg.whichGroups(a, 's')).toEqual(['stays']);
+  expect(a.whereis('s')).toBe(scope);
+});
