@@ -11,13 +11,13 @@ import { dirname } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { drizzle } from 'drizzle-orm/pglite';
 import { Calls, type Session } from './calls.ts';
-import type { Database, DatabaseEvent, DatabaseState, Queryable, SqlRunner } from './database.ts';
+import type { Database, Queryable, SqlRunner } from './database.ts';
 import { DatabaseOpenError, FolderInUseError } from './errors.ts';
 import { explain } from './faults.ts';
 import { lockFolder, type FolderLock } from './folder-lock.ts';
 import { within } from './limits.ts';
 import { migratePglite } from './migrations.ts';
-import { Status } from './status.ts';
+import { WithStatus } from './status.ts';
 
 export interface PgliteSettings {
   readonly kind: 'pglite';
@@ -39,11 +39,10 @@ export function openPglite(settings: PgliteSettings): Database {
   return new PgliteDatabase(settings);
 }
 
-class PgliteDatabase implements Database {
+class PgliteDatabase extends WithStatus implements Database {
   readonly kind = 'pglite';
   readonly description: string;
   readonly #settings: PgliteSettings;
-  readonly #status = new Status();
   readonly #calls: Calls;
   readonly #opening: Promise<void>;
   #client: PGlite | undefined;
@@ -52,6 +51,7 @@ class PgliteDatabase implements Database {
   #closed: Promise<void> | undefined;
 
   constructor(settings: PgliteSettings) {
+    super();
     const { folder, waitingMax = WAITING_MAX, queryTimeoutMs } = settings;
     this.#settings = settings;
     this.description = `PGlite in ${folder}`;
@@ -66,25 +66,13 @@ class PgliteDatabase implements Database {
     this.#opening = this.#open();
   }
 
-  get state(): DatabaseState {
-    return this.#status.state;
-  }
-
-  opened(): Promise<void> {
-    return this.#status.opened();
-  }
-
-  onEvent(listener: (event: DatabaseEvent) => void): () => void {
-    return this.#status.onEvent(listener);
-  }
-
   async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
-    this.#status.assertReady();
+    this.status.assertReady();
     return await this.#calls.run(work);
   }
 
   async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    this.#status.assertReady();
+    this.status.assertReady();
     return await this.#calls.transaction(work);
   }
 
@@ -94,7 +82,7 @@ class PgliteDatabase implements Database {
   }
 
   async #close(): Promise<void> {
-    this.#status.closed();
+    this.status.closed();
     await within(this.#settings.closeTimeoutMs ?? CLOSE_TIMEOUT_MS, this.#shutDown());
   }
 
@@ -117,16 +105,16 @@ class PgliteDatabase implements Database {
     } catch (error) {
       await this.#lock?.release();
       this.#lock = undefined;
-      this.#status.failed(openError(folder, error));
+      this.status.failed(openError(folder, error));
       return;
     }
     this.#session = sessionOf(this.#client);
-    this.#status.ready();
+    this.status.ready();
   }
 
   async #acquire(): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
-    this.#status.assertReady();
+    this.status.assertReady();
     throw new Error('the database is ready without a session');
   }
 }

@@ -8,13 +8,13 @@
 // - One connection that breaks, and a server that takes no further connection, fail a call, not the database.
 import { backoffMs } from './backoff.ts';
 import { Calls, type SessionSource } from './calls.ts';
-import type { Database, DatabaseEvent, DatabaseState, Queryable, SqlRunner } from './database.ts';
+import type { Database, Queryable, SqlRunner } from './database.ts';
 import { DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './limits.ts';
 import { migratePostgres } from './migrations.ts';
 import { PostgresPool } from './postgres-pool.ts';
-import { RETRY_AFTER_MS, Status } from './status.ts';
+import { RETRY_AFTER_MS, WithStatus } from './status.ts';
 
 export interface PostgresSettings {
   readonly kind: 'postgres';
@@ -46,11 +46,10 @@ export function openPostgres(settings: PostgresSettings): Database {
   return new PostgresDatabase(settings);
 }
 
-class PostgresDatabase implements Database {
+class PostgresDatabase extends WithStatus implements Database {
   readonly kind = 'postgres';
   readonly description: string;
   readonly #settings: PostgresSettings;
-  readonly #status = new Status();
   readonly #pool: PostgresPool;
   readonly #calls: Calls;
   readonly #closing = new AbortController();
@@ -63,6 +62,7 @@ class PostgresDatabase implements Database {
   #ended = false;
 
   constructor(settings: PostgresSettings) {
+    super();
     const { url, connectTimeoutMs, queryTimeoutMs, poolMax, waitingMax = WAITING_MAX } = settings;
     this.#settings = settings;
     this.description = describe(url);
@@ -82,25 +82,13 @@ class PostgresDatabase implements Database {
     this.#opening = this.#open();
   }
 
-  get state(): DatabaseState {
-    return this.#status.state;
-  }
-
-  opened(): Promise<void> {
-    return this.#status.opened();
-  }
-
-  onEvent(listener: (event: DatabaseEvent) => void): () => void {
-    return this.#status.onEvent(listener);
-  }
-
   async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
-    this.#status.assertReady();
+    this.status.assertReady();
     return await this.#calls.run(work);
   }
 
   async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    this.#status.assertReady();
+    this.status.assertReady();
     return await this.#calls.transaction(work);
   }
 
@@ -110,7 +98,7 @@ class PostgresDatabase implements Database {
   }
 
   async #close(): Promise<void> {
-    this.#status.closed();
+    this.status.closed();
     clearTimeout(this.#retry);
     this.#closing.abort();
     await within(this.#settings.closeTimeoutMs ?? CLOSE_TIMEOUT_MS, this.#calls.idle());
@@ -130,7 +118,7 @@ class PostgresDatabase implements Database {
       return;
     }
     this.#failures = 0;
-    this.#status.ready();
+    this.status.ready();
   }
 
   #openLater(reason: string): void {
@@ -140,12 +128,12 @@ class PostgresDatabase implements Database {
     this.#retry = setTimeout(() => {
       this.#opening = this.#open();
     }, retryInMs);
-    this.#status.unavailable(reason, this.#failures, retryInMs);
+    this.status.unavailable(reason, this.#failures, retryInMs);
   }
 
   async #acquire() {
     // The state may have changed while the call waited for its turn.
-    if (this.#ended || this.#status.state === 'unavailable') this.#status.assertReady();
+    if (this.#ended || this.status.state === 'unavailable') this.status.assertReady();
     try {
       return await this.#pool.acquire();
     } catch (error) {
@@ -158,7 +146,7 @@ class PostgresDatabase implements Database {
   }
 
   #suspect(): void {
-    if (this.#status.state !== 'ready') return;
+    if (this.status.state !== 'ready') return;
     if (this.#trial === 'none') void this.#tryConnection();
     else this.#trial = 'again';
   }
@@ -171,13 +159,13 @@ class PostgresDatabase implements Database {
       failure = await this.#trialFailure();
     } while (failure === undefined && this.#isTrialWanted());
     this.#trial = 'none';
-    if (failure === undefined || this.#status.state !== 'ready') return;
+    if (failure === undefined || this.status.state !== 'ready') return;
     this.#pool.cut();
     this.#openLater(`${this.description} was lost: ${failure}`);
   }
 
   #isTrialWanted(): boolean {
-    return this.#trial === 'again' && this.#status.state === 'ready';
+    return this.#trial === 'again' && this.status.state === 'ready';
   }
 
   async #trialFailure(): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import { DatabaseUnavailableError, type DatabaseOpenError } from './errors.ts';
 /** What a caller is told to wait when nothing better is known. */
 export const RETRY_AFTER_MS = 1_000;
 
-export class Status {
+class Status {
   #event: DatabaseEvent | { readonly state: 'starting' } = { state: 'starting' };
   readonly #listeners = new Set<(event: DatabaseEvent) => void>();
   readonly #opened: Promise<void>;
@@ -79,6 +79,23 @@ export class Status {
     if (this.#event.state === 'closed') return;
     this.#event = event;
     for (const listener of Array.from(this.#listeners)) tell(listener, event);
+  }
+}
+
+/** What all databases show of their state. */
+export abstract class WithStatus {
+  protected readonly status = new Status();
+
+  get state(): DatabaseState {
+    return this.status.state;
+  }
+
+  opened(): Promise<void> {
+    return this.status.opened();
+  }
+
+  onEvent(listener: (event: DatabaseEvent) => void): () => void {
+    return this.status.onEvent(listener);
   }
 }
 

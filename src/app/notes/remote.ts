@@ -19,9 +19,9 @@ import {
   TroupeError,
 } from '../../runtime/index.ts';
 import { backoffMs } from '../database/backoff.ts';
-import type { DatabaseEvent, DatabaseState, DatabaseStatus } from '../database/database.ts';
+import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
-import { RETRY_AFTER_MS, Status } from '../database/status.ts';
+import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
 import { Note, type NewNote, type NoteChange } from './note.ts';
 import {
   allOf,
@@ -68,16 +68,16 @@ export function openNotesOf(
   return { database: notes, repository: repositoryOf(notes) };
 }
 
-class NotesOfInstance implements DatabaseStatus {
+class NotesOfInstance extends WithStatus implements DatabaseStatus {
   readonly kind = 'instance';
   readonly description: string;
   readonly #settings: InstanceSettings;
   readonly #node: Node;
-  readonly #status = new Status();
   readonly #watcher;
   #failures = 0;
 
   constructor(settings: InstanceSettings, node: Node) {
+    super();
     this.#settings = settings;
     this.#node = node;
     this.description = `the notes of ${settings.node}`;
@@ -88,27 +88,15 @@ class NotesOfInstance implements DatabaseStatus {
     this.#watcher = node.spawnWith(options, (self) => this.#watch(self));
   }
 
-  get state(): DatabaseState {
-    return this.#status.state;
-  }
-
-  opened(): Promise<void> {
-    return this.#status.opened();
-  }
-
-  onEvent(listener: (event: DatabaseEvent) => void): () => void {
-    return this.#status.onEvent(listener);
-  }
-
   close(): Promise<void> {
-    this.#status.closed();
+    this.status.closed();
     this.#node.exit(this.#watcher, 'shutdown');
     return Promise.resolve();
   }
 
   /** Calls the other instance. @throws DatabaseUnavailableError; Error when it has failed there. */
   async ask<Schema extends TSchema>(name: string, argument: unknown, schema: Schema) {
-    this.#status.assertReady();
+    this.status.assertReady();
     const answer = await this.#call(name, argument);
     if (!Value.Check(schema, answer))
       throw new Error(`${this.#settings.node} answered nothing that '${name}' answers`);
@@ -140,11 +128,7 @@ class NotesOfInstance implements DatabaseStatus {
     for (;;) {
       const reason = await this.#untilLost(self);
       const retryInMs = backoffMs(++this.#failures, retryMaxMs, Math.random());
-      this.#status.unavailable(
-        `the notes of ${node} cannot be reached: ${reason}`,
-        this.#failures,
-        retryInMs,
-      );
+      this.status.unavailable(`the notes of ${node} cannot be reached: ${reason}`, this.#failures, retryInMs);
       if ((await self.receive(comesUp, { after: retryInMs })) !== TIMEOUT) this.#failures = 0;
     }
   }
@@ -158,7 +142,7 @@ class NotesOfInstance implements DatabaseStatus {
     }
     self.monitor({ name: storeName, node: this.#settings.node });
     this.#failures = 0;
-    this.#status.ready();
+    this.status.ready();
     const { reason } = await self.receive(matching(Down));
     return formatReason(reason);
   }
