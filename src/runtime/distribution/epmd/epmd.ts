@@ -7,6 +7,7 @@
  *
  * Whether a node speaks a version that this one understands is not judged by what it registered: the handshake says it.
  */
+import { setMaxListeners } from 'node:events';
 import { TroupeError } from '../../errors.ts';
 import { listNames, lookUp } from './client.ts';
 import { EpmdFailure } from './failure.ts';
@@ -41,6 +42,8 @@ export class Epmd {
   constructor(options: Partial<EpmdOptions>, events: EpmdEvents) {
     this.#options = checkEpmdOptions(options);
     this.#events = events;
+    // Each lookup listens, and many at a time are no leak, of which Node.js would warn.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /**

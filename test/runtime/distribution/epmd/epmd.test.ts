@@ -14,6 +14,16 @@ import { Raw, answerTo, outsideAddress, recorded, registering, scripted, startPr
 
 const FAILED = { code: 'TROUPE_LISTEN_FAILED' };
 
+test('many nodes are looked up at a time without a warning of Node.js', async () => {
+  const warned = vi.fn<(warning: Error) => void>();
+  process.on('warning', warned);
+  onTestFinished(() => void process.off('warning', warned));
+  const { epmd } = recorded({ port: await freePort(), mode: 'client' });
+  const lookups = Array.from({ length: 20 }, (_, index) => epmd.resolve(`node${index}@127.0.0.1`));
+  await Promise.allSettled(lookups);
+  expect(warned).not.toHaveBeenCalled();
+});
+
 describe('registering', () => {
   test('the first serves, the others ask it, and all are found', async () => {
     const port = await freePort();
