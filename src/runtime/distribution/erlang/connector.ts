@@ -20,6 +20,11 @@ export type { TlsOptions } from './tls.ts';
 
 /** How many connections from outside may be set up at a time, unless the carrier is told otherwise. */
 const DEFAULT_MAX_PENDING = 256;
+/**
+ * How many nodes may be dialled at a time, unless the carrier is told otherwise. Whoever is answered is dialled, and another
+ * node may ask in the names of ever new ones.
+ */
+const DEFAULT_MAX_DIALLED = 1_024;
 
 /** What a connector is made with. */
 export interface ConnectorOptions {
@@ -36,6 +41,8 @@ export interface ConnectorOptions {
   readonly setupTimeoutMs: number;
   /** How many connections from outside may be set up at a time; more are closed at once. Default 256. */
   readonly maxPending?: number;
+  /** How many nodes may be dialled at a time; for more it fails at once. Default 1,024. */
+  readonly maxDialled?: number;
   /** Connect with TLS, and let others in only so. */
   readonly tls?: TlsOptions;
   /** Where a node listens; undefined when it is not registered. */
@@ -119,6 +126,8 @@ export class Connector {
       dialling.fail({ reason: 'bad_name', detail: 'is no name of a node: it has to be name@host' });
     } else if (peer === this.#options.name) {
       dialling.fail({ reason: 'own_name', detail: 'is this node itself' });
+    } else if (this.#dialling.size > (this.#options.maxDialled ?? DEFAULT_MAX_DIALLED)) {
+      dialling.fail({ reason: 'too_many', detail: 'is not dialled, as so many others are' });
     } else {
       dialling.start();
     }

@@ -21,6 +21,8 @@ export type ConnectReason =
   | 'bad_name'
   /** Nobody knows where it listens: it does not run, or not with this epmd. */
   | 'not_registered'
+  /** As many attempts as may be run already. */
+  | 'too_many'
   /** `abort` was called, or the connector was closed. */
   | 'aborted';
 

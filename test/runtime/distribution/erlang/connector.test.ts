@@ -366,6 +366,18 @@ describe('listening', () => {
     expect((await three.receive())?.toString()).toBe('sok');
   });
 
+  test('how many nodes are dialled at a time is limited; one that is given up makes room', async () => {
+    const unknown = new Promise<undefined>(() => undefined);
+    const a = await site('a@h', new Map(), { maxDialled: 2, resolve: () => unknown });
+    const dialled = ['b@h', 'c@h'].map((name) => expect(a.connector.dial(name)).rejects.toThrow('dialled'));
+    await expect(a.connector.dial('d@h')).rejects.toMatchObject({ reason: 'too_many' });
+    a.connector.abort('b@h');
+    dialled.push(expect(a.connector.dial('d@h')).rejects.toMatchObject({ reason: 'aborted' }));
+    await a.connector.close();
+    await Promise.all(dialled);
+    expect(a.refused).toMatchObject([{ peer: 'd@h', reason: expect.stringMatching(/^too_many/) }]);
+  });
+
   test('who says nothing is closed in time', async () => {
     const a = await site('a@h', new Map(), { setupTimeoutMs: 30 });
     await Wire.to(a.port).closed;
