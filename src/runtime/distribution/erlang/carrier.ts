@@ -239,6 +239,10 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     this.#lines.clear();
   }
 
+  #isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   #line(peer: string): Line {
     let line = this.#lines.get(peer);
     if (line === undefined) {
@@ -302,8 +306,18 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     // What is sent because of it waits until what has waited before is sent.
     this.host.nodeUp(link.peer, link.creation);
     line.arriving = false;
+    if (this.#isClosed()) {
+      // By one who heard of it.
+      link.socket.destroy();
+      return;
+    }
     line.connection = connection;
     connection.start(line.pending.take());
+    if (line.overflown) {
+      // Just now, by those who heard of it. The node has to hear that what they sent is lost.
+      line.overflown = false;
+      connection.end('queue_full');
+    }
     this.services.peerUp(connection);
     connection.read();
     line.answer(true);

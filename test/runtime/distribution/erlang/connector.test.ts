@@ -2,6 +2,7 @@
 // and others that do not keep to the protocol.
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import type { TroupeError } from 'troupe';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { digest } from '../../../../src/runtime/distribution/erlang/digest.ts';
 import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
@@ -369,12 +370,13 @@ describe('listening', () => {
   test('how many nodes are dialled at a time is limited; one that is given up makes room', async () => {
     const unknown = new Promise<undefined>(() => undefined);
     const a = await site('a@h', new Map(), { maxDialled: 2, resolve: () => unknown });
-    const dialled = ['b@h', 'c@h'].map((name) => expect(a.connector.dial(name)).rejects.toThrow('dialled'));
-    await expect(a.connector.dial('d@h')).rejects.toMatchObject({ reason: 'too_many' });
+    const reasonOf = (name: string) => a.connector.dial(name).catch((error: TroupeError) => error.reason);
+    const dialled = ['b@h', 'c@h'].map(reasonOf);
+    expect(await reasonOf('d@h')).toBe('too_many');
     a.connector.abort('b@h');
-    dialled.push(expect(a.connector.dial('d@h')).rejects.toMatchObject({ reason: 'aborted' }));
+    dialled.push(reasonOf('d@h'));
     await a.connector.close();
-    await Promise.all(dialled);
+    expect(await Promise.all(dialled)).toEqual(['aborted', 'aborted', 'aborted']);
     expect(a.refused).toMatchObject([{ peer: 'd@h', reason: expect.stringMatching(/^too_many/) }]);
   });
 
