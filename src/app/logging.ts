@@ -39,8 +39,12 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
     onTelemetry('troupe:supervisor:intensity_reached', ({ label, id }) => {
       log.error({ supervisor: label, id }, 'a supervisor gives up: its children restarted too often');
     }),
-    onTelemetry('troupe:server:unexpected', ({ pid, label, kind }) => {
-      log.warn({ process: pid.toString(), label, kind }, 'a process got a message that it does not know');
+    onTelemetry('troupe:server:unexpected', ({ pid, label, kind, message }) => {
+      const request = kind === 'info' ? undefined : nameOf(message);
+      log.warn(
+        { process: pid.toString(), label, kind, request },
+        'a process got a message that it does not know',
+      );
     }),
     onTelemetry('troupe:mailbox:high_water', ({ pid, label, length }) => {
       log.warn({ process: pid.toString(), label, length }, 'a mailbox is long');
@@ -55,6 +59,11 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
       );
     }),
   ];
+}
+
+/** The name of a call or cast; what it is about is not logged. */
+function nameOf(request: unknown): string {
+  return String((request as { readonly name: unknown }).name).slice(0, 100);
 }
 
 function logConnections(log: FastifyBaseLogger): (() => void)[] {

@@ -63,6 +63,20 @@ test('each event is a line', () => {
   expect(lines[9]).toMatchObject({ reason: 'net_tick_timeout' });
 });
 
+test('a request that a server does not know is logged with its name, without what it is about', () => {
+  const unknown = (kind: 'call' | 'cast' | 'info', message: unknown): void =>
+    channel('troupe:server:unexpected').publish({ pid: from, label: 'indexer', kind, message });
+  unknown('call', { name: 'serch', argument: 'private' });
+  unknown('cast', { name: 'x'.repeat(200), argument: 'private' });
+  unknown('info', { name: 'private' });
+  expect(lines.map(({ level, kind, request }) => [level, kind, request])).toEqual([
+    [WARN, 'call', 'serch'],
+    [WARN, 'cast', 'x'.repeat(100)],
+    [WARN, 'info', undefined],
+  ]);
+  expect(JSON.stringify(lines)).not.toContain('private');
+});
+
 test('an attempt to connect that fails as the one before is no warning, until there was a connection', () => {
   const refuse = (peer: string | undefined, reason: string, port = 1): void =>
     publish('troupe:distribution:refused', { peer, address: `127.0.0.1:${port}`, reason });
