@@ -18,6 +18,7 @@ import type { Process } from '../process/process.ts';
 import { Atom } from '../terms/atom.ts';
 import { Broadcast } from './broadcast.ts';
 import type { Group } from './group.ts';
+import { MAX_GROUP_SIZE } from './group-key.ts';
 import { novaScope } from './nova-scope.ts';
 import { nodeOf, ownPid, type Place } from './pg.ts';
 
@@ -34,7 +35,7 @@ export function start(place: Place): void {
 
 /**
  * Makes processes members of a channel.
- * @param channel any string that is not empty, or an atom, which declares it.
+ * @param channel any string that is not empty and not longer than 65,536, or an atom, which declares it.
  * @param pids processes of this node; the calling process when left out.
  * @throws TroupeError TROUPE_BAD_CHANNEL, TROUPE_NOT_LOCAL. See `nova_pubsub:join/1`, `join/2`.
  */
@@ -108,7 +109,12 @@ function senderPid(sender: Place): Pid {
 
 /** @internal The name as a string; an atom declares it. @throws TroupeError TROUPE_BAD_CHANNEL when it is no name of a channel. */
 export function checkChannel(channel: ChannelName): string {
-  if (!(channel instanceof Atom)) return checkText('channel', channel);
+  if (!(channel instanceof Atom)) {
+    const text = checkText('channel', channel);
+    if (text.length <= MAX_GROUP_SIZE) return text;
+    const why = `The name of the channel has more than ${MAX_GROUP_SIZE} characters.`;
+    throw new TroupeError('TROUPE_BAD_CHANNEL', why);
+  }
   const name = checkText('channel', channel.name);
   declareChannel(name);
   return name;

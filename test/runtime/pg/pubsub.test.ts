@@ -121,6 +121,16 @@ describe('one node', () => {
     }
   });
 
+  test('a name that is longer than other nodes can be told names no channel', () => {
+    const node = makeNode();
+    const { pid } = collector(node);
+    pubsub.join(node, 'x'.repeat(65_536), pid);
+    const bad = 'x'.repeat(65_537);
+    for (const run of [() => pubsub.join(node, bad, pid), () => pubsub.broadcast(node, bad, 'topic', 1)]) {
+      expect(run).toThrow(expect.objectContaining({ code: 'TROUPE_BAD_CHANNEL' }));
+    }
+  });
+
   test('members that end, leave or join because of a broadcast disturb no other', async () => {
     const node = makeNode();
     const bounded = { mailbox: { limit: 1, policy: 'exit' as const } };
