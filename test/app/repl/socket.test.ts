@@ -2,10 +2,9 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { basename, dirname, join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { listenPrivately } from '../../../src/app/repl/listen.ts';
 import {
   type Application,
@@ -193,9 +192,7 @@ const root = join(import.meta.dirname, '../../..');
 
 /** Waits until there is a file. */
 async function appears(path: string): Promise<void> {
-  const changes = watch(dirname(path));
-  if (existsSync(path)) return;
-  for await (const { filename } of changes) if (filename === basename(path) && existsSync(path)) return;
+  await vi.waitFor(() => expect(existsSync(path)).toBe(true), { timeout: 20_000, interval: 10 });
 }
 
 /** A command that runs another one as nobody, when we may. */
