@@ -25,8 +25,8 @@ import type { PeerTraffic } from './peer-info.ts';
 const NOW = Promise.resolve();
 /** How long frames are worked on before the event loop has its turn. */
 const SLICE_MS = 5;
-/** When so much comes at once, more is likely to follow within the same turn of the event loop. */
-const MORE_FOLLOWS_BYTES = 64 * 1024;
+/** When so much comes at once, as over TLS at the most, more is likely to follow within the same turn of the event loop. */
+const MORE_FOLLOWS_BYTES = 16 * 1024;
 /** How much is done before processes have their turn: a message to a process is one, and so are some bytes. */
 const WORK_PER_TURN = 1_024;
 const BYTES_PER_WORK = 256;
