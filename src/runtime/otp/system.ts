@@ -8,9 +8,11 @@
  * messages and the exit of its parent only, so all others wait in the mailbox and keep their order. See
  * `sys:handle_system_msg/6` and the "suspend loop" it describes.
  */
-import { type ExitReason, Exit } from '../process/messages.ts';
+import { type ExitReason, Exit, formatReason } from '../process/messages.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
+import { atom } from '../terms/atom.ts';
+import { tuple } from '../terms/tuple.ts';
 import { Call, RemoteCall, type Request, SYSTEM } from './call.ts';
 
 /** @internal What a behaviour lets system messages do to one of its processes. See "Process implementation functions" of `sys`. */
@@ -42,6 +44,35 @@ export interface SystemStatus {
   readonly state: unknown;
   /** What else the behaviour has to tell. */
   readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** @internal A system message of a BEAM node, `{system, From, Request}`, which is answered in the form that `sys` expects there. */
+export class ErlangSystemCall extends RemoteCall {
+  override reply(answer: unknown): void {
+    super.reply(this.#toErlang(answer));
+  }
+
+  /** `ok`, the state, the status, or `{error, {Reason, Detail}}`. */
+  #toErlang(answer: unknown): unknown {
+    if (!Array.isArray(answer)) return atom(String(answer));
+    const [tag, value] = answer as readonly unknown[];
+    if (tag === 'ok' && this.argument === 'get_status') return statusTerm(value as SystemStatus);
+    if (tag === 'ok') return value;
+    const [what, detail] = value as readonly [what: string, detail: unknown];
+    return tuple(atom('error'), tuple(atom(what), formatReason(detail)));
+  }
+}
+
+/** As `sys:get_status/1` gives it: without a process dictionary, and without what debugs. */
+function statusTerm({ pid, status, parent, behaviour, state, details }: SystemStatus): unknown {
+  const misc = [state, details];
+  return tuple(atom('status'), pid, tuple(atom('module'), atom(behaviour)), [
+    [],
+    atom(status),
+    parent ?? pid,
+    [],
+    misc,
+  ]);
 }
 
 /** What the process does after a system message. */

@@ -3,7 +3,8 @@
  * are a whole message, and have the form that they should. Any other message is the term that it is.
  */
 import { declaredForm } from '../../channel-forms.ts';
-import { Cast, ForeignTag, RemoteCall } from '../../otp/call.ts';
+import { Cast, ForeignTag, RemoteCall, SYSTEM } from '../../otp/call.ts';
+import { ErlangSystemCall } from '../../otp/system.ts';
 import { Down, Exit, type MonitorTarget } from '../../process/messages.ts';
 import { Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
@@ -19,6 +20,8 @@ import { SMALL_TUPLE } from './tags.ts';
 const NOVA_PUBSUB = atom('nova_pubsub');
 const GEN_CAST = atom('$gen_cast');
 const GEN_CALL = atom('$gen_call');
+const SYSTEM_TAG = atom('system');
+const TERMINATE = atom('terminate');
 const EXIT = atom('EXIT');
 const DOWN = atom('DOWN');
 const PROCESS = atom('process');
@@ -34,6 +37,7 @@ export function readMessage(reader: TermReader): unknown {
       if (tag === NOVA_PUBSUB && arity === 5) return readBroadcast(reader);
       if (tag === GEN_CAST && arity === 2) return readCast(reader);
       if (tag === GEN_CALL && arity === 3) return readCall(reader);
+      if (tag === SYSTEM_TAG && arity === 3) return readSystemCall(reader);
       if (tag === EXIT && arity === 3) return readExit(reader);
       if (tag === DOWN && arity === 5) return readDown(reader);
       const elements: unknown[] = [reader.atomValue(tag)];
@@ -85,6 +89,23 @@ function readCall(reader: TermReader): RemoteCall | Tuple {
   const name = form === 'other' ? REQUEST : reader.atom().name;
   const argument = form === 'bare' ? undefined : reader.value(1);
   return new RemoteCall(pid, replyTag(from.elements[1]), name, argument);
+}
+
+/** What `sys` of a BEAM node sends: `{system, From, Command}`, or `{system, From, {Command, Value}}`. */
+function readSystemCall(reader: TermReader): RemoteCall | Tuple {
+  const from = reader.value(1);
+  const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
+  if (!(from instanceof Tuple) || !(pid instanceof Pid))
+    return new Tuple([SYSTEM_TAG, from, reader.value(1)]);
+  return new ErlangSystemCall(pid, replyTag(from.elements[1]), SYSTEM, systemRequest(reader));
+}
+
+function systemRequest(reader: TermReader): unknown {
+  const form = requestForm(reader);
+  if (form === 'other') return reader.value(1);
+  const command = reader.atom();
+  if (form === 'bare') return command.name;
+  return [command.name, command === TERMINATE ? reader.reasonValue(1) : reader.value(1)];
 }
 
 /** What a reply goes to: the alias of a tag `[alias | Ref]`, or the pid with the tag. */

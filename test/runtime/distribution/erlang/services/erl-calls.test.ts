@@ -222,4 +222,32 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     });
     expect(node.whereis('one')).toBeUndefined();
   });
+
+  test('sys: state, status, suspending, resuming; what there is not', async () => {
+    const { beam, pid, node } = await begin();
+    const to = `{one, '${NAME}'}`;
+    await beam.eval(`gen_server:cast(${to}, {add, 7})`);
+    expect(await beam.eval(`sys:get_state(${to})`)).toBe('#{<<"log">> => [7]}');
+    expect(await beam.eval(`element(3, sys:get_status(${to}))`)).toBe('{module,server}');
+    expect(await beam.eval(`sys:suspend(${to})`)).toBe('ok');
+    expect(await beam.eval(`lists:nth(2, element(4, sys:get_status(${to})))`)).toBe('suspended');
+    expect(await beam.eval(`catch gen_server:call(${to}, log, 100)`)).toMatch(/timeout/);
+    expect(await beam.eval(`sys:resume(${to})`)).toBe('ok');
+    expect(await beam.eval(`gen_server:call(${to}, log)`)).toBe('[7]');
+    expect(await beam.eval(`catch sys:replace_state(${to}, fun(S) -> S end)`)).toMatch(/callback_failed/);
+    expect(await beam.eval(`catch sys:change_code(${to}, m, v, e)`)).toMatch(/unknown_system_msg/);
+    expect(node.isAlive(pid)).toBe(true);
+  });
+
+  test('gen_server:stop ends a server, with the reason that it gives', async () => {
+    const { beam, node, pid } = await begin();
+    const probe = createProbe(node);
+    node.spawn(async (self) => {
+      self.monitor(pid);
+      self.send(probe, await self.receive());
+    });
+    expect(await beam.eval(`gen_server:stop({one, '${NAME}'}, shutdown, 5000)`)).toBe('ok');
+    expect(await probe.receive()).toMatchObject({ reason: 'shutdown' });
+    expect(await beam.eval(`catch gen_server:stop({one, '${NAME}'})`)).toMatch(/noproc/);
+  });
 });
