@@ -23,7 +23,7 @@ import { Cookies, readCookieFile } from './cookie.ts';
 import { isNodeName } from './handshake-messages.ts';
 import { Line } from './line.ts';
 import { checkOptions, type ErlangCarrierOptions, type Settings } from './options.ts';
-import type { PeerInfo } from './peer-info.ts';
+import type { FaultCounts, PeerInfo } from './peer-info.ts';
 import { Packer } from './pending.ts';
 import { createServices } from './services/index.ts';
 
@@ -55,6 +55,12 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   #attached: Attached | undefined = undefined;
   #closed: Promise<void> | undefined = undefined;
   #port = 0;
+  readonly #faults: { -readonly [Name in keyof FaultCounts]: number } = {
+    refused: 0,
+    badFrames: 0,
+    queuesFull: 0,
+    dropped: 0,
+  };
 
   /** @internal Use {@link createErlangCarrier}. */
   constructor(options: ErlangCarrierOptions) {
@@ -103,6 +109,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
       resolve: (peer) => epmd.resolve(peer),
       events: this,
       refused: (peer, address, reason) => {
+        this.#faults.refused++;
         if (refused.hasSubscribers) refused.publish({ node: name, peer, address, reason });
       },
     });
@@ -160,6 +167,11 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     return [...this.#lines.values()].flatMap((line) => line.info() ?? []);
   }
 
+  /** How often something went wrong with other nodes since the start; an event told of each. */
+  faults(): FaultCounts {
+    return { ...this.#faults };
+  }
+
   /**
    * Resolves when nothing waits in this program to be sent to a node, at once when that is so; also when the connection is
    * lost. To be awaited by who sends more than the network takes; see docs/adr/0015.
@@ -186,9 +198,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     if (line.overflown) return;
     if (!line.pending.add(packed)) {
       line.overflown = true;
-      if (queueFull.hasSubscribers) {
-        queueFull.publish({ node: this.host.origin.node, peer, queuedBytes: line.pending.bytes });
-      }
+      this.full(peer, line.pending.bytes);
       line.pending.take();
       // Not now: a process is sending.
       setImmediate(() => {
@@ -353,11 +363,13 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
 
   /** @internal */
   leftOut(peer: string, what: string): void {
+    this.#faults.dropped++;
     if (dropped.hasSubscribers) dropped.publish({ node: this.host.origin.node, peer, what });
   }
 
   /** @internal */
   badFrame(peer: string, reason: string): void {
+    this.#faults.badFrames++;
     if (badFrame.hasSubscribers) badFrame.publish({ node: this.host.origin.node, peer, reason });
   }
 
@@ -368,6 +380,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
 
   /** @internal */
   full(peer: string, queuedBytes: number): void {
+    this.#faults.queuesFull++;
     if (queueFull.hasSubscribers) queueFull.publish({ node: this.host.origin.node, peer, queuedBytes });
   }
 }

@@ -9,7 +9,7 @@ export type { EpmdMode } from '../epmd/epmd.ts';
 export { createErlangCarrier, type ErlangCarrier } from './carrier.ts';
 export type { TlsOptions } from './connector.ts';
 export type { ErlangCarrierOptions, SendQueueOptions, SendQueuePolicy } from './options.ts';
-export type { PeerInfo, PeerTraffic } from './peer-info.ts';
+export type { FaultCounts, PeerInfo, PeerTraffic } from './peer-info.ts';
 export * as erpc from './services/erpc.ts';
 export type { ErpcFailure } from './services/erpc.ts';
 export { exposeFunction, type ExposedFunction, type ExposedModules } from './services/expose.ts';

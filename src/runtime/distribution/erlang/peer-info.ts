@@ -1,4 +1,4 @@
-/** What can be seen of a connection to another node. */
+/** What can be seen of the connections to other nodes. */
 
 /** A node that this one is connected with, or connects to. */
 export interface PeerInfo {
@@ -36,4 +36,16 @@ export interface PeerTraffic {
   readonly frames: number;
   readonly bytes: number;
   readonly ticks: number;
+}
+
+/** How often something went wrong with other nodes; see the events `troupe:distribution:…`. */
+export interface FaultCounts {
+  /** Connections that could not be made, or were refused. */
+  readonly refused: number;
+  /** Connections that were closed because of what came over them. */
+  readonly badFrames: number;
+  /** Connections, or attempts to connect, that ended because too much waited. */
+  readonly queuesFull: number;
+  /** What other nodes sent and was left out. */
+  readonly dropped: number;
 }

@@ -172,6 +172,7 @@ describe('bytes that are no message', () => {
     await peer.closed();
     await expect.poll(() => site.node.nodes(), SOON).toEqual(['other@x']);
     expect(bad).toMatchObject([{ node: 'faulty@x', peer: 'raw@x' }]);
+    expect(site.carrier.faults().badFrames).toBe(1);
     expect(downs).toMatchObject([{ node: 'faulty@x', peer: 'raw@x', reason: 'bad_frame' }]);
     other.send([6, other.pid(5), atom(''), atom('named')], 'from another');
     await expect.poll(() => got, SOON).toEqual(['before', 'from another']);
