@@ -66,6 +66,7 @@ export function framesTarget(): Target {
           hello: () => undefined,
           leftOut: () => undefined,
           tick: () => undefined,
+          came: () => undefined,
           bad: (reason) => {
             fault = reason;
             inbound.stop();

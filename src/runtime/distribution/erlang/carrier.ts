@@ -16,6 +16,7 @@ import { TroupeError } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../carrier.ts';
 import { Epmd } from '../epmd/epmd.ts';
+import { BusyWait } from './busy-wait.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
 import { Connector } from './connector.ts';
 import type { EstablishedLink, LinkEvents, Services } from './contracts.ts';
@@ -50,6 +51,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
   /** @internal */ readonly services: Services;
+  /** @internal */ readonly busyWait: BusyWait;
   readonly #cookies: Cookies;
   readonly #lines = new Map<string, Line>();
   #attached: Attached | undefined = undefined;
@@ -70,6 +72,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
       cookieFile === undefined ? cookie : readCookieFile(cookieFile === true ? undefined : cookieFile);
     this.settings = settings;
     this.#cookies = new Cookies(own, cookies);
+    this.busyWait = new BusyWait(settings.busyWaitMs);
     this.packer = new Packer(settings.maxQueueBytes);
     const { seeds, learn, expose, output } = settings;
     this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });

@@ -13,6 +13,7 @@ import { Pid } from '../../process/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
+import type { BusyWait } from './busy-wait.ts';
 import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
 import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
 import { FLAGS } from './flags.ts';
@@ -46,6 +47,7 @@ export interface ConnectionOwner {
   readonly settings: Settings;
   readonly packer: Packer;
   readonly services: Services;
+  readonly busyWait: BusyWait;
   /** It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
   leftOut(peer: string, what: string): void;
@@ -120,6 +122,7 @@ export class Connection implements PeerLink, Ticked {
       spawnReply: (reply) => owner.services.spawnReply(this, reply),
       leftOut: (what) => owner.leftOut(peer, what),
       hello: () => void (this.#troupe = true),
+      came: () => owner.busyWait.begin(),
       tick: () => this.#ticks.received(),
       bad: (reason) => {
         owner.badFrame(peer, reason);

@@ -35,6 +35,8 @@ const COUNTER_BYTES = 16;
 
 /** Gets what is read, and is told of what is wrong. */
 export interface InboundOwner extends ControlSink {
+  /** Something has come. */
+  came(): void;
   tick(): void;
   /** What came cannot be read. */
   bad(reason: string): void;
@@ -149,6 +151,7 @@ export class Inbound implements FrameSink {
   #arrived(chunk: Buffer): void {
     this.chunks++;
     this.traffic.bytes += chunk.length;
+    this.#owner.came();
     if (!this.#sliceOpen) {
       this.#sliceEnd = performance.now() + SLICE_MS;
       if (chunk.length >= MORE_FOLLOWS_BYTES) this.#openSlice();

@@ -63,6 +63,11 @@ export interface ErlangCarrierOptions {
   readonly visible?: boolean;
   /** After how much silence a peer is gone. Default 60,000. See `kernel`, `net_ticktime`. */
   readonly netTickTimeMs?: number;
+  /**
+   * How long the event loop stays awake after something has come from another node, in milliseconds; 0 for not at all. Answers
+   * come sooner, for processor time that is left over. Default 0.2. See `erl +sbwt`.
+   */
+  readonly busyWaitMs?: number;
   /** How long each step of setting a connection up may take. Default 7,000. See `kernel`, `net_setuptime`. */
   readonly setupTimeoutMs?: number;
   /** Connections over TLS, and no others. */
@@ -100,6 +105,7 @@ export interface Settings {
   readonly addresses: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   readonly visible: boolean;
   readonly netTickTimeMs: number;
+  readonly busyWaitMs: number;
   readonly setupTimeoutMs: number;
   readonly tls: TlsOptions | undefined;
   readonly seeds: readonly string[];
@@ -112,6 +118,8 @@ export interface Settings {
   readonly output: ((text: string, from: Pid) => void) | undefined;
 }
 
+/** The longest busy wait. */
+const MAX_BUSY_WAIT_MS = 10;
 /** The most milliseconds of a timer of Node.js. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -147,6 +155,7 @@ export function checkOptions(options: ErlangCarrierOptions): Settings {
     addresses: addresses(options.addresses),
     visible: boolean('visible', options.visible, false),
     netTickTimeMs: count('netTickTimeMs', options.netTickTimeMs, 60_000, MAX_TIMER_MS),
+    busyWaitMs: busyWait(options.busyWaitMs),
     setupTimeoutMs: count('setupTimeoutMs', options.setupTimeoutMs, 7_000, MAX_TIMER_MS),
     tls: options.tls,
     seeds: seeds(options.seeds),
@@ -180,6 +189,7 @@ const KNOWN: Readonly<Record<keyof ErlangCarrierOptions, true>> = {
   addresses: true,
   visible: true,
   netTickTimeMs: true,
+  busyWaitMs: true,
   setupTimeoutMs: true,
   tls: true,
   seeds: true,
@@ -238,6 +248,11 @@ function count(name: string, value: unknown, otherwise: number, most = Number.MA
     throw bad(name, `is an integer from 1 to ${most}`);
   }
   return value as number;
+}
+
+function busyWait(value: unknown = 0.2): number {
+  if (typeof value === 'number' && value >= 0 && value <= MAX_BUSY_WAIT_MS) return value;
+  throw bad('busyWaitMs', `is a number from 0 to ${MAX_BUSY_WAIT_MS}`);
 }
 
 function port(name: string, value: unknown, otherwise: number): number {

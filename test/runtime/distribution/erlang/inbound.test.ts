@@ -46,6 +46,7 @@ function start() {
     spawnReply: count('spawnReply'),
     leftOut: count('leftOut'),
     hello: count('hello'),
+    came: () => undefined,
     tick: count('tick'),
     bad: count('bad'),
     closed: count('closed'),

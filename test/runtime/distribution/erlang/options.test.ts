@@ -33,6 +33,8 @@ describe('options', () => {
     ['visible', { visible: 1 }],
     ['netTickTimeMs', { netTickTimeMs: 0 }],
     ['netTickTimeMs', { netTickTimeMs: 2 ** 31 }],
+    ['busyWaitMs', { busyWaitMs: 11 }],
+    ['busyWaitMs', { busyWaitMs: Number.NaN }],
     ['setupTimeoutMs', { setupTimeoutMs: 1.5 }],
     ['seeds', { seeds: 'a@b' }],
     ['seeds', { seeds: ['a'] }],
