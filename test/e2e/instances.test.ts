@@ -6,6 +6,7 @@ import { connected, settingsOf, startInstance } from '../app/support/instances.t
 import { buildProgram, type DataFolders, makeNote, prepareDataFolders } from '../app/support/program.ts';
 import { launch, live, noteNamed, titles } from '../app/web/browser.ts';
 import { freePort } from '../support/erl.ts';
+import { freeze, thaw } from '../support/freeze.ts';
 import { requirePart } from '../support/parts.ts';
 
 // Starts a browser and several processes, and the machine may be busy.
@@ -50,11 +51,11 @@ describe.skipIf(part.missing)('pages on two instances', () => {
     await makeNote(two.port, 'Bread');
     for (const page of [near, far]) await noteNamed(page, 'Bread').waitFor();
 
-    two.program.signal('SIGSTOP');
+    freeze(two.program.pid);
     await one.program.printed(/"peer":"two@127\.0\.0\.1".*"msg":"a node is gone"/);
     await makeNote(one.port, 'Missed');
     await noteNamed(near, 'Missed').waitFor();
-    two.program.signal('SIGCONT');
+    thaw(two.program.pid);
     await noteNamed(far, 'Missed').waitFor();
     await makeNote(one.port, 'After');
     await noteNamed(far, 'After').waitFor();

@@ -10,6 +10,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { freeze, thaw } from './freeze.ts';
 import { requirePart } from './parts.ts';
 
 const START_LIMIT_MS = 30_000;
@@ -56,7 +57,7 @@ export interface ErlNode {
   output(): string;
   /** Waits until the output from `start` on, a number of characters, matches. */
   printed(pattern: RegExp, start?: number): Promise<void>;
-  /** Freezes the node: its connections stay up and say nothing. */
+  /** Freezes the node at once: its connections stay up and say nothing. */
   pause(): void;
   resume(): void;
   /** Ends it at once, SIGKILL by default; answers when it is gone. */
@@ -207,11 +208,11 @@ class RunningErl implements ErlNode {
   }
 
   pause(): void {
-    this.#child.kill('SIGSTOP');
+    freeze(this.pid);
   }
 
   resume(): void {
-    this.#child.kill('SIGCONT');
+    thaw(this.pid);
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { userId } from '../../scripts/lib/parts.mjs';
 import { isAlive } from '../../scripts/lib/run.mjs';
+import { freeze, thaw } from './freeze.ts';
 import { requirePart } from './parts.ts';
 
 const USER = 'troupe';
@@ -100,10 +101,10 @@ export async function startPostgres(): Promise<TestPostgres> {
       createDatabase: () => createDatabase(`postgres://${USER}:${password}@127.0.0.1:${port}`),
       start: run,
       stop,
-      pause: () => signalTree(server, 'SIGSTOP'),
-      resume: () => signalTree(server, 'SIGCONT'),
+      pause: () => onTree(server, freeze),
+      resume: () => onTree(server, thaw),
       async remove() {
-        signalTree(server, 'SIGCONT');
+        onTree(server, thaw);
         await stop();
         rmSync(folder, { recursive: true, force: true });
       },
@@ -190,24 +191,14 @@ function stopServer(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Sends a signal to the server and to the processes of its connections. */
-function signalTree(server: ChildProcess | undefined, signal: NodeJS.Signals): void {
+/** Freezes or thaws the server, and then the processes of its connections: a frozen server makes no more of them. */
+function onTree(server: ChildProcess | undefined, act: typeof freeze): void {
   if (server?.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  act(server.pid);
   const table = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout;
-  const children = table
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === server.pid)
-    .map(([pid]) => pid);
-  for (const pid of [server.pid, ...children]) if (pid !== undefined) signalProcess(pid, signal);
-}
-
-/** A connection's process may end between the listing and the signal. */
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  for (const line of table.split('\n')) {
+    const [pid, parent] = line.trim().split(/\s+/).map(Number);
+    if (pid !== undefined && parent === server.pid) act(pid);
   }
 }
 

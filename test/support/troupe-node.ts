@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { createNode, type Node, type NodeOptions } from 'troupe';
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { TEST_COOKIE } from './erl.ts';
+import { freeze, thaw } from './freeze.ts';
 import type { Commands, ProgramEvent } from './troupe-node-program.ts';
 
 const START_LIMIT_MS = 30_000;
@@ -92,11 +93,11 @@ export class TroupeProgram {
 
   /** Freezes it: its connections stay up and say nothing. */
   pause(): void {
-    this.#child.kill('SIGSTOP');
+    freeze(this.pid);
   }
 
   resume(): void {
-    this.#child.kill('SIGCONT');
+    thaw(this.pid);
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FolderInUseError } from '../../../src/app/database/errors.ts';
 import { lockFolder } from '../../../src/app/database/folder-lock.ts';
+import { freeze } from '../../support/freeze.ts';
 import { startProgram, temporaryFolder, type Program } from './support.ts';
 
 async function startLockers(count: number, folder: string): Promise<Program[]> {
@@ -61,7 +62,7 @@ describe('a second process', () => {
     other!.say('try');
     expect(await other!.line()).toBe(`refused ${holder!.pid}`);
 
-    await holder!.signal('SIGSTOP');
+    freeze(holder!.pid);
     await expect(lockFolder(folder)).rejects.toBeInstanceOf(FolderInUseError);
     other!.say('try');
     expect(await other!.line()).toBe(`refused ${holder!.pid}`);

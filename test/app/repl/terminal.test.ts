@@ -2,6 +2,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFailed, test } from 'vitest';
+import { freeze } from '../../support/freeze.ts';
 import { type Application, attachTo, startApplication, temporaryFolder } from './application.ts';
 import { KEYS, pty, TestTerminal } from './terminal.ts';
 
@@ -165,7 +166,7 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
     await terminal.sees(PROMPT);
     terminal.type(`await new Promise(() => console.log('wait' + 'ing'))${KEYS.enter}`);
     await terminal.sees('waiting\r\n');
-    hanging.process.kill('SIGSTOP');
+    freeze(hanging.process.pid!);
     terminal.type(KEYS.ctrlC);
     await terminal.sees('^C');
     terminal.type(KEYS.ctrlC);
