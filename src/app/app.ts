@@ -9,7 +9,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServ
 import { nanoid } from 'nanoid';
 import { Down, type ExitReason, matching, type Node, serverRef } from '../runtime/index.ts';
 import { troupeFastify } from '../runtime/fastify/index.ts';
-import type { ClusterCarrier } from './cluster/carrier.ts';
+import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
 import { startNode } from './cluster/start.ts';
 import { Strangers } from './cluster/strangers.ts';
@@ -61,9 +61,13 @@ const CHANGE_GRACE_MS = 1_000;
 
 /**
  * Builds the application and starts its processes.
- * @throws what keeps the tree from starting, such as a data folder that another process has
+ * @throws ConfigError for files of a cluster that cannot be used, and what keeps the node or the tree from starting, such as a
+ * data folder that another process has
  */
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
+  const { cluster: settings } = config;
+  // First: it reads the files that the settings name, and nothing is to be closed yet when one cannot be used.
+  const carrier = parts.carrier ?? (settings && openCarrier(settings));
   makeDataFolder(config.dataDir);
   const http = createServer(config, parts.logger);
   const { log } = http;
@@ -74,7 +78,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     // The embedded database takes this thread for seconds when it is made. Other nodes must not wait for this one then,
     // least of all when they ask it as their epmd.
     if (config.cluster !== undefined && own?.kind === 'pglite') await own.opened();
-    return startNode(config.cluster, log, parts.carrier);
+    return startNode(settings && carrier && { name: settings.node, carrier }, log);
   };
   const { node, peers } = await startCluster().catch(async (error: unknown) => {
     await inOrder([() => http.close(), () => own?.close(), ...unsubscribe]);

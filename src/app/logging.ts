@@ -3,12 +3,13 @@
 // The pid of a process stands under `process`: `pid` is pino's, the operating system's number.
 //
 // What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
-// connection.
+// connection. What other nodes and clients can cause any number of times is told seldom, with its `count`.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
 import type { LeftOut } from './notes/incoming.ts';
+import { Recurring } from './recurring.ts';
 
 /** Logs what the runtime publishes, until the function that it returns is called. */
 export function logRuntime(log: FastifyBaseLogger): () => void {
@@ -24,6 +25,7 @@ export function logRuntime(log: FastifyBaseLogger): () => void {
 }
 
 function logProcesses(log: FastifyBaseLogger): (() => void)[] {
+  const unexpected = new Recurring();
   return [
     onTelemetry('troupe:process:crash', ({ pid, label, name, reason }) => {
       if (isExpected(reason)) return; // a controller whose client has been told; the request's own line says it
@@ -40,9 +42,11 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
       log.error({ supervisor: label, id }, 'a supervisor gives up: its children restarted too often');
     }),
     onTelemetry('troupe:server:unexpected', ({ pid, label, kind, message }) => {
+      const count = unexpected.due(`${kind} ${label}`);
+      if (count === undefined) return;
       const request = kind === 'info' ? undefined : nameOf(message);
       log.warn(
-        { process: pid.toString(), label, kind, request },
+        { process: pid.toString(), label, kind, request, count },
         'a process got a message that it does not know',
       );
     }),
@@ -87,6 +91,8 @@ function logConnections(log: FastifyBaseLogger): (() => void)[] {
 }
 
 function logNodes(log: FastifyBaseLogger): (() => void)[] {
+  const badMessages = new Recurring();
+  const badSignals = new Recurring();
   return [
     onTelemetry('troupe:pubsub:restarted', ({ pid }) => {
       log.warn({ process: pid.toString() }, 'the scope of the channels was restarted, with its members');
@@ -98,7 +104,9 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
       );
     }),
     onTelemetry('troupe:pg:bad_message', ({ scope, node }) => {
-      log.warn({ scope, node }, 'a scope got a message that it does not know');
+      const count = badMessages.due(scope);
+      if (count !== undefined)
+        log.warn({ scope, node, count }, 'a scope got a message that it does not know');
     }),
     onTelemetry('troupe:node:up', ({ peer }) => {
       log.info({ peer }, 'a node is connected');
@@ -107,7 +115,9 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
       log.warn({ peer, reason: formatReason(reason) }, 'a node is gone');
     }),
     onTelemetry('troupe:node:bad_signal', ({ peer, error }) => {
-      log.warn({ peer, err: errorIn(error) }, 'a signal of another node could not be applied');
+      const count = badSignals.due(peer);
+      if (count === undefined) return;
+      log.warn({ peer, count, err: errorIn(error) }, 'a signal of another node could not be applied');
     }),
   ];
 }
@@ -115,6 +125,7 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
 function logDistribution(log: FastifyBaseLogger): (() => void)[] {
   /** Why connections with nodes could not be made: the same reason is told once, until there is a connection. */
   const told = new Map<string, string>();
+  const dropped = new Recurring();
   return [
     onTelemetry('troupe:distribution:refused', ({ peer, address, reason }) => {
       const who = peer ?? address.replace(/:\d+$/, '');
@@ -134,7 +145,8 @@ function logDistribution(log: FastifyBaseLogger): (() => void)[] {
       log.error({ peer, queuedBytes }, 'a node was too slow; its connection was closed');
     }),
     onTelemetry('troupe:distribution:dropped', ({ peer, what }) => {
-      log.debug({ peer, what }, 'something that a node sent was left out');
+      const count = dropped.due(peer);
+      if (count !== undefined) log.warn({ peer, what, count }, 'something that a node sent was left out');
     }),
     onTelemetry('troupe:distribution:epmd', ({ node, state, error }) => {
       const bad = state === 'lost' || state === 'failed';

@@ -225,11 +225,11 @@ describe('without a PostgreSQL server', () => {
   );
 });
 
-describe('an instance that cannot be part of a cluster says why in one line, and ends with 1:', () => {
+describe('an instance that cannot be part of a cluster says why in a line each, and ends with 1:', () => {
   async function failure(more: Record<string, string>): Promise<string> {
     const env = settingsOf('one', epmdPort, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/x', ...more });
     const { code, stderr } = await startProgram({ env }).ended;
-    expect([code, stderr.trimEnd().split('\n')]).toEqual([1, [expect.any(String)]]);
+    expect(code).toBe(1);
     return stderr;
   }
 
@@ -239,7 +239,7 @@ describe('an instance that cannot be part of a cluster says why in one line, and
     const { port } = other.address() as AddressInfo;
     try {
       expect(await failure({ TROUPE_DIST_PORT: String(port) })).toMatch(
-        new RegExp(`^the node one@127\\.0\\.0\\.1 cannot be started: .*${port}`),
+        new RegExp(`^the node one@127\\.0\\.0\\.1 cannot be started: .*${port}.*TROUPE_DIST_PORT.*\n$`),
       );
     } finally {
       other.close();
@@ -248,20 +248,23 @@ describe('an instance that cannot be part of a cluster says why in one line, and
 
   test('there is no epmd, and it may not be one', async () => {
     expect(await failure({ TROUPE_EPMD: 'client' })).toMatch(
-      /^the node one@127\.0\.0\.1 cannot be started: .*epmd/,
+      /^the node one@127\.0\.0\.1 cannot be started: .*epmd.*TROUPE_EPMD.*\n$/,
     );
   });
 
-  test('a file cannot be read, or may be read by others', async () => {
-    const TROUPE_COOKIE = '';
-    const folder = temporaryFolder();
-    const file = join(folder, 'cookie');
-    expect(await failure({ TROUPE_COOKIE, TROUPE_COOKIE_FILE: file })).toContain(file);
+  test('files cannot be used', async () => {
+    const file = join(temporaryFolder(), 'cookie');
     writeFileSync(file, 'cookie-in-a-file\n', { mode: 0o644 });
-    expect(await failure({ TROUPE_COOKIE, TROUPE_COOKIE_FILE: file })).toContain(`chmod 600 ${file}`);
-    const tls = { TROUPE_TLS_KEY: file, TROUPE_TLS_CERT: join(folder, 'none.pem'), TROUPE_TLS_CA: file };
-    expect(await failure(tls)).toMatch(
-      /^the node one@127\.0\.0\.1 cannot be started: TROUPE_TLS_CERT cannot be read: /,
-    );
+    const files = {
+      TROUPE_COOKIE_FILE: file,
+      TROUPE_TLS_KEY: file,
+      TROUPE_TLS_CERT: file,
+      TROUPE_TLS_CA: file,
+    };
+    const [first, ...faults] = (await failure({ TROUPE_COOKIE: '', ...files })).trimEnd().split('\n');
+    expect(first).toBe('the settings in the environment cannot be used:');
+    expect(faults.map((line) => line.trim().split(' ')[0])).toEqual(Object.keys(files));
+    expect(faults[0]).toContain(`chmod 600 ${file}`);
+    expect(faults.join()).not.toContain('cookie-in-a-file');
   });
 });

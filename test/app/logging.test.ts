@@ -1,7 +1,7 @@
 // What the events of the distribution become in the log: each one line, at the level that says whether somebody is needed.
 import { channel } from 'node:diagnostics_channel';
 import Fastify from 'fastify';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { logRuntime } from '../../src/app/logging.ts';
 import { createNode, type TelemetryEvents, type TelemetryName } from '../../src/runtime/index.ts';
 
@@ -50,7 +50,7 @@ test('each event is a line', () => {
     [ERROR, 'a node sent what cannot be read; its connection was closed'],
     [WARN, 'a node takes messages slower than they are sent'],
     [ERROR, 'a node was too slow; its connection was closed'],
-    [DEBUG, 'something that a node sent was left out'],
+    [WARN, 'something that a node sent was left out'],
     [INFO, 'no epmd was there: this process is it now'],
     [WARN, 'the connection to epmd was lost; the node registers again as'],
     [INFO, 'x'.repeat(60)],
@@ -75,6 +75,34 @@ test('a request that a server does not know is logged with its name, without wha
     [WARN, 'info', undefined],
   ]);
   expect(JSON.stringify(lines)).not.toContain('private');
+});
+
+test('what others can cause any number of times is told once in ten seconds, with how often', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const all = (): void => {
+      channel('troupe:server:unexpected').publish({
+        pid: from,
+        label: 'x',
+        kind: 'cast',
+        message: { name: 'y' },
+      });
+      channel('troupe:pg:bad_message').publish({ scope: 'pg', node: 'a@test', message: 1 });
+      publish('troupe:node:bad_signal', { peer: 'b@test', error: new Error('bad') });
+      publish('troupe:distribution:dropped', { peer: 'b@test', what: 'a call' });
+    };
+    for (let n = 0; n < 7; n++) all();
+    expect(lines.map(({ level, count }) => `${level} ${String(count)}`)).toEqual(Array(4).fill(`${WARN} 1`));
+    publish('troupe:distribution:dropped', { peer: 'c@test', what: 'a call' });
+    expect(lines[4]).toMatchObject({ peer: 'c@test', count: 1 });
+    vi.advanceTimersByTime(10_000);
+    all();
+    expect(lines.slice(5).map(({ level, count }) => `${level} ${String(count)}`)).toEqual(
+      Array(4).fill(`${WARN} 7`),
+    );
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('an attempt to connect that fails as the one before is no warning, until there was a connection', () => {

@@ -1,8 +1,7 @@
-// The carrier of a clustered instance, made from its settings. The files that the settings name are read here, once, at the
-// start; what is wrong with one of them names the file and its variable.
-import { readFileSync } from 'node:fs';
+// The carrier of a clustered instance, made from its settings and the files that they name.
 import { createErlangCarrier, type PeerInfo } from '../../runtime/distribution/erlang/index.ts';
 import type { Carrier } from '../../runtime/index.ts';
+import { readClusterFiles } from './files.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** What connects the node of an instance. The network in memory, which tests use, is always ready. */
@@ -14,13 +13,13 @@ export interface ClusterCarrier extends Carrier {
 
 /**
  * The carrier that settings describe; it does nothing before a node has it.
- * @throws Error for a file that cannot be read, and TroupeError for what is in it
+ * @throws ConfigError for files that cannot be used
  */
 export function openCarrier(settings: ClusterSettings): ClusterCarrier {
-  const { cookie, cookieFile, seeds, epmd, listen, addresses, tls, netTicktimeMs } = settings;
+  const { seeds, epmd, listen, addresses, netTicktimeMs } = settings;
+  const { cookie, tls } = readClusterFiles(settings);
   return createErlangCarrier({
-    ...(cookie !== undefined && { cookie }),
-    ...(cookieFile !== undefined && { cookieFile }),
+    cookie,
     seeds,
     epmd: epmd.mode === 'off' ? false : epmd.mode,
     epmdPort: epmd.port,
@@ -29,21 +28,6 @@ export function openCarrier(settings: ClusterSettings): ClusterCarrier {
     ...(listen.host !== undefined && { host: listen.host }),
     port: listen.port,
     netTickTimeMs: netTicktimeMs,
-    ...(tls !== undefined && {
-      tls: {
-        key: read('TROUPE_TLS_KEY', tls.key),
-        cert: read('TROUPE_TLS_CERT', tls.cert),
-        ca: read('TROUPE_TLS_CA', tls.ca),
-      },
-    }),
+    ...(tls !== undefined && { tls }),
   });
-}
-
-function read(variable: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${variable} cannot be read: ${why}`, { cause: error });
-  }
 }

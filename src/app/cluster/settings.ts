@@ -2,8 +2,8 @@
 //
 // - Without TROUPE_NODE there is no cluster, and the variables that only a cluster has a use for are faults: who has set
 //   one of them means to have a cluster.
-// - The cookie is a secret: no fault repeats it. Nothing here reads a file; the names of files are checked when they are
-//   read (`carrier.ts`).
+// - The cookie is a secret: no fault repeats it. Nothing here reads a file; those that are named
+//   here are checked when they are read (`files.ts`).
 import { Type, type Static } from 'typebox';
 
 const NAME = '[A-Za-z0-9_-]{1,128}@[A-Za-z0-9._:-]{1,126}';

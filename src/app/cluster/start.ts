@@ -1,9 +1,8 @@
 // Starts the node of the instance: alone, or in a cluster when the settings say so.
 import type { FastifyBaseLogger } from 'fastify';
 import type { PeerInfo } from '../../runtime/distribution/erlang/index.ts';
-import { createNode, type Node, pubsub } from '../../runtime/index.ts';
-import { type ClusterCarrier, openCarrier } from './carrier.ts';
-import type { ClusterSettings } from './settings.ts';
+import { createNode, type Node, pubsub, TroupeError } from '../../runtime/index.ts';
+import type { ClusterCarrier } from './carrier.ts';
 
 /** A node that runs. */
 export interface StartedNode {
@@ -12,29 +11,38 @@ export interface StartedNode {
   readonly peers: (() => readonly PeerInfo[]) | undefined;
 }
 
+/** In place of the runtime's, which speaks of its own options. */
+const LISTEN_ADVICE =
+  'Where the node listens: TROUPE_DIST_HOST (else the host in TROUPE_NODE) and TROUPE_DIST_PORT; ' +
+  'where it is registered: TROUPE_EPMD, TROUPE_EPMD_PORT and TROUPE_EPMD_SERVE_ON.';
+
 /**
  * Starts the node, and waits until others can connect to it.
- * @param given in place of what the settings describe
- * @throws Error that says what the operator can do, when it cannot listen, is not registered, or has no cookie
+ * @param cluster its full name, and what connects it; undefined for a node that is alone
+ * @throws Error that says what the operator can do, when it cannot listen or is not registered
  */
 export async function startNode(
-  settings: ClusterSettings | undefined,
+  cluster: { readonly name: string; readonly carrier: ClusterCarrier } | undefined,
   log: FastifyBaseLogger,
-  given?: ClusterCarrier,
 ): Promise<StartedNode> {
-  if (settings === undefined) return { node: createNode(), peers: undefined };
+  if (cluster === undefined) return { node: createNode(), peers: undefined };
+  const { name, carrier } = cluster;
   try {
-    const carrier = given ?? openCarrier(settings);
-    const node = createNode({ name: settings.node, carrier });
+    const node = createNode({ name, carrier });
     // Before the first connection, so that members are known from the first moment on.
     pubsub.start(node);
     await untilReady(node, carrier);
     log.info({ node: node.name, port: carrier.port }, `this is the node ${node.name}`);
     return { node, peers: () => carrier.peers?.() ?? [] };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the node ${settings.node} cannot be started: ${why}`, { cause: error });
+    throw new Error(`the node ${name} cannot be started: ${whyOf(error)}`, { cause: error });
   }
+}
+
+function whyOf(error: unknown): string {
+  if (error instanceof TroupeError && error.code === 'TROUPE_LISTEN_FAILED')
+    return `${error.what} ${LISTEN_ADVICE}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function untilReady(node: Node, carrier: ClusterCarrier): Promise<void> {

@@ -5,10 +5,11 @@
 //   reaches the index or a client.
 // - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
 // - A message is checked once, however many processes of this node get it.
-// - What is left out is counted, and told at most every ten seconds for each node.
+// - What is left out is counted, and told seldom; see `recurring.ts`.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Broadcast } from '../../runtime/index.ts';
+import { Recurring } from '../recurring.ts';
 import { Note, noteLimits } from './note.ts';
 
 /** A change of a note, or the advice to read everything again: changes may have been missed. */
@@ -36,9 +37,6 @@ export interface IncomingOptions {
 }
 
 const TOPIC_SHOWN_MAX = 100;
-const TOLD_EVERY_MS = 10_000;
-/** Nodes whose counts are kept; with more, all counts begin anew. */
-const NODES_MAX = 1_000;
 
 /** Times are compared as texts, so they have one form. */
 const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$';
@@ -56,7 +54,7 @@ const ForeignDeletion = Type.Object({ id: Note.properties.id });
 export class IncomingEvents {
   readonly #options: IncomingOptions;
   readonly #seen = new WeakMap<Broadcast, NoteEvent | 'left out'>();
-  readonly #told = new Map<string, { at: number; count: number }>();
+  readonly #leftOut = new Recurring();
 
   constructor(options: IncomingOptions) {
     this.#options = options;
@@ -84,17 +82,8 @@ export class IncomingEvents {
 
   #leaveOut({ sender, topic: given }: Broadcast, problem: string): 'left out' {
     const peer = sender.node;
-    const topic = textOf(given);
-    const now = performance.now();
-    const told = this.#told.get(peer) ?? { at: -Infinity, count: 0 };
-    told.count++;
-    if (now - told.at >= TOLD_EVERY_MS) {
-      this.#options.onLeftOut({ peer, topic, problem, count: told.count });
-      told.at = now;
-      told.count = 0;
-    }
-    if (this.#told.size >= NODES_MAX && !this.#told.has(peer)) this.#told.clear();
-    this.#told.set(peer, told);
+    const count = this.#leftOut.due(peer);
+    if (count !== undefined) this.#options.onLeftOut({ peer, topic: textOf(given), problem, count });
     return 'left out';
   }
 }

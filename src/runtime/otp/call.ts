@@ -465,9 +465,13 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
     return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
   }
   if (reason === 'noconnection') {
-    return new TroupeError('TROUPE_CALL_NODEDOWN', `${describe(request)} lost its node.`, {
-      reason: 'nodedown',
-    });
+    return new TroupeError(
+      'TROUPE_CALL_NODEDOWN',
+      `${describe(request)}: there is no connection with its node.`,
+      {
+        reason: 'nodedown',
+      },
+    );
   }
   return new TroupeError(
     'TROUPE_CALL_EXIT',

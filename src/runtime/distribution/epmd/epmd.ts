@@ -133,7 +133,7 @@ function closedFailure(): EpmdFailure {
 /** @param embeddedPort the port that this process had to have; 0 when it did not have to */
 function registerError(error: unknown, what: string, embeddedPort: number): TroupeError {
   const isTaken = error instanceof EpmdFailure && error.kind === 'port_taken' && embeddedPort > 0;
-  const advice = isTaken ? ` Another epmd has port ${embeddedPort}: use mode 'auto' to share it.` : '';
+  const advice = isTaken ? ` Another epmd has port ${embeddedPort}: with \`epmd: 'auto'\` it is shared.` : '';
   return new TroupeError('TROUPE_LISTEN_FAILED', `${what}: ${text(error)}${advice}`, {
     cause: error,
     reason: error instanceof EpmdFailure ? `epmd_${error.kind}` : undefined,

@@ -97,7 +97,7 @@ export function readCookieFile(path?: string): string {
     if (process.platform !== 'win32' && (mode & OTHERS_MAY) !== 0) {
       throw new TroupeError(
         'TROUPE_BAD_COOKIE',
-        `Others than its owner have rights on ${file}: run \`chmod 600 ${file}\`.`,
+        `${file} can be used by others than its owner: run \`chmod 600 ${file}\`.`,
       );
     }
     if (size > MAX_FILE_BYTES)
@@ -105,7 +105,8 @@ export function readCookieFile(path?: string): string {
     text = readFileSync(file, 'latin1');
   } catch (error) {
     if (error instanceof TroupeError) throw error;
-    throw new TroupeError('TROUPE_BAD_COOKIE', `${file} could not be read.`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new TroupeError('TROUPE_BAD_COOKIE', `${file} could not be read: ${why}.`, { cause: error });
   }
   const cookie = text.replace(/[\r\n][\r\n ]*$/, '');
   if (!/^[ -~]+$/.test(cookie)) {

@@ -8,6 +8,7 @@ export type { EncodeLimits } from '../etf/writer.ts';
 export type { EpmdMode } from '../epmd/epmd.ts';
 export { createErlangCarrier, type ErlangCarrier } from './carrier.ts';
 export type { TlsOptions } from './connector.ts';
+export { readCookieFile } from './cookie.ts';
 export type { ErlangCarrierOptions, SendQueueOptions, SendQueuePolicy } from './options.ts';
 export type { FaultCounts, PeerInfo, PeerTraffic } from './peer-info.ts';
 export * as erpc from './services/erpc.ts';

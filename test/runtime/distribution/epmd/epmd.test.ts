@@ -85,7 +85,7 @@ describe('registering', () => {
       .register('second', 5_002, true)
       .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ ...FAILED, reason: 'epmd_port_taken' });
-    expect(String(error)).toContain(`Another epmd has port ${port}: use mode 'auto' to share it.`);
+    expect(String(error)).toContain(`Another epmd has port ${port}: with \`epmd: 'auto'\` it is shared.`);
     await recorded({ port, mode: 'client' }).epmd.register('third', 5_003, true);
     expect(await first.epmd.names()).toHaveLength(2);
     // What has failed can be tried again.

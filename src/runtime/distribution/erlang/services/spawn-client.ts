@@ -73,7 +73,7 @@ class ErpcCall extends Call {
   override peerDown(reason: ExitReason): void {
     if (reason === 'noconnection') {
       this.fail(
-        new TroupeError('TROUPE_CALL_NODEDOWN', `'${this.name}' lost its node ${this.peer}.`, {
+        new TroupeError('TROUPE_CALL_NODEDOWN', `'${this.name}': there is no connection with ${this.peer}.`, {
           reason: 'nodedown',
         }),
       );

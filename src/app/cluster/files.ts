@@ -1,0 +1,99 @@
+// The files that the settings of a cluster name, read once, before anything is opened: the cookie, and the certificates.
+//
+// - All faults are told at once, each with its variable, as those of the settings are. None repeats what a file holds.
+// - A `~` at the beginning of a path is the user's folder, as a shell reads it; a line of .env has gone through no shell.
+// - That a certificate is good for the host in a node's name is not checked here: the node that dials does that.
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { readCookieFile } from '../../runtime/distribution/erlang/index.ts';
+import { TroupeError } from '../../runtime/index.ts';
+import { ConfigError, type ConfigFault } from '../config.ts';
+import type { ClusterSettings } from './settings.ts';
+
+/** What is in the files. */
+export interface ClusterFiles {
+  /** A secret. */
+  readonly cookie: string;
+  /** Undefined for connections that are not encrypted. */
+  readonly tls: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer } | undefined;
+}
+
+/**
+ * Reads the files, and checks that they hold what they should.
+ * @throws ConfigError that names every fault, not just the first
+ */
+export function readClusterFiles(settings: ClusterSettings): ClusterFiles {
+  const faults: ConfigFault[] = [];
+  const attempt = <Result>(variable: string, allowed: string, what: () => Result): Result | undefined => {
+    try {
+      return what();
+    } catch (error) {
+      faults.push({ variable, problem: `cannot be used: ${whyOf(error)}`, allowed });
+      return undefined;
+    }
+  };
+  const { cookieFile } = settings;
+  const cookie =
+    cookieFile === undefined
+      ? settings.cookie
+      : attempt('TROUPE_COOKIE_FILE', COOKIE_FILE, () => readCookieFile(pathOf(cookieFile)));
+  const tls = settings.tls && readCertificates(settings.tls, attempt);
+  if (faults.length > 0) throw new ConfigError(faults);
+  if (cookie === undefined) throw new Error('settings without a cookie were not checked');
+  return { cookie, tls };
+}
+
+type Attempt = <Result>(variable: string, allowed: string, what: () => Result) => Result | undefined;
+
+const COOKIE_FILE = 'a file that holds the cookie and that only its owner can read';
+const KEY = 'a file with a private key, PEM, without a passphrase';
+const CERT = 'a file with the certificate of the key, PEM';
+const CA = 'a file with the certificates that those of other nodes are signed by, PEM';
+
+function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Attempt): ClusterFiles['tls'] {
+  const key = attempt('TROUPE_TLS_KEY', KEY, () => parsed(tls.key, privateKey));
+  const cert = attempt('TROUPE_TLS_CERT', CERT, () => parsed(tls.cert, certificate));
+  const ca = attempt('TROUPE_TLS_CA', CA, () => parsed(tls.ca, certificate));
+  if (key !== undefined && cert !== undefined) {
+    attempt('TROUPE_TLS_CERT', CERT, () => belongTogether(cert.value, key.value));
+  }
+  return key && cert && ca && { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
+}
+
+/** What a file holds, as it is and as it is understood. */
+function parsed<Value>(
+  path: string,
+  parse: (bytes: Buffer) => Value,
+): { readonly bytes: Buffer; readonly value: Value } {
+  const bytes = readFileSync(pathOf(path));
+  try {
+    return { bytes, value: parse(bytes) };
+  } catch (error) {
+    throw new Error(`${pathOf(path)} does not hold that (${whyOf(error)})`, { cause: error });
+  }
+}
+
+function privateKey(bytes: Buffer): KeyObject {
+  if (/^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(bytes.toString('latin1')))
+    throw new Error('it needs a passphrase');
+  return createPrivateKey(bytes);
+}
+
+function certificate(bytes: Buffer): X509Certificate {
+  return new X509Certificate(bytes);
+}
+
+function belongTogether(cert: X509Certificate, key: KeyObject): void {
+  if (!cert.checkPrivateKey(key)) throw new Error('it is not the certificate of the key in TROUPE_TLS_KEY');
+}
+
+function pathOf(given: string): string {
+  return given.replace(/^~(?=\/|$)/, () => homedir());
+}
+
+/** On one line, without the advice of the runtime: that is about its own options. */
+function whyOf(error: unknown): string {
+  if (error instanceof TroupeError) return error.what.replace(/\.$/, '');
+  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ');
+}

@@ -1,0 +1,126 @@
+// The files of a cluster: what is read from them, and what is said of those that cannot be used, all at once.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ConfigError, loadConfig } from '../../../src/app/config.ts';
+import { openCarrier } from '../../../src/app/cluster/carrier.ts';
+import { readClusterFiles } from '../../../src/app/cluster/files.ts';
+import type { ClusterSettings } from '../../../src/app/cluster/settings.ts';
+import { Authority, hasOpenssl } from '../../runtime/distribution/erlang/certificates.ts';
+import { temporaryFolder } from '../support/program.ts';
+
+const NODE = { TROUPE_NODE: 'a@127.0.0.1' };
+const COOKIE = { TROUPE_COOKIE: 'secret' };
+
+const settingsFor = (env: Record<string, string>): ClusterSettings => {
+  const { cluster } = loadConfig({ ...NODE, ...env });
+  if (cluster === undefined) throw new Error('no cluster');
+  return cluster;
+};
+
+/** Each fault as variable and problem. */
+function faultsOf(env: Record<string, string>): string[] {
+  try {
+    readClusterFiles(settingsFor(env));
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.faults.map(({ variable, problem }) => `${variable} ${problem}`);
+  }
+}
+
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+function file(name: string, text: string, mode = 0o600): string {
+  const path = join(folder, name);
+  writeFileSync(path, text, { mode });
+  return path;
+}
+
+describe('the cookie', () => {
+  test('is the one of the settings, or what the file holds', () => {
+    expect(readClusterFiles(settingsFor(COOKIE))).toEqual({ cookie: 'secret', tls: undefined });
+    const path = file('cookie', 'of the file\n');
+    expect(readClusterFiles(settingsFor({ TROUPE_COOKIE_FILE: path })).cookie).toBe('of the file');
+  });
+
+  test('a ~ is the folder of the user, and nothing else is', () => {
+    vi.stubEnv('HOME', folder);
+    expect(homedir()).toBe(folder);
+    file('.erlang.cookie', 'at home');
+    expect(readClusterFiles(settingsFor({ TROUPE_COOKIE_FILE: '~/.erlang.cookie' })).cookie).toBe('at home');
+    expect(faultsOf({ TROUPE_COOKIE_FILE: '~joe/cookie' })).toEqual([
+      expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: ~joe\/cookie could not be read: ENOENT/),
+    ]);
+    expect(faultsOf({ TROUPE_COOKIE_FILE: '~' })).toEqual([
+      expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: /),
+    ]);
+  });
+
+  test('others must not be able to read it', () => {
+    const path = file('cookie', 'secret', 0o644);
+    expect(faultsOf({ TROUPE_COOKIE_FILE: path })).toEqual([
+      `TROUPE_COOKIE_FILE cannot be used: ${path} can be used by others than its owner: run \`chmod 600 ${path}\``,
+    ]);
+  });
+});
+
+describe.skipIf(!hasOpenssl())('certificates', () => {
+  let authority: Authority;
+  let paths: Record<'TROUPE_TLS_KEY' | 'TROUPE_TLS_CERT' | 'TROUPE_TLS_CA', string>;
+  beforeAll(() => {
+    authority = new Authority('files');
+    authority.issue('a', 'IP:127.0.0.1');
+    authority.issue('b', 'IP:127.0.0.1');
+    authority.encrypt('a', 'password');
+    paths = { TROUPE_TLS_KEY: at('a.key'), TROUPE_TLS_CERT: at('a.pem'), TROUPE_TLS_CA: at('ca.pem') };
+  });
+  afterAll(() => authority.remove());
+  const at = (name: string): string => join(authority.folder, name);
+
+  test('are read, and make a carrier', () => {
+    const settings = settingsFor({ ...COOKIE, ...paths });
+    const { tls } = readClusterFiles(settings);
+    expect(tls?.key.toString()).toContain('PRIVATE KEY');
+    expect(openCarrier(settings).peers?.()).toEqual([]);
+  });
+
+  test('all that is wrong is told at once, and nothing of what is in the files', () => {
+    const secret = file('key.pem', 'a secret that is no key');
+    mkdirSync(join(folder, 'ca'));
+    const faults = faultsOf({
+      TROUPE_COOKIE_FILE: join(folder, 'no-cookie'),
+      TROUPE_TLS_KEY: secret,
+      TROUPE_TLS_CERT: join(folder, 'none.pem'),
+      TROUPE_TLS_CA: join(folder, 'ca'),
+    });
+    expect(faults).toEqual([
+      expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: .*no-cookie could not be read: ENOENT/),
+      expect.stringMatching(/^TROUPE_TLS_KEY cannot be used: .*key\.pem does not hold that \(.+\)$/),
+      expect.stringMatching(/^TROUPE_TLS_CERT cannot be used: ENOENT.*none\.pem/),
+      expect.stringMatching(/^TROUPE_TLS_CA cannot be used: EISDIR/),
+    ]);
+    expect(faults.join()).not.toContain('secret');
+  });
+
+  test('a key with a passphrase, and a certificate of another key', () => {
+    expect(faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_KEY: at('a.enc.key') })).toEqual([
+      expect.stringMatching(
+        /^TROUPE_TLS_KEY cannot be used: .*a\.enc\.key does not hold that \(it needs a passphrase\)$/,
+      ),
+    ]);
+    expect(faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_CERT: at('b.pem') })).toEqual([
+      'TROUPE_TLS_CERT cannot be used: it is not the certificate of the key in TROUPE_TLS_KEY',
+    ]);
+    expect(faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_CERT: at('a.key') })).toEqual([
+      expect.stringMatching(/^TROUPE_TLS_CERT cannot be used: .*a\.key does not hold that/),
+    ]);
+  });
+});
