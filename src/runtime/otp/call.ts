@@ -29,6 +29,8 @@ const DEFAULT_CALL_TIMEOUT_MS = 5_000;
 
 /** @internal The call name of system messages (`system.ts`); no behaviour may use it for its own. */
 export const SYSTEM = '$system';
+/** The name of requests that have none. */
+export const REQUEST = '$request';
 
 /** What a call is told whose request the bound of the server's mailbox dropped. */
 const MAILBOX_FULL = 'mailbox_full';
@@ -461,7 +463,7 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
   if (reason === 'noproc') {
     return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
   }
-  if (Array.isArray(reason) && reason[0] === 'unknown_call' && reason[1] === request.name) {
+  if (Array.isArray(reason) && reason[0] === 'unknown_call' && [reason[1], REQUEST].includes(request.name)) {
     return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
   }
   if (reason === 'noconnection') {

@@ -21,7 +21,7 @@ import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { formatReason, ProcessExit, TIMEOUT } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
-import { Call, Cast, RemoteCall, SYSTEM } from './call.ts';
+import { Call, Cast, RemoteCall, REQUEST, SYSTEM } from './call.ts';
 import { Action, NONE, noReply, UNHANDLED } from './server-actions.ts';
 import { endServer } from './server-end.ts';
 import { badReturn, crash, finish } from './server-run.ts';
@@ -136,7 +136,8 @@ export class ServerBehaviour implements Behaviour<
     report(server, 'call', { name, argument });
     request.fail(
       new TroupeError('TROUPE_UNKNOWN_CALL', `'${this.name}' has no call ${formatReason(name)}.`, {
-        reason: ['unknown_call', name],
+        // Of a request without a name the caller knows the request itself.
+        reason: ['unknown_call', name === REQUEST ? argument : name],
       }),
     );
   }

@@ -3,7 +3,7 @@
  * are a whole message, and have the form that they should. Any other message is the term that it is.
  */
 import { declaredForm } from '../../channel-forms.ts';
-import { Cast, ForeignTag, RemoteCall, SYSTEM } from '../../otp/call.ts';
+import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM } from '../../otp/call.ts';
 import { ErlangSystemCall } from '../../otp/system.ts';
 import { Down, Exit, type MonitorTarget } from '../../process/messages.ts';
 import { Pid } from '../../process/pid.ts';
@@ -14,7 +14,6 @@ import { text } from '../../terms/charlist.ts';
 import { ImproperList } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
 import type { TermReader } from './reader.ts';
-import { REQUEST } from './records.ts';
 import { SMALL_TUPLE } from './tags.ts';
 
 const NOVA_PUBSUB = atom('nova_pubsub');

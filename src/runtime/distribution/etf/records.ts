@@ -14,16 +14,13 @@
  * Other records are the tuple of their tag and fields.
  */
 import { declaredForm, undeclaredForm } from '../../channel-forms.ts';
-import type { Cast, RemoteCall } from '../../otp/call.ts';
+import { type Cast, REQUEST, type RemoteCall } from '../../otp/call.ts';
 import type { Down } from '../../process/messages.ts';
 import { Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
 import type { RecordDefinition } from '../../records.ts';
 import { LIST } from './tags.ts';
 import type { TermWriter } from './writer.ts';
-
-/** The name of requests that have none. */
-export const REQUEST = '$request';
 
 /** The fields of a broadcast, whose class belongs to the layer above. */
 interface BroadcastFields {
