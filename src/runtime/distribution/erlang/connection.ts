@@ -182,7 +182,7 @@ export class Connection implements PeerLink, Ticked {
   #sendMany(from: Pid, to: readonly Pid[], signal: Signal & { readonly op: 'sendMany' }): void {
     const { message } = signal;
     if (!this.#troupe || to.length < 2 || to.length > MAX_LISTED) {
-      this.#sendEach(from, to, this.#owner.packer.payload(signal));
+      this.#sendSame(from, to, signal);
       return;
     }
     const list =
@@ -211,8 +211,30 @@ export class Connection implements PeerLink, Ticked {
     }
   }
 
-  /** Sends the same payload to each of some pids. */
-  #sendEach(from: Pid, to: readonly Pid[], payload: Buffer): void {
+  /** Sends the same message to each of some pids, its atoms by number where that can be. */
+  #sendSame(from: Pid, to: readonly Pid[], signal: Signal & { readonly op: 'sendMany' }): void {
+    const { packer } = this.#owner;
+    const { atoms } = this.#control;
+    const [first] = to;
+    // Behind a large message, frames of others could pass the one that names an atom.
+    const may = to.length > 1 && !this.#queue.holding && atoms !== undefined && first !== undefined;
+    if (may && this.#control.beginAtoms(from, first)) {
+      try {
+        const payload = packer.payload(signal, atoms);
+        // A getter may have sent something large.
+        if (payload.length + atoms.headerBytes <= FRAGMENT_BYTES && !this.#queue.holding) {
+          this.#sendEach(from, to, payload, true);
+          return;
+        }
+      } finally {
+        atoms.end();
+      }
+    }
+    this.#sendEach(from, to, packer.payload(signal), false);
+  }
+
+  /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
+  #sendEach(from: Pid, to: readonly Pid[], payload: Buffer, numbered: boolean): void {
     const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
     for (const pid of to) {
       if (this.#ended !== undefined) return;
@@ -221,7 +243,7 @@ export class Connection implements PeerLink, Ticked {
         this.#queue.addLarge(this.#control.sendControl(from, pid), payload, from.id);
       } else {
         const start = this.#writer.length;
-        this.#control.message(from, pid, payload);
+        this.#control.message(from, pid, payload, numbered);
         this.#queue.added(start, from.id);
       }
     }
@@ -229,7 +251,7 @@ export class Connection implements PeerLink, Ticked {
 
   #sendPacked({ signal, payload }: PackedSignal): void {
     if (this.#ended !== undefined) return;
-    if (signal.op === 'sendMany') this.#sendEach(signal.from, signal.to, payload as Buffer);
+    if (signal.op === 'sendMany') this.#sendEach(signal.from, signal.to, payload as Buffer, false);
     else this.#sendSingle(signal, payload);
   }
 

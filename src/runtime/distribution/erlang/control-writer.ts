@@ -2,8 +2,8 @@
  * Writes signals as frames: length, header, control message, payload. See `erl_dist_protocol`, "Protocol between Connected
  * Nodes".
  *
- * It chooses the form that both nodes understand, by the flags of the connection. The atom cache is not used for writing
- * (docs/adr/0012). A frame stands in the writer when it is whole, or not at all.
+ * It chooses the form that both nodes understand, by the flags of the connection. The atom cache is written only for a message
+ * that goes to several processes (`sent-atoms.ts`). A frame stands in the writer when it is whole, or not at all.
  *
  * Invariants, since a BEAM node closes the connection otherwise: what a signal comes from is a pid of this node, which the
  * router sees to, and the end of a link is told only to a pid of the incarnation that is connected.
@@ -18,6 +18,7 @@ import type { TermWriter } from '../etf/writer.ts';
 import * as control from './control.ts';
 import { FLAGS } from './flags.ts';
 import type { SentLists } from './multicast.ts';
+import { SentAtoms } from './sent-atoms.ts';
 import { UNKNOWN_SENDER, type Sender } from './send-queue.ts';
 
 /** A signal that has one message for one receiver, or none. */
@@ -110,6 +111,8 @@ export class ControlWriter {
   readonly unlinkIds: boolean;
   /** Whether the peer takes messages in fragments. */
   readonly fragments: boolean;
+  /** The atoms that the peer was told; undefined when it does not take them by number. */
+  readonly atoms: SentAtoms | undefined;
   /** Where in the writer the control message and the payload of the frame written last begin; 0 without a payload. */
   controlStart = 0;
   payloadStart = 0;
@@ -132,6 +135,7 @@ export class ControlWriter {
     this.#peer = peer;
     this.#creation = creation;
     this.#maxFrameBytes = maxFrameBytes;
+    this.atoms = (flags & FLAGS.DIST_HDR_ATOM_CACHE) === 0n ? undefined : new SentAtoms();
     this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
     this.#sendSender = (flags & FLAGS.SEND_SENDER) !== 0n;
     this.#exitPayload = (flags & FLAGS.EXIT_PAYLOAD) !== 0n;
@@ -165,12 +169,35 @@ export class ControlWriter {
     return true;
   }
 
-  /** Writes a message to one of several receivers; `payload` was written before. */
-  message(from: Pid, to: Pid, payload: Uint8Array): void {
+  /**
+   * Begins to number the atoms of a message to several receivers, with those that stand before its payload.
+   * @param to one of the receivers
+   * @returns false when the connection knows no such numbers, or another message has them.
+   */
+  beginAtoms(from: Pid, to: Pid): boolean {
+    const atoms = this.atoms;
+    if (atoms === undefined || !atoms.begin()) return false;
     const { writer } = this;
     const start = writer.length;
-    this.#begin();
-    this.#send(from, to);
+    this.#numberedSend(from, to);
+    writer.length = start;
+    return true;
+  }
+
+  /**
+   * Writes a message to one of several receivers.
+   * @param payload written before; with numbers for its atoms when `numbered`.
+   */
+  message(from: Pid, to: Pid, payload: Uint8Array, numbered: boolean): void {
+    const { writer } = this;
+    const start = writer.length;
+    if (numbered) {
+      this.#beginNumbered();
+      this.#numberedSend(from, to);
+    } else {
+      this.#begin();
+      this.#send(from, to);
+    }
     this.#beginPayload();
     writer.bytes(payload);
     this.#end(start, Infinity);
@@ -279,6 +306,16 @@ export class ControlWriter {
     this.payloadStart = 0;
   }
 
+  #beginNumbered(): void {
+    const { writer } = this;
+    writer.u32(0);
+    writer.u8(control.VERSION);
+    writer.u8(control.DIST_HEADER);
+    (this.atoms as SentAtoms).writeHeader(writer);
+    this.controlStart = writer.length;
+    this.payloadStart = 0;
+  }
+
   #beginPayload(): void {
     if (!this.#headers) this.writer.u8(control.VERSION);
     this.payloadStart = this.writer.length;
@@ -319,6 +356,15 @@ export class ControlWriter {
       writer.atomName('');
     }
     writer.pid(to);
+  }
+
+  #numberedSend(from: Pid, to: Pid): void {
+    this.writer.numbers = this.atoms as SentAtoms;
+    try {
+      this.#send(from, to);
+    } finally {
+      this.writer.numbers = null;
+    }
   }
 
   #regSend(from: Pid, name: string): void {

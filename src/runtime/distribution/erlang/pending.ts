@@ -6,6 +6,7 @@
  * Limits: how many signals wait for one peer, and how many bytes they carry.
  */
 import type { Signal } from '../carrier.ts';
+import type { AtomNumbers } from '../etf/scalar-writer.ts';
 import { TermWriter } from '../etf/writer.ts';
 import { hasPayload, nameIn, writePayload } from './control-writer.ts';
 
@@ -45,18 +46,21 @@ export class Packer {
 
   /**
    * What a signal carries.
+   * @param numbers what numbers its atoms, for a frame with a header that names them
    * @throws TroupeError TROUPE_NOT_ENCODABLE
    */
-  payload(signal: Signal): Buffer {
+  payload(signal: Signal, numbers: AtomNumbers | null = null): Buffer {
     // A getter in a message may send another one.
     const writer = this.#busy ? new TermWriter({ maxBytes: this.#maxBytes }, FIRST_BYTES) : this.#writer;
     const outermost = !this.#busy;
     this.#busy = true;
+    writer.numbers = numbers;
     try {
       writePayload(writer, signal);
       return Buffer.from(writer.buffer.subarray(0, writer.length));
     } finally {
       if (outermost) this.#busy = false;
+      writer.numbers = null;
       writer.reset();
     }
   }

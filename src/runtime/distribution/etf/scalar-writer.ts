@@ -14,6 +14,7 @@ import { type Atom, atom } from '../../terms/atom.ts';
 import type { Port } from '../../terms/opaque.ts';
 import { ByteWriter } from './byte-writer.ts';
 import {
+  ATOM_CACHE_REF,
   ATOM_UTF8,
   BINARY,
   BIT_BINARY,
@@ -53,6 +54,18 @@ const TWO_32 = 0x1_0000_0000;
 
 const names = new Map<string, Uint8Array>();
 
+/** Numbers the atoms of a message whose header names them. */
+export interface AtomNumbers {
+  /**
+   * The number of an atom, 0 to 254; -1 for one that is to be written out.
+   * @param encoded its bytes, with their tag
+   */
+  numberOf(name: string, encoded: Uint8Array): number;
+}
+
+/** What stands for an atom that has a number. */
+const REFERENCES = Array.from({ length: 255 }, (_, number) => Uint8Array.of(ATOM_CACHE_REF, number));
+
 /** The bytes of an atom, with its tag. */
 function encodeAtom(value: Atom): Uint8Array {
   const text = Buffer.from(value.name);
@@ -85,6 +98,8 @@ export abstract class ScalarWriter extends ByteWriter {
   readonly #origins: Array<Origin | null> = Array.from({ length: ORIGINS }, () => null);
   readonly #originBytes: Uint8Array[] = [];
   #nextOrigin = 0;
+  /** What numbers the atoms; null when they are written out. */
+  numbers: AtomNumbers | null = null;
 
   /** The error for a value that cannot be sent; it knows where the value stands. */
   protected abstract refused(what: string): TroupeError;
@@ -101,7 +116,7 @@ export abstract class ScalarWriter extends ByteWriter {
 
   /** Writes an atom. */
   atom(value: Atom): void {
-    this.bytes(value.encoded ?? encodeAtom(value));
+    this.bytes(this.#referred(value.name, value.encoded ?? encodeAtom(value)));
   }
 
   /**
@@ -111,7 +126,7 @@ export abstract class ScalarWriter extends ByteWriter {
   atomName(name: string): void {
     const encoded = names.get(name) ?? encodeName(name);
     if (encoded === undefined) throw this.refused('a name that can be no atom');
-    this.bytes(encoded);
+    this.bytes(this.#referred(name, encoded));
   }
 
   /** Writes an integer. @param value a safe integer, and not -0. */
@@ -320,13 +335,20 @@ export abstract class ScalarWriter extends ByteWriter {
   #node(origin: Origin): Uint8Array {
     const origins = this.#origins;
     for (let at = 0; at < ORIGINS; at++) {
-      if (origins[at] === origin) return this.#originBytes[at] as Uint8Array;
+      if (origins[at] === origin) return this.#referred(origin.node, this.#originBytes[at] as Uint8Array);
     }
     const encoded = names.get(origin.node) ?? encodeName(origin.node);
     if (encoded === undefined) throw this.refused('the name of a node that can be no atom');
     origins[this.#nextOrigin] = origin;
     this.#originBytes[this.#nextOrigin] = encoded;
     this.#nextOrigin = (this.#nextOrigin + 1) % ORIGINS;
-    return encoded;
+    return this.#referred(origin.node, encoded);
+  }
+
+  /** The bytes to be written for an atom. */
+  #referred(name: string, encoded: Uint8Array): Uint8Array {
+    if (this.numbers === null) return encoded;
+    const number = this.numbers.numberOf(name, encoded);
+    return number < 0 ? encoded : (REFERENCES[number] as Uint8Array);
   }
 }

@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { createNode, type Node, type NodeOptions, Pid, Ref, type Tuple, tuple } from 'troupe';
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { onTestFinished } from 'vitest';
+import { AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
 import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import { Fragments } from '../../../../src/runtime/distribution/erlang/fragments.ts';
 import { FrameReader } from '../../../../src/runtime/distribution/erlang/frames.ts';
@@ -76,6 +77,7 @@ export class RawPeer {
   readonly #waiting = new Set<() => void>();
   #closed = false;
   readonly #fragments = new Fragments();
+  readonly #atoms = new AtomCache();
   readonly #terms: TermReader;
 
   constructor(name: string, creation: number, socket: Socket, flags: bigint) {
@@ -172,9 +174,14 @@ export class RawPeer {
     }
     const kind = buffer[start + 1];
     if (kind === 68) {
-      this.#message(buffer, start + 3, end);
+      const terms = this.#atoms.read(buffer, start + 2, end);
+      if (terms < 0) throw new Error(this.#atoms.fault);
+      this.#message(buffer, terms, end);
       return true;
     }
+    // With the numbers of atoms a message goes out in one piece.
+    if (kind === 69 && buffer[start + 18] !== 0) throw new Error('atoms in a fragment');
+    this.#atoms.count = 0;
     const sequence = buffer.readBigUInt64BE(start + 2);
     const fragment = buffer.readBigUInt64BE(start + 10);
     const result =
@@ -188,7 +195,7 @@ export class RawPeer {
 
   #message(buffer: Buffer, start: number, end: number): void {
     const terms = this.#terms;
-    terms.reset(buffer, start, end);
+    terms.reset(buffer, start, end, this.#atoms.keepRefs());
     const term = (): unknown => {
       if (!this.#headers && terms.peek() === 131) terms.position++;
       return terms.term();
