@@ -1,15 +1,15 @@
-// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, a browser, a pseudo-terminal,
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, Elixir, a browser, a pseudo-terminal,
 // network namespaces.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { Failure, run, say } from './run.mjs';
 
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
 
-/** @typedef {'postgres' | 'erl' | 'chromium' | 'pty' | 'netns'} PartName */
+/** @typedef {'postgres' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -30,16 +30,18 @@ const PARTS = {
     ],
     find: findErl,
   },
+  elixir: { title: 'Elixir', packages: ['elixir'], find: findElixir },
   chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
   netns: { title: 'network namespaces', packages: ['iproute2'], find: findNamespaces },
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'erl', 'chromium', 'pty', 'netns'];
+const PART_NAMES = ['postgres', 'erl', 'elixir', 'chromium', 'pty', 'netns'];
 
 /**
- * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), else a program.
+ * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres) and for Elixir (the one
+ * of its applications), else a program.
  * @param {PartName} name
  * @returns {Part}
  */
@@ -129,6 +131,20 @@ function findErl() {
   return listed === ''
     ? { found: true, path }
     : { found: false, reason: `without the applications ${listed}` };
+}
+
+/** @returns {Part} */
+function findElixir() {
+  const program = onPath('elixir');
+  if (program === undefined) return { found: false, reason: 'no elixir in PATH' };
+  const probe = spawnSync(program, ['-e', 'IO.write([:code.lib_dir(:elixir), 10, System.version()])'], {
+    encoding: 'utf8',
+    timeout: PROBE_LIMIT_MS,
+  });
+  const [folder = '', version = ''] = (probe.stdout ?? '').trim().split('\n').slice(-2);
+  return probe.status === 0 && /^\d+\./.test(version)
+    ? { found: true, path: dirname(folder) }
+    : { found: false, reason: 'elixir does not run' };
 }
 
 /** @returns {Part} */

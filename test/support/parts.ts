@@ -1,11 +1,11 @@
-// Asks for a program that some tests need and not every machine has: PostgreSQL, Erlang, a browser, a pseudo-terminal.
+// Asks for a program that some tests need and not every machine has: PostgreSQL, Erlang, Elixir, a browser, a pseudo-terminal.
 // `npm test` installs what it can; what is missing is a reason to skip, said aloud, or with CI=true a failure.
 import { findPart, type PartName } from '../../scripts/lib/parts.mjs';
 
 export interface FoundPart {
   /** For `describe.skipIf(part.missing)` and `test.skipIf(part.missing)`. */
   readonly missing: boolean;
-  /** The program, or for PostgreSQL the folder of its programs. Throws when the part is missing. */
+  /** The program; the folder of programs for PostgreSQL, of applications for Elixir. Throws when the part is missing. */
   readonly path: string;
 }
 

@@ -16,7 +16,10 @@ test.each(Object.entries(clusterVariables))('%s is in the table of settings', (n
   expect(row?.split('|').at(-2)).toContain(shown);
 });
 
-test('the indexer in Erlang is the one that is tested', () => {
-  const source = read('test/support/erlang/note_titles.erl');
-  expect(guide).toContain(source.slice(source.indexOf('-module')));
+test.each([
+  ['Erlang', 'test/support/erlang/note_titles.erl', '-module'],
+  ['Elixir', 'test/support/elixir/note_titles.ex', 'defmodule'],
+])('the indexer in %s is the one that is tested', (_language, path, first) => {
+  const source = read(path);
+  expect(guide).toContain(source.slice(source.indexOf(first)));
 });
