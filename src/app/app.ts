@@ -77,7 +77,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const startCluster = async (): ReturnType<typeof startNode> => {
     // The embedded database takes this thread for seconds when it is made. Other nodes must not wait for this one then,
     // least of all when they ask it as their epmd.
-    if (config.cluster !== undefined && own?.kind === 'pglite') await own.opened();
+    if (settings !== undefined && own?.kind === 'pglite') await own.opened();
     return startNode(settings && carrier && { name: settings.node, carrier }, log);
   };
   const { node, peers } = await startCluster().catch(async (error: unknown) => {
@@ -86,7 +86,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   });
   const { database, repository, identity } = openNotes(config.database, node, own);
   if (own === undefined) unsubscribe.push(logDatabase(log, database));
-  if (config.cluster !== undefined && own?.kind === 'pglite') {
+  if (settings !== undefined && own?.kind === 'pglite') {
     log.info(
       `the notes of this instance are in its data folder; others use them with DATABASE_URL=troupe://${node.name}`,
     );
@@ -98,7 +98,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
   });
-  const cluster = config.cluster && { identity, indexer, strangers };
+  const cluster = settings && { identity, indexer, strangers };
 
   let stopping: Promise<void> | undefined;
   let draining: Drain | undefined;

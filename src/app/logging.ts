@@ -3,7 +3,8 @@
 // The pid of a process stands under `process`: `pid` is pino's, the operating system's number.
 //
 // What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
-// connection. What other nodes and clients can cause any number of times is told seldom, with its `count`.
+// connection. What other nodes can cause any number of times is told seldom, with its `count`; but what
+// their processes print is told as it comes.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';
@@ -42,9 +43,9 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
       log.error({ supervisor: label, id }, 'a supervisor gives up: its children restarted too often');
     }),
     onTelemetry('troupe:server:unexpected', ({ pid, label, kind, message }) => {
-      const count = unexpected.due(`${kind} ${label}`);
-      if (count === undefined) return;
       const request = kind === 'info' ? undefined : nameOf(message);
+      const count = unexpected.due(`${kind} ${label} ${request ?? ''}`);
+      if (count === undefined) return;
       log.warn(
         { process: pid.toString(), label, kind, request, count },
         'a process got a message that it does not know',
@@ -104,7 +105,7 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
       );
     }),
     onTelemetry('troupe:pg:bad_message', ({ scope, node }) => {
-      const count = badMessages.due(scope);
+      const count = badMessages.due(`${scope} ${node}`);
       if (count !== undefined)
         log.warn({ scope, node, count }, 'a scope got a message that it does not know');
     }),
@@ -126,17 +127,25 @@ function logDistribution(log: FastifyBaseLogger): (() => void)[] {
   /** Why connections with nodes could not be made: the same reason is told once, until there is a connection. */
   const told = new Map<string, string>();
   const dropped = new Recurring();
+  const badFrames = new Recurring();
+  // Whoever reaches the port can say that it is any node.
+  const refusals = new Recurring({ burst: REFUSALS_TOLD });
   return [
     onTelemetry('troupe:distribution:refused', ({ peer, address, reason }) => {
-      const who = peer ?? address.replace(/:\d+$/, '');
-      const level = told.get(who) === reason ? 'debug' : 'warn';
+      const host = address.replace(/:\d+$/, '');
+      const who = peer ?? host;
+      const isNew = told.get(who) !== reason;
       if (told.size >= TOLD_MAX) told.clear();
       told.set(who, reason);
-      log[level]({ peer, address, reason }, 'a connection with a node could not be made');
+      const count = isNew ? refusals.due(host) : undefined;
+      const level = count === undefined ? 'debug' : 'warn';
+      log[level]({ peer, address, reason, count }, 'a connection with a node could not be made');
     }),
     onTelemetry('troupe:node:up', ({ peer }) => void told.delete(peer)),
     onTelemetry('troupe:distribution:bad_frame', ({ peer, reason }) => {
-      log.error({ peer, reason }, 'a node sent what cannot be read; its connection was closed');
+      const count = badFrames.due(peer);
+      if (count === undefined) return;
+      log.error({ peer, reason, count }, 'a node sent what cannot be read; its connection was closed');
     }),
     onTelemetry('troupe:distribution:busy', ({ peer, queuedBytes }) => {
       log.warn({ peer, queuedBytes }, 'a node takes messages slower than they are sent');
@@ -165,6 +174,8 @@ const EPMD = {
   failed: 'the node could not be registered with epmd',
 } as const;
 const TOLD_MAX = 1_000;
+/** So many refusals of one host are told in ten seconds. */
+const REFUSALS_TOLD = 20;
 /** Characters of what a process of another node writes, in one line of the log. */
 const IO_SHOWN_MAX = 10_000;
 

@@ -65,15 +65,19 @@ export const errorAdvice: Readonly<Record<ErrorCode, string>> = table;
 export class TroupeError extends Error {
   override readonly name: string = 'TroupeError';
   readonly code: ErrorCode;
-  /** What happened, without the advice. */
-  readonly what: string;
+  readonly #what: string;
   /** The exit reason behind the failure, where there is one. */
   readonly reason: unknown;
 
   constructor(code: ErrorCode, what: string, options: { cause?: unknown; reason?: unknown } = {}) {
     super(`${what} ${table[code]} [${code}]`, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
-    this.what = what;
+    this.#what = what;
     this.reason = options.reason;
+  }
+
+  /** What happened, without the advice. */
+  get what(): string {
+    return this.#what;
   }
 }

@@ -121,9 +121,26 @@ test('an attempt to connect that fails as the one before is no warning, until th
 
 test('the reasons of a thousand nodes are remembered', () => {
   const refuse = (peer: string): void =>
-    publish('troupe:distribution:refused', { peer, address: '', reason: 'not_registered' });
+    publish('troupe:distribution:refused', { peer, address: `${peer}:1`, reason: 'not_registered' });
   refuse('b@test');
   for (let n = 0; n < 1_000; n++) refuse(`n${n}@test`);
   refuse('b@test');
   expect(lines.at(-1)).toMatchObject({ level: WARN, peer: 'b@test' });
+});
+
+test('of the refusals of one host, whoever it says it is, twenty are warnings in ten seconds', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const refuse = (peer: string, address = '10.0.0.1:1'): void =>
+      publish('troupe:distribution:refused', { peer, address, reason: 'cookie' });
+    for (let n = 0; n < 200; n++) refuse(`n${n}@test`);
+    expect(lines.filter(({ level }) => level === WARN)).toHaveLength(20);
+    refuse('other@test', '10.0.0.2:1');
+    expect(lines.at(-1)).toMatchObject({ level: WARN, count: 1 });
+    vi.advanceTimersByTime(10_000);
+    refuse('late@test');
+    expect(lines.at(-1)).toMatchObject({ level: WARN, peer: 'late@test', count: 181 });
+  } finally {
+    vi.useRealTimers();
+  }
 });

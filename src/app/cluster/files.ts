@@ -4,8 +4,9 @@
 // - A `~` at the beginning of a path is the user's folder, as a shell reads it; a line of .env has gone through no shell.
 // - That a certificate is good for the host in a node's name is not checked here: the node that dials does that.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import { readCookieFile } from '../../runtime/distribution/erlang/index.ts';
 import { TroupeError } from '../../runtime/index.ts';
 import { ConfigError, type ConfigFault } from '../config.ts';
@@ -50,27 +51,40 @@ const COOKIE_FILE = 'a file that holds the cookie and that only its owner can re
 const KEY = 'a file with a private key, PEM, without a passphrase';
 const CERT = 'a file with the certificate of the key, PEM';
 const CA = 'a file with the certificates that those of other nodes are signed by, PEM';
+/** The well-known authorities all together have a quarter of it. */
+const MAX_BYTES = 1_048_576;
+const BEGIN_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
 
 function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Attempt): ClusterFiles['tls'] {
   const key = attempt('TROUPE_TLS_KEY', KEY, () => parsed(tls.key, privateKey));
   const cert = attempt('TROUPE_TLS_CERT', CERT, () => parsed(tls.cert, certificate));
   const ca = attempt('TROUPE_TLS_CA', CA, () => parsed(tls.ca, certificate));
-  if (key !== undefined && cert !== undefined) {
-    attempt('TROUPE_TLS_CERT', CERT, () => belongTogether(cert.value, key.value));
-  }
-  return key && cert && ca && { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
+  if (key === undefined || cert === undefined) return undefined;
+  const fits = attempt('TROUPE_TLS_CERT', CERT, () => checkKey(cert.value, key.value));
+  if (ca === undefined || fits === undefined) return undefined;
+  const all = { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
+  // What remains is what the machine's rules for TLS do not allow, such as a key that is too short.
+  return attempt('TROUPE_TLS_CERT', CERT, () => {
+    createSecureContext(all);
+    return all;
+  });
 }
 
 /** What a file holds, as it is and as it is understood. */
 function parsed<Value>(
-  path: string,
+  given: string,
   parse: (bytes: Buffer) => Value,
 ): { readonly bytes: Buffer; readonly value: Value } {
-  const bytes = readFileSync(pathOf(path));
+  const path = pathOf(given);
+  const stats = statSync(path);
+  if (!stats.isFile()) throw new Error(`${path} is no file`);
+  if (stats.size > MAX_BYTES) throw new Error(`${path} has more than ${MAX_BYTES} bytes`);
+  const bytes = readFileSync(path);
   try {
     return { bytes, value: parse(bytes) };
   } catch (error) {
-    throw new Error(`${pathOf(path)} does not hold that (${whyOf(error)})`, { cause: error });
+    throw new Error(`${path} does not hold that (${whyOf(error)})`, { cause: error });
   }
 }
 
@@ -80,12 +94,19 @@ function privateKey(bytes: Buffer): KeyObject {
   return createPrivateKey(bytes);
 }
 
+/** The first certificate; all are looked at, since TLS leaves out what it cannot read, and says nothing. */
 function certificate(bytes: Buffer): X509Certificate {
-  return new X509Certificate(bytes);
+  const text = bytes.toString('latin1');
+  const [first, ...others] = (text.match(CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
+  if (first === undefined) throw new Error('it has no certificate in PEM');
+  if (text.match(BEGIN_CERTIFICATE)?.length !== 1 + others.length)
+    throw new Error('a certificate in it has no end');
+  return first;
 }
 
-function belongTogether(cert: X509Certificate, key: KeyObject): void {
+function checkKey(cert: X509Certificate, key: KeyObject): true {
   if (!cert.checkPrivateKey(key)) throw new Error('it is not the certificate of the key in TROUPE_TLS_KEY');
+  return true;
 }
 
 function pathOf(given: string): string {

@@ -21,6 +21,8 @@ import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { formatReason, ProcessExit, TIMEOUT } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
+import { Atom } from '../terms/atom.ts';
+import { Tuple, tuple } from '../terms/tuple.ts';
 import { Call, Cast, RemoteCall, REQUEST, SYSTEM } from './call.ts';
 import { Action, NONE, noReply, UNHANDLED } from './server-actions.ts';
 import { endServer } from './server-end.ts';
@@ -136,8 +138,7 @@ export class ServerBehaviour implements Behaviour<
     report(server, 'call', { name, argument });
     request.fail(
       new TroupeError('TROUPE_UNKNOWN_CALL', `'${this.name}' has no call ${formatReason(name)}.`, {
-        // Of a request without a name the caller knows the request itself.
-        reason: ['unknown_call', name === REQUEST ? argument : name],
+        reason: ['unknown_call', name === REQUEST ? shapeOf(argument) : name],
       }),
     );
   }
@@ -188,4 +189,10 @@ function report(server: Server, kind: 'call' | 'cast' | 'info', message: unknown
   if (!unexpected.hasSubscribers) return;
   const { self } = server;
   unexpected.publish({ pid: self.pid, label: self.label, kind, message });
+}
+
+/** What a request without a name looks like: the atom that a tuple begins with, and how many elements it has. */
+function shapeOf(request: unknown): unknown {
+  const first = request instanceof Tuple ? request.elements[0] : undefined;
+  return first instanceof Atom ? tuple(first, (request as Tuple).elements.length) : REQUEST;
 }

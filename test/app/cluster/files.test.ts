@@ -1,5 +1,6 @@
 // The files of a cluster: what is read from them, and what is said of those that cannot be used, all at once.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -60,7 +61,7 @@ describe('the cookie', () => {
       expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: ~joe\/cookie could not be read: ENOENT/),
     ]);
     expect(faultsOf({ TROUPE_COOKIE_FILE: '~' })).toEqual([
-      expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: /),
+      `TROUPE_COOKIE_FILE cannot be used: ${folder} is no file that holds a cookie`,
     ]);
   });
 
@@ -105,9 +106,26 @@ describe.skipIf(!hasOpenssl())('certificates', () => {
       expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: .*no-cookie could not be read: ENOENT/),
       expect.stringMatching(/^TROUPE_TLS_KEY cannot be used: .*key\.pem does not hold that \(.+\)$/),
       expect.stringMatching(/^TROUPE_TLS_CERT cannot be used: ENOENT.*none\.pem/),
-      expect.stringMatching(/^TROUPE_TLS_CA cannot be used: EISDIR/),
+      expect.stringMatching(/^TROUPE_TLS_CA cannot be used: .*ca is no file$/),
     ]);
     expect(faults.join()).not.toContain('secret');
+  });
+
+  test('certificates that TLS would leave out without a word', () => {
+    const ca = readFileSync(at('ca.pem'), 'latin1');
+    const der = file('ca.der', '');
+    writeFileSync(der, new X509Certificate(ca).raw);
+    const faults = (TROUPE_TLS_CA: string) => faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_CA });
+    const told = (why: string) => [expect.stringMatching(`^TROUPE_TLS_CA cannot be used: .* \\(${why}`)];
+    expect(faults(der)).toEqual(told('it has no certificate in PEM'));
+    expect(faults(file('cut.pem', `${ca}${ca.slice(0, 200)}`))).toEqual(
+      told('a certificate in it has no end'),
+    );
+    expect(faults(file('bad.pem', `${ca}${ca.replace(/M/g, '')}`))).toEqual(told(''));
+    expect(faults(file('long.pem', 'x'.repeat(1_048_577)))).toEqual([
+      expect.stringMatching(/long\.pem has more than 1048576 bytes$/),
+    ]);
+    expect(faults(file('all.pem', `the authorities:\r\n${ca.replace(/\n/g, '\r\n')}\n${ca}`))).toEqual([]);
   });
 
   test('a key with a passphrase, and a certificate of another key', () => {

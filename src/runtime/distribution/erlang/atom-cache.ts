@@ -2,8 +2,8 @@
  * The atoms that a peer named in earlier messages and refers to by number since. Each message begins with references to
  * them, new ones with their text; the terms in it then hold indices into that list. See `erl_ext_dist`, "Distribution Header".
  *
- * It only reads, and `sent-atoms.ts` writes: a node which says that it understands the cache may send messages without references for ever. The table
- * holds 2048 atoms for a connection; the peer decides which, and cannot make it larger.
+ * It only reads; `sent-atoms.ts` writes. A node which says that it understands the cache may send messages without references
+ * for ever. The table holds 2048 atoms for a connection; the peer decides which, and cannot make it larger.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';

@@ -216,21 +216,17 @@ export class Connection implements PeerLink, Ticked {
     const { packer } = this.#owner;
     const { atoms } = this.#control;
     const [first] = to;
-    // Behind a large message, frames of others could pass the one that names an atom.
-    const may = to.length > 1 && !this.#queue.holding && atoms !== undefined && first !== undefined;
-    if (may && this.#control.beginAtoms(from, first)) {
-      try {
-        const payload = packer.payload(signal, atoms);
-        // A getter may have sent something large.
-        if (payload.length + atoms.headerBytes <= FRAGMENT_BYTES && !this.#queue.holding) {
-          this.#sendEach(from, to, payload, true);
-          return;
-        }
-      } finally {
-        atoms.end();
-      }
+    // While something is held back, frames of others could pass the one that names an atom.
+    if (first === undefined || to.length < 2 || this.#queue.holding || atoms?.begin() !== true) {
+      this.#sendEach(from, to, packer.payload(signal), false);
+      return;
     }
-    this.#sendEach(from, to, packer.payload(signal), false);
+    try {
+      this.#control.numberAtoms(from, first);
+      this.#sendEach(from, to, packer.payload(signal, atoms), true);
+    } finally {
+      atoms.end();
+    }
   }
 
   /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
@@ -240,7 +236,7 @@ export class Connection implements PeerLink, Ticked {
       if (this.#ended !== undefined) return;
       this.#sentSignals++;
       if (large) {
-        this.#queue.addLarge(this.#control.sendControl(from, pid), payload, from.id);
+        this.#queue.addLarge(this.#control.fragmentStart(from, pid, numbered), payload, from.id);
       } else {
         const start = this.#writer.length;
         this.#control.message(from, pid, payload, numbered);

@@ -170,18 +170,17 @@ export class ControlWriter {
   }
 
   /**
-   * Begins to number the atoms of a message to several receivers, with those that stand before its payload.
+   * Numbers the atoms that stand before the payload of a message to several receivers.
    * @param to one of the receivers
-   * @returns false when the connection knows no such numbers, or another message has them.
    */
-  beginAtoms(from: Pid, to: Pid): boolean {
-    const atoms = this.atoms;
-    if (atoms === undefined || !atoms.begin()) return false;
+  numberAtoms(from: Pid, to: Pid): void {
     const { writer } = this;
     const start = writer.length;
-    this.#numberedSend(from, to);
-    writer.length = start;
-    return true;
+    try {
+      this.#numberedSend(from, to);
+    } finally {
+      writer.length = start;
+    }
   }
 
   /**
@@ -239,11 +238,20 @@ export class ControlWriter {
     this.#end(start);
   }
 
-  /** The control message of a message to a pid, for one whose payload goes out in fragments. */
-  sendControl(from: Pid, to: Pid): Buffer {
+  /**
+   * What stands before the payload of a message that goes out in fragments: the header from the number of its atoms on, and
+   * the control message.
+   */
+  fragmentStart(from: Pid, to: Pid, numbered: boolean): Buffer {
     const { writer } = this;
     const start = writer.length;
-    this.#send(from, to);
+    if (numbered) {
+      (this.atoms as SentAtoms).writeHeader(writer);
+      this.#numberedSend(from, to);
+    } else {
+      writer.u8(0);
+      this.#send(from, to);
+    }
     const bytes = Buffer.from(writer.buffer.subarray(start, writer.length));
     writer.length = start;
     return bytes;

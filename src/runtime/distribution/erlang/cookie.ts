@@ -92,7 +92,10 @@ export function readCookieFile(path?: string): string {
   }
   let text: string;
   try {
-    const { mode, size } = statSync(file);
+    const stats = statSync(file);
+    const { mode, size } = stats;
+    if (!stats.isFile())
+      throw new TroupeError('TROUPE_BAD_COOKIE', `${file} is no file that holds a cookie.`);
     // Windows has no such rights; OTP does not look there either.
     if (process.platform !== 'win32' && (mode & OTHERS_MAY) !== 0) {
       throw new TroupeError(

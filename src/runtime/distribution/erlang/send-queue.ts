@@ -24,7 +24,7 @@ export const FRAGMENT_BYTES = 64 * 1024;
 /** Fragments are written while less than this waits in the socket. */
 const FRAGMENTS_AHEAD_BYTES = 4 * FRAGMENT_BYTES;
 
-/** Length, version, tag and the two counters; a first fragment has also the number of its atoms. */
+/** Length, version, tag and the two counters. */
 const FRAGMENT_HEAD_BYTES = 4 + 2 + 16;
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
@@ -54,8 +54,8 @@ export interface SendQueueOwner {
 /** Something held back: a large message, or a frame behind one. */
 interface Held {
   readonly sender: Sender;
-  /** The bytes of the control message, for a large message; undefined for a frame. */
-  readonly control: Buffer | undefined;
+  /** What stands before the payload of a large message: its atoms and the control message; undefined for a frame. */
+  readonly head: Buffer | undefined;
   /** The payload, or the frame. */
   readonly bytes: Buffer;
   at: number;
@@ -120,24 +120,29 @@ export class SendQueue {
       this.#scheduleOrFlush();
       return;
     }
-    this.#hold({ sender, control: undefined, bytes: this.#take(start), at: 0 });
+    this.#hold({ sender, head: undefined, bytes: this.#take(start), at: 0 });
     this.#scheduleOrFlush();
     // The batch does not grow by it, so that nothing else would look before the turn is over.
     this.#check();
   }
 
   /**
-   * A large message was put into the batch, from `start` on, with its control message from `control` and its payload from
-   * `payload` on: it goes out in fragments.
+   * A large message was put into the batch, from `start` on, with no atoms in its header, its control message from `control`
+   * and its payload from `payload` on: it goes out in fragments.
    */
   addedLarge(start: number, control: number, payload: number, sender: Sender): void {
     const taken = this.#take(start);
-    this.addLarge(taken.subarray(control - start, payload - start), taken.subarray(payload - start), sender);
+    // The number of its atoms stands before the control message.
+    const head = taken.subarray(control - 1 - start, payload - start);
+    this.addLarge(head, taken.subarray(payload - start), sender);
   }
 
-  /** Adds a large message, which goes out in fragments. */
-  addLarge(control: Buffer, payload: Buffer, sender: Sender): void {
-    this.#hold({ sender, control, bytes: payload, at: 0 });
+  /**
+   * Adds a large message, which goes out in fragments.
+   * @param head its atoms, from their number on, and the control message
+   */
+  addLarge(head: Buffer, payload: Buffer, sender: Sender): void {
+    this.#hold({ sender, head, bytes: payload, at: 0 });
     this.#scheduleOrFlush();
     this.#check();
   }
@@ -244,8 +249,8 @@ export class SendQueue {
   }
 
   /** @returns how many of the held bytes were written. */
-  #writePart({ control, bytes, at }: Held): number {
-    if (control === undefined) {
+  #writePart({ head, bytes, at }: Held): number {
+    if (head === undefined) {
       this.#write(bytes);
       return bytes.length;
     }
@@ -253,17 +258,14 @@ export class SendQueue {
     const left = Math.ceil((bytes.length - at) / FRAGMENT_BYTES);
     const first = at === 0;
     if (first) this.#sequence++;
-    const headBytes = FRAGMENT_HEAD_BYTES + (first ? 1 + control.length : 0);
+    const headBytes = FRAGMENT_HEAD_BYTES + (first ? head.length : 0);
     const fragment = Buffer.allocUnsafeSlow(headBytes + size);
     fragment.writeUInt32BE(headBytes + size - 4, 0);
     fragment[4] = VERSION;
     fragment[5] = first ? DIST_FIRST_FRAGMENT : DIST_FRAGMENT;
     fragment.writeBigUInt64BE(this.#sequence, 6);
     fragment.writeBigUInt64BE(BigInt(left), 14);
-    if (first) {
-      fragment[FRAGMENT_HEAD_BYTES] = 0;
-      control.copy(fragment, FRAGMENT_HEAD_BYTES + 1);
-    }
+    if (first) head.copy(fragment, FRAGMENT_HEAD_BYTES);
     bytes.copy(fragment, headBytes, at, at + size);
     this.#write(fragment);
     return size;

@@ -6,8 +6,9 @@
  * otherwise, which costs it more than all else (docs/adr/0012). So it works on one message at a time, from `begin` to `end`:
  * the message is encoded first, and each of its frames begins with the header.
  *
- * Invariants: a number means the same atom as long as the connection lasts. So frames may pass each other, but none the one in
- * which an atom was named; who writes that frame sees to it.
+ * Invariants: a number means the same atom as long as the connection lasts. No frame may pass the one that names an atom it
+ * refers to: who begins a message sees to it that nothing is held back then, so that such a frame is either written before
+ * all that come later, or held back together with them.
  *
  * Limits: 2,048 atoms for a connection; those that come later are written out, and so are those beyond 255 bytes, or 255
  * different ones in a message.
@@ -20,20 +21,22 @@ import { ATOM_CACHE_ENTRIES } from './atom-cache.ts';
 const MAX_ATOMS_OF_MESSAGE = 255;
 const NEW_ENTRY = 8;
 
-interface Entry {
-  readonly slot: number;
-  /** With its tag, until the peer was told. */
-  encoded: Uint8Array | undefined;
-  /** The message that it stood in last, and its number in there. */
-  message: number;
-  number: number;
+/** An atom of a message. */
+interface Mention {
+  readonly name: string;
+  /** With its tag. */
+  readonly encoded: Uint8Array;
 }
 
 /** The atoms that one peer was told. */
 export class SentAtoms implements AtomNumbers {
-  readonly #entries = new Map<string, Entry>();
-  #message = 0;
-  #atoms: Entry[] = [];
+  /** Where the peer has the atoms that it was told. */
+  readonly #slots = new Map<string, number>();
+  /** The atoms of the message, and the number of each in it. */
+  readonly #mentions: Mention[] = [];
+  readonly #numbers = new Map<string, number>();
+  /** How many of them the peer was not told. */
+  #unknown = 0;
   #state: 'idle' | 'encoding' | 'writing' = 'idle';
   /** The header, once the peer knows all atoms in it. */
   #header: Uint8Array | undefined;
@@ -42,32 +45,30 @@ export class SentAtoms implements AtomNumbers {
   begin(): boolean {
     if (this.#state !== 'idle') return false;
     this.#state = 'encoding';
-    this.#message++;
-    this.#atoms = [];
+    this.#mentions.length = 0;
+    this.#numbers.clear();
+    this.#unknown = 0;
     this.#header = undefined;
     return true;
   }
 
   numberOf(name: string, encoded: Uint8Array): number {
-    const entry = this.#entries.get(name) ?? this.#add(name, encoded);
-    if (entry === undefined) return -1;
-    if (entry.message === this.#message) return entry.number;
-    if (this.#state !== 'encoding' || this.#atoms.length >= MAX_ATOMS_OF_MESSAGE) return -1;
-    entry.message = this.#message;
-    entry.number = this.#atoms.length;
-    this.#atoms.push(entry);
-    return entry.number;
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const number = this.#mentions.length;
+    // What is written once the header stands can have no numbers but those in it.
+    if (this.#state !== 'encoding' || number >= MAX_ATOMS_OF_MESSAGE || encoded[0] !== SMALL_ATOM_UTF8)
+      return -1;
+    if (!this.#slots.has(name)) {
+      if (this.#slots.size + this.#unknown >= ATOM_CACHE_ENTRIES) return -1;
+      this.#unknown++;
+    }
+    this.#mentions.push({ name, encoded });
+    this.#numbers.set(name, number);
+    return number;
   }
 
-  /** How many bytes the next header has. */
-  get headerBytes(): number {
-    const count = this.#atoms.length;
-    let bytes = count === 0 ? 1 : 2 + (count >> 1);
-    for (const { encoded } of this.#atoms) bytes += encoded?.length ?? 1;
-    return bytes;
-  }
-
-  /** Writes the header of a frame. The message is encoded, and what is written from now on has no atoms of its own. */
+  /** Writes the header of a frame. The message is encoded, and its next frame comes behind this one. */
   writeHeader(writer: ByteWriter): void {
     this.#state = 'writing';
     if (this.#header !== undefined) {
@@ -84,37 +85,28 @@ export class SentAtoms implements AtomNumbers {
     this.#state = 'idle';
   }
 
-  #add(name: string, encoded: Uint8Array): Entry | undefined {
-    if (this.#state !== 'encoding' || encoded[0] !== SMALL_ATOM_UTF8) return undefined;
-    const slot = this.#entries.size;
-    if (slot >= ATOM_CACHE_ENTRIES) return undefined;
-    const entry = { slot, encoded, message: 0, number: 0 };
-    this.#entries.set(name, entry);
-    return entry;
-  }
-
   /** @returns whether it names an atom that the peer does not know. */
   #write(writer: ByteWriter): boolean {
-    const atoms = this.#atoms;
-    const count = atoms.length;
+    const slots = this.#slots;
+    const mentions = this.#mentions;
+    const count = mentions.length;
     writer.u8(count);
     if (count === 0) return false;
+    const first = slots.size;
+    for (const { name } of mentions) if (!slots.has(name)) slots.set(name, slots.size);
+    const flags = (mention: Mention | undefined): number => {
+      if (mention === undefined) return 0;
+      const slot = slots.get(mention.name) as number;
+      return (slot >= first ? NEW_ENTRY : 0) | (slot >> 8);
+    };
     // Half a byte for each, and one for the whole: no name has a length of two bytes.
-    for (let at = 0; at <= count; at += 2) writer.u8(flagsOf(atoms[at]) | (flagsOf(atoms[at + 1]) << 4));
-    let tells = false;
-    for (const entry of atoms) {
-      writer.u8(entry.slot & 255);
-      if (entry.encoded === undefined) continue;
+    for (let at = 0; at <= count; at += 2) writer.u8(flags(mentions[at]) | (flags(mentions[at + 1]) << 4));
+    for (const { name, encoded } of mentions) {
+      const slot = slots.get(name) as number;
+      writer.u8(slot & 255);
       // Its length and its text, as behind the tag.
-      writer.bytes(entry.encoded.subarray(1));
-      entry.encoded = undefined;
-      tells = true;
+      if (slot >= first) writer.bytes(encoded.subarray(1));
     }
-    return tells;
+    return slots.size > first;
   }
-}
-
-function flagsOf(entry: Entry | undefined): number {
-  if (entry === undefined) return 0;
-  return (entry.encoded === undefined ? 0 : NEW_ENTRY) | (entry.slot >> 8);
 }

@@ -1,7 +1,7 @@
 // A peer that is led by hand, for tests of what a carrier sends and how it takes what comes: a real socket, handed to the
 // carrier as if its handshake were done, with whatever flags.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { createNode, type Node, type NodeOptions, Pid, Ref, type Tuple, tuple } from 'troupe';
+import { type Atom, createNode, type Node, type NodeOptions, Pid, Ref, type Tuple, tuple } from 'troupe';
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { onTestFinished } from 'vitest';
 import { AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
@@ -176,26 +176,25 @@ export class RawPeer {
     if (kind === 68) {
       const terms = this.#atoms.read(buffer, start + 2, end);
       if (terms < 0) throw new Error(this.#atoms.fault);
-      this.#message(buffer, terms, end);
+      this.#message(buffer, terms, end, this.#atoms.keepRefs());
       return true;
     }
-    // With the numbers of atoms a message goes out in one piece.
-    if (kind === 69 && buffer[start + 18] !== 0) throw new Error('atoms in a fragment');
-    this.#atoms.count = 0;
     const sequence = buffer.readBigUInt64BE(start + 2);
     const fragment = buffer.readBigUInt64BE(start + 10);
-    const result =
-      kind === 69
-        ? this.#fragments.first(sequence, fragment, [], buffer, start + 19, end)
-        : this.#fragments.next(sequence, fragment, buffer, start + 18, end);
+    let result;
+    if (kind === 69) {
+      const body = this.#atoms.read(buffer, start + 18, end);
+      if (body < 0) throw new Error(this.#atoms.fault);
+      result = this.#fragments.first(sequence, fragment, this.#atoms.keepRefs(), buffer, body, end);
+    } else result = this.#fragments.next(sequence, fragment, buffer, start + 18, end);
     if (typeof result === 'string') throw new Error(result);
-    if (result !== undefined) this.#message(result.body, 0, result.body.length);
+    if (result !== undefined) this.#message(result.body, 0, result.body.length, result.refs);
     return true;
   }
 
-  #message(buffer: Buffer, start: number, end: number): void {
+  #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] = []): void {
     const terms = this.#terms;
-    terms.reset(buffer, start, end, this.#atoms.keepRefs());
+    terms.reset(buffer, start, end, refs);
     const term = (): unknown => {
       if (!this.#headers && terms.peek() === 131) terms.position++;
       return terms.term();

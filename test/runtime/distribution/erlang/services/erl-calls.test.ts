@@ -136,7 +136,8 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
       beam.eval(`try gen_server:${how}({${name}, '${NAME}'}, ${request}, infinity)
         catch exit:{Reason, {gen_server, call, _}} -> {exit, Reason} end`);
     expect(await ask('strange', '{dance, now}')).toBe('{exit,{unknown_call,<<"dance">>}}');
-    expect(await ask('strange', '{dance, now, please}')).toBe('{exit,{unknown_call,{dance,now,please}}}');
+    expect(await ask('strange', '{dance, now, please}')).toBe('{exit,{unknown_call,{dance,3}}}');
+    expect(await ask('strange', '[1, private]')).toBe('{exit,{unknown_call,<<"$request">>}}');
     expect(await ask('one', 'unsendable')).toMatch(/^\{exit,\{not_encodable,<<".*function.*">>\}\}$/s);
     expect(await ask('nobody', 'hello')).toBe('{exit,noproc}');
     expect(await beam.eval(`gen_server:multi_call(['${NAME}'], strange, dance)`)).toBe(`{[],['${NAME}']}`);
