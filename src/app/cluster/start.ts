@@ -13,8 +13,8 @@ export interface StartedNode {
 
 /** In place of the runtime's, which speaks of its own options. */
 const LISTEN_ADVICE =
-  'Where the node listens: TROUPE_DIST_HOST (else the host in TROUPE_NODE) and TROUPE_DIST_PORT; ' +
-  'where it is registered: TROUPE_EPMD, TROUPE_EPMD_PORT and TROUPE_EPMD_SERVE_ON.';
+  'The name is TROUPE_NODE; where the node listens is TROUPE_DIST_HOST (else the host in its name) and TROUPE_DIST_PORT; ' +
+  'where it is registered is TROUPE_EPMD, TROUPE_EPMD_PORT and TROUPE_EPMD_SERVE_ON.';
 
 /**
  * Starts the node, and waits until others can connect to it.
