@@ -3,8 +3,8 @@
 // The pid of a process stands under `process`: `pid` is pino's, the operating system's number.
 //
 // What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
-// connection. What other nodes can cause any number of times is told seldom, with its `count`; but what
-// their processes print is told as it comes.
+// connection. What other nodes can cause any number of times is told seldom, with its `count`; but what their processes
+// print is told as it comes.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';

@@ -1,17 +1,11 @@
 // Two pages in a real browser on the real program: what one does the other shows; and when the server is killed and comes
 // back, both show what has changed meanwhile. A page that reports an error, or breaks its policy, fails the test.
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  buildProgram,
-  type DataFolders,
-  makeNote,
-  prepareDataFolders,
-  type Program,
-  startProgram,
-} from '../app/support/program.ts';
-import { announced, launch, live, noteNamed, titles } from '../app/web/browser.ts';
+import type { BrowserContext, Page } from 'playwright-core';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeNote, type Program, startProgram } from '../app/support/program.ts';
+import { announced, live, noteNamed, titles } from '../app/web/browser.ts';
 import { requirePart } from '../support/parts.ts';
+import { stage } from './setup.ts';
 
 // Starts a browser and several processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
@@ -20,25 +14,14 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
 const LOST_CONNECTION =
   /WebSocket connection to '.*' failed|ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE|status of 503/;
 
-const part = requirePart('chromium');
-
-describe.skipIf(part.missing)('two pages on the running program', () => {
-  let browser: Browser;
-  let folders: DataFolders;
+describe.skipIf(requirePart('chromium').missing)('two pages on the running program', () => {
+  const set = stage();
   let env: Record<string, string>;
   let program: Program;
   let port: number;
   let contexts: BrowserContext[];
   let errors: string[];
 
-  beforeAll(async () => {
-    await buildProgram();
-    [browser, folders] = await Promise.all([launch(part.path), prepareDataFolders()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    folders.remove();
-  });
   beforeEach(() => {
     [contexts, errors] = [[], []];
   });
@@ -55,7 +38,7 @@ describe.skipIf(part.missing)('two pages on the running program', () => {
 
   /** Opens a page in a browser profile of its own, and waits until it is live. */
   async function openPage(): Promise<Page> {
-    const context = await browser.newContext();
+    const context = await set().browser.newContext();
     contexts.push(context);
     context.setDefaultTimeout(60_000);
     context.on('weberror', (error) => errors.push(error.error().message));
@@ -76,7 +59,7 @@ describe.skipIf(part.missing)('two pages on the running program', () => {
   }
 
   test('a note made in one appears in the other, as does a change, a search and a deletion', async () => {
-    env = { DATA_DIR: folders.make() };
+    env = { DATA_DIR: set().folders.make() };
     await start();
     const [mine, other] = [await openPage(), await openPage()];
     await write(mine, 'Bread', 'flour & <water>');
@@ -109,7 +92,7 @@ describe.skipIf(part.missing)('two pages on the running program', () => {
   });
 
   test('the server is killed and started again: both reconnect and show what has changed meanwhile', async () => {
-    env = { DATA_DIR: folders.make() };
+    env = { DATA_DIR: set().folders.make() };
     await start();
     await makeNote(port, 'Kept');
     const pages = [await openPage(), await openPage()];
@@ -144,7 +127,7 @@ describe.skipIf(part.missing)('two pages on the running program', () => {
   });
 
   test('the policy of the page keeps out what does not come from the server', async () => {
-    env = { DATA_DIR: folders.make() };
+    env = { DATA_DIR: set().folders.make() };
     await start();
     const page = await openPage();
     expect(errors).toEqual([]);

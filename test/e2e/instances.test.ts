@@ -1,33 +1,23 @@
 // Pages in a real browser on two instances of one service: what is done on one, the other's page shows; and what could not
 // be told while an instance was frozen, it shows by itself when the instances have found each other again.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test, vi } from 'vitest';
 import { connected, settingsOf, startInstance } from '../app/support/instances.ts';
-import { buildProgram, type DataFolders, makeNote, prepareDataFolders } from '../app/support/program.ts';
-import { launch, live, noteNamed, titles } from '../app/web/browser.ts';
+import { makeNote } from '../app/support/program.ts';
+import { live, noteNamed, titles } from '../app/web/browser.ts';
 import { freePort } from '../support/erl.ts';
 import { freeze, thaw } from '../support/freeze.ts';
 import { requirePart } from '../support/parts.ts';
+import { stage } from './setup.ts';
 
 // Starts a browser and several processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 300_000 });
 
-const part = requirePart('chromium');
-
-describe.skipIf(part.missing)('pages on two instances', () => {
-  let browser: Browser;
-  let folders: DataFolders;
-  beforeAll(async () => {
-    await buildProgram();
-    [browser, folders] = await Promise.all([launch(part.path), prepareDataFolders()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    folders.remove();
-  });
+describe.skipIf(requirePart('chromium').missing)('pages on two instances', () => {
+  const set = stage();
 
   async function openPage(port: number): Promise<Page> {
-    const page = await (await browser.newContext()).newPage();
+    const page = await (await set().browser.newContext()).newPage();
     page.setDefaultTimeout(60_000);
     await page.goto(`http://127.0.0.1:${port}/`);
     await live(page);
@@ -37,7 +27,9 @@ describe.skipIf(part.missing)('pages on two instances', () => {
   test('show the same notes, also those that they could not be told of', async () => {
     const epmdPort = await freePort();
     const ticks = { TROUPE_NET_TICKTIME_MS: '2000' };
-    const one = await startInstance(settingsOf('one', epmdPort, { ...ticks, DATA_DIR: folders.make() }));
+    const one = await startInstance(
+      settingsOf('one', epmdPort, { ...ticks, DATA_DIR: set().folders.make() }),
+    );
     const two = await startInstance(
       settingsOf('two', epmdPort, {
         ...ticks,

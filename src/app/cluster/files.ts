@@ -7,10 +7,11 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createSecureContext } from 'node:tls';
+import type { TSchema } from 'typebox';
 import { readCookieFile } from '../../runtime/distribution/erlang/index.ts';
 import { TroupeError } from '../../runtime/index.ts';
 import { ConfigError, type ConfigFault } from '../config.ts';
-import type { ClusterSettings } from './settings.ts';
+import { type ClusterSettings, clusterVariables } from './settings.ts';
 
 /** What is in the files. */
 export interface ClusterFiles {
@@ -20,16 +21,27 @@ export interface ClusterFiles {
   readonly tls: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer } | undefined;
 }
 
+/** The well-known authorities all together have a quarter of it. */
+const MAX_BYTES = 1_048_576;
+const BEGIN_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
+
+type FileVariable = 'TROUPE_COOKIE_FILE' | 'TROUPE_TLS_KEY' | 'TROUPE_TLS_CERT' | 'TROUPE_TLS_CA';
+/** Answers what a function does, or undefined when it throws, which is a fault of a variable then. */
+type Attempt = <Result>(variable: FileVariable, what: () => Result) => Result | undefined;
+
 /**
  * Reads the files, and checks that they hold what they should.
  * @throws ConfigError that names every fault, not just the first
  */
 export function readClusterFiles(settings: ClusterSettings): ClusterFiles {
   const faults: ConfigFault[] = [];
-  const attempt = <Result>(variable: string, allowed: string, what: () => Result): Result | undefined => {
+  const attempt: Attempt = (variable, what) => {
     try {
       return what();
     } catch (error) {
+      const schema: TSchema & { description?: string } = clusterVariables[variable];
+      const { description: allowed = '' } = schema;
       faults.push({ variable, problem: `cannot be used: ${whyOf(error)}`, allowed });
       return undefined;
     }
@@ -38,34 +50,24 @@ export function readClusterFiles(settings: ClusterSettings): ClusterFiles {
   const cookie =
     cookieFile === undefined
       ? settings.cookie
-      : attempt('TROUPE_COOKIE_FILE', COOKIE_FILE, () => readCookieFile(pathOf(cookieFile)));
+      : attempt('TROUPE_COOKIE_FILE', () => readCookieFile(pathOf(cookieFile)));
   const tls = settings.tls && readCertificates(settings.tls, attempt);
   if (faults.length > 0) throw new ConfigError(faults);
   if (cookie === undefined) throw new Error('settings without a cookie were not checked');
   return { cookie, tls };
 }
 
-type Attempt = <Result>(variable: string, allowed: string, what: () => Result) => Result | undefined;
-
-const COOKIE_FILE = 'a file that holds the cookie and that only its owner can read';
-const KEY = 'a file with a private key, PEM, without a passphrase';
-const CERT = 'a file with the certificate of the key, PEM';
-const CA = 'a file with the certificates that those of other nodes are signed by, PEM';
-/** The well-known authorities all together have a quarter of it. */
-const MAX_BYTES = 1_048_576;
-const BEGIN_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
-const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
-
 function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Attempt): ClusterFiles['tls'] {
-  const key = attempt('TROUPE_TLS_KEY', KEY, () => parsed(tls.key, privateKey));
-  const cert = attempt('TROUPE_TLS_CERT', CERT, () => parsed(tls.cert, certificate));
-  const ca = attempt('TROUPE_TLS_CA', CA, () => parsed(tls.ca, certificate));
+  const key = attempt('TROUPE_TLS_KEY', () => parsed(tls.key, privateKey));
+  const cert = attempt('TROUPE_TLS_CERT', () => parsed(tls.cert, certificate));
+  const ca = attempt('TROUPE_TLS_CA', () => parsed(tls.ca, certificate));
   if (key === undefined || cert === undefined) return undefined;
-  const fits = attempt('TROUPE_TLS_CERT', CERT, () => checkKey(cert.value, key.value));
-  if (ca === undefined || fits === undefined) return undefined;
-  const all = { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
-  // What remains is what the machine's rules for TLS do not allow, such as a key that is too short.
-  return attempt('TROUPE_TLS_CERT', CERT, () => {
+  return attempt('TROUPE_TLS_CERT', () => {
+    if (!cert.value.checkPrivateKey(key.value))
+      throw new Error('it is not the certificate of the key in TROUPE_TLS_KEY');
+    if (ca === undefined) return undefined;
+    const all = { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
+    // What remains is what the machine's rules for TLS do not allow, such as a key that is too short.
     createSecureContext(all);
     return all;
   });
@@ -102,11 +104,6 @@ function certificate(bytes: Buffer): X509Certificate {
   if (text.match(BEGIN_CERTIFICATE)?.length !== 1 + others.length)
     throw new Error('a certificate in it has no end');
   return first;
-}
-
-function checkKey(cert: X509Certificate, key: KeyObject): true {
-  if (!cert.checkPrivateKey(key)) throw new Error('it is not the certificate of the key in TROUPE_TLS_KEY');
-  return true;
 }
 
 function pathOf(given: string): string {

@@ -2,8 +2,8 @@
 //
 // - Without TROUPE_NODE there is no cluster, and the variables that only a cluster has a use for are faults: who has set
 //   one of them means to have a cluster.
-// - The cookie is a secret: no fault repeats it. Nothing here reads a file; those that are named
-//   here are checked when they are read (`files.ts`).
+// - The cookie is a secret: no fault repeats it. Nothing here reads a file; the files that are named are checked when they
+//   are read (`files.ts`).
 import { Type, type Static } from 'typebox';
 
 const NAME = '[A-Za-z0-9_-]{1,128}@[A-Za-z0-9._:-]{1,126}';
@@ -63,7 +63,7 @@ export const clusterVariables = {
     maxItems: LIST_MAX,
     description: `at most ${LIST_MAX} addresses separated by commas, each as name@host=address:port`,
   }),
-  TROUPE_TLS_KEY: file('a file with a private key, PEM'),
+  TROUPE_TLS_KEY: file('a file with a private key, PEM, without a passphrase'),
   TROUPE_TLS_CERT: file('a file with the certificate of the key, PEM'),
   TROUPE_TLS_CA: file('a file with the certificates that those of other nodes are signed by, PEM'),
   TROUPE_NET_TICKTIME_MS: wholeNumber(60_000, 1_000, 3_600_000, 'milliseconds'),

@@ -99,7 +99,7 @@ export abstract class WithStatus {
   }
 }
 
-/** A listener that throws breaks neither the database nor the other listeners; its error ends as any uncaught one. */
+/** A listener that throws breaks neither the database nor the other listeners; its error ends like any uncaught one. */
 function tell(listener: (event: DatabaseEvent) => void, event: DatabaseEvent): void {
   try {
     listener(event);

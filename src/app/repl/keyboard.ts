@@ -20,7 +20,7 @@ export class Keyboard extends Readable {
 
   /**
    * @param isBusy whether a line runs
-   * @param onInterrupt is called for Ctrl-C while a line runs; otherwise Ctrl-C is a key as any other
+   * @param onInterrupt is called for Ctrl-C while a line runs; otherwise Ctrl-C is a key like any other
    */
   constructor(terminal: ReadStream, isBusy: () => boolean, onInterrupt: () => void) {
     super({ encoding: 'utf8', read: () => undefined });

@@ -463,17 +463,14 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
   if (reason === 'noproc') {
     return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
   }
-  if (Array.isArray(reason) && reason[0] === 'unknown_call' && [reason[1], REQUEST].includes(request.name)) {
+  // Of a request without a name the reason tells what it looks like.
+  const isThis = (name: unknown): boolean => name === request.name || request.name === REQUEST;
+  if (Array.isArray(reason) && reason[0] === 'unknown_call' && isThis(reason[1])) {
     return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
   }
   if (reason === 'noconnection') {
-    return new TroupeError(
-      'TROUPE_CALL_NODEDOWN',
-      `${describe(request)}: there is no connection with its node.`,
-      {
-        reason: 'nodedown',
-      },
-    );
+    const what = `${describe(request)}: there is no connection with its node.`;
+    return new TroupeError('TROUPE_CALL_NODEDOWN', what, { reason: 'nodedown' });
   }
   return new TroupeError(
     'TROUPE_CALL_EXIT',

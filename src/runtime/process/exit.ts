@@ -98,7 +98,7 @@ export function exitSignal(process: Process, from: Pid, reason: ExitReason): voi
   else if (reason !== 'normal' || from.equals(process.pid)) terminate(process, reason);
 }
 
-/** @internal The effect of the end of a linked process; here `kill` is a reason as any other. */
+/** @internal The effect of the end of a linked process; here `kill` is a reason like any other. */
 export function linkExit(process: Process, from: Pid, reason: ExitReason): void {
   if ((process.flags & TRAP_EXIT) !== 0) process.deliverSignal(new Exit(from, reason));
   else if (reason !== 'normal') terminate(process, reason);

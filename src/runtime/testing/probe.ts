@@ -1,7 +1,7 @@
 /**
  * A probe: a process whose mailbox the test reads.
  *
- * It is a process as any other: it has a pid, can be linked, monitored, registered, called and killed. What it does not do
+ * It is a process like any other: it has a pid, can be linked, monitored, registered, called and killed. What it does not do
  * is act by itself: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
  *
  * A message is here only when the probe has run; after something that sends, either wait for the message with

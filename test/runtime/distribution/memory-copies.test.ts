@@ -42,7 +42,7 @@ describe('copies', () => {
       map: new ErlMap([[['k'], { deep: 1 }]]),
       bytes: new Uint8Array([1, 2, 3]),
       pid,
-      ['__proto__']: 'a key as any other',
+      ['__proto__']: 'a key like any other',
     };
     a.send(pid, { ...sent, own: a.initPid, ref });
     sent.list.push(7);

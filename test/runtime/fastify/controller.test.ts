@@ -70,7 +70,7 @@ describe('answers', () => {
     expect((await get('/anonymous')).text).toBe('controller');
   });
 
-  test('have this, params, body, schema and hooks as any route', async () => {
+  test('have this, params, body, schema and hooks like any route', async () => {
     const { app } = await serveRoutes((server) => {
       server.post(
         '/:id',

@@ -4,12 +4,23 @@ import { TroupeError } from 'troupe';
 
 /** The error that a promise rejects with, which must be one of the runtime's. */
 export async function failure(promise: Promise<unknown>): Promise<TroupeError> {
-  const thrown: unknown = await promise.then(
+  const reason: unknown = await promise.then(
     (value) => new Error(`it did not fail but answered ${String(value)}`),
     (error: unknown) => error,
   );
-  if (!(thrown instanceof TroupeError)) throw thrown;
-  return thrown;
+  if (!(reason instanceof TroupeError)) throw reason;
+  return reason;
+}
+
+/** The error that a function throws, which must be one of the runtime's. */
+export function thrown(run: () => unknown): TroupeError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof TroupeError) return error;
+    throw error;
+  }
+  throw new Error('it threw nothing');
 }
 
 /** Expects a promise to reject with an error of a code and, when given, an exit reason. */

@@ -27,7 +27,7 @@ describe('the reply', () => {
     ['null', null],
     ['an object', { deep: [1] }],
     ['a function', Math.max],
-    ['an error, which is a value as any', new Error('no failure')],
+    ['an error, which is a value like any', new Error('no failure')],
   ])('is what the handler returns: %s', async (_what, value) => {
     const { call: ask } = bind(await makeNode().start(server));
     expect(await ask(() => value)).toBe(value);

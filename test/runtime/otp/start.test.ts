@@ -277,7 +277,7 @@ describe('proc_lib:start_link/5', () => {
     expect(await ended).toBe('normal');
   });
 
-  test('after the start the link works as any other', async () => {
+  test('after the start the link works like any other', async () => {
     const node = createNode();
     const { result } = inProcess(node, true, async (self) => {
       const child = await start(node, ready, {}, self);

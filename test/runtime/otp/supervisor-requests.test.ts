@@ -237,7 +237,7 @@ describe('whichChildren and countChildren', () => {
   });
 });
 
-describe('a dynamic supervisor, addressed as any', () => {
+describe('a dynamic supervisor, addressed like any', () => {
   test('answers simple_one_for_one to what it cannot do', async () => {
     const node = makeNode();
     const many = await node.start(defineDynamicSupervisor({ child: childTemplate(counter, { id: 'one' }) }));

@@ -11,23 +11,13 @@ import {
   defineSupervisor,
   ignore,
   type SupervisorFlags,
-  TroupeError,
+  type TroupeError,
 } from 'troupe';
 import { checkChildSpec, checkChildSpecs, checkFlags } from '../../../src/runtime/otp/supervisor-spec.ts';
 import { idle, makeNode } from '../process/helpers.ts';
-import { failure } from './helpers.ts';
+import { failure, thrown } from './helpers.ts';
 
 const start = () => undefined;
-
-function thrown(run: () => unknown): TroupeError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof TroupeError) return error;
-    throw error;
-  }
-  throw new Error('it threw nothing');
-}
 
 describe('supervisor flags (sup_flags())', () => {
   test('have the defaults of OTP: one_for_one, 1 restart in 5 s, never', () => {

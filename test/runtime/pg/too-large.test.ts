@@ -34,7 +34,7 @@ test('a snapshot that is too large for the carrier leaves the scope and its memb
   expect(pg.whichGroups(b, 's')).toEqual([]);
 });
 
-test('a member of more groups than one message can name ends as any other', async () => {
+test('a member of more groups than one message can name ends like any other', async () => {
   const [a, b] = await pair();
   await a.connect(b.name);
   const [one, other] = [forever(a), forever(a)];

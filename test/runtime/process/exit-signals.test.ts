@@ -59,7 +59,7 @@ const rows: ReadonlyArray<{
     untrapped: 'ignored',
     trapped: { arrives: 'normal' },
   },
-  // exit(kill) ends with the reason kill, and through a link that is a reason as any other.
+  // exit(kill) ends with the reason kill, and through a link that is a reason like any other.
   {
     how: 'exit/1 of a linked process',
     reason: 'kill',

@@ -177,7 +177,7 @@ export class ControlWriter {
     const { writer } = this;
     const start = writer.length;
     try {
-      this.#numberedSend(from, to);
+      this.#sendTo(from, to, true);
     } finally {
       writer.length = start;
     }
@@ -190,13 +190,8 @@ export class ControlWriter {
   message(from: Pid, to: Pid, payload: Uint8Array, numbered: boolean): void {
     const { writer } = this;
     const start = writer.length;
-    if (numbered) {
-      this.#beginNumbered();
-      this.#numberedSend(from, to);
-    } else {
-      this.#begin();
-      this.#send(from, to);
-    }
+    this.#begin(numbered);
+    this.#sendTo(from, to, numbered);
     this.#beginPayload();
     writer.bytes(payload);
     this.#end(start, Infinity);
@@ -245,13 +240,8 @@ export class ControlWriter {
   fragmentStart(from: Pid, to: Pid, numbered: boolean): Buffer {
     const { writer } = this;
     const start = writer.length;
-    if (numbered) {
-      (this.atoms as SentAtoms).writeHeader(writer);
-      this.#numberedSend(from, to);
-    } else {
-      writer.u8(0);
-      this.#send(from, to);
-    }
+    this.#atomsOf(numbered);
+    this.#sendTo(from, to, numbered);
     const bytes = Buffer.from(writer.buffer.subarray(start, writer.length));
     writer.length = start;
     return bytes;
@@ -296,15 +286,16 @@ export class ControlWriter {
     }
   }
 
-  #begin(): void {
+  /** @param numbered whether the atoms have numbers, which the header says. */
+  #begin(numbered = false): void {
     const { writer } = this;
     writer.ensure(8);
     const { buffer, length } = writer;
     if (this.#headers) {
       buffer[length + 4] = control.VERSION;
       buffer[length + 5] = control.DIST_HEADER;
-      buffer[length + 6] = 0;
-      writer.length = length + 7;
+      writer.length = length + 6;
+      this.#atomsOf(numbered);
     } else {
       buffer[length + 4] = control.PASS_THROUGH;
       buffer[length + 5] = control.VERSION;
@@ -314,14 +305,10 @@ export class ControlWriter {
     this.payloadStart = 0;
   }
 
-  #beginNumbered(): void {
-    const { writer } = this;
-    writer.u32(0);
-    writer.u8(control.VERSION);
-    writer.u8(control.DIST_HEADER);
-    (this.atoms as SentAtoms).writeHeader(writer);
-    this.controlStart = writer.length;
-    this.payloadStart = 0;
+  /** The rest of the header: how many atoms it has, and which. */
+  #atomsOf(numbered: boolean): void {
+    if (numbered) (this.atoms as SentAtoms).writeHeader(this.writer);
+    else this.writer.u8(0);
   }
 
   #beginPayload(): void {
@@ -366,8 +353,8 @@ export class ControlWriter {
     writer.pid(to);
   }
 
-  #numberedSend(from: Pid, to: Pid): void {
-    this.writer.numbers = this.atoms as SentAtoms;
+  #sendTo(from: Pid, to: Pid, numbered: boolean): void {
+    if (numbered) this.writer.numbers = this.atoms as SentAtoms;
     try {
       this.#send(from, to);
     } finally {

@@ -5,7 +5,6 @@
  */
 
 /** Links two processes. */
-/** Links two processes. */
 export const LINK = 1;
 /** Payload. The form of SEND_SENDER for nodes that do not know that. */
 export const SEND = 2;

@@ -6,7 +6,7 @@
  * A frame that lies whole in one chunk is handed over where it is, without a copy. Others are gathered in a buffer that
  * grows with what arrives, to at most four times that: a length that is only declared costs nothing.
  *
- * It does not know what a frame holds. One of length 0 is handed over as any other.
+ * It does not know what a frame holds. One of length 0 is handed over like any other.
  */
 
 /** The longest frame that a connected peer may send, in bytes, unless the carrier is told otherwise: 128 MiB. */

@@ -271,7 +271,7 @@ export abstract class ScalarWriter extends ByteWriter {
     this.patch32(head + 1, count);
   }
 
-  /** Writes bytes so that this runtime reads bytes again; a BEAM node reads a binary as any other. */
+  /** Writes bytes so that this runtime reads bytes again; to a BEAM node it is a binary like any other. */
   protected byteString(value: Uint8Array): void {
     this.tagged(BIT_BINARY, value.length);
     this.u8(value.length === 0 ? 0 : 8);

@@ -95,12 +95,18 @@ describe('a peer that does not read', () => {
 });
 
 describe('closing in good order', () => {
-  test('a peer that still reads gets all that was sent', async () => {
+  /** A node whose peer does not read, and has been sent 20 MB. */
+  async function pressed() {
     const site = await startSite('pressed@x');
     const { self } = puppet(site.node);
     const peer = await rawPeer(site);
     peer.socket.pause();
     for (let count = 0; count < 200; count++) self.send(peer.pid(5), 'x'.repeat(100_000));
+    return { site, peer };
+  }
+
+  test('a peer that still reads gets all that was sent', async () => {
+    const { site, peer } = await pressed();
     const stopping = site.node.stop();
     await turns(3);
     peer.socket.resume();
@@ -111,11 +117,7 @@ describe('closing in good order', () => {
   });
 
   test('one that does not read holds nobody up', async () => {
-    const site = await startSite('pressed@x');
-    const { self } = puppet(site.node);
-    const peer = await rawPeer(site);
-    peer.socket.pause();
-    for (let count = 0; count < 200; count++) self.send(peer.pid(5), 'x'.repeat(100_000));
+    const { site } = await pressed();
     await site.node.stop();
     expect(site.carrier.peers()).toEqual([]);
   });

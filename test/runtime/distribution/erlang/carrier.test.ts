@@ -1,8 +1,9 @@
 // The life of a carrier and its connections: names, what waits for a connection, how one is lost and comes again.
 import { createServer, type AddressInfo } from 'node:net';
-import { atom, call, createNode, defineServer, NodeDown, NodeUp, type Pid, type TroupeError } from 'troupe';
+import { atom, call, createNode, defineServer, NodeDown, NodeUp, type Pid } from 'troupe';
 import { createErlangCarrier } from 'troupe/erlang';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { thrown } from '../../otp/helpers.ts';
 import { recordTelemetry } from '../../process/helpers.ts';
 import { collector, forever } from '../cluster.ts';
 import { puppet } from '../pair.ts';
@@ -34,24 +35,15 @@ async function mute(name: string): Promise<() => number> {
   return () => count;
 }
 
-function failure(run: () => unknown): Pick<TroupeError, 'code' | 'message'> {
-  try {
-    run();
-  } catch (error) {
-    return error as TroupeError;
-  }
-  throw new Error('it did not throw');
-}
-
 describe('the node', () => {
   test.each(['nonode', 'a@', '@b', 'a@b@c', 'ä@b'])('cannot be called %s', (name) => {
     const carrier = createErlangCarrier({ cookie: 'c', epmd: false });
-    expect(failure(() => createNode({ name, carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
+    expect(thrown(() => createNode({ name, carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
   });
 
   test('has a carrier of its own', async () => {
     const { carrier } = await startSite(NAMES[0]);
-    expect(failure(() => createNode({ name: NAMES[1], carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
+    expect(thrown(() => createNode({ name: NAMES[1], carrier })).code).toBe('TROUPE_BAD_ARGUMENT');
     const unused = createErlangCarrier({ cookie: 'c', epmd: false });
     await expect(unused.ready()).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
     await unused.close();
@@ -166,10 +158,10 @@ describe('connecting', () => {
     const tryAll = () => {
       for (const message of bad) {
         for (const to of [pid, { name: 'named', node: NAMES[1] }]) {
-          expect(failure(() => self.send(to, message)).code).toBe('TROUPE_NOT_ENCODABLE');
+          expect(thrown(() => self.send(to, message)).code).toBe('TROUPE_NOT_ENCODABLE');
         }
         const many = { op: 'sendMany', from: self.pid, to: [pid, pid], message } as const;
-        expect(failure(() => one.node.router.peer(NAMES[1]).send(many)).code).toBe('TROUPE_NOT_ENCODABLE');
+        expect(thrown(() => one.node.router.peer(NAMES[1]).send(many)).code).toBe('TROUPE_NOT_ENCODABLE');
       }
     };
     tryAll();
@@ -189,8 +181,8 @@ describe('connecting', () => {
     const tryAll = () => {
       for (const name of ['x'.repeat(256), '\uD800']) {
         const to = { name, node: NAMES[1] };
-        expect(failure(() => self.send(to, 1)).code).toBe('TROUPE_NOT_ENCODABLE');
-        expect(failure(() => self.monitor(to)).code).toBe('TROUPE_NOT_ENCODABLE');
+        expect(thrown(() => self.send(to, 1)).code).toBe('TROUPE_NOT_ENCODABLE');
+        expect(thrown(() => self.monitor(to)).code).toBe('TROUPE_NOT_ENCODABLE');
       }
       expect(one.node.router.peer(NAMES[1]).outgoing.size).toBe(0);
       expect(self.monitors).toBeNull();
@@ -303,7 +295,7 @@ describe('losing a connection', () => {
     expect(one.node.disconnect(NAMES[1])).toBe(true);
     expect(one.node.disconnect(NAMES[1])).toBe(false);
     one.node.send(pid, 'lost with it');
-    expect(failure(() => one.node.send(pid, () => 1)).code).toBe('TROUPE_NOT_ENCODABLE');
+    expect(thrown(() => one.node.send(pid, () => 1)).code).toBe('TROUPE_NOT_ENCODABLE');
     await expect
       .poll(() => other.got, SOON)
       .toEqual([new NodeUp(NAMES[0]), new NodeDown(NAMES[0], 'connection_closed')]);

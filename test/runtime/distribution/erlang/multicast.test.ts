@@ -124,7 +124,7 @@ describe('between nodes of Troupe', () => {
     expect(new Set(members.map(({ got }) => got[0])).size).toBe(1);
   });
 
-  test('in order with other messages, and for one or nobody as any message', async () => {
+  test('in order with other messages, and for one or nobody like any message', async () => {
     const [one, two] = await pair();
     const { pid, got } = collector(two.node);
     const list = Object.freeze([pid, pid]);

@@ -2,18 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TroupeError } from 'troupe';
 import { createErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { describe, expect, onTestFinished, test } from 'vitest';
-
-function failure(run: () => unknown): Pick<TroupeError, 'code' | 'message'> {
-  try {
-    run();
-  } catch (error) {
-    return error as TroupeError;
-  }
-  throw new Error('it did not throw');
-}
+import { thrown } from '../../otp/helpers.ts';
 
 describe('options', () => {
   test.each<[string, unknown]>([
@@ -51,22 +42,22 @@ describe('options', () => {
     ['cookies', { cookies: 'x' }],
     ['colour', { colour: 'red' }],
   ])('%s: %j', (name, options) => {
-    const error = failure(() => createErlangCarrier({ cookie: 'c', ...(options as ErlangCarrierOptions) }));
+    const error = thrown(() => createErlangCarrier({ cookie: 'c', ...(options as ErlangCarrierOptions) }));
     expect(error.code).toBe('TROUPE_BAD_ARGUMENT');
     expect(error.message).toContain(`'${name}'`);
   });
 
   test('have to be an object', () => {
-    expect(failure(() => createErlangCarrier('c' as never)).code).toBe('TROUPE_BAD_ARGUMENT');
-    expect(failure(() => createErlangCarrier({ cookie: 'c', expose: 7 as never })).code).toBe(
+    expect(thrown(() => createErlangCarrier('c' as never)).code).toBe('TROUPE_BAD_ARGUMENT');
+    expect(thrown(() => createErlangCarrier({ cookie: 'c', expose: 7 as never })).code).toBe(
       'TROUPE_BAD_ARGUMENT',
     );
   });
 
   test('a cookie: given, in a file, or for single nodes; none is an error', () => {
-    expect(failure(() => createErlangCarrier({})).code).toBe('TROUPE_BAD_COOKIE');
-    expect(failure(() => createErlangCarrier({ cookie: '\u{1F36A}' })).code).toBe('TROUPE_BAD_COOKIE');
-    expect(failure(() => createErlangCarrier({ cookieFile: '/nowhere/at/all' })).code).toBe(
+    expect(thrown(() => createErlangCarrier({})).code).toBe('TROUPE_BAD_COOKIE');
+    expect(thrown(() => createErlangCarrier({ cookie: '\u{1F36A}' })).code).toBe('TROUPE_BAD_COOKIE');
+    expect(thrown(() => createErlangCarrier({ cookieFile: '/nowhere/at/all' })).code).toBe(
       'TROUPE_BAD_COOKIE',
     );
     const folder = mkdtempSync(join(tmpdir(), 'troupe-cookie-'));

@@ -68,7 +68,7 @@ describe.skipIf(part.missing)('Erlang', () => {
     expect(await evaluate('maps:get(10, #{X => found})', 10n)).toBe(atom('found'));
   });
 
-  test('takes bytes for a binary as any other', async () => {
+  test('takes bytes for a binary like any other', async () => {
     const bytes = Uint8Array.from([104, 105]);
     expect(await erl.equal(encodeTerm(bytes), encodeTerm('hi'))).toBe(true);
     expect(await evaluate('is_binary(X)', bytes)).toBe(true);
@@ -191,7 +191,7 @@ describe.skipIf(part.missing)('Erlang', () => {
   });
 });
 
-/** What a term is after Erlang had it: bytes that are UTF-8 are a binary as any other, and so a string; a bigint that a number can hold is one. */
+/** What a term is after Erlang had it: bytes that are UTF-8 are a binary like any other, and so a string; a bigint that a number can hold is one. */
 function asErlang(term: unknown): unknown {
   if (typeof term === 'bigint') return Number.isSafeInteger(Number(term)) ? Number(term) : term;
   if (term instanceof Uint8Array) return asBinary(term);

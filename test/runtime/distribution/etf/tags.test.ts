@@ -205,7 +205,7 @@ describe('read', () => {
     expect(decode(bytes)).toStrictEqual(expected);
   });
 
-  test('__proto__ is a key as any other', () => {
+  test('__proto__ is a key like any other', () => {
     const read = decodeTerm(encodeTerm(JSON.parse('{"__proto__":{"polluted":1},"a":2}'))) as object;
     expect(Object.keys(read)).toEqual(['__proto__', 'a']);
     expect(Object.getPrototypeOf(read)).toBe(Object.prototype);

@@ -258,7 +258,7 @@ describe.skipIf(part.missing)('channels with Nova', () => {
     }, WAIT);
   });
 
-  test('a process here is watched and told as any other: what it got from there can be answered', async () => {
+  test('a process here is watched and told like any other: what it got from there can be answered', async () => {
     const node = await begin();
     const probe = createProbe(node);
     pubsub.join(node, atom('asked'), probe.pid);

@@ -141,7 +141,7 @@ export class Reference {
     for (const id of linked) this.#linkBroken(process.id, this.#process(id), reason);
   }
 
-  /** Here `kill` is a reason as any other. */
+  /** Here `kill` is a reason like any other. */
   #linkBroken(from: number, process: ModelProcess, reason: Reason): void {
     if (!process.alive) return;
     if (process.trapExit) this.#put(process.id, `exit #${from} ${String(reason)}`);

@@ -91,7 +91,7 @@ function execute(self: Process, run: ExposedFunction | undefined, execution: Exe
   if (run === undefined) {
     throw new ProcessExit(tag === undefined ? 'undef' : undefinedFunction(tag, execution, args));
   }
-  // What a cast throws ends its process as any other.
+  // What a cast throws ends its process, as any error does.
   if (tag === undefined) return run(self, ...(args as never[]));
   let result: unknown;
   try {
