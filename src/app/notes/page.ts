@@ -1,0 +1,43 @@
+// What a page of notes is: the contract between the routes, the list of the repository and the search.
+//
+// A page holds whole notes, at most `limit`, and ends with the first note that brings it to `maxBytes`, so that no answer is
+// larger than that and one note. `next` and `after` are opaque outside of the module that wrote them.
+import type { Note } from './note.ts';
+
+/** Which part of a list is asked for. */
+export interface PageRequest {
+  /** Notes on the page, at most; a whole number from 1. */
+  readonly limit: number;
+  /** Bytes of title, body and author in UTF-8, after which no further note is taken. */
+  readonly maxBytes: number;
+  /** The `next` of the page before; the first page when left out. */
+  readonly after?: string;
+}
+
+/** One page. */
+export interface NotePage {
+  readonly notes: readonly Note[];
+  /** Asks for the page that follows; undefined on the last one. */
+  readonly next: string | undefined;
+}
+
+/** A page of what a query finds, the best first. */
+export interface SearchPage extends NotePage {
+  /** True while older notes are still being indexed, so that some may be missing. */
+  readonly indexing: boolean;
+}
+
+/** An `after` that this list has not written. */
+export class BadCursorError extends Error {
+  override readonly name = 'BadCursorError';
+}
+
+/** The search, wherever the notes are. */
+export interface NoteSearch {
+  /**
+   * Finds notes; every change that was answered before the call is seen.
+   * @throws BadCursorError for a `page.after` that no answer to this query can have had
+   * @throws DatabaseUnavailableError as `SqlRunner.run`
+   */
+  search(query: string, page: PageRequest): Promise<SearchPage>;
+}
