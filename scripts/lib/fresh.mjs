@@ -1,5 +1,7 @@
 // Brings what is derived up to date: node_modules from the lock file, dist/ from the sources.
 // Freshness is judged by modification times, folders included, so that a removed source counts as a change.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -55,7 +57,7 @@ function staleness() {
 }
 
 /**
- * Builds dist/: the compiler's output and the page. It grows in a folder of its own, which takes dist's place when it is
+ * Builds dist/: the compiler's output, the page, and the template of the embedded database. It grows in a folder of its own, which takes dist's place when it is
  * complete, so that nobody sees half a build and no removed file lingers.
  */
 export async function build() {
@@ -66,6 +68,7 @@ export async function build() {
     mkdirSync(join(root, fresh), { recursive: true });
     await step('tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
     await step('vite', ['build', '--logLevel', 'warn', '--outDir', join(root, fresh, 'web')]);
+    await makeTemplate(join(root, fresh, 'app/database'));
     writeFileSync(join(root, fresh, '.built'), '');
     // A source changed while the build ran makes it stale.
     utimesSync(join(root, fresh, '.built'), startedAt, startedAt);
@@ -74,6 +77,24 @@ export async function build() {
     rmSync(join(root, fresh), { recursive: true, force: true });
     rmSync(join(root, `${fresh}.old`), { recursive: true, force: true });
   }
+}
+
+/**
+ * Makes the data folder that new ones are copied from, with the program that uses them: it makes one, and closes it when its
+ * client, which is nobody, has nothing to say.
+ * @param {string} folder of that program
+ */
+async function makeTemplate(folder) {
+  const made = join(folder, 'made');
+  const child = spawn(process.execPath, [join(folder, 'pglite-server.js'), made], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
+  });
+  const client = /** @type {import('node:net').Socket} */ (child.stdio[3]);
+  client.end();
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Failure(`build failed: the embedded database ended with exit code ${code}`);
+  rmSync(`${made}.pid`);
+  renameSync(made, join(folder, 'template'));
 }
 
 /**

@@ -1,5 +1,6 @@
 // Carries calls out, the same way on every database: a bounded number at a time, each on a session (one connection) of
-// its own and within its time, which runs from the call and counts the wait for a session.
+// its own and within its time. The time begins anew when the call has its turn: what a session is given up for is its own
+// slowness, and not that of the calls before.
 //
 // - A call that is late fails at once, leaves the line, or has its session discarded: nothing goes on for a caller who
 //   has been told that it failed, except a statement that the server already has.
@@ -34,7 +35,7 @@ export interface CallLimits {
   readonly activeMax: number;
   /** Further calls that may wait. */
   readonly waitingMax: number;
-  /** How long one call may take. */
+  /** How long one call may wait for its turn, and how long it may then take, with the wait for a session. */
   readonly timeoutMs: number;
 }
 
@@ -71,6 +72,7 @@ export class Calls implements SqlRunner {
     const timer = setTimeout(() => limit.abort(late()), this.#timeoutMs);
     try {
       const leave = await this.#gate.enter(limit.signal);
+      timer.refresh();
       late = () => unavailable('timeout', `the database did not answer within ${this.#timeoutMs} ms`);
       // `leave` follows the work itself, not the answer: a late call keeps its place until its session is free.
       const done = this.#onSession(work, limit.signal).finally(leave);

@@ -5,10 +5,10 @@
 //   server goes and comes; `closed` is final. Outside `ready` every call fails at once.
 // - No wait is without a limit: a call that has not been answered in its time fails, whatever the server does.
 // - It does not log, and it knows nothing of processes or HTTP: listeners are told what happens.
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 
-/** What statements are built on. Both PGlite's and the server's results read the same through it. */
-export type Queryable = Pick<PgDatabase<PgQueryResultHKT>, 'select' | 'insert' | 'update' | 'delete'>;
+/** What statements are built on. */
+export type Queryable = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
 
 /** Something that statements run on: the database, or one transaction of it. */
 export interface SqlRunner {
@@ -44,7 +44,7 @@ export interface DatabaseStatus {
   readonly state: DatabaseState;
   /**
    * Fulfilled when the first attempt to open the database has ended: `state` then is `ready` or `unavailable`.
-   * @throws DatabaseOpenError when there is no use in trying again (PGlite only)
+   * @throws DatabaseOpenError when there is no use in trying again: a data folder that cannot be used
    */
   opened(): Promise<void>;
   /** Calls the listener at every event from now on; answers how to stop. */

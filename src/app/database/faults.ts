@@ -1,7 +1,7 @@
 // Tells what an error of a driver means. Drivers wrap and name the same event in many ways; here it becomes one of five
 // kinds, with a message that is fit for a log: drizzle's own message repeats the values of the statement.
 //
-// `connection`: the server or the way to it is gone; `busy`: it is there and takes no further connection; `timeout`: it
+// `connection`: the server or the way to it is gone; `busy`: it is there and has no room, for a connection or on its disk; `timeout`: it
 // gave the statement up after its time; `query`: it refused the statement; `other`: not of the database at all.
 
 export type FaultKind = 'connection' | 'busy' | 'timeout' | 'query' | 'other';
@@ -41,7 +41,7 @@ const CONNECTION_CODES: Readonly<Record<string, string>> = {
 
 /** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const CONNECTION_STATES = /^(08...|28...|3D000|25P0[34]|57P0[1-5])$/;
-const BUSY_STATE = '53300'; // too_many_connections
+const BUSY_STATES = /^53...$/; // insufficient resources: connections, disk, memory
 const TIMEOUT_STATE = '57014'; // query_canceled, by statement_timeout
 
 /** What an error means. */
@@ -57,7 +57,7 @@ export function explain(error: unknown): DatabaseFault {
 }
 
 function kindOf(sqlState: string): FaultKind {
-  if (sqlState === BUSY_STATE) return 'busy';
+  if (BUSY_STATES.test(sqlState)) return 'busy';
   if (sqlState === TIMEOUT_STATE) return 'timeout';
   return CONNECTION_STATES.test(sqlState) ? 'connection' : 'query';
 }

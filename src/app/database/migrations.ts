@@ -3,13 +3,10 @@
 //
 // Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of the session, and the others
 // wait for it. The lock ends with its connection, however the process ends; the connection never reconnects, so no
-// statement of a migration runs without the lock.
+// statement of a migration runs without the lock. An embedded database is locked already: it has one process.
 import { fileURLToPath } from 'node:url';
-import type { PGlite } from '@electric-sql/pglite';
-import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
-import { migrate as migrateOnPglite } from 'drizzle-orm/pglite/migrator';
-import { migrate as migrateOnPostgres } from 'drizzle-orm/postgres-js/migrator';
-import { openConnection } from './postgres-connection.ts';
+import { migrate as migrateWith } from 'drizzle-orm/postgres-js/migrator';
+import { openConnection, type PostgresConnection } from './postgres-connection.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
@@ -31,6 +28,23 @@ export async function migratePostgres(settings: MigrationSettings, cut: AbortSig
   const { url, connectTimeoutMs, timeoutMs } = settings;
   const parameters = { lock_timeout: timeoutMs, statement_timeout: timeoutMs };
   const connection = await openConnection({ url, connectTimeoutMs, parameters }, cut);
+  try {
+    await migrate(connection, timeoutMs, cut, `select pg_advisory_lock(${migrationLockKey})`);
+  } finally {
+    await connection.end(); // gives the lock back
+  }
+}
+
+/**
+ * Migrates over a connection, which is cut when that takes too long.
+ * @param first a statement that is run before
+ */
+export async function migrate(
+  connection: PostgresConnection,
+  timeoutMs: number,
+  cut: AbortSignal,
+  first?: string,
+): Promise<void> {
   const stop = () => connection.destroy();
   let late = false;
   const timer = setTimeout(() => {
@@ -40,18 +54,12 @@ export async function migratePostgres(settings: MigrationSettings, cut: AbortSig
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
-    await connection.command(`select pg_advisory_lock(${migrationLockKey})`);
-    await migrateOnPostgres(connection.db, { migrationsFolder });
+    if (first !== undefined) await connection.command(first);
+    await migrateWith(connection.db, { migrationsFolder });
   } catch (error) {
     throw late ? new Error(`the migrations did not end within ${timeoutMs} ms`, { cause: error }) : error;
   } finally {
     clearTimeout(timer);
     cut.removeEventListener('abort', stop);
-    await connection.end(); // gives the lock back
   }
-}
-
-/** Migrates an embedded database; its folder is locked already. */
-export async function migratePglite(client: PGlite): Promise<void> {
-  await migrateOnPglite(drizzlePglite(client), { migrationsFolder });
 }

@@ -1,151 +1,129 @@
-// The embedded database: PGlite, PostgreSQL compiled to WebAssembly, with its data in a folder that no second process
-// can open at the same time (that would destroy the data). It runs in this process: there is nothing to reach, so it is
-// `ready` or `closed`, and a folder that cannot be opened is an error for the operator.
+// The embedded database: PGlite, PostgreSQL compiled to WebAssembly, with its data in a folder that one process at a time
+// can open. It runs in a process of its own and is reached over one connection by the driver that is there for servers: no
+// query holds up this process, and a database that spins, breaks or meets a fault of the disk is ended and opened again.
 //
-// It survives the end of the process at any moment, `kill -9` included: the write-ahead log is in files. It does not
-// call fsync, so after a power failure the last changes, or more, may be lost: use a server for what must survive that.
-// A statement runs to its end on this thread: the limit of a call counts its wait, and between its statements.
-import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
-import { drizzle } from 'drizzle-orm/pglite';
-import { Calls, type Session } from './calls.ts';
-import type { Database, Queryable, SqlRunner } from './database.ts';
-import { DatabaseOpenError, FolderInUseError } from './errors.ts';
+// A commit that was answered is on the disk: it survives the end of both processes at any moment, `kill -9` included, and
+// a power cut as far as the disk keeps what it has promised.
+import type { Session } from './calls.ts';
+import type { Database } from './database.ts';
+import { DatabaseOpenError } from './errors.ts';
 import { explain } from './faults.ts';
-import { lockFolder, type FolderLock } from './folder-lock.ts';
 import { within } from './limits.ts';
-import { migratePglite } from './migrations.ts';
-import { WithStatus } from './status.ts';
+import { migrate } from './migrations.ts';
+import { PgliteProcess } from './pglite-process.ts';
+import { openConnection, type PostgresConnection } from './postgres-connection.ts';
+import { type Engine, ReopeningDatabase } from './reopening.ts';
 
 export interface PgliteSettings {
   readonly kind: 'pglite';
-  /** Of the data; it and its parents are made when missing. Beside it, a folder with `.lock` at the end of its name. */
+  /** Of the data; it and its parents are made when missing. Beside it, a file with `.pid` at the end of its name. */
   readonly folder: string;
-  /** How long a call may take, with its wait. */
+  /** How long a call may take, from when it has its turn. */
   readonly queryTimeoutMs: number;
-  /** Calls that may wait for their turn; 1,000 when left out. */
+  /** Calls that may wait for their turn, each as long as it may take; 1,000 when left out. */
   readonly waitingMax?: number;
+  /** The longest wait between two attempts to open the database again; 10 s when left out. */
+  readonly retryMaxMs?: number;
+  /** How long opening may take, with making the folder or recovering it, and migrating; two minutes when left out. */
+  readonly openTimeoutMs?: number;
   /** How long `close` lets calls end; 5 s when left out. */
   readonly closeTimeoutMs?: number;
 }
 
 const WAITING_MAX = 1_000;
-const CLOSE_TIMEOUT_MS = 5_000;
+const RETRY_MAX_MS = 10_000;
+const OPEN_TIMEOUT_MS = 120_000;
+/** How long the process may take for its last checkpoint. Without one the next start takes longer, and nothing is lost. */
+const GOODBYE_MS = 2_500;
+/** The driver wants one; the socket that it is given leads to the process. */
+const URL = 'postgres://postgres@localhost/postgres';
 
 /** Opens the folder; it is `starting` when this returns. */
 export function openPglite(settings: PgliteSettings): Database {
-  return new PgliteDatabase(settings);
+  const { waitingMax = WAITING_MAX, retryMaxMs = RETRY_MAX_MS, closeTimeoutMs, queryTimeoutMs } = settings;
+  return new ReopeningDatabase((onLost) => new PgliteEngine(settings, onLost), {
+    activeMax: 1,
+    waitingMax,
+    timeoutMs: queryTimeoutMs,
+    retryMaxMs,
+    closeTimeoutMs,
+  });
 }
 
-class PgliteDatabase extends WithStatus implements Database {
+/** One process and its one connection, or none. */
+class PgliteEngine implements Engine {
   readonly kind = 'pglite';
   readonly description: string;
   readonly #settings: PgliteSettings;
-  readonly #calls: Calls;
-  readonly #opening: Promise<void>;
-  #client: PGlite | undefined;
-  #session: Session | undefined;
-  #lock: FolderLock | undefined;
-  #closed: Promise<void> | undefined;
+  readonly #onLost: () => void;
+  #process: PgliteProcess | undefined;
+  #connection: PostgresConnection | undefined;
 
-  constructor(settings: PgliteSettings) {
-    super();
-    const { folder, waitingMax = WAITING_MAX, queryTimeoutMs } = settings;
+  constructor(settings: PgliteSettings, onLost: () => void) {
     this.#settings = settings;
-    this.description = `PGlite in ${folder}`;
-    // There is one session, and it is always good: transactions are ended by the calls themselves.
-    const source = {
-      acquire: () => this.#acquire(),
-      release: () => {},
-      discard: () => {},
-      suspect: () => {},
-    };
-    this.#calls = new Calls(source, { activeMax: 1, waitingMax, timeoutMs: queryTimeoutMs });
-    this.#opening = this.#open();
+    this.#onLost = onLost;
+    this.description = `PGlite in ${settings.folder}`;
   }
 
-  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
-    this.status.assertReady();
-    return await this.#calls.run(work);
-  }
-
-  async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    this.status.assertReady();
-    return await this.#calls.transaction(work);
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    this.status.closed();
-    await within(this.#settings.closeTimeoutMs ?? CLOSE_TIMEOUT_MS, this.#shutDown());
-  }
-
-  /** Opening cannot be cut short, so closing waits for it. The lock goes last, when the data are at rest. */
-  async #shutDown(): Promise<void> {
-    await this.#opening;
-    await this.#calls.idle();
-    this.#session = undefined;
-    await this.#client?.close();
-    await this.#lock?.release();
-  }
-
-  /** Never rejected. */
-  async #open(): Promise<void> {
-    const { folder } = this.#settings;
+  async open(closing: AbortSignal): Promise<void> {
+    const { folder, openTimeoutMs = OPEN_TIMEOUT_MS } = this.#settings;
+    await this.#process?.ended;
+    closing.throwIfAborted();
+    const started = new PgliteProcess(folder);
+    this.#process = started;
+    let connection: PostgresConnection | undefined;
     try {
-      await mkdir(dirname(folder), { recursive: true, mode: 0o700 });
-      this.#lock = await lockFolder(`${folder}.lock`);
-      this.#client = await openData(folder);
+      const target = {
+        url: URL,
+        connect: () => started.socket,
+        connectTimeoutMs: openTimeoutMs,
+        parameters: {},
+      };
+      connection = await openConnection(target, closing, () => this.#onLost());
+      await migrate(connection, openTimeoutMs, closing);
+      this.#connection = connection;
     } catch (error) {
-      await this.#lock?.release();
-      this.#lock = undefined;
-      this.status.failed(openError(folder, error));
-      return;
+      connection?.destroy();
+      started.kill(explain(error).message); // unless it has ended by itself, and said why
+      const { reason, isUnusable } = await started.ended;
+      throw isUnusable
+        ? new DatabaseOpenError(`the data folder ${folder} ${reason}`, { cause: error })
+        : new Error(reason, { cause: error });
     }
-    this.#session = sessionOf(this.#client);
-    this.status.ready();
   }
 
-  async #acquire(): Promise<Session> {
-    if (this.#session !== undefined) return this.#session;
-    this.status.assertReady();
-    throw new Error('the database is ready without a session');
+  async acquire(): Promise<PostgresConnection> {
+    if (this.#connection?.usable === true) return this.#connection;
+    throw Object.assign(new Error('its connection is gone'), { code: 'CONNECTION_CLOSED' });
   }
-}
 
-/**
- * Opens the data and migrates them. A process that ends while PGlite writes its first files leaves a folder that cannot
- * be opened and has nothing in it yet: a mark beside it tells that this is the case, and the folder is made anew.
- */
-async function openData(folder: string): Promise<PGlite> {
-  const mark = `${folder}.unfinished`;
-  if (existsSync(mark)) await rm(folder, { recursive: true, force: true });
-  if (!existsSync(folder)) await writeFile(mark, '');
-  const client = await PGlite.create(folder);
-  try {
-    await migratePglite(client);
-    await rm(mark, { force: true });
-  } catch (error) {
-    await client.close();
-    throw error;
+  release(): void {}
+
+  discard(session: Session): void {
+    if (session !== this.#connection) return;
+    this.#process?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
+    this.#connection.destroy();
   }
-  return client;
-}
 
-function sessionOf(client: PGlite): Session {
-  return { db: drizzle(client), command: async (text) => (await client.query(text)).command };
-}
+  async whyLost(): Promise<string | undefined> {
+    if (this.#connection?.usable === true) return undefined;
+    this.#process?.kill('its connection broke');
+    return (await this.#process?.ended)?.reason ?? 'it has no process';
+  }
 
-function openError(folder: string, error: unknown): DatabaseOpenError {
-  const message =
-    error instanceof FolderInUseError
-      ? `the data folder ${folder} is in use by process ${error.pid}: stop that process, or set DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL server`
-      : `the data folder ${folder} cannot be opened: ${explain(error).message}`;
-  return new DatabaseOpenError(message, { cause: error });
+  cut(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+  }
+
+  async end(): Promise<void> {
+    const [connection, ending] = [this.#connection, this.#process];
+    this.#connection = undefined;
+    if (connection?.usable === true) {
+      await connection.end();
+      if (ending !== undefined) await within(GOODBYE_MS, ending.ended);
+    }
+    ending?.kill('it was closed');
+    await ending?.ended;
+  }
 }

@@ -1,5 +1,5 @@
-// One connection to a PostgreSQL server, used once: when it is gone it stays gone, and every further statement on it
-// fails. `postgres.ts` keeps several.
+// One connection to PostgreSQL, on a server or embedded, used once: when it is gone it stays gone, and every further
+// statement on it fails.
 //
 // Why not the pool and the transactions of the driver (postgres.js 3.4.9): when a connection breaks under a transaction
 // they write to a socket that is no longer there, which ends the whole process, and a statement of the broken
@@ -14,6 +14,8 @@ import type { Session } from './calls.ts';
 export interface ConnectionSettings {
   /** `postgres://user:password@host:port/database` */
   readonly url: string;
+  /** How to connect, when not to the address in the URL. */
+  readonly connect?: () => Socket;
   /** How long connecting may take, with the greeting of the server. */
   readonly connectTimeoutMs: number;
   /** Settings of the server for this connection, such as `statement_timeout`. */
@@ -60,17 +62,17 @@ export class PostgresConnection implements Session {
   readonly db: PostgresJsDatabase;
   readonly #sql: postgres.Sql;
   readonly #onClosed: (connection: PostgresConnection) => void;
-  readonly #address: { readonly host: string; readonly port: number };
+  readonly #open: () => Socket;
   #socket: Socket | undefined;
   #usable = true;
   #retired = false;
 
   constructor(
-    { url, connectTimeoutMs, parameters }: ConnectionSettings,
+    { url, connect: open, connectTimeoutMs, parameters }: ConnectionSettings,
     onClosed: (connection: PostgresConnection) => void,
   ) {
     this.#onClosed = onClosed;
-    this.#address = addressOf(url);
+    this.#open = open ?? (() => connectTo(addressOf(url)));
     // The driver's types leave `socket` out; see its README, "Connection details".
     const options: postgres.Options<Record<string, never>> & { socket: () => Socket } = {
       max: 1,
@@ -115,12 +117,12 @@ export class PostgresConnection implements Session {
   /** Called by the driver; a second time when the server closed the first connection during the greeting. */
   #connect(): Socket {
     if (this.#socket !== undefined || !this.#usable) throw closedError();
-    const socket = connect(this.#address);
+    const socket = this.#open();
     this.#socket = socket;
     // Before the driver's own listener: when that rejects the statements under way, no further one is taken.
     // For TLS the driver removes it; `onclose` follows then.
     socket.once('close', () => this.#retire());
-    return Object.assign(socket, this.#address); // the driver reads the host from there, to check certificates
+    return socket;
   }
 
   #retire(): void {
@@ -142,6 +144,11 @@ export class PostgresConnection implements Session {
       throw error;
     }
   }
+}
+
+/** The driver reads the host from the socket, to check certificates. */
+function connectTo(address: { host: string; port: number }): Socket {
+  return Object.assign(connect(address), address);
 }
 
 function addressOf(url: string): { host: string; port: number } {

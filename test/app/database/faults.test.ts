@@ -52,7 +52,8 @@ describe('kinds', () => {
     ['57014', 'timeout'],
     ['23505', 'query'],
     ['42P01', 'query'],
-    ['53200', 'query'],
+    ['53200', 'busy'],
+    ['53100', 'busy'],
     ['25006', 'query'],
     ['XX000', 'query'],
   ])('SQLSTATE %s: %s', (code, kind) => {

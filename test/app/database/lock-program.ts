@@ -1,13 +1,13 @@
-// Takes the lock of a folder each time a line comes in, and says what came of it. Ends with its input.
+// Takes the lock of a file each time a line comes in, and says what came of it. Ends with its input.
 import { createInterface } from 'node:readline';
 import { FolderInUseError } from '../../../src/app/database/errors.ts';
 import { lockFolder } from '../../../src/app/database/folder-lock.ts';
 
-const folder = process.argv[2] ?? '';
+const [, , path = '', waitMs = '0'] = process.argv;
 
 async function tryLock(): Promise<string> {
   try {
-    await lockFolder(folder);
+    await lockFolder(path, process.pid, Number(waitMs));
     return 'held';
   } catch (error) {
     if (error instanceof FolderInUseError) return `refused ${error.pid}`;

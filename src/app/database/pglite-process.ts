@@ -1,0 +1,80 @@
+// The process that the embedded database runs in, as its owner sees it: started, ended, and why it has ended. What it does
+// is in `pglite-server.ts`.
+//
+// The connection is a pair of sockets without a name, made with the process: nobody else can reach the database, and
+// nothing of it is in the file system. A second pair carries nothing: it tells the process when its owner has ended.
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CLIENT_FD, EXIT_UNUSABLE } from './pglite-exit.ts';
+
+/** Compiled, or from the sources, where the program needs what this one has been started with. */
+const extension = extname(import.meta.url);
+const program = fileURLToPath(new URL(`pglite-server${extension}`, import.meta.url));
+
+/** How a process has ended. */
+export interface Ended {
+  /** One line for the operator. */
+  readonly reason: string;
+  /** Whether the folder cannot be used, so that there is no use in starting another process. */
+  readonly isUnusable: boolean;
+}
+
+/** So much of what it says on stderr is kept: its end, where the reason is. */
+const SAID_MAX = 4_096;
+const REASON_MAX = 500;
+
+export class PgliteProcess {
+  /** How it ended; never rejected. */
+  readonly ended: Promise<Ended>;
+  readonly #child: ChildProcess;
+  #said = '';
+  #killed: string | undefined;
+
+  constructor(folder: string) {
+    const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [];
+    const child = spawn(process.execPath, [...loader, program, folder], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString()).slice(-SAID_MAX);
+    });
+    // Not there when no descriptor was left to make them.
+    for (const socket of child.stdio ?? []) socket?.on('error', () => {}); // its end tells more
+    this.ended = new Promise((resolve) => {
+      child.once('error', (error) => {
+        resolve({ reason: `its process could not be started: ${error.message}`, isUnusable: false });
+      });
+      child.once('close', (code, signal) => resolve(this.#howItEnded(code, signal)));
+    });
+  }
+
+  /** The connection. @throws Error when the process could not be started */
+  get socket(): Socket {
+    const socket = this.#child.stdio?.[CLIENT_FD];
+    if (socket === undefined || socket === null) {
+      throw Object.assign(new Error('no file descriptor is left for a process'), { code: 'EMFILE' });
+    }
+    return socket as Socket;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Ends it at once; what it had not committed is undone when the folder is opened again. */
+  kill(reason: string): void {
+    this.#killed ??= reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  #howItEnded(code: number | null, signal: NodeJS.Signals | null): Ended {
+    const lastLine = this.#said.trim().split('\n').at(-1)?.slice(0, REASON_MAX) ?? '';
+    if (code === EXIT_UNUSABLE) return { reason: lastLine, isUnusable: true };
+    if (code === null && this.#killed !== undefined) return { reason: this.#killed, isUnusable: false };
+    const end = signal === null ? `exit code ${code}` : signal;
+    return { reason: lastLine === '' ? `its process ended with ${end}` : lastLine, isUnusable: false };
+  }
+}

@@ -1,0 +1,167 @@
+// A database that goes away and comes back, whatever is behind it: a server, or the process of the embedded one.
+//
+// - Opening may fail: the database then is `unavailable`, says why, and is tried again for ever, with growing waits.
+//   Nothing has to be restarted when what it needs is there again. Only what the operator alone can mend, at the first
+//   attempt, ends it: a DatabaseOpenError.
+// - While it is `ready`, every sign of trouble (a connection that closes, a call that breaks or is not answered) makes it
+//   ask whether the database is lost. When it is, everything is cut, so that calls under way fail at once, as new ones do.
+// - One call that fails, and a database that takes no further one, are no loss.
+import { backoffMs } from './backoff.ts';
+import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
+import type { Database, Queryable, SqlRunner } from './database.ts';
+import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
+import { explain } from './faults.ts';
+import { within } from './limits.ts';
+import { RETRY_AFTER_MS, WithStatus } from './status.ts';
+
+/** What is behind a database. */
+export interface Engine {
+  readonly kind: Database['kind'];
+  /** For the operator; never a password. */
+  readonly description: string;
+  /**
+   * Brings the tables up to date and connects. Called again after it has failed, and after `cut`.
+   * @param closing ends it early
+   * @throws DatabaseOpenError when there is no use in trying again
+   */
+  open(closing: AbortSignal): Promise<void>;
+  /** A session that no other call has. Its waits are bounded. */
+  acquire(): Promise<Session>;
+  release(session: Session): void;
+  /** Makes sure that a session in doubt is not used again. `release` follows. */
+  discard(session: Session): void;
+  /** Asked after a sign of trouble: why the database is lost, or nothing when it is there. */
+  whyLost(): Promise<string | undefined>;
+  /** Cuts all sessions. */
+  cut(): void;
+  /** Takes leave in order, for a bounded time; no session is in use. */
+  end(): Promise<void>;
+}
+
+export interface ReopeningSettings extends CallLimits {
+  /** The longest wait between two attempts to open the database. */
+  readonly retryMaxMs: number;
+  /** How long `close` lets calls end; 5 s when left out. */
+  readonly closeTimeoutMs?: number | undefined;
+}
+
+const CLOSE_TIMEOUT_MS = 5_000;
+
+export class ReopeningDatabase extends WithStatus implements Database {
+  readonly kind: Database['kind'];
+  readonly description: string;
+  readonly #engine: Engine;
+  readonly #settings: ReopeningSettings;
+  readonly #calls: Calls;
+  readonly #closing = new AbortController();
+  #opening: Promise<void>;
+  #failures = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #question: 'none' | 'asked' | 'again' = 'none';
+  #closed: Promise<void> | undefined;
+  /** From when on calls that were taken before `close` are not carried out any more. */
+  #ended = false;
+
+  /** @param makeEngine is given what the engine calls when a connection is gone that it did not end itself */
+  constructor(makeEngine: (onLost: () => void) => Engine, settings: ReopeningSettings) {
+    super();
+    const engine = makeEngine(() => this.#suspect());
+    this.kind = engine.kind;
+    this.description = engine.description;
+    this.#engine = engine;
+    this.#settings = settings;
+    const source: SessionSource = {
+      acquire: () => this.#acquire(),
+      release: (session) => engine.release(session),
+      discard: (session) => engine.discard(session),
+      suspect: () => this.#suspect(),
+    };
+    this.#calls = new Calls(source, settings);
+    this.#opening = this.#open();
+  }
+
+  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+    this.status.assertReady();
+    return await this.#calls.run(work);
+  }
+
+  async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
+    this.status.assertReady();
+    return await this.#calls.transaction(work);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.status.closed();
+    clearTimeout(this.#retry);
+    this.#closing.abort();
+    await within(this.#settings.closeTimeoutMs ?? CLOSE_TIMEOUT_MS, this.#calls.idle());
+    this.#ended = true;
+    await this.#engine.end();
+    await this.#opening;
+  }
+
+  /** Never rejected. */
+  async #open(): Promise<void> {
+    try {
+      await this.#engine.open(this.#closing.signal);
+    } catch (error) {
+      if (error instanceof DatabaseOpenError && this.status.state === 'starting') this.status.failed(error);
+      else this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      return;
+    }
+    this.#failures = 0;
+    this.status.ready();
+  }
+
+  #openLater(reason: string): void {
+    if (this.#closed !== undefined) return;
+    this.#failures++;
+    const retryInMs = backoffMs(this.#failures, this.#settings.retryMaxMs, Math.random());
+    this.#retry = setTimeout(() => {
+      this.#opening = this.#open();
+    }, retryInMs);
+    this.status.unavailable(reason, this.#failures, retryInMs);
+  }
+
+  async #acquire(): Promise<Session> {
+    // The state may have changed while the call waited for its turn.
+    if (this.#ended || this.status.state === 'unavailable') this.status.assertReady();
+    try {
+      return await this.#engine.acquire();
+    } catch (error) {
+      const { kind, message } = explain(error);
+      if (kind === 'busy') throw new DatabaseUnavailableError('busy', message, RETRY_AFTER_MS);
+      this.#suspect();
+      const reason = `${this.description} cannot be reached: ${message}`;
+      throw new DatabaseUnavailableError('unreachable', reason, RETRY_AFTER_MS);
+    }
+  }
+
+  #suspect(): void {
+    if (this.status.state !== 'ready') return;
+    if (this.#question === 'none') void this.#ask();
+    else this.#question = 'again';
+  }
+
+  /** One question at a time; a sign of trouble during it asks for another, since the answer may be from just before. */
+  async #ask(): Promise<void> {
+    let loss: string | undefined;
+    do {
+      this.#question = 'asked';
+      loss = await this.#engine.whyLost();
+    } while (loss === undefined && this.#isAskedAgain());
+    this.#question = 'none';
+    if (loss === undefined || this.status.state !== 'ready') return;
+    this.#engine.cut();
+    this.#openLater(`${this.description} was lost: ${loss}`);
+  }
+
+  #isAskedAgain(): boolean {
+    return this.#question === 'again' && this.status.state === 'ready';
+  }
+}
