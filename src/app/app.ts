@@ -16,18 +16,25 @@ import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
 import { readBodies } from './http/body.ts';
+import { connectionsFor, openFilesLimit } from './http/connections.ts';
 import { drain, type Drain } from './http/drain.ts';
 import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
 import { health } from './http/health.ts';
+import { checkHosts, hostCheck } from './http/host.ts';
 import { servePage } from './http/page.ts';
+import { shownRequest } from './http/request-log.ts';
+import { boundedServers } from './http/server.ts';
+import { Traffic } from './http/traffic.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
 import { logDatabase, logLeftOut, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
+import { createNoteSearch } from './notes/search.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { notifications } from './notifications/route.ts';
+import { Recurring } from './recurring.ts';
 import { notesTree, rootName } from './tree.ts';
 
 /** The running application. */
@@ -54,8 +61,7 @@ export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
 const CLOSE_SHARE = 0.2;
 const DRAIN_SHARE = 0.5;
 const CLOSE_MAX_MS = 2_000;
-/** The longest time between two looks for requests that take too long to arrive. */
-const LOOK_MAX_MS = 5_000;
+const TOO_MANY = 'a connection was refused, since there are as many as there may be: see MAX_CONNECTIONS';
 /** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
 const CHANGE_GRACE_MS = 1_000;
 
@@ -69,7 +75,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   // First: it reads the files that the settings name, and nothing is to be closed yet when one cannot be used.
   const carrier = parts.carrier ?? (settings && openCarrier(settings));
   makeDataFolder(config.dataDir);
-  const http = createServer(config, parts.logger);
+  const maxConnections = config.maxConnections ?? connectionsFor(openFilesLimit());
+  const http = createServer(config, maxConnections, parts.logger);
   const { log } = http;
   const own = parts.database ?? openOwnDatabase(config.database);
   const unsubscribe = [logRuntime(log)];
@@ -134,23 +141,37 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       config.requestTimeoutMs,
       config.database.queryTimeoutMs + CHANGE_GRACE_MS,
     );
-    readBodies(http);
-    handleErrors(http, config.bodyLimitBytes);
+    handleErrors(http);
+    const traffic = new Traffic(config.trafficMaxBytes);
+    traffic.follow(http);
+    readBodies(http, config.bodyLimitBytes, traffic);
     handleUnknown(http);
+    // What is refused has the headers of all answers, too; and no stranger's host gets as far as a WebSocket.
+    await servePage(http);
+    checkHosts(http, hostCheck(config.host, config.allowedHosts));
     await http.register(troupeFastify, {
       node,
       controllerTimeoutMs: config.requestTimeoutMs,
       webSocket: {
         maxPayloadBytes: config.wsMaxPayloadBytes,
+        maxConnections,
+        sendLimitBytes: config.wsSendLimitBytes,
+        sendTimeoutMs: config.sendTimeoutMs,
         origins: config.allowedOrigins,
         closeTimeoutMs: Math.min(CLOSE_MAX_MS, config.shutdownTimeoutMs * CLOSE_SHARE),
       },
     });
     const end = drain(http);
-    await servePage(http);
     const stops = (): boolean => stopping !== undefined;
     await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
-    await http.register(notesController, { repository, indexer, changeTimeoutMs, onUnsure });
+    await http.register(notesController, {
+      repository,
+      search: createNoteSearch(indexer, repository),
+      page: config.page,
+      traffic,
+      changeTimeoutMs,
+      onUnsure,
+    });
     await http.register(notifications, { incoming });
     await http.ready();
     return end;
@@ -184,26 +205,33 @@ function makeDataFolder(folder: string): void {
   }
 }
 
-function createServer(config: Config, logger: AppParts['logger']) {
-  return Fastify({
-    logger: logger ?? {
+function createServer(config: Config, maxConnections: number, logger: AppParts['logger']) {
+  const refused = new Recurring();
+  const http = Fastify({
+    logger: {
       level: config.logLevel,
       redact: ['req.headers.authorization', 'req.headers.cookie'],
+      ...(typeof logger === 'object' && logger),
+      serializers: { req: shownRequest },
     },
     bodyLimit: config.bodyLimitBytes,
-    // How long a request may take to arrive, head and body. Node.js looks every so often.
-    requestTimeout: config.requestTimeoutMs,
-    http: {
-      headersTimeout: config.requestTimeoutMs,
-      requestTimeout: config.requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(config.requestTimeoutMs, LOOK_MAX_MS),
-    },
+    serverFactory: boundedServers({
+      requestTimeoutMs: config.requestTimeoutMs,
+      sendTimeoutMs: config.sendTimeoutMs,
+      maxConnections,
+      onRefused: () => {
+        const count = refused.due('');
+        if (count !== undefined) http.log.warn({ count, maxConnections }, TOO_MANY);
+      },
+    }),
+    trustProxy: config.trustProxy.length > 0 && [...config.trustProxy],
     genReqId: () => nanoid(12),
     frameworkErrors: answerUnreadable,
     clientErrorHandler: answerClientError,
     // Requests that come while the service stops are served as long as it listens; see `http/drain.ts`.
     return503OnClosing: false,
   }).withTypeProvider<TypeBoxTypeProvider>();
+  return http;
 }
 
 /** Takes every step, also after one that has failed. @throws AggregateError of the failures. */

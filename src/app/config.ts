@@ -6,6 +6,7 @@
 // - All faults are reported at once, each with the variable, its value and what is allowed. A value that may hold a
 //   password is never repeated.
 // - Nothing here reads `process.env`, a file or the clock: what comes in is what counts.
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { Type, type Static, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
@@ -17,6 +18,8 @@ import {
   clusterVariables,
   nodeOfUrl,
 } from './cluster/settings.ts';
+import { isHostEntry, isLoopback } from './http/host.ts';
+import { listLimitMax } from './notes/repository.ts';
 import type { NotesSettings } from './notes/source.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -36,8 +39,35 @@ const variables = {
     description:
       'at most 100 origins separated by commas, each as a browser sends it: http://host, https://host or with :port, without a path',
   }),
+  ALLOWED_HOSTS: Type.Array(Type.Refine(Type.String(), isAllowedHost), {
+    default: [],
+    maxItems: 100,
+    description:
+      'at most 100 host names or addresses separated by commas, each with or without :port, an IPv6 address in brackets; or ' +
+      '* alone for any, unless HOST is a loopback address',
+  }),
+  TRUST_PROXY: Type.Array(Type.Refine(Type.String(), isProxy), {
+    default: [],
+    maxItems: 100,
+    description:
+      'at most 100 IP addresses or ranges (10.0.0.0/8) separated by commas, or the names loopback, linklocal and uniquelocal',
+  }),
+  PAGE_NOTES: wholeNumber(100, 1, listLimitMax, 'notes'),
+  PAGE_NOTES_MAX: wholeNumber(listLimitMax, 1, listLimitMax, 'notes'),
+  PAGE_BYTES: wholeNumber(1_048_576, 1_024, 16_777_216, 'bytes'),
   BODY_LIMIT_BYTES: wholeNumber(2_097_152, 1_024, 67_108_864, 'bytes'),
+  TRAFFIC_MAX_BYTES: wholeNumber(134_217_728, 1_048_576, 17_179_869_184, 'bytes'),
+  MAX_CONNECTIONS: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        'a whole number from 1 to 1000000 (connections); when unset, what the limit of open files leaves room for',
+    }),
+  ),
+  SEND_TIMEOUT_MS: wholeNumber(30_000, 100, 600_000, 'milliseconds'),
   WS_MAX_PAYLOAD_BYTES: wholeNumber(65_536, 128, 16_777_216, 'bytes'),
+  WS_SEND_LIMIT_BYTES: wholeNumber(33_554_432, 2_097_152, 1_073_741_824, 'bytes'),
   REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', description: `one of ${LOG_LEVELS.join(', ')}` }),
@@ -75,10 +105,24 @@ export interface Config {
   readonly port: number;
   /** Origins, besides the server's own, from which a browser may open a WebSocket. */
   readonly allowedOrigins: readonly string[];
+  /** Names and addresses, besides its own, that requests may be sent to; `*` for any. */
+  readonly allowedHosts: readonly string[];
+  /** Addresses of reverse proxies whose `X-Forwarded-*` headers are believed. */
+  readonly trustProxy: readonly string[];
+  /** What a page of notes may have. */
+  readonly page: PageLimits;
   /** The largest body of an HTTP request. */
   readonly bodyLimitBytes: number;
+  /** Bytes of bodies that arrive and of answers that have not been taken, of all connections together. */
+  readonly trafficMaxBytes: number;
+  /** The most connections; undefined for what the system's limit leaves room for. */
+  readonly maxConnections: number | undefined;
+  /** How long what is sent to a client may not move before its connection is ended. */
+  readonly sendTimeoutMs: number;
   /** The largest message that a WebSocket client may send. */
   readonly wsMaxPayloadBytes: number;
+  /** The most bytes that may wait for a WebSocket client. */
+  readonly wsSendLimitBytes: number;
   /** How long a request may take before it is answered 503. */
   readonly requestTimeoutMs: number;
   /** How long a shutdown may take before the process ends all the same. */
@@ -90,6 +134,16 @@ export interface Config {
   readonly database: NotesSettings;
   /** How the instance takes part in a cluster; undefined for one that is alone. */
   readonly cluster: ClusterSettings | undefined;
+}
+
+/** What a page of notes may have. */
+export interface PageLimits {
+  /** Notes, when nothing else is asked for. */
+  readonly notes: number;
+  /** Notes, at most. */
+  readonly notesMax: number;
+  /** Bytes, after which no further note is taken. */
+  readonly bytes: number;
 }
 
 /** What is wrong with one variable. */
@@ -129,6 +183,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const isFine = Value.Check(Settings, candidate);
   const faults = isFine ? [] : faultsOf(given, env);
   const named = new Set(faults.map(({ variable }) => variable));
+  if (isFine) faults.push(...faultsBetween(candidate));
   faults.push(...clusterFaults(given, given['DATABASE_URL']).filter(({ variable }) => !named.has(variable)));
   if (!isFine || faults.length > 0) throw new ConfigError(faults);
   return toConfig(candidate);
@@ -142,8 +197,19 @@ function toConfig(settings: Settings): Config {
     allowedOrigins: Object.freeze([
       ...new Set(settings.ALLOWED_ORIGINS.map((origin) => new URL(origin).origin)),
     ]),
+    allowedHosts: Object.freeze(settings.ALLOWED_HOSTS.map((host) => host.toLowerCase())),
+    trustProxy: Object.freeze([...settings.TRUST_PROXY]),
+    page: Object.freeze({
+      notes: Math.min(settings.PAGE_NOTES, settings.PAGE_NOTES_MAX),
+      notesMax: settings.PAGE_NOTES_MAX,
+      bytes: settings.PAGE_BYTES,
+    }),
     bodyLimitBytes: settings.BODY_LIMIT_BYTES,
+    trafficMaxBytes: settings.TRAFFIC_MAX_BYTES,
+    maxConnections: settings.MAX_CONNECTIONS,
+    sendTimeoutMs: settings.SEND_TIMEOUT_MS,
     wsMaxPayloadBytes: settings.WS_MAX_PAYLOAD_BYTES,
+    wsSendLimitBytes: settings.WS_SEND_LIMIT_BYTES,
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     logLevel: settings.LOG_LEVEL,
@@ -193,6 +259,30 @@ function faultsOf(
     }));
 }
 
+/** What does not go together, each with the variable to change. */
+function faultsBetween(settings: Settings): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  if (settings.ALLOWED_HOSTS.includes('*')) {
+    const isAlone = settings.ALLOWED_HOSTS.length === 1;
+    if (!isAlone || isLoopback(settings.HOST)) {
+      faults.push({
+        variable: 'ALLOWED_HOSTS',
+        problem: isAlone ? `is * while HOST is ${settings.HOST}` : 'has * beside other hosts',
+        allowed: isAlone ? 'the names that this service has, separated by commas' : '* alone, or names',
+      });
+    }
+  }
+  const largest = Math.max(settings.BODY_LIMIT_BYTES, settings.PAGE_BYTES);
+  if (settings.TRAFFIC_MAX_BYTES < largest) {
+    faults.push({
+      variable: 'TRAFFIC_MAX_BYTES',
+      problem: `is ${settings.TRAFFIC_MAX_BYTES}`,
+      allowed: `at least BODY_LIMIT_BYTES and PAGE_BYTES, of which the larger is ${largest}`,
+    });
+  }
+  return faults;
+}
+
 /** A value on one line, cut when it is long. */
 function shown(value = ''): string {
   return JSON.stringify(value.length > SHOWN_VALUE_MAX ? `${value.slice(0, SHOWN_VALUE_MAX)}…` : value);
@@ -212,6 +302,18 @@ function isOrigin(text: string): boolean {
     pathname === '/' &&
     !/[/?#]$/.test(text)
   );
+}
+
+function isAllowedHost(text: string): boolean {
+  return text === '*' || isHostEntry(text);
+}
+
+function isProxy(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, ...more] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
 function isPostgresUrl(text: string): boolean {

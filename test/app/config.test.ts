@@ -27,8 +27,14 @@ describe('defaults', () => {
       host: '127.0.0.1',
       port: 8080,
       allowedOrigins: [],
+      allowedHosts: [],
+      trustProxy: [],
+      page: { notes: 100, notesMax: 500, bytes: 1_048_576 },
       bodyLimitBytes: 2_097_152,
+      trafficMaxBytes: 134_217_728,
+      sendTimeoutMs: 30_000,
       wsMaxPayloadBytes: 65_536,
+      wsSendLimitBytes: 33_554_432,
       requestTimeoutMs: 15_000,
       shutdownTimeoutMs: 10_000,
       logLevel: 'info',
@@ -65,8 +71,17 @@ describe('values', () => {
       HOST: '::1',
       PORT: '0',
       ALLOWED_ORIGINS: 'https://Notes.example.org, http://127.0.0.1:5173,https://notes.example.org:443',
+      ALLOWED_HOSTS: 'Notes.example.org, 10.1.2.3:8080,[2001:db8::1]',
+      TRUST_PROXY: '10.0.0.0/8, loopback,2001:db8::/32,192.0.2.1',
+      PAGE_NOTES: '10',
+      PAGE_NOTES_MAX: '20',
+      PAGE_BYTES: '2048',
       BODY_LIMIT_BYTES: '1024',
+      TRAFFIC_MAX_BYTES: '1048576',
+      MAX_CONNECTIONS: '7',
+      SEND_TIMEOUT_MS: '200',
       WS_MAX_PAYLOAD_BYTES: '128',
+      WS_SEND_LIMIT_BYTES: '2097152',
       REQUEST_TIMEOUT_MS: '100',
       SHUTDOWN_TIMEOUT_MS: '600000',
       LOG_LEVEL: 'silent',
@@ -81,8 +96,15 @@ describe('values', () => {
       host: '::1',
       port: 0,
       allowedOrigins: ['https://notes.example.org', 'http://127.0.0.1:5173'],
+      allowedHosts: ['notes.example.org', '10.1.2.3:8080', '[2001:db8::1]'],
+      trustProxy: ['10.0.0.0/8', 'loopback', '2001:db8::/32', '192.0.2.1'],
+      page: { notes: 10, notesMax: 20, bytes: 2_048 },
       bodyLimitBytes: 1024,
+      trafficMaxBytes: 1_048_576,
+      maxConnections: 7,
+      sendTimeoutMs: 200,
       wsMaxPayloadBytes: 128,
+      wsSendLimitBytes: 2_097_152,
       requestTimeoutMs: 100,
       shutdownTimeoutMs: 600_000,
       logLevel: 'silent',
@@ -105,6 +127,12 @@ describe('values', () => {
 
   const limits = Object.entries({
     PORT: [0, 65_535],
+    PAGE_NOTES: [1, 500],
+    PAGE_NOTES_MAX: [1, 500],
+    PAGE_BYTES: [1_024, 16_777_216],
+    MAX_CONNECTIONS: [1, 1_000_000],
+    SEND_TIMEOUT_MS: [100, 600_000],
+    WS_SEND_LIMIT_BYTES: [2_097_152, 1_073_741_824],
     BODY_LIMIT_BYTES: [1_024, 67_108_864],
     WS_MAX_PAYLOAD_BYTES: [128, 16_777_216],
     REQUEST_TIMEOUT_MS: [100, 600_000],
@@ -114,6 +142,7 @@ describe('values', () => {
     DATABASE_QUERY_TIMEOUT_MS: [100, 600_000],
     DATABASE_RETRY_MAX_MS: [100, 600_000],
   } satisfies Record<string, [number, number]>);
+  // (Of TRAFFIC_MAX_BYTES the least depends on others; see below.)
 
   test.each(limits)('%s is a whole number between %j', (name, [least, most]) => {
     for (const value of [least, most]) expect(wrongVariables({ [name]: String(value) })).toEqual([]);
@@ -164,6 +193,71 @@ describe('values', () => {
     const many = Array.from({ length: 101 }, (_, index) => `http://a${index}`);
     expect(wrongVariables({ ALLOWED_ORIGINS: many.slice(1).join() })).toEqual([]);
     expect(wrongVariables({ ALLOWED_ORIGINS: many.join() })).toEqual(['ALLOWED_ORIGINS']);
+  });
+
+  test('an allowed host is a name or an address, with or without a port', () => {
+    for (const ALLOWED_HOSTS of ['a', 'a.b:1', '10.0.0.1', '[::1]:80', 'a,b', 'my_host', 'localhost'])
+      expect([ALLOWED_HOSTS, wrongVariables({ ALLOWED_HOSTS })]).toEqual([ALLOWED_HOSTS, []]);
+    for (const ALLOWED_HOSTS of [
+      'http://a',
+      'a/b',
+      '::1',
+      '*.a',
+      'a b',
+      'a,',
+      'a:',
+      'a:x',
+      'a@b',
+      '[a]',
+      '*,a',
+    ])
+      expect([ALLOWED_HOSTS, wrongVariables({ ALLOWED_HOSTS })]).toEqual([ALLOWED_HOSTS, ['ALLOWED_HOSTS']]);
+  });
+
+  test('any host is allowed only where others reach the service anyway', () => {
+    const any = { ALLOWED_HOSTS: '*' };
+    for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'notes.example.org'])
+      expect(loadConfig({ ...any, HOST }).allowedHosts).toEqual(['*']);
+    for (const HOST of ['', '127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+      expect(wrongVariables({ ...any, HOST })).toEqual(['ALLOWED_HOSTS']);
+    expect(errorOf(any)?.message).toContain(
+      'ALLOWED_HOSTS is * while HOST is 127.0.0.1; allowed: the names that this service has, separated by commas',
+    );
+  });
+
+  test('a proxy is an address, a range or a name for one', () => {
+    for (const TRUST_PROXY of [
+      '10.0.0.1',
+      '10.0.0.0/8',
+      '::1',
+      'fe80::/10',
+      'loopback',
+      'linklocal,uniquelocal',
+    ])
+      expect([TRUST_PROXY, wrongVariables({ TRUST_PROXY })]).toEqual([TRUST_PROXY, []]);
+    for (const TRUST_PROXY of [
+      'true',
+      'proxy',
+      '*',
+      '10.0.0',
+      '10.0.0.0/33',
+      '::/129',
+      '10.0.0.0/8/8',
+      '1.1.1.1/',
+      'a,',
+    ])
+      expect([TRUST_PROXY, wrongVariables({ TRUST_PROXY })]).toEqual([TRUST_PROXY, ['TRUST_PROXY']]);
+  });
+
+  test('a page has no more notes by default than at most', () => {
+    expect(loadConfig({ PAGE_NOTES_MAX: '20' }).page).toMatchObject({ notes: 20, notesMax: 20 });
+  });
+
+  test('the largest body and the largest page fit into what all requests may hold', () => {
+    const bodies = { BODY_LIMIT_BYTES: '8388608', TRAFFIC_MAX_BYTES: '8388608' };
+    expect(wrongVariables(bodies)).toEqual([]);
+    expect(wrongVariables({ ...bodies, BODY_LIMIT_BYTES: '8388609' })).toEqual(['TRAFFIC_MAX_BYTES']);
+    expect(wrongVariables({ ...bodies, PAGE_BYTES: '8388609' })).toEqual(['TRAFFIC_MAX_BYTES']);
   });
 
   test('a database is named by one URL of PostgreSQL', () => {

@@ -21,7 +21,7 @@ import {
 const note = JSON.stringify({ title: 'Title', body: 'Body', author: 'Ada' });
 /** The head of a request that says when it has arrived. */
 const HEAD =
-  'POST /api/notes HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n' +
+  'POST /api/notes HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n' +
   `content-length: ${note.length}\r\n\r\n`;
 const FOR_EVER = { SHUTDOWN_TIMEOUT_MS: '600000' };
 

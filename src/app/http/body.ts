@@ -2,18 +2,67 @@
 // asking first, which is not answered, so it can change nothing here.
 //
 // An empty body is no body, whatever its type says: many clients send the type with every request. Bytes that are not UTF-8
-// are refused, since reading them all the same would replace characters in silence.
+// are refused, since reading them all the same would replace characters in silence. Nothing is decompressed: a small body
+// could become one of any size. Bytes are counted as they arrive, of all requests together (`traffic.ts`).
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HttpError } from './errors.ts';
+import type { Traffic } from './traffic.ts';
 
 /** Sets how bodies are read. Every other type is answered 415, plain text included. */
-export function readBodies(app: FastifyInstance): void {
+export function readBodies(app: FastifyInstance, bodyLimitBytes: number, traffic: Traffic): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else if (isUtf8(body)) void parseJson(request, body.toString(), done);
-    else done(new HttpError(400, 'the body is not UTF-8'));
+  app.addContentTypeParser('application/json', (request, payload, done) => {
+    const { 'content-encoding': encoding = 'identity', 'content-length': length } = request.headers;
+    if (encoding.toLowerCase() !== 'identity') {
+      done(new HttpError(415, 'the body must not be compressed: send it as it is, without content-encoding'));
+    } else if (Number(length) > bodyLimitBytes) {
+      done(tooLarge(bodyLimitBytes));
+    } else {
+      read(request, payload, bodyLimitBytes, traffic, (error, body) => {
+        if (error !== undefined) done(error);
+        else if (body.length === 0) done(null, undefined);
+        else if (isUtf8(body)) void parseJson(request, body.toString(), done);
+        else done(new HttpError(400, 'the body is not UTF-8'));
+      });
+    }
   });
+}
+
+/** Reads a whole body. @param done is called once, unless the client is gone before */
+function read(
+  request: FastifyRequest,
+  payload: IncomingMessage,
+  limit: number,
+  traffic: Traffic,
+  done: (error: Error | undefined, body: Buffer) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > limit) {
+      end(tooLarge(limit));
+      return;
+    }
+    try {
+      traffic.take(request, chunk.length);
+    } catch (error) {
+      end(error as HttpError);
+      return;
+    }
+    chunks.push(chunk);
+  };
+  const onEnd = (): void => end();
+  const end = (error?: Error): void => {
+    payload.off('data', onData).off('end', onEnd);
+    done(error, Buffer.concat(error === undefined ? chunks : []));
+  };
+  payload.on('data', onData).on('end', onEnd);
+}
+
+function tooLarge(limit: number): HttpError {
+  return new HttpError(413, `the body has more than ${limit} bytes`);
 }

@@ -25,7 +25,6 @@ export class HttpError extends Error {
 const texts: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be JSON, with content-type: application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not valid JSON',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'the content-length does not match the body',
   FST_ERR_BAD_URL: 'the path is not a valid URL',
   TROUPE_ORIGIN_REFUSED: 'a page of another origin may not open a WebSocket here',
 };
@@ -42,9 +41,9 @@ export function isExpected(error: unknown): boolean {
 }
 
 /** Answers the errors of an application's handlers and hooks. */
-export function handleErrors(app: FastifyInstance, bodyLimitBytes: number): void {
+export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) =>
-    answer(toHttpError(error, bodyLimitBytes), error, request, reply),
+    answer(toHttpError(error), error, request, reply),
   );
 }
 
@@ -74,7 +73,7 @@ export function answerClientError(error: ConnectionError, socket: Socket): void 
   socket.destroySoon();
 }
 
-function toHttpError(error: FastifyError, bodyLimitBytes: number): HttpError {
+function toHttpError(error: FastifyError): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof DatabaseUnavailableError) {
     return new HttpError(
@@ -89,9 +88,6 @@ function toHttpError(error: FastifyError, bodyLimitBytes: number): HttpError {
     (error.code.startsWith('TROUPE_CALL_') || error.code === 'TROUPE_MAILBOX_FULL')
   ) {
     return new HttpError(503, 'the service is busy, try again soon', 1);
-  }
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new HttpError(413, `the body has more than ${bodyLimitBytes} bytes`);
   }
   if (error.validation !== undefined) return new HttpError(400, faultOf(error.validation));
   const { statusCode = 500 } = error;

@@ -1,39 +1,58 @@
-// The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`.
+// The notes over HTTP. A list is answered in pages. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`.
 //
 // A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
 // broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,
 // for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexers are
 // told to look for themselves.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
-import type { ServerRef } from '../../runtime/index.ts';
+import { Type, type Static } from 'typebox';
 import { controller } from '../../runtime/fastify/index.ts';
-import { queryMax, type noteIndexer } from '../indexer/indexer.ts';
+import type { PageLimits } from '../config.ts';
+import { queryMax } from '../indexer/indexer.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
+import type { Traffic } from '../http/traffic.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
+import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** What the controllers work with. */
 export interface NotesOptions {
   readonly repository: NoteRepository;
-  /** The indexer, by name: the process behind it changes when it is restarted. */
-  readonly indexer: ServerRef<typeof noteIndexer>;
+  readonly search: NoteSearch;
+  /** What a page may have. */
+  readonly page: PageLimits;
+  /** Where the bytes of a page are counted before it is read. */
+  readonly traffic: Traffic;
   /** How long a change may take, in milliseconds; longer than the database may take for a call. */
   readonly changeTimeoutMs: number;
   /** Called when nobody knows whether a change was made: whoever shows or indexes notes has to look. */
   readonly onUnsure: () => void;
 }
 
-const NoteList = Type.Object({ notes: Type.Array(Note) });
-const Query = Type.Object({ q: Type.Optional(Type.String({ maxLength: queryMax })) });
+/** Characters of a cursor, at most; those that this service writes are shorter. */
+const cursorMax = 1_000;
+
+const NoteList = Type.Object({
+  notes: Type.Array(Note),
+  /** The cursor of the page that follows; null on the last one. */
+  next: Type.Union([Type.String(), Type.Null()]),
+  /** Of a search: whether notes are still being indexed, so that some may be missing. */
+  indexing: Type.Optional(Type.Boolean()),
+});
+const Query = Type.Object({
+  q: Type.Optional(Type.String({ maxLength: queryMax })),
+  limit: Type.Optional(Type.String({ maxLength: 20 })),
+  cursor: Type.Optional(Type.String({ maxLength: cursorMax })),
+});
+type Query = Static<typeof Query>;
 const Params = Type.Object({ id: Type.String() });
 
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, indexer, changeTimeoutMs: timeoutMs, onUnsure },
+  { repository, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
   const change = async <T>(stored: Promise<T>): Promise<T> => {
     try {
@@ -48,13 +67,19 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     '/api/notes',
     { schema: { querystring: Query, response: { 200: NoteList } } },
     controller(
-      async (self, request) => {
+      async (_self, request, reply) => {
+        const { limit, cursor } = request.query;
         const query = request.query.q?.trim() ?? '';
-        if (query === '') return { notes: await repository.list() };
-        const ids = await indexer.call('search', query, { from: self });
-        if (ids === 'building')
-          throw new HttpError(503, 'the search index is being built, try again soon', 1);
-        return { notes: await repository.getMany(ids) };
+        const page: PageRequest = {
+          limit: limitOf(limit, limits),
+          maxBytes: limits.bytes,
+          ...(cursor !== undefined && { after: cursor }),
+        };
+        traffic.expect(request, limits.bytes);
+        const read = query === '' ? repository.list(page) : search.search(query, page);
+        const { notes: listed, next, ...more } = await read.catch(badCursor);
+        if (next !== undefined) void reply.header('link', `<${linkTo(request.query, next)}>; rel="next"`);
+        return { notes: [...listed], next: next ?? null, ...more };
       },
       { name: 'list_notes' },
     ),
@@ -76,7 +101,8 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
         self.trapExit(true);
         const note = await change(repository.create(valid(checkNewNote(request.body))));
         notes.broadcast(self, 'note_created', note);
-        return reply.code(201).header('location', `/api/notes/${note.id}`).send(note);
+        // Relative, as the link to the next page.
+        return reply.code(201).header('location', `notes/${note.id}`).send(note);
       },
       { name: 'create_note', timeoutMs },
     ),
@@ -112,6 +138,27 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     ),
   );
 };
+
+function limitOf(text: string | undefined, { notes: usual, notesMax }: PageLimits): number {
+  if (text === undefined) return usual;
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= notesMax) return limit;
+  throw new HttpError(400, `limit must be a whole number from 1 to ${notesMax}`);
+}
+
+function badCursor(error: unknown): never {
+  if (!(error instanceof BadCursorError)) throw error;
+  throw new HttpError(400, 'cursor must be the `next` of an answer to the same request');
+}
+
+/** The address of the next page, relative to that of this one: where a proxy has put the service is not known here. */
+function linkTo({ q, limit }: Query, cursor: string): string {
+  const parameters = new URLSearchParams();
+  if (q !== undefined) parameters.set('q', q);
+  if (limit !== undefined) parameters.set('limit', limit);
+  parameters.set('cursor', cursor);
+  return `?${parameters.toString()}`;
+}
 
 /** A number that no note can have is an id that is not found; what is no number is a mistake. */
 function idOf(text: string): number {

@@ -4,7 +4,7 @@
 //   waits, as a PostgreSQL server is tried again, and at once when its node is connected: nothing has to be restarted when
 //   the instance comes back.
 // - A call that is not answered in its time fails; whether a change was made is not known then.
-// - What is asked for at once is fetched in parts of `notesPerAnswerMax`, so that no answer is large.
+// - Answers are bounded: a page is one there, too; other notes are fetched in parts of `notesPerAnswerMax`.
 import { Type, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import {
@@ -23,6 +23,7 @@ import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
 import { Note, type NewNote, type NoteChange } from './note.ts';
+import { BadCursorError } from './page.ts';
 import {
   allOf,
   assertWithin,
@@ -31,7 +32,7 @@ import {
   listLimitMax,
   type NoteRepository,
 } from './repository.ts';
-import { notesPerAnswerMax, storeName } from './store.ts';
+import { cursorMax, notesPerAnswerMax, storeName } from './store.ts';
 
 /** The notes of another instance. */
 export interface InstanceSettings {
@@ -48,6 +49,10 @@ export interface InstanceSettings {
 const STRAYS_MAX = 100;
 
 const Notes = Type.Array(Note, { maxItems: notesPerAnswerMax });
+const Page = Type.Object({
+  notes: Type.Array(Note, { maxItems: listLimitMax }),
+  next: Type.Union([Type.String({ minLength: 1, maxLength: cursorMax }), Type.Null()]),
+});
 const MaybeNote = Type.Union([Note, Type.Null()]);
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
@@ -56,6 +61,7 @@ const Answer = Type.Union([
     message: Type.String(),
     retryAfterMs: Type.Integer({ minimum: 0 }),
   }),
+  Type.Object({ badCursor: Type.String() }),
   Type.Object({ failed: Type.String() }),
 ]);
 
@@ -94,7 +100,7 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     return Promise.resolve();
   }
 
-  /** Calls the other instance. @throws DatabaseUnavailableError; Error when it has failed there. */
+  /** Calls the other instance. @throws DatabaseUnavailableError; BadCursorError; Error when it has failed there. */
   async ask<Schema extends TSchema>(name: string, argument: unknown, schema: Schema) {
     this.status.assertReady();
     const answer = await this.#call(name, argument);
@@ -116,6 +122,7 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     if (!Value.Check(Answer, answer))
       throw new Error(`${node} answered nothing that a store of notes answers`);
     if ('ok' in answer) return answer.ok;
+    if ('badCursor' in answer) throw new BadCursorError(answer.badCursor);
     if ('failed' in answer) throw new Error(`${node}: ${answer.failed}`);
     throw new DatabaseUnavailableError(answer.unavailable, answer.message, answer.retryAfterMs);
   }
@@ -166,19 +173,12 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
 
 function repositoryOf(notes: NotesOfInstance): NoteRepository {
   return {
-    async list({ limit = listLimitMax, before } = {}) {
+    async list({ limit, maxBytes, after }) {
       assertWithin('limit', limit, listLimitMax);
-      const found: Note[] = [];
-      let end = before;
-      while (found.length < limit && (end === undefined || end > 1)) {
-        const part = Math.min(limit - found.length, notesPerAnswerMax);
-        const argument = end === undefined ? { limit: part } : { limit: part, before: end };
-        const batch = await notes.ask('list', argument, Notes);
-        found.push(...batch);
-        if (batch.length < part) break;
-        end = batch.at(-1)?.id;
-      }
-      return found;
+      if (after !== undefined && after.length > cursorMax) throw new BadCursorError('the cursor is too long');
+      const argument = { limit, maxBytes, ...(after !== undefined && { after }) };
+      const { notes: found, next } = await notes.ask('list', argument, Page);
+      return { notes: found, next: next ?? undefined };
     },
 
     async listAfter(after, limit) {

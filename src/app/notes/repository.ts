@@ -3,12 +3,13 @@
 // Newest first means by id, descending: ids are given in ascending order and never again. A note that is not there is
 // `undefined` or `false`, not an error, and so is an id that no note can have.
 // Errors are those of `SqlRunner.run`.
-import { asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
-import type { SqlRunner } from '../database/database.ts';
+import { asc, desc, eq, getTableColumns, gt, inArray, lt, sql } from 'drizzle-orm';
+import type { Queryable, SqlRunner } from '../database/database.ts';
 import type { NewNote, Note, NoteChange } from './note.ts';
+import { BadCursorError, type NotePage, type PageRequest } from './page.ts';
 import { notes } from './schema.ts';
 
-/** Notes in one answer of `list`, at most and when nothing else is asked. */
+/** Notes on one page of `list`, at most. */
 export const listLimitMax = 500;
 /** Notes in one answer of `getMany`, at most. */
 export const getManyMax = 1_000;
@@ -19,11 +20,12 @@ const ID_MAX = 2_147_483_647;
 
 export interface NoteRepository {
   /**
-   * The newest notes, newest first.
-   * @param options.limit how many, from 1 to `listLimitMax`, which is what it is when left out
-   * @param options.before only notes with ids below this whole number, to go on after the last one of an answer
+   * A page of the notes, newest first; of the database nothing more is read than what is on it. Notes that are made or
+   * deleted meanwhile move no others to another page.
+   * @param page `limit` is at most `listLimitMax`
+   * @throws BadCursorError for a `page.after` that `list` has not written
    */
-  list(options?: { readonly limit?: number; readonly before?: number }): Promise<Note[]>;
+  list(page: PageRequest): Promise<NotePage>;
   /** Notes with ids above this whole number, by id ascending, at most `limit` (from 1 to `getManyMax`). */
   listAfter(after: number, limit: number): Promise<Note[]>;
   get(id: number): Promise<Note | undefined>;
@@ -50,14 +52,16 @@ export function isNoteId(id: number): boolean {
 /** The notes of a database, or as one of its transactions sees them. */
 export function createNoteRepository(runner: SqlRunner): NoteRepository {
   return {
-    async list({ limit = listLimitMax, before } = {}) {
-      assertWithin('limit', limit, listLimitMax);
-      if (before !== undefined && before <= 1) return [];
-      const older = before === undefined || before > ID_MAX ? undefined : lt(notes.id, before);
-      const rows = await runner.run((db) =>
-        db.select().from(notes).where(older).orderBy(desc(notes.id)).limit(limit),
-      );
-      return rows.map(toNote);
+    async list(page) {
+      assertWithin('limit', page.limit, listLimitMax);
+      assertWithin('maxBytes', page.maxBytes, Number.MAX_SAFE_INTEGER);
+      const before = page.after === undefined ? undefined : readCursor(page.after);
+      const rows = await runner.run((db) => pageBefore(db, before, page));
+      const last = rows.at(-1);
+      return {
+        notes: rows.map(({ note }) => toNote(note)),
+        next: last?.isLast === false ? writeCursor(last.note.id) : undefined,
+      };
     },
 
     async get(id) {
@@ -115,6 +119,57 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       return rows.length > 0;
     },
   };
+}
+
+/**
+ * The newest notes with ids below `before`. How many fit is decided by the database: it knows the size of a text without
+ * reading it.
+ */
+function pageBefore(db: Queryable, before: number | undefined, { limit, maxBytes }: PageRequest) {
+  const newest = db
+    .select({
+      id: notes.id,
+      bytes:
+        sql<number>`octet_length(${notes.title}) + octet_length(${notes.body}) + octet_length(${notes.author})`.as(
+          'bytes',
+        ),
+    })
+    .from(notes)
+    .where(before === undefined ? undefined : lt(notes.id, before))
+    .orderBy(desc(notes.id))
+    .limit(limit + 1)
+    .as('newest');
+  const placed = db
+    .select({
+      id: newest.id,
+      place: sql<number>`row_number() over (order by ${newest.id} desc)`.as('place'),
+      bytesBefore: sql<number>`sum(${newest.bytes}) over (order by ${newest.id} desc) - ${newest.bytes}`.as(
+        'bytes_before',
+      ),
+      oldest: sql<number>`min(${newest.id}) over ()`.as('oldest'),
+    })
+    .from(newest)
+    .as('placed');
+  return db
+    .select({ note: getTableColumns(notes), isLast: sql<boolean>`${notes.id} = ${placed.oldest}` })
+    .from(notes)
+    .innerJoin(placed, eq(placed.id, notes.id))
+    .where(sql`${placed.place} <= ${limit} and ${placed.bytesBefore} < ${maxBytes}`)
+    .orderBy(desc(notes.id));
+}
+
+/** A cursor names the last note of the page before, in a form that nobody is tempted to make up. */
+function writeCursor(id: number): string {
+  return Buffer.from(`note ${id}`).toString('base64url');
+}
+
+/** @throws BadCursorError for what `writeCursor` has not made */
+function readCursor(cursor: string): number {
+  const id = Number(/^note (\d{1,10})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))?.[1]);
+  if (!isNoteId(id) || writeCursor(id) !== cursor) {
+    throw new BadCursorError('the cursor is none that the list of the notes has answered');
+  }
+  return id;
 }
 
 /** Every note that a repository has, in batches; see `NoteRepository.all`. */

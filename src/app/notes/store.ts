@@ -11,12 +11,17 @@ import { Value } from 'typebox/value';
 import { defineServer } from '../../runtime/index.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';
-import type { NoteRepository } from './repository.ts';
+import { BadCursorError } from './page.ts';
+import { listLimitMax, type NoteRepository } from './repository.ts';
 
 /** The name that the server is registered under. */
 export const storeName = 'note_store';
 /** Notes in one answer, at most: as many of the longest are an answer that does not hold up others for long. */
 export const notesPerAnswerMax = 50;
+/** Bytes after which no further note is put on a page, whatever is asked for. */
+const pageBytesMax = 1_048_576;
+/** Characters of a cursor, at most; those of the list are shorter. */
+export const cursorMax = 1_000;
 /** Calls that may wait. */
 export const CALLS_MAX = 1_000;
 
@@ -24,11 +29,22 @@ export const CALLS_MAX = 1_000;
 export type StoreAnswer<T> =
   | { readonly ok: T }
   | { readonly unavailable: UnavailableReason; readonly message: string; readonly retryAfterMs: number }
+  | { readonly badCursor: string }
   | { readonly failed: string };
+
+/** A page as it is answered: `null` where nothing follows. */
+export interface StoredPage {
+  readonly notes: readonly Note[];
+  readonly next: string | null;
+}
 
 const whole = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 const limit = Type.Integer({ minimum: 1, maximum: notesPerAnswerMax });
-const ListArgument = Type.Object({ limit, before: Type.Optional(Type.Integer(whole)) });
+const ListArgument = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: listLimitMax }),
+  maxBytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  after: Type.Optional(Type.String({ maxLength: cursorMax })),
+});
 const AfterArgument = Type.Object({ limit, after: Type.Integer(whole) });
 const IdsArgument = Type.Array(Type.Integer(whole), { maxItems: notesPerAnswerMax });
 const IdArgument = Type.Integer(whole);
@@ -45,8 +61,14 @@ export const noteStore = defineServer({
   call: {
     /** Answered when the notes can be reached. */
     ping: (): StoreAnswer<null> => ({ ok: null }),
-    list: (repository, argument: unknown): Answers<Note[]> =>
-      Value.Check(ListArgument, argument) ? answer(() => repository.list(argument)) : REFUSED,
+    list: (repository, argument: unknown): Answers<StoredPage> =>
+      Value.Check(ListArgument, argument)
+        ? answer(async () => {
+            const maxBytes = Math.min(argument.maxBytes, pageBytesMax);
+            const { notes, next = null } = await repository.list({ ...argument, maxBytes });
+            return { notes, next };
+          })
+        : REFUSED,
     listAfter: (repository, argument: unknown): Answers<Note[]> =>
       Value.Check(AfterArgument, argument)
         ? answer(() => repository.listAfter(argument.after, argument.limit))
@@ -79,6 +101,7 @@ async function answer<T>(work: () => Promise<T>): Promise<StoreAnswer<T>> {
     if (error instanceof DatabaseUnavailableError) {
       return { unavailable: error.reason, message: error.message, retryAfterMs: error.retryAfterMs };
     }
+    if (error instanceof BadCursorError) return { badCursor: error.message };
     return { failed: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -24,6 +24,7 @@ import { connectionBehaviour, Ending, Received } from './connection-process.ts';
 import type { WebSocketDefinition } from './definition.ts';
 import type { OutgoingFrame } from './frames.ts';
 import type { ConnectionLimits } from './limits.ts';
+import { Outbox } from './outbox.ts';
 import { Rate } from './rate.ts';
 
 const openEvent = telemetry('troupe:fastify:open');
@@ -57,6 +58,7 @@ export class Connection implements Watch {
   readonly #heartbeat: Alarm;
   readonly #idle: Alarm;
   readonly #drain: Alarm;
+  readonly #outbox: Outbox;
   readonly #rate: Rate | null;
   /** Why the process is asked to end, or has ended. */
   #ending: { readonly reason: ExitReason } | null = null;
@@ -96,6 +98,14 @@ export class Connection implements Watch {
     this.#drain = new Alarm(timers, () => {
       terminate(this.process, this.#ending?.reason);
     });
+    this.#outbox = new Outbox(socket, limits, timers, {
+      onTaken: () => {
+        this.#heard = true;
+      },
+      onStuck: () => {
+        this.end(SLOW_CLIENT, 1013, 'too slow');
+      },
+    });
     this.#rate =
       limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, clock.now());
     addWatch(this.process, this);
@@ -118,22 +128,18 @@ export class Connection implements Watch {
    * @returns the exit reason when the process is to end for it, or else undefined.
    */
   send(frame: OutgoingFrame): ExitReason {
-    const socket = this.#socket;
-    if (socket.readyState !== OPEN) return undefined;
-    const { sendHighWaterBytes, slowClient } = this.#limits;
-    if (socket.bufferedAmount + frame.byteLength > sendHighWaterBytes) {
-      if (slowClient === 'drop') {
-        this.#drop();
-        return undefined;
-      }
-      this.closeWith(1013, 'too slow', SLOW_CLIENT);
-      return SLOW_CLIENT;
+    if (this.#socket.readyState !== OPEN) return undefined;
+    if (this.#outbox.put(frame)) {
+      this.#overHighWater = false;
+      this.#sent++;
+      return undefined;
     }
-    this.#overHighWater = false;
-    this.#sent++;
-    if (frame.type === 'ping') socket.ping(frame.data);
-    else socket.send(frame.data, { binary: frame.type === 'binary' });
-    return undefined;
+    if (this.#limits.slowClient === 'drop') {
+      this.#drop();
+      return undefined;
+    }
+    this.closeWith(1013, 'too slow', SLOW_CLIENT);
+    return SLOW_CLIENT;
   }
 
   /** Sets the close frame that is sent when the process ends with a reason; the first one counts. */
@@ -161,7 +167,7 @@ export class Connection implements Watch {
       received: this.#received,
       sent: this.#sent,
       dropped: this.#dropped,
-      bufferedBytes: this.#socket.bufferedAmount,
+      bufferedBytes: this.#outbox.bytes,
       paused: this.#paused,
     };
   }
@@ -198,6 +204,8 @@ export class Connection implements Watch {
       failedEvent.publish({ pid, label: this.definition.name, reason });
     }
     const socket = this.#socket;
+    // What waits for a client that does not read is given up; it comes back and asks.
+    this.#outbox.end({ flush: reason !== SLOW_CLIENT });
     if (socket.readyState === OPEN) {
       const close = this.#close;
       const { code, text } = close !== null && close.reason === reason ? close : closeOf(reason);
@@ -275,7 +283,7 @@ export class Connection implements Watch {
       pid: this.process.pid,
       label: this.definition.name,
       dropped: this.#dropped,
-      bufferedBytes: this.#socket.bufferedAmount,
+      bufferedBytes: this.#outbox.bytes,
     });
   }
 

@@ -21,11 +21,23 @@ export interface ConnectionLimits {
    * Default 5,000.
    */
   readonly drainTimeoutMs: number;
-  /** The most bytes that may wait for a client that reads slowly, the frame to be sent included. Default 1 MiB. */
-  readonly sendHighWaterBytes: number;
   /**
-   * What to do with a frame that would pass `sendHighWaterBytes`: `close` the connection with 1013, so that the client
-   * comes back and loses nothing in silence, or `drop` the frame and count it. Default `close`.
+   * The most bytes that are handed to the socket before the client has taken what came before; a larger frame is handed
+   * over alone. What else there is waits here, in order: as frames, which connections share when they are those of
+   * `encodeOnce`. Default 1 MiB.
+   */
+  readonly sendHighWaterBytes: number;
+  /** The most bytes that may wait in all, on the socket and here, the frame to be sent included. Default 32 MiB. */
+  readonly sendLimitBytes: number;
+  /**
+   * Milliseconds in which a client must take something when frames wait behind `sendHighWaterBytes`: one that reads, however
+   * slowly, gets everything; one that does not read is closed with 1013 after this time. Default 30,000.
+   */
+  readonly sendTimeoutMs: number;
+  /**
+   * What to do when a client is too slow: `close` the connection with 1013 when its frames would pass `sendLimitBytes`, or
+   * nothing was taken for `sendTimeoutMs`, so that it comes back and loses nothing in silence; or `drop` each frame that would
+   * pass `sendHighWaterBytes`, and count it. Default `close`.
    */
   readonly slowClient: 'close' | 'drop';
   /**
@@ -72,6 +84,8 @@ const defaults: ConnectionLimits = {
   idleTimeoutMs: Infinity,
   drainTimeoutMs: 5_000,
   sendHighWaterBytes: 1_048_576,
+  sendLimitBytes: 33_554_432,
+  sendTimeoutMs: 30_000,
   slowClient: 'close',
   mailboxHighWater: 256,
   messagesPerSecond: Infinity,
@@ -107,6 +121,8 @@ export function connectionLimits(
   checkTime('idleTimeoutMs', limits.idleTimeoutMs);
   checkNumber('drainTimeoutMs', limits.drainTimeoutMs, 0, MAX_TIMER_MS);
   checkNumber('sendHighWaterBytes', limits.sendHighWaterBytes, 1, Infinity);
+  checkNumber('sendLimitBytes', limits.sendLimitBytes, 1, Infinity);
+  checkTime('sendTimeoutMs', limits.sendTimeoutMs);
   checkNumber('mailboxHighWater', limits.mailboxHighWater, 1, Infinity);
   checkNumber('messagesPerSecond', limits.messagesPerSecond, 1, Infinity);
   if (limits.slowClient !== 'close' && limits.slowClient !== 'drop') {

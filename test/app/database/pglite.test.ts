@@ -8,6 +8,7 @@ import { DatabaseOpenError, DatabaseUnavailableError } from '../../../src/app/da
 import { openDatabase } from '../../../src/app/database/open.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
+import { firstPage } from '../support/first-page.ts';
 
 /** Data without notes, made once: PGlite takes seconds to make them. */
 let template: string;
@@ -33,7 +34,7 @@ function open(folder: string, options: { queryTimeoutMs?: number; closeTimeoutMs
 }
 
 const titles = async (database: Database) =>
-  (await createNoteRepository(database).list()).map(({ title }) => title);
+  (await firstPage(createNoteRepository(database))).map(({ title }) => title);
 const note = (title: string) => ({ title, body: 'b', author: 'a' });
 
 describe('a life', () => {

@@ -131,7 +131,7 @@ export function describeFaultyRequests(inner: () => Database): void {
       const body = JSON.stringify(note);
       const raw = await openRaw(
         app.port,
-        `POST /api/notes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        `POST /api/notes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
       );
       await held.reached;
       raw.socket.destroy();

@@ -7,7 +7,7 @@ import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
 const note = JSON.stringify({ title: 'Title', body: 'Body', author: 'Ada' });
-const POST = `POST /api/notes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${note.length}\r\n\r\n`;
+const POST = `POST /api/notes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${note.length}\r\n\r\n`;
 const FOR_EVER = { SHUTDOWN_TIMEOUT_MS: '600000' };
 
 export function describeStop(inner: () => Database): void {
@@ -76,8 +76,8 @@ export function describeStop(inner: () => Database): void {
     test('connections on which nothing was asked are not waited for', async () => {
       await start(FOR_EVER);
       const silent = await openRaw(app.port);
-      const half = await openRaw(app.port, 'GET /api/notes HTTP/1.1\r\nhost: x\r\n');
-      const kept = await openRaw(app.port, 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+      const half = await openRaw(app.port, 'GET /api/notes HTTP/1.1\r\nhost: localhost\r\n');
+      const kept = await openRaw(app.port, 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n');
       await kept.until('alive');
       await app.stop();
       expect(await silent.rest).toBe('');
@@ -104,7 +104,7 @@ export function describeStop(inner: () => Database): void {
     test('a client that asks again and again does not keep it going', async () => {
       await start(FOR_EVER);
       const silent = await silentClient();
-      const GET = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n';
+      const GET = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n';
       const kept = await openRaw(app.port, GET);
       kept.socket.on('data', () => kept.write(GET));
       const stopped = app.stop();

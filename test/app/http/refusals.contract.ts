@@ -52,7 +52,7 @@ export function describeRefusals(app: () => TestApp): void {
       }
       const untyped = await ask('POST', '/api/notes', { body: Buffer.from(JSON.stringify(note)) });
       expect(untyped).toMatchObject({ status: 415, body: NO_TYPE });
-      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [] });
+      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [], next: null });
     });
 
     test('that is too large is answered 413, with a length and without', async () => {
@@ -111,7 +111,10 @@ export function describeRefusals(app: () => TestApp): void {
         '/..\\app\\main.js',
       ];
       for (const path of [...paths, '/assets/..%2f..%2fapp/main.js', '/.built', '//etc/passwd']) {
-        const raw = await openRaw(app().port, `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+        const raw = await openRaw(
+          app().port,
+          `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
+        );
         expect(await raw.rest).toMatch(/^HTTP\/1.1 40[034] /);
       }
     });
@@ -172,11 +175,13 @@ export function describeRefusals(app: () => TestApp): void {
       const nonsense = await answerTo('nonsense\r\n\r\n');
       expect(nonsense).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
       expect(nonsense.split('\r\n\r\n')[1]).toBe('{"error":"this is not an HTTP request"}');
-      const large = await answerTo(`GET / HTTP/1.1\r\nhost: x\r\nlarge: ${'x'.repeat(20_000)}\r\n\r\n`);
+      const large = await answerTo(
+        `GET / HTTP/1.1\r\nhost: localhost\r\nlarge: ${'x'.repeat(20_000)}\r\n\r\n`,
+      );
       expect(large).toMatch(/^HTTP\/1.1 431 /);
       expect(large.split('\r\n\r\n')[1]).toBe('{"error":"the headers are too large"}');
       const twice =
-        'POST /api/notes HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n';
+        'POST /api/notes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n';
       expect(await answerTo(twice)).toMatch(/^HTTP\/1.1 400 /);
     });
 

@@ -46,7 +46,7 @@ export function describeRequests(app: () => TestApp): void {
       });
       const { id, createdAt, updatedAt } = body as { id: number; createdAt: string; updatedAt: string };
       expect(updatedAt).toBe(createdAt);
-      expect(headers.get('location')).toBe(`/api/notes/${id}`);
+      expect(headers.get('location')).toBe(`notes/${id}`);
       expect(headers.get('content-type')).toBe('application/json; charset=utf-8');
       expect((await ask('GET', `/api/notes/${id}`)).body).toEqual(body);
     });
@@ -62,7 +62,7 @@ export function describeRequests(app: () => TestApp): void {
         const { status, body } = await post(json);
         expect({ json, status, body }).toEqual({ json, status: 422, body: ALL_REQUIRED });
       }
-      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [] });
+      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [], next: null });
     });
 
     test('answers 422 when there is no body', async () => {
@@ -132,21 +132,24 @@ export function describeRequests(app: () => TestApp): void {
 
   describe('GET /api/notes', () => {
     test('answers the notes, newest first', async () => {
-      expect(await ask('GET', '/api/notes')).toMatchObject({ status: 200, body: { notes: [] } });
+      expect(await ask('GET', '/api/notes')).toMatchObject({ status: 200, body: { notes: [], next: null } });
       const made = [await app().make('a'), await app().make('b'), await app().make('c')];
       expect(await ask('GET', '/api/notes')).toMatchObject({
         status: 200,
-        body: { notes: made.toReversed() },
+        body: { notes: made.toReversed(), next: null },
       });
       for (const q of ['', '%20', '+']) {
-        expect((await ask('GET', `/api/notes?q=${q}`)).body).toEqual({ notes: made.toReversed() });
+        expect((await ask('GET', `/api/notes?q=${q}`)).body).toEqual({
+          notes: made.toReversed(),
+          next: null,
+        });
       }
     });
 
     test('does not mind parameters that it does not know', async () => {
       const made = await app().make('a');
-      const path = '/api/notes?__proto__=1&constructor=2&limit=-1&a[b]=c';
-      expect(await ask('GET', path)).toMatchObject({ status: 200, body: { notes: [made] } });
+      const path = '/api/notes?__proto__=1&constructor=2&offset=-1&a[b]=c';
+      expect(await ask('GET', path)).toMatchObject({ status: 200, body: { notes: [made], next: null } });
     });
   });
 
@@ -203,7 +206,7 @@ export function describeRequests(app: () => TestApp): void {
       const { id } = await app().make('a');
       expect(await ask('DELETE', `/api/notes/${id}`)).toMatchObject({ status: 204, body: '' });
       expect(await ask('DELETE', `/api/notes/${id}`)).toMatchObject({ status: 404, body: NOT_FOUND });
-      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [] });
+      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [], next: null });
       for (const absent of ABSENT_IDS) {
         expect(await ask('DELETE', `/api/notes/${absent}`)).toMatchObject({ status: 404, body: NOT_FOUND });
       }

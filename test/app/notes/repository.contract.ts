@@ -4,6 +4,7 @@ import { sql } from 'drizzle-orm';
 import type { Database } from '../../../src/app/database/database.ts';
 import { DatabaseQueryError } from '../../../src/app/database/errors.ts';
 import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note.ts';
+import { BadCursorError, type PageRequest } from '../../../src/app/notes/page.ts';
 import {
   createNoteRepository,
   getManyMax,
@@ -12,6 +13,7 @@ import {
   type NoteRepository,
 } from '../../../src/app/notes/repository.ts';
 import { notes } from '../../../src/app/notes/schema.ts';
+import { firstPage } from '../support/first-page.ts';
 
 /** Ids that no note can have. */
 const IMPOSSIBLE_IDS = [
@@ -25,6 +27,7 @@ const IMPOSSIBLE_IDS = [
   Number.MAX_SAFE_INTEGER + 1,
   1e300,
 ];
+const MIB = 1_048_576;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /**
@@ -50,6 +53,20 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
     const made: Note[] = [];
     for (let n = 1; n <= count; n++) made.push(await make(`note ${n}`));
     return made;
+  };
+  /** All pages, each gone on to from the one before. */
+  const pagesOf = async (page: PageRequest): Promise<Note[][]> => {
+    const pages: Note[][] = [];
+    let after: string | undefined;
+    do {
+      const { notes: found, next } = await repository.list({
+        ...page,
+        ...(after !== undefined && { after }),
+      });
+      pages.push([...found]);
+      after = next;
+    } while (after !== undefined);
+    return pages;
   };
   const collect = async (batches: AsyncIterable<Note[]>): Promise<Note[][]> => {
     const all: Note[][] = [];
@@ -143,30 +160,88 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
     test('answers the newest first', async () => {
       const made = await makeMany(3);
       await repository.update(made[0]!.id, { title: 'changed', body: 'changed' });
-      const listed = await repository.list();
+      const listed = await firstPage(repository);
       expect(listed.map(({ id }) => id)).toEqual(made.map(({ id }) => id).toReversed());
     });
 
     test('answers none when there is none', async () => {
-      expect(await repository.list()).toEqual([]);
+      expect(await firstPage(repository)).toEqual([]);
     });
 
-    test('answers so many at most, and goes on after the last', async () => {
-      const [a, b, c] = await makeMany(3);
-      expect(await repository.list({ limit: 2 })).toEqual([c, b]);
-      expect(await repository.list({ limit: 2, before: b!.id })).toEqual([a]);
-      expect(await repository.list({ before: a!.id })).toEqual([]);
-      for (const before of [1, 0, -1e300]) expect(await repository.list({ before })).toEqual([]);
-      for (const before of [c!.id + 1, 2_147_483_648, 1e300])
-        expect(await repository.list({ before })).toHaveLength(3);
+    test('answers pages of so many notes, each once', async () => {
+      const made = await makeMany(5);
+      const pages = await pagesOf({ limit: 2, maxBytes: MIB });
+      expect(pages).toEqual([[made[4], made[3]], [made[2], made[1]], [made[0]]]);
+      expect(await pagesOf({ limit: 5, maxBytes: MIB })).toEqual([made.toReversed()]);
+    });
+
+    test('ends a page with the note that brings it to its bytes', async () => {
+      // 100 bytes each: of the body all but those of title and author, in UTF-8.
+      const made: Note[] = [];
+      for (let n = 0; n < 4; n++)
+        made.push(await repository.create({ title: 'ä', body: 'ж'.repeat(48), author: 'é' }));
+      const [a, b, c, d] = made;
+      expect(await pagesOf({ limit: 10, maxBytes: 100 })).toEqual([[d], [c], [b], [a]]);
+      expect(await pagesOf({ limit: 10, maxBytes: 101 })).toEqual([
+        [d, c],
+        [b, a],
+      ]);
+      expect(await pagesOf({ limit: 10, maxBytes: 300 })).toEqual([[d, c, b], [a]]);
+      expect(await pagesOf({ limit: 10, maxBytes: 1 })).toEqual([[d], [c], [b], [a]]);
+      expect(await pagesOf({ limit: 10, maxBytes: 400 })).toEqual([[d, c, b, a]]);
+    });
+
+    test('goes on where it was, whatever is made and deleted meanwhile', async () => {
+      const made = await makeMany(5);
+      const first = await repository.list({ limit: 2, maxBytes: MIB });
+      await repository.delete(made[3]!.id); // the last of the page
+      await repository.delete(made[2]!.id); // the first of the next one
+      await make('newer');
+      const second = await repository.list({ limit: 2, maxBytes: MIB, after: first.next! });
+      expect(second).toEqual({ notes: [made[1], made[0]], next: undefined });
+      for (const { id } of made) await repository.delete(id);
+      const none = await repository.list({ limit: 2, maxBytes: MIB, after: first.next! });
+      expect(none).toEqual({ notes: [], next: undefined });
+    });
+
+    test('takes no cursor that it has not written', async () => {
+      await makeMany(2);
+      const { next } = await repository.list({ limit: 1, maxBytes: MIB });
+      const forged = [
+        '',
+        'x',
+        `${next}=`,
+        ` ${next}`,
+        next!.slice(1),
+        'note 1',
+        '1',
+        '\u0000',
+        'x'.repeat(10_000),
+      ];
+      for (const text of [
+        'note 0',
+        'note 2147483648',
+        'note -1',
+        'note 1.5',
+        'note 01',
+        'found 1',
+        'note 1 ',
+      ])
+        forged.push(Buffer.from(text).toString('base64url'));
+      for (const after of forged)
+        await expect(repository.list({ limit: 1, maxBytes: MIB, after })).rejects.toThrow(BadCursorError);
     });
 
     test(`answers ${listLimitMax} at most`, async () => {
       const values = Array.from({ length: listLimitMax + 1 }, () => ({ title: 'a', body: 'b', author: 'c' }));
       await database.run((db) => db.insert(notes).values(values));
-      expect(await repository.list()).toHaveLength(listLimitMax);
+      const pages = await pagesOf({ limit: listLimitMax, maxBytes: MIB });
+      expect(pages.map(({ length }) => length)).toEqual([listLimitMax, 1]);
       for (const limit of [0, -1, 1.5, NaN, listLimitMax + 1]) {
-        await expect(repository.list({ limit })).rejects.toThrow(RangeError);
+        await expect(repository.list({ limit, maxBytes: MIB })).rejects.toThrow(RangeError);
+      }
+      for (const maxBytes of [0, -1, 1.5, NaN, Infinity]) {
+        await expect(repository.list({ limit: 1, maxBytes })).rejects.toThrow(RangeError);
       }
     });
   });
@@ -253,7 +328,7 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
       expect(await repository.update(id + 1, change)).toBe(undefined);
       for (const impossible of IMPOSSIBLE_IDS)
         expect(await repository.update(impossible, change)).toBe(undefined);
-      expect(await repository.list()).toHaveLength(1);
+      expect(await firstPage(repository)).toHaveLength(1);
     });
   });
 
@@ -263,7 +338,7 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
       expect(await repository.delete(a!.id)).toBe(true);
       expect(await repository.delete(a!.id)).toBe(false);
       for (const impossible of IMPOSSIBLE_IDS) expect(await repository.delete(impossible)).toBe(false);
-      expect(await repository.list()).toEqual([b]);
+      expect(await firstPage(repository)).toEqual([b]);
     });
   });
 
@@ -287,7 +362,7 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
         const { id } = await inside.create({ title: 'a', body: 'b', author: 'c' });
         return await inside.update(id, { title: 'd', body: 'e' });
       });
-      expect(await repository.list()).toEqual([note]);
+      expect(await firstPage(repository)).toEqual([note]);
     });
 
     test('nothing is kept when the work is rejected', async () => {
@@ -297,11 +372,11 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
         const inside = createNoteRepository(transaction);
         await inside.create({ title: 'a', body: 'b', author: 'c' });
         await inside.delete(before.id);
-        expect(await inside.list()).toHaveLength(1);
+        expect(await firstPage(inside)).toHaveLength(1);
         throw failure;
       });
       await expect(work).rejects.toBe(failure);
-      expect(await repository.list()).toEqual([before]);
+      expect(await firstPage(repository)).toEqual([before]);
     });
 
     test('nothing is kept when a statement fails, even if the work goes on', async () => {
@@ -311,13 +386,13 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
         return 'done';
       });
       await expect(work).rejects.toMatchObject({ name: 'DatabaseQueryError', sqlState: '25P02' });
-      expect(await repository.list()).toEqual([]);
+      expect(await firstPage(repository)).toEqual([]);
     });
 
     test('nothing is run after its end', async () => {
       const runner = await database.transaction(async (transaction) => transaction);
-      await expect(createNoteRepository(runner).list()).rejects.toThrow('the transaction has ended');
-      expect(await repository.list()).toEqual([]);
+      await expect(firstPage(createNoteRepository(runner))).rejects.toThrow('the transaction has ended');
+      expect(await firstPage(repository)).toEqual([]);
     });
 
     test('work that never ends is late: nothing is kept, and others go on', async () => {
@@ -326,7 +401,7 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
         return await new Promise(() => {});
       });
       await expect(work).rejects.toMatchObject({ name: 'DatabaseUnavailableError', reason: 'timeout' });
-      expect(await repository.list()).toEqual([]);
+      expect(await firstPage(repository)).toEqual([]);
       expect(await make('b')).toMatchObject({ title: 'b' });
     });
   });

@@ -171,6 +171,35 @@ describe('idle', () => {
 describe('a client that reads slowly', () => {
   const chunk = 'x'.repeat(64 * 1024);
 
+  test('gets everything, far more than the socket may hold, in order', async () => {
+    const { port, group } = await serveGroup({});
+    const opened = new Events('troupe:fastify:open');
+    const clients = await Promise.all([open(port), open(port), open(port)]);
+    for (let n = 0; n < 3; n++) await opened.next();
+    const frames = Array.from({ length: 20 }, (_, n) => `${n} ${'x'.repeat(600_000)}`);
+    for (const frame of frames) group.broadcast(frame);
+    for (const client of clients) expect(await client.take(20)).toEqual(frames);
+  });
+
+  test('is closed with 1013 when it takes nothing for sendTimeoutMs', async () => {
+    const clock = createManualClock();
+    const { port, group } = await serveGroup({ heartbeatMs: Infinity, sendTimeoutMs: 5_000 }, clock);
+    const opened = new Events('troupe:fastify:open');
+    const exited = new Events('troupe:process:exit');
+    const sleeper = await open(port);
+    await opened.next();
+    sleeper.socket.pause();
+    // More than the buffers of the system take.
+    for (let n = 0; n < 28; n++) group.broadcast('x'.repeat(MIB));
+    for (let n = 0; n < 50; n++) await turn();
+    await clock.advance(4_999);
+    expect(exited.all).toEqual([]);
+    // Should the system have taken something in between, the time begins anew.
+    while (exited.all.length === 0) await clock.advance(5_000);
+    expect(exited.all).toMatchObject([{ reason: ['shutdown', 'slow_client'] }]);
+    expect(group.members.size).toBe(0);
+  });
+
   /** Broadcasts until something happens; the client that reads keeps the pace. */
   async function broadcastUntil(group: Group, reader: Client, done: () => boolean): Promise<number> {
     let sent = 0;
@@ -184,7 +213,7 @@ describe('a client that reads slowly', () => {
   }
 
   test('is closed with 1013, while others get everything', async () => {
-    const { port, group } = await serveGroup({ closeTimeoutMs: 20_000 });
+    const { port, group } = await serveGroup({ closeTimeoutMs: 20_000, sendLimitBytes: 2 * MIB });
     const opened = new Events('troupe:fastify:open');
     const reader = await open(port);
     await opened.next();
@@ -232,7 +261,7 @@ describe('a client that reads slowly', () => {
   });
 
   test('a frame larger than the limit is not sent at all', async () => {
-    const { port, group } = await serveGroup({ sendHighWaterBytes: 10 });
+    const { port, group } = await serveGroup({ sendLimitBytes: 10 });
     const client = await open(port);
     group.broadcast('0123456789');
     expect(await client.next()).toBe('0123456789');
@@ -465,6 +494,8 @@ describe('options', () => {
     ['maxConnections', { maxConnections: -1 }],
     ['closeTimeoutMs', { closeTimeoutMs: Infinity }],
     ['drainTimeoutMs', { drainTimeoutMs: Infinity }],
+    ['sendLimitBytes', { sendLimitBytes: 0 }],
+    ['sendTimeoutMs', { sendTimeoutMs: 0.5 }],
     ['mailboxHighWater', { mailboxHighWater: Number.NaN }],
     ['idleTimeoutMs', { idleTimeoutMs: 2 ** 33 }],
     ['messagesPerSecond', { messagesPerSecond: 0 }],

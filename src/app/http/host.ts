@@ -1,0 +1,116 @@
+// Which hosts a request may be sent to.
+//
+// A page of any site can give its own name the address of this machine (DNS rebinding): to the browser a service on 127.0.0.1
+// is then of the page's origin, and nothing but `Host` tells that the name is a stranger's. So a request is answered, and a
+// WebSocket opened, only where `Host` is
+//
+// - a loopback name or address: `localhost`, names that end with `.localhost`, 127.0.0.0/8, [::1];
+// - `HOST`; when the service listens on all addresses (0.0.0.0 or ::), any address: no name can be made to be one;
+// - listed in `ALLOWED_HOSTS`.
+//
+// The authority of a target in absolute form and, of a proxy that is trusted, `X-Forwarded-Host` must be such hosts, too: never
+// instead of `Host`, since a page can set that header once it has rebound its name. Without `Host` there is no browser: only
+// HTTP/1.0 has such requests, those of simple health checks.
+import { isIP } from 'node:net';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { HttpError } from './errors.ts';
+
+/** Characters of a refused host that its client is shown. */
+const SHOWN_MAX = 100;
+
+/** `name`, `1.2.3.4` or `[::1]`, with or without a port. */
+const HOST = /^(?<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?<port>\d{1,5}))?$/;
+/** What a browser leaves out; whether there is TLS in front of the service it cannot know. */
+const DEFAULT_PORTS: ReadonlySet<string> = new Set(['80', '443']);
+
+interface Host {
+  /** As browsers write it: small letters, addresses in one form, no final dot. */
+  readonly name: string;
+  /** Undefined when it has none. */
+  readonly port: string | undefined;
+}
+
+/** Whether a text is a host as `ALLOWED_HOSTS` lists them. */
+export function isHostEntry(text: string): boolean {
+  return parse(text) !== undefined;
+}
+
+/** Whether a name or address is one of this machine alone. IPv6 addresses may be without brackets. */
+export function isLoopback(host: string): boolean {
+  return isLoopbackName(parse(withBrackets(host))?.name ?? '');
+}
+
+function isLoopbackName(name: string): boolean {
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    (isIP(name) === 4 && name.startsWith('127.')) ||
+    name === '[::1]' ||
+    /^\[::ffff:7f[0-9a-f]{2}:/.test(name)
+  );
+}
+
+/** Decides about hosts; @param listen where the service listens; @param allowed as `ALLOWED_HOSTS` */
+export function hostCheck(listen: string, allowed: readonly string[]): (host: string) => boolean {
+  if (allowed.includes('*')) return () => true;
+  const own = parse(withBrackets(listen));
+  const takesAddresses = own?.name === '0.0.0.0' || own?.name === '[::]';
+  const entries = allowed.map(parse).filter((entry) => entry !== undefined);
+  return (text) => {
+    const host = parse(text);
+    if (host === undefined) return false;
+    if (isLoopbackName(host.name) || host.name === own?.name) return true;
+    if (takesAddresses && isAddress(host.name)) return true;
+    return entries.some((entry) => entry.name === host.name && portFits(entry.port, host.port));
+  };
+}
+
+/** Answers 421 to requests and upgrades that were sent to another host. To be called before routes are added. */
+export function checkHosts(app: FastifyInstance, isAllowed: (host: string) => boolean): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const stranger = hostsOf(request).find((host) => !isAllowed(host));
+    done(
+      stranger === undefined
+        ? undefined
+        : new HttpError(
+            421,
+            `the host ${JSON.stringify(stranger.slice(0, SHOWN_MAX))} is none of this service; ALLOWED_HOSTS lists further ones`,
+          ),
+    );
+  });
+}
+
+function hostsOf(request: FastifyRequest): string[] {
+  const hosts: string[] = [];
+  const { host } = request.raw.headers;
+  if (host !== undefined) hosts.push(host);
+  // That of a proxy which is trusted, or `Host` once more.
+  if (request.host !== '' && request.host !== host) hosts.push(request.host);
+  const target = request.raw.url ?? '';
+  if (!target.startsWith('/') && target !== '*') hosts.push(authorityOf(target));
+  return hosts;
+}
+
+/** `http://host/path` and what else does not begin with a slash. */
+function authorityOf(target: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1] ?? target;
+}
+
+function parse(text: string): Host | undefined {
+  const { name, port } = HOST.exec(text)?.groups ?? {};
+  if (name === undefined || !URL.canParse(`http://${name}`)) return undefined;
+  return { name: new URL(`http://${name}`).hostname.replace(/\.$/, ''), port };
+}
+
+function portFits(wanted: string | undefined, given: string | undefined): boolean {
+  if (wanted === undefined || wanted === given) return true;
+  return given === undefined && DEFAULT_PORTS.has(wanted);
+}
+
+function isAddress(name: string): boolean {
+  return name.startsWith('[') || isIP(name) !== 0;
+}
+
+function withBrackets(host: string): string {
+  return isIP(host) === 6 ? `[${host.replace(/%.*$/, '')}]` : host;
+}

@@ -1,0 +1,117 @@
+// The HTTP server below Fastify, with what bounds its connections:
+//
+// - One request of a connection is handled at a time. Those that a client sends without waiting for answers (pipelining) wait
+//   until the answer before theirs has been handed over to the system, and nothing is read from the socket meanwhile. What had
+//   been read already waits, `PIPELINED_MAX` of one connection and `WAITING_MAX` of all; beyond that the connection is ended.
+// - An answer of which nothing moves for `sendTimeoutMs`, or up to twice as long, ends its connection. Node.js counts every
+//   byte that the client's side takes, also within one write.
+// - There are at most `maxConnections`; those beyond are refused when they come, before anything is read from them.
+//
+// How long requests may take to arrive Node.js sees to (`headersTimeout`, `requestTimeout`), and how long a connection may be
+// idle between them. An upgraded connection is its WebSocket's. Injected requests do not come by here.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** What bounds a server. Times are in milliseconds. */
+export interface ServerLimits {
+  /** How long a request may take to arrive, head and body. */
+  readonly requestTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly maxConnections: number;
+  /** Called for each connection that was refused. */
+  readonly onRefused: () => void;
+}
+
+/** Requests that may wait on one connection, behind the one that is handled. */
+export const PIPELINED_MAX = 256;
+/** Requests that may wait on all connections together. */
+const WAITING_MAX = 4_096;
+/** How long a connection may be idle between two requests. */
+const KEEP_ALIVE_MS = 72_000;
+/** The longest time between two looks for requests that take too long to arrive. */
+const LOOK_MAX_MS = 5_000;
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** The requests of one connection. */
+interface Line {
+  /** The one that is handled. */
+  current: ServerResponse | undefined;
+  readonly waiting: Exchange[];
+}
+
+/** Fastify's `serverFactory`: servers with these limits. Fastify makes several where a host name has several addresses. */
+export function boundedServers(limits: ServerLimits): (handler: Handler) => Server {
+  let waiting = 0;
+
+  return (handler) => {
+    const lines = new WeakMap<Socket, Line>();
+    const handle: Handler = (request, response) => {
+      const { socket } = request;
+      const line = lines.get(socket) ?? newLine(socket);
+      if (line.current === undefined) {
+        begin(line, socket, { request, response });
+        return;
+      }
+      if (line.waiting.length >= PIPELINED_MAX || waiting >= WAITING_MAX) {
+        socket.destroy();
+        return;
+      }
+      waiting++;
+      line.waiting.push({ request, response });
+      socket.pause();
+    };
+
+    function newLine(socket: Socket): Line {
+      const line: Line = { current: undefined, waiting: [] };
+      lines.set(socket, line);
+      // Whoever reads a body resumes the socket.
+      socket.on('resume', () => {
+        if (line.waiting.length > 0) socket.pause();
+      });
+      socket.once('close', () => {
+        waiting -= line.waiting.length;
+        line.waiting.length = 0;
+      });
+      return line;
+    }
+
+    function begin(line: Line, socket: Socket, { request, response }: Exchange): void {
+      line.current = response;
+      response.once('close', () => {
+        line.current = undefined;
+        if (socket.destroyed) return;
+        const next = line.waiting.shift();
+        if (next === undefined) return;
+        waiting--;
+        begin(line, socket, next);
+        if (line.waiting.length === 0) socket.resume();
+      });
+      handler(request, response);
+    }
+
+    const server = createServer(
+      {
+        headersTimeout: limits.requestTimeoutMs,
+        requestTimeout: limits.requestTimeoutMs,
+        connectionsCheckingInterval: Math.min(limits.requestTimeoutMs, LOOK_MAX_MS),
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+      handle,
+    );
+    server.maxConnections = limits.maxConnections;
+    server.on('drop', limits.onRefused);
+    server.setTimeout(limits.sendTimeoutMs, (socket: Socket) => {
+      // A controller that takes its time is the controller's business.
+      const current = lines.get(socket)?.current;
+      const isWorking = current !== undefined && !current.writableEnded && socket.writableLength === 0;
+      if (!isWorking) socket.destroy();
+    });
+    return server;
+  };
+}
