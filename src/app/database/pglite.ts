@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { drizzle } from 'drizzle-orm/pglite';
 import { Calls, type Session } from './calls.ts';
 import type { Database, Queryable, SqlRunner } from './database.ts';
@@ -127,7 +128,7 @@ async function openData(folder: string): Promise<PGlite> {
   const mark = `${folder}.unfinished`;
   if (existsSync(mark)) await rm(folder, { recursive: true, force: true });
   if (!existsSync(folder)) await writeFile(mark, '');
-  const client = await PGlite.create(folder);
+  const client = await PGlite.create(folder, { extensions: { pg_trgm } });
   try {
     await migratePglite(client);
     await rm(mark, { force: true });

@@ -6,25 +6,27 @@
 // told to look for themselves.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { ServerRef } from '../../runtime/index.ts';
 import { controller } from '../../runtime/fastify/index.ts';
-import { queryMax, type noteIndexer } from '../indexer/indexer.ts';
+import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
+import type { NoteSearch } from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** What the controllers work with. */
 export interface NotesOptions {
   readonly repository: NoteRepository;
-  /** The indexer, by name: the process behind it changes when it is restarted. */
-  readonly indexer: ServerRef<typeof noteIndexer>;
+  readonly search: NoteSearch;
   /** How long a change may take, in milliseconds; longer than the database may take for a call. */
   readonly changeTimeoutMs: number;
   /** Called when nobody knows whether a change was made: whoever shows or indexes notes has to look. */
   readonly onUnsure: () => void;
 }
+
+/** One answer of a search. */
+const SEARCH_PAGE = { limit: 100, maxBytes: 10_000_000 } as const;
 
 const NoteList = Type.Object({ notes: Type.Array(Note) });
 const Query = Type.Object({ q: Type.Optional(Type.String({ maxLength: queryMax })) });
@@ -33,7 +35,7 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, indexer, changeTimeoutMs: timeoutMs, onUnsure },
+  { repository, search, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
   const change = async <T>(stored: Promise<T>): Promise<T> => {
     try {
@@ -48,13 +50,11 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     '/api/notes',
     { schema: { querystring: Query, response: { 200: NoteList } } },
     controller(
-      async (self, request) => {
+      async (_self, request) => {
         const query = request.query.q?.trim() ?? '';
         if (query === '') return { notes: await repository.list() };
-        const ids = await indexer.call('search', query, { from: self });
-        if (ids === 'building')
-          throw new HttpError(503, 'the search index is being built, try again soon', 1);
-        return { notes: await repository.getMany(ids) };
+        const { notes: found } = await search.search(query, SEARCH_PAGE);
+        return { notes: [...found] };
       },
       { name: 'list_notes' },
     ),

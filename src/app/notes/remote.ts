@@ -18,6 +18,7 @@ import {
   TIMEOUT,
   TroupeError,
 } from '../../runtime/index.ts';
+import { queryMax } from '../indexer/query.ts';
 import { backoffMs } from '../database/backoff.ts';
 import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
@@ -31,6 +32,8 @@ import {
   listLimitMax,
   type NoteRepository,
 } from './repository.ts';
+import type { Backlog } from '../indexer/backlog.ts';
+import { BadCursorError, type NoteSearch } from './page.ts';
 import { notesPerAnswerMax, storeName } from './store.ts';
 
 /** The notes of another instance. */
@@ -48,6 +51,11 @@ export interface InstanceSettings {
 const STRAYS_MAX = 100;
 
 const Notes = Type.Array(Note, { maxItems: notesPerAnswerMax });
+const Found = Type.Object({
+  notes: Notes,
+  next: Type.Union([Type.String(), Type.Null()]),
+  indexing: Type.Boolean(),
+});
 const MaybeNote = Type.Union([Note, Type.Null()]);
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
@@ -56,16 +64,29 @@ const Answer = Type.Union([
     message: Type.String(),
     retryAfterMs: Type.Integer({ minimum: 0 }),
   }),
+  Type.Object({ badCursor: Type.String() }),
   Type.Object({ failed: Type.String() }),
 ]);
+
+interface NotesOfOther {
+  readonly database: DatabaseStatus;
+  readonly repository: NoteRepository;
+  readonly search: NoteSearch;
+  readonly backlog: Backlog;
+}
 
 /** Begins to reach the notes of an instance; they are `starting` when this returns. */
 export function openNotesOf(
   settings: InstanceSettings,
   node: Node,
-): { readonly database: DatabaseStatus; readonly repository: NoteRepository } {
+): NotesOfOther {
   const notes = new NotesOfInstance(settings, node);
-  return { database: notes, repository: repositoryOf(notes) };
+  return {
+    database: notes,
+    repository: repositoryOf(notes),
+    search: searchOf(notes),
+    backlog: backlogOf(notes),
+  };
 }
 
 class NotesOfInstance extends WithStatus implements DatabaseStatus {
@@ -116,6 +137,7 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     if (!Value.Check(Answer, answer))
       throw new Error(`${node} answered nothing that a store of notes answers`);
     if ('ok' in answer) return answer.ok;
+    if ('badCursor' in answer) throw new BadCursorError(answer.badCursor);
     if ('failed' in answer) throw new Error(`${node}: ${answer.failed}`);
     throw new DatabaseUnavailableError(answer.unavailable, answer.message, answer.retryAfterMs);
   }
@@ -162,6 +184,28 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
     );
   }
   return failed('unreachable', `the call to ${node} failed: ${formatReason(reason)}`);
+}
+
+function searchOf(notes: NotesOfInstance): NoteSearch {
+  return {
+    async search(query, { limit, ...page }) {
+      const argument = { query: query.slice(0, queryMax), limit: Math.min(limit, notesPerAnswerMax), ...page };
+      const { next, ...found } = await notes.ask('search', argument, Found);
+      return { ...found, next: next ?? undefined };
+    },
+  };
+}
+
+/** The other instance indexes its notes: here is nothing to be done, but it must be there. */
+function backlogOf(notes: NotesOfInstance): Backlog {
+  return {
+    async step() {
+      await notes.ask('ping', undefined, Type.Null());
+      return false;
+    },
+    tidy: () => Promise.resolve(false),
+    prepare: () => Promise.resolve(undefined),
+  };
 }
 
 function repositoryOf(notes: NotesOfInstance): NoteRepository {

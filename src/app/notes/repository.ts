@@ -6,7 +6,7 @@
 import { asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { SqlRunner } from '../database/database.ts';
 import type { NewNote, Note, NoteChange } from './note.ts';
-import { notes } from './schema.ts';
+import { noteColumns, type NoteRow, notes } from './schema.ts';
 
 /** Notes in one answer of `list`, at most and when nothing else is asked. */
 export const listLimitMax = 500;
@@ -55,14 +55,14 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       if (before !== undefined && before <= 1) return [];
       const older = before === undefined || before > ID_MAX ? undefined : lt(notes.id, before);
       const rows = await runner.run((db) =>
-        db.select().from(notes).where(older).orderBy(desc(notes.id)).limit(limit),
+        db.select(noteColumns).from(notes).where(older).orderBy(desc(notes.id)).limit(limit),
       );
       return rows.map(toNote);
     },
 
     async get(id) {
       if (!isNoteId(id)) return undefined;
-      const [row] = await runner.run((db) => db.select().from(notes).where(eq(notes.id, id)));
+      const [row] = await runner.run((db) => db.select(noteColumns).from(notes).where(eq(notes.id, id)));
       return row && toNote(row);
     },
 
@@ -70,7 +70,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       if (ids.length > getManyMax) throw new RangeError(`at most ${getManyMax} ids, not ${ids.length}`);
       const possible = [...new Set(ids.filter(isNoteId))];
       if (possible.length === 0) return [];
-      const rows = await runner.run((db) => db.select().from(notes).where(inArray(notes.id, possible)));
+      const rows = await runner.run((db) => db.select(noteColumns).from(notes).where(inArray(notes.id, possible)));
       const found = new Map(rows.map((row) => [row.id, toNote(row)]));
       return ids.map((id) => found.get(id)).filter((note) => note !== undefined);
     },
@@ -79,7 +79,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       assertWithin('limit', limit, getManyMax);
       if (after >= ID_MAX) return [];
       const rows = await runner.run((db) =>
-        db.select().from(notes).where(gt(notes.id, after)).orderBy(asc(notes.id)).limit(limit),
+        db.select(noteColumns).from(notes).where(gt(notes.id, after)).orderBy(asc(notes.id)).limit(limit),
       );
       return rows.map(toNote);
     },
@@ -90,7 +90,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
     },
 
     async create({ title, body, author }) {
-      const [row] = await runner.run((db) => db.insert(notes).values({ title, body, author }).returning());
+      const [row] = await runner.run((db) => db.insert(notes).values({ title, body, author }).returning(noteColumns));
       if (row === undefined) throw new Error('an insert answered no row');
       return toNote(row);
     },
@@ -102,7 +102,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       const updatedAt = sql`greatest(clock_timestamp(), ${notes.updatedAt} + interval '1 millisecond')`;
       const values = { title, body, updatedAt };
       const [row] = await runner.run((db) =>
-        db.update(notes).set(values).where(eq(notes.id, id)).returning(),
+        db.update(notes).set(values).where(eq(notes.id, id)).returning(noteColumns),
       );
       return row && toNote(row);
     },
@@ -133,7 +133,8 @@ export async function* allOf(
   }
 }
 
-function toNote({ createdAt, updatedAt, ...row }: typeof notes.$inferSelect): Note {
+/** A row as a note. */
+export function toNote({ createdAt, updatedAt, ...row }: NoteRow): Note {
   return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
 }
 

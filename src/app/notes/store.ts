@@ -9,14 +9,18 @@
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { defineServer } from '../../runtime/index.ts';
+import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';
+import { BadCursorError, type NoteSearch } from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** The name that the server is registered under. */
 export const storeName = 'note_store';
 /** Notes in one answer, at most: as many of the longest are an answer that does not hold up others for long. */
 export const notesPerAnswerMax = 50;
+/** Characters of a cursor, at most. */
+export const CURSOR_MAX = 200;
 /** Calls that may wait. */
 export const CALLS_MAX = 1_000;
 
@@ -24,6 +28,7 @@ export const CALLS_MAX = 1_000;
 export type StoreAnswer<T> =
   | { readonly ok: T }
   | { readonly unavailable: UnavailableReason; readonly message: string; readonly retryAfterMs: number }
+  | { readonly badCursor: string }
   | { readonly failed: string };
 
 const whole = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
@@ -32,6 +37,12 @@ const ListArgument = Type.Object({ limit, before: Type.Optional(Type.Integer(who
 const AfterArgument = Type.Object({ limit, after: Type.Integer(whole) });
 const IdsArgument = Type.Array(Type.Integer(whole), { maxItems: notesPerAnswerMax });
 const IdArgument = Type.Integer(whole);
+const SearchArgument = Type.Object({
+  query: Type.String({ maxLength: queryMax }),
+  limit,
+  maxBytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  after: Type.Optional(Type.String({ maxLength: CURSOR_MAX })),
+});
 const UpdateArgument = Type.Object({ id: IdArgument, change: Type.Unknown() });
 
 const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none that it takes' };
@@ -40,35 +51,50 @@ const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none 
 export const noteStore = defineServer({
   name: 'note_store',
 
-  init: (_self, repository: NoteRepository) => repository,
+  init: (_self, repository: NoteRepository, search: NoteSearch) => ({ repository, search }),
 
   call: {
     /** Answered when the notes can be reached. */
     ping: (): StoreAnswer<null> => ({ ok: null }),
-    list: (repository, argument: unknown): Answers<Note[]> =>
+    list: ({ repository }, argument: unknown): Answers<Note[]> =>
       Value.Check(ListArgument, argument) ? answer(() => repository.list(argument)) : REFUSED,
-    listAfter: (repository, argument: unknown): Answers<Note[]> =>
+    listAfter: ({ repository }, argument: unknown): Answers<Note[]> =>
       Value.Check(AfterArgument, argument)
         ? answer(() => repository.listAfter(argument.after, argument.limit))
         : REFUSED,
-    get: (repository, id: unknown): Answers<Note | null> =>
+    search({ search }, argument: unknown): Answers<FoundNotes> {
+      if (!Value.Check(SearchArgument, argument)) return REFUSED;
+      const { query, ...page } = argument;
+      return answer(async () => {
+        const { notes, next = null, indexing } = await search.search(query, page);
+        return { notes, next, indexing };
+      });
+    },
+    get: ({ repository }, id: unknown): Answers<Note | null> =>
       Value.Check(IdArgument, id) ? answer(async () => (await repository.get(id)) ?? null) : REFUSED,
-    getMany: (repository, ids: unknown): Answers<Note[]> =>
+    getMany: ({ repository }, ids: unknown): Answers<Note[]> =>
       Value.Check(IdsArgument, ids) ? answer(() => repository.getMany(ids)) : REFUSED,
-    create(repository, note: unknown): Answers<Note> {
+    create({ repository }, note: unknown): Answers<Note> {
       const checked = checkNewNote(note);
       return checked.ok ? answer(() => repository.create(checked.value)) : { failed: checked.error };
     },
-    update(repository, argument: unknown): Answers<Note | null> {
+    update({ repository }, argument: unknown): Answers<Note | null> {
       if (!Value.Check(UpdateArgument, argument)) return REFUSED;
       const checked = checkNoteChange(argument.change);
       if (!checked.ok) return { failed: checked.error };
       return answer(async () => (await repository.update(argument.id, checked.value)) ?? null);
     },
-    delete: (repository, id: unknown): Answers<boolean> =>
+    delete: ({ repository }, id: unknown): Answers<boolean> =>
       Value.Check(IdArgument, id) ? answer(() => repository.delete(id)) : REFUSED,
   },
 });
+
+/** A page of a search, as it goes to another node. */
+interface FoundNotes {
+  readonly notes: readonly Note[];
+  readonly next: string | null;
+  readonly indexing: boolean;
+}
 
 type Answers<T> = StoreAnswer<T> | Promise<StoreAnswer<T>>;
 
@@ -79,6 +105,7 @@ async function answer<T>(work: () => Promise<T>): Promise<StoreAnswer<T>> {
     if (error instanceof DatabaseUnavailableError) {
       return { unavailable: error.reason, message: error.message, retryAfterMs: error.retryAfterMs };
     }
+    if (error instanceof BadCursorError) return { badCursor: error.message };
     return { failed: error instanceof Error ? error.message : String(error) };
   }
 }
