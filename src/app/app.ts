@@ -27,11 +27,10 @@ import { boundedServers } from './http/server.ts';
 import { Traffic } from './http/traffic.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import { logDatabase, logLeftOut, logRuntime, logStranger } from './logging.ts';
+import { logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
-import { createNoteSearch } from './notes/search.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { notifications } from './notifications/route.ts';
 import { Recurring } from './recurring.ts';
@@ -91,7 +90,12 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     await inOrder([() => http.close(), () => own?.close(), ...unsubscribe]);
     throw error;
   });
-  const { database, repository, identity } = openNotes(config.database, node, own);
+  const { database, repository, search, backlog, indexers, identity } = openNotes(
+    config.database,
+    node,
+    own,
+    (what) => logNotIndexed(log, what),
+  );
   if (own === undefined) unsubscribe.push(logDatabase(log, database));
   if (settings !== undefined && own?.kind === 'pglite') {
     log.info(
@@ -105,6 +109,11 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
   });
+  const indexing = {
+    ...{ backlog, search, incoming, group: indexers },
+    onMissing: (what: string) => void log.warn(what),
+    onRefused: (error: Error) => void log.error(`the words of notes cannot be stored: ${error.message}`),
+  };
   const cluster = settings && { identity, indexer, strangers };
 
   let stopping: Promise<void> | undefined;
@@ -124,7 +133,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     const onOrphanError = (error: unknown): void =>
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
     const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, peers };
-    return node.start(notesTree, [{ database, repository, incoming, repl, cluster }], { name: rootName });
+    return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], {
+      name: rootName,
+    });
   };
   try {
     tree = await startTree();
@@ -166,7 +177,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
     await http.register(notesController, {
       repository,
-      search: createNoteSearch(indexer, repository),
+      search,
       page: config.page,
       traffic,
       changeTimeoutMs,

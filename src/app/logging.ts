@@ -9,6 +9,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
+import type { NotIndexed } from './indexer/backlog.ts';
 import type { LeftOut } from './notes/incoming.ts';
 import { Recurring } from './recurring.ts';
 
@@ -182,6 +183,11 @@ const IO_SHOWN_MAX = 10_000;
 /** Logs that an event of another node was left out. */
 export function logLeftOut(log: FastifyBaseLogger, { peer, topic, problem, count }: LeftOut): void {
   log.warn({ peer, topic, count }, `a broadcast on the channel of the notes was left out: ${problem}`);
+}
+
+/** Logs that a note cannot be found by its words. */
+export function logNotIndexed(log: FastifyBaseLogger, { id, problem }: NotIndexed): void {
+  log.error({ id }, `a note cannot be found by its words: ${problem}`);
 }
 
 /** Logs that instances are connected which are no one service. */

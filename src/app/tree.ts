@@ -6,9 +6,9 @@
 import { child, type ChildSpec, defineServer, defineSupervisor } from '../runtime/index.ts';
 import { clusterMember, memberName, type MemberOptions } from './cluster/member.ts';
 import type { DatabaseStatus } from './database/database.ts';
-import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import type { IncomingEvents } from './notes/incoming.ts';
+import { type IndexerOptions, indexerName, noteIndexer } from './indexer/indexer.ts';
 import type { NoteRepository } from './notes/repository.ts';
+import type { NoteSearch } from './notes/page.ts';
 import { CALLS_MAX, noteStore, storeName } from './notes/store.ts';
 import { type ReplOptions, replServer } from './repl/server.ts';
 
@@ -16,7 +16,8 @@ import { type ReplOptions, replServer } from './repl/server.ts';
 export interface TreeParts {
   readonly database: DatabaseStatus;
   readonly repository: NoteRepository;
-  readonly incoming: IncomingEvents;
+  readonly search: NoteSearch;
+  readonly indexer: IndexerOptions;
   readonly repl: ReplOptions;
   /** Undefined for an instance that is alone. */
   readonly cluster: MemberOptions | undefined;
@@ -48,7 +49,7 @@ export const notesTree = defineSupervisor({
   strategy: 'rest_for_one',
   intensity: 5,
   periodMs: 10_000,
-  children: ({ database, repository, incoming, repl, cluster }: TreeParts) => [
+  children: ({ database, repository, search, indexer, repl, cluster }: TreeParts) => [
     child(databaseKeeper, [database], {
       id: 'database',
       name: 'database',
@@ -56,19 +57,20 @@ export const notesTree = defineSupervisor({
       shutdown: DATABASE_SHUTDOWN_MS,
     }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
-    child(noteIndexer, [repository, incoming], { id: 'indexer', name: indexerName }),
-    ...(cluster === undefined ? [] : clusterChildren(database, repository, cluster)),
+    child(noteIndexer, [indexer], { id: 'indexer', name: indexerName }),
+    ...(cluster === undefined ? [] : clusterChildren(database, repository, search, cluster)),
   ],
 });
 
 function clusterChildren(
   database: DatabaseStatus,
   repository: NoteRepository,
+  search: NoteSearch,
   cluster: MemberOptions,
 ): ChildSpec[] {
   const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
   // Notes on a PostgreSQL server are reached there, and those of another instance at that one.
   if (database.kind !== 'pglite') return [member];
   const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
-  return [child(noteStore, [repository], { id: 'store', name: storeName, mailbox }), member];
+  return [child(noteStore, [repository, search], { id: 'store', name: storeName, mailbox }), member];
 }

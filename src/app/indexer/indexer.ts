@@ -1,215 +1,196 @@
-// The indexer: a server that has all notes in a full-text index and follows the channel.
+// The indexer: a server that follows the channel and keeps the words of each note in the database's full-text search.
 //
-// No gap: it joins the channel first and reads the database then. What is changed while it reads is in its mailbox
-// and is handled after; what it has seen already it knows by the time of the change. While the database is away it tries
-// again; killed, it starts from the database anew, so it keeps nothing of its own.
-//
-// A change may not have been told: the database broke off and nobody knows whether it was stored, or the node that made it
-// could not be heard. Whoever finds out casts `reread` or `resync`, and every note is read again, batch by batch, each
-// taken for what is true when it is read; searches are answered in between.
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { defineServer, type Process, started, UNHANDLED } from '../../runtime/index.ts';
-import { DatabaseUnavailableError } from '../database/errors.ts';
+// - It keeps nothing of its own. What is to be done is marked in the database (`backlog.ts`): an event on the channel only
+//   says that there is something. What no event told of, because it was lost or another program has made the change, a sweep
+//   finds. So a start costs nothing, whatever there is, and a crash at any moment loses nothing.
+// - Of the indexers of one database in a cluster one works, the first by the name of its node; when it is gone, the next. They
+//   find each other as members of a group. Two that work at once, when nodes do not see each other, only do some work twice.
+//   The others sweep, too, for one that is a member may be cut off from the database.
+// - A search does not need it: it sees to it itself that what was changed is indexed (`search.ts`).
+// - Changes may not have been told to the clients of this instance: the database broke off and nobody knows whether one was
+//   stored, or the node that made it could not be heard. Whoever finds out casts `resync`; when the database answers, the
+//   clients are told to read again.
+import { defineServer, Down, GroupJoined, GroupLeft, pg } from '../../runtime/index.ts';
+import { type Pid, type Process, pubsub, started, UNHANDLED } from '../../runtime/index.ts';
+import { DatabaseQueryError, DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
-import type { IncomingEvents, NoteEvent } from '../notes/incoming.ts';
-import type { Note } from '../notes/note.ts';
-import type { NoteRepository } from '../notes/repository.ts';
-import { SearchIndex } from './search-index.ts';
+import type { IncomingEvents } from '../notes/incoming.ts';
+import type { NoteSearch } from '../notes/page.ts';
+import type { Backlog } from './backlog.ts';
 
 /** The name that the indexer is registered under. */
 export const indexerName = 'note_indexer';
-/** Characters in a query, at most. */
-export const queryMax = 200;
+/** Ids in the answer of a call, at most, and the bytes of their notes after which there is no further one. */
+export const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
 
-/** Notes are read again so long after the first wish for it; what is wished meanwhile is served by the same reading. */
-const REREAD_MS = 1_000;
-/** How much longer it may be by chance, so that not all instances read at the same moment. */
-const REREAD_SPREAD_MS = 500;
-/** How long notes are put into the index before others have their turn on this thread. */
-const TURN_MS = 5;
+/** The time between two sweeps. */
+const SWEEP_MS = 30_000;
+/** Clients are told to read again so long after the first wish for it; what is wished meanwhile is served by the same. */
+const RESYNC_MS = 1_000;
+/** How much longer either may be by chance, so that not all instances ask the database at the same moment. */
+const SPREAD = 0.5;
+/** The scope of the channels. */
+const SCOPE = 'nova_scope';
 
-const BUILD = Symbol('build');
-const REREAD = Symbol('reread');
+const PREPARE = Symbol('prepare');
 const STEP = Symbol('step');
+const SWEEP = Symbol('sweep');
+const RESYNC = Symbol('resync');
 
-/** A reading of every note into an index that is in use. */
-interface Reading {
-  readonly batches: AsyncGenerator<Note[], void, undefined>;
-  /** Ids that were in the index when it began, and have not been read: in the end, those of deleted notes. */
-  readonly unseen: Set<number>;
-  /** Whether clients are to be told when it has ended. */
-  readonly tells: boolean;
-}
-
-interface Indexer {
-  readonly repository: NoteRepository;
+/** What the indexer works with. */
+export interface IndexerOptions {
+  readonly backlog: Backlog;
+  readonly search: NoteSearch;
   readonly incoming: IncomingEvents;
-  /** Undefined until it has been built. */
-  index: SearchIndex | undefined;
-  /** Whether it is going to be built, or every note read again. */
-  isDue: boolean;
-  reading: Reading | undefined;
-  /** Whether the reading that is due begins when the one under way has ended. */
-  isWaiting: boolean;
-  /** Whether clients are to be told when the reading that is due has ended. */
-  tells: boolean;
+  /** The group of the indexers of the same notes; undefined where another instance indexes them. */
+  readonly group: string | undefined;
+  /** Told what the search cannot do, and what to do about it. */
+  readonly onMissing: (what: string) => void;
+  /** Told that the database refuses what the indexer writes. */
+  readonly onRefused: (error: DatabaseQueryError) => void;
 }
 
-/** Answers searches with ids, the best first, or with `building` until the index is complete. */
+interface Indexer extends IndexerOptions {
+  isWorking: boolean;
+  /** What is going to be done: it is asked for once. */
+  readonly due: Set<symbol>;
+}
+
+/** Answers searches with ids, the best first. */
 export const noteIndexer = defineServer({
   name: 'note_indexer',
 
-  init(self, repository: NoteRepository, incoming: IncomingEvents) {
+  init(self, options: IndexerOptions) {
     notes.join(self);
-    const indexer: Indexer = {
-      repository,
-      incoming,
-      index: undefined,
-      isDue: true,
-      reading: undefined,
-      isWaiting: false,
-      tells: false,
-    };
-    return started(indexer, { continue: BUILD });
+    const indexer: Indexer = { ...options, isWorking: false, due: new Set() };
+    enter(indexer, self);
+    after(indexer, spread(SWEEP_MS), SWEEP, self);
+    return started(indexer, { continue: PREPARE });
   },
 
   call: {
     // What another node asks for may be anything.
-    search: ({ index }, query: unknown): number[] | 'building' => {
-      if (index === undefined) return 'building';
-      return typeof query === 'string' ? index.search(query.slice(0, queryMax)) : [];
+    async search({ search }, query: unknown): Promise<number[] | 'unavailable'> {
+      if (typeof query !== 'string') return [];
+      try {
+        return (await search.search(query, idsMax)).notes.map(({ id }) => id);
+      } catch (error) {
+        if (error instanceof DatabaseUnavailableError) return 'unavailable';
+        throw error;
+      }
     },
-    status: ({ index }) => ({ ready: index !== undefined, notes: index?.size ?? 0 }),
+    /** Whether it can serve, and whether it is the one that works. */
+    status: ({ isWorking }) => ({ ready: true, working: isWorking }),
   },
 
   cast: {
     /** There may be a change in the database that was not broadcast. */
-    reread: (indexer, _nothing: undefined, self) => rereadSoon(indexer, self),
+    reread: (indexer, _nothing: undefined, self) => after(indexer, 0, STEP, self),
     /** As `reread`; then the clients of this instance are told to read, too. */
-    resync(indexer, _nothing: undefined, self) {
-      indexer.tells = true;
-      rereadSoon(indexer, self);
-    },
+    resync: (indexer, _nothing: undefined, self) => after(indexer, spread(RESYNC_MS), RESYNC, self),
   },
 
   info(indexer: Indexer, message, self) {
+    if (message === PREPARE) return prepare(indexer, self);
     if (message === STEP) return step(indexer, self);
-    if (message === BUILD) return build(indexer, self);
-    if (message === REREAD) return reread(indexer, self);
-    if (!notes.matches(message)) return UNHANDLED;
-    const event = indexer.incoming.read(message);
-    // Until there is an index there is nothing to follow: the build that is to come reads what these have changed.
-    if (event !== undefined && indexer.index !== undefined) follow(indexer.index, event);
+    if (message === SWEEP) return sweep(indexer, self);
+    if (message === RESYNC) return resync(indexer, self);
+    if (message instanceof Down) enter(indexer, self);
+    else if (message instanceof GroupJoined || message instanceof GroupLeft) elect(indexer, self);
+    else if (!notes.matches(message)) return UNHANDLED;
+    else if (isChange(indexer, message)) after(indexer, 0, STEP, self);
     return undefined;
   },
 
-  continue: (indexer, _build: typeof BUILD, self) => build(indexer, self),
+  continue: (indexer, _prepare: typeof PREPARE, self) => prepare(indexer, self),
 });
 
-function follow(index: SearchIndex, { topic, payload }: NoteEvent): void {
-  if (topic === 'note_deleted') index.remove(payload.id);
-  else if (topic !== 'resync') index.put(payload);
+function isChange({ incoming, isWorking }: Indexer, message: Parameters<IncomingEvents['read']>[0]): boolean {
+  if (!isWorking) return false;
+  const event = incoming.read(message);
+  return event !== undefined && event.topic !== 'note_deleted' && event.topic !== 'resync';
 }
 
-function rereadSoon(indexer: Indexer, self: Process): void {
-  after(
-    indexer,
-    REREAD_MS + Math.random() * REREAD_SPREAD_MS,
-    indexer.index === undefined ? BUILD : REREAD,
-    self,
-  );
+/** Joins the group and follows it; again when the scope has ended, for following it ends with it. */
+function enter(indexer: Indexer, self: Process): void {
+  const { group } = indexer;
+  if (group === undefined) return;
+  pubsub.start(self);
+  self.monitor(self.node.whereis(SCOPE) as Pid);
+  pg.monitor(self, SCOPE, group);
+  if (!pg.getLocalMembers(self, SCOPE, group).some((pid) => pid.equals(self.pid)))
+    pg.join(self, SCOPE, group);
+  elect(indexer, self);
 }
 
-function after(indexer: Indexer, delayMs: number, what: symbol, self: Process): void {
-  if (indexer.isDue) return;
-  indexer.isDue = true;
-  self.sendAfter(delayMs, self.pid, what);
+/** The first by the name of its node works. */
+function elect(indexer: Indexer, self: Process): void {
+  const { group, isWorking } = indexer;
+  if (group === undefined) return;
+  const members = pg.getMembers(self, SCOPE, group);
+  indexer.isWorking = members.every(({ node }) => node >= self.node.name);
+  if (indexer.isWorking && !isWorking) after(indexer, 0, STEP, self);
 }
 
-async function build(indexer: Indexer, self: Process): Promise<void> {
-  const tells = begin(indexer);
-  try {
-    indexer.index = await readAll(indexer.repository, self.signal);
-  } catch (error) {
-    retry(indexer, error, tells, BUILD, self);
-    return;
-  }
-  if (tells) tell(self);
+async function prepare(indexer: Indexer, self: Process): Promise<void> {
+  indexer.due.delete(PREPARE);
+  await attempt(indexer, PREPARE, self, async () => {
+    const missing = await indexer.backlog.prepare();
+    if (missing !== undefined) indexer.onMissing(missing);
+  });
 }
 
-/** Reads every note into a new index; gives up when the process has ended meanwhile. */
-async function readAll(repository: NoteRepository, signal: AbortSignal): Promise<SearchIndex> {
-  const index = new SearchIndex();
-  for await (const batch of repository.all()) await putAll(batch, (note) => index.put(note), signal);
-  return index;
-}
-
-/** Begins to read every note again, after the reading that is under way. */
-function reread(indexer: Indexer, self: Process): void {
-  indexer.isWaiting = indexer.reading !== undefined;
-  if (indexer.isWaiting) return;
-  const tells = begin(indexer);
-  const unseen = new Set(indexer.index?.ids);
-  indexer.reading = { batches: indexer.repository.all(), unseen, tells };
-  self.send(self.pid, STEP);
-}
-
-/** Reads one batch. What waits in the mailbox has its turn before the next. */
+/** What waits in the mailbox has its turn before the next step. */
 async function step(indexer: Indexer, self: Process): Promise<void> {
-  const { reading, index } = indexer;
-  if (reading === undefined || index === undefined) return;
-  let batch: IteratorResult<Note[], void>;
+  indexer.due.delete(STEP);
+  if (!indexer.isWorking) return;
+  await attempt(indexer, STEP, self, async () => {
+    const { backlog } = indexer;
+    if ((await backlog.step()) || (await backlog.tidy())) after(indexer, 0, STEP, self);
+  });
+}
+
+async function sweep(indexer: Indexer, self: Process): Promise<void> {
+  indexer.due.delete(SWEEP);
+  after(indexer, spread(SWEEP_MS), SWEEP, self);
+  if (indexer.group === undefined) return;
+  if (indexer.isWorking) await step(indexer, self);
+  else await attempt(indexer, SWEEP, self, () => indexer.backlog.step());
+}
+
+async function resync(indexer: Indexer, self: Process): Promise<void> {
+  indexer.due.delete(RESYNC);
+  await attempt(indexer, RESYNC, self, async () => {
+    await indexer.backlog.step();
+    notes.localBroadcast(self, 'resync', {});
+  });
+}
+
+/** Tries again later while the database is away or refuses what is written. @throws any other error */
+async function attempt(
+  indexer: Indexer,
+  what: symbol,
+  self: Process,
+  work: () => Promise<unknown>,
+): Promise<void> {
   try {
-    batch = await reading.batches.next();
+    await work();
   } catch (error) {
-    indexer.reading = undefined;
-    if (indexer.isWaiting) indexer.isDue = false; // the retry is as good
-    retry(indexer, error, reading.tells, REREAD, self);
-    return;
+    if (error instanceof DatabaseUnavailableError) after(indexer, error.retryAfterMs, what, self);
+    else if (error instanceof DatabaseQueryError) {
+      indexer.onRefused(error);
+      after(indexer, spread(SWEEP_MS), what, self);
+    } else throw error;
   }
-  if (batch.done !== true) {
-    const take = (note: Note): void => {
-      reading.unseen.delete(note.id);
-      index.set(note);
-    };
-    await putAll(batch.value, take, self.signal);
-    self.send(self.pid, STEP);
-    return;
-  }
-  for (const id of reading.unseen) index.remove(id);
-  indexer.reading = undefined;
-  if (reading.tells) tell(self);
-  if (indexer.isWaiting) reread(indexer, self);
 }
 
-/** From now on, what asks for a reading asks for another one. @returns whether clients are to be told when it has ended */
-function begin(indexer: Indexer): boolean {
-  const { tells } = indexer;
-  indexer.isDue = false;
-  indexer.tells = false;
-  return tells;
+function after({ due }: Indexer, delayMs: number, what: symbol, self: Process): void {
+  if (due.has(what)) return;
+  due.add(what);
+  if (delayMs === 0) self.send(self.pid, what);
+  else self.sendAfter(delayMs, self.pid, what);
 }
 
-/** @throws the error, unless the database is away */
-function retry(indexer: Indexer, error: unknown, tells: boolean, what: symbol, self: Process): void {
-  if (!(error instanceof DatabaseUnavailableError)) throw error;
-  indexer.tells ||= tells;
-  after(indexer, error.retryAfterMs, what, self);
-}
-
-function tell(self: Process): void {
-  notes.localBroadcast(self, 'resync', {});
-}
-
-/** Puts notes into an index, and lets others have their turn meanwhile. @throws when the process has ended */
-async function putAll(batch: readonly Note[], put: (note: Note) => void, signal: AbortSignal): Promise<void> {
-  let turnEnd = performance.now() + TURN_MS;
-  for (const note of batch) {
-    put(note);
-    if (performance.now() < turnEnd) continue;
-    await nextTurn();
-    signal.throwIfAborted();
-    turnEnd = performance.now() + TURN_MS;
-  }
-  signal.throwIfAborted();
+function spread(ms: number): number {
+  return Math.round(ms * (1 + Math.random() * SPREAD));
 }

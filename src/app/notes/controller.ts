@@ -8,7 +8,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
 import { controller } from '../../runtime/fastify/index.ts';
 import type { PageLimits } from '../config.ts';
-import { queryMax } from '../indexer/indexer.ts';
+import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Traffic } from '../http/traffic.ts';

@@ -4,7 +4,7 @@
 //   waits, as a PostgreSQL server is tried again, and at once when its node is connected: nothing has to be restarted when
 //   the instance comes back.
 // - A call that is not answered in its time fails; whether a change was made is not known then.
-// - Answers are bounded: a page is one there, too; other notes are fetched in parts of `notesPerAnswerMax`.
+// - Answers are bounded: what is a page here is one there.
 import { Type, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import {
@@ -22,17 +22,12 @@ import { backoffMs } from '../database/backoff.ts';
 import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
+import type { Backlog } from '../indexer/backlog.ts';
+import { queryMax } from '../indexer/query.ts';
 import { Note, type NewNote, type NoteChange } from './note.ts';
-import { BadCursorError } from './page.ts';
-import {
-  allOf,
-  assertWithin,
-  getManyMax,
-  isNoteId,
-  listLimitMax,
-  type NoteRepository,
-} from './repository.ts';
-import { cursorMax, notesPerAnswerMax, storeName } from './store.ts';
+import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
+import { assertWithin, isNoteId, listLimitMax, type NoteRepository } from './repository.ts';
+import { cursorMax, storeName } from './store.ts';
 
 /** The notes of another instance. */
 export interface InstanceSettings {
@@ -48,11 +43,12 @@ export interface InstanceSettings {
 /** Messages that nobody expects may reach any process; so many are kept of them. */
 const STRAYS_MAX = 100;
 
-const Notes = Type.Array(Note, { maxItems: notesPerAnswerMax });
-const Page = Type.Object({
+const PageFields = {
   notes: Type.Array(Note, { maxItems: listLimitMax }),
   next: Type.Union([Type.String({ minLength: 1, maxLength: cursorMax }), Type.Null()]),
-});
+};
+const Page = Type.Object(PageFields);
+const Found = Type.Object({ ...PageFields, indexing: Type.Boolean() });
 const MaybeNote = Type.Union([Note, Type.Null()]);
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
@@ -65,13 +61,22 @@ const Answer = Type.Union([
   Type.Object({ failed: Type.String() }),
 ]);
 
+interface NotesOfOther {
+  readonly database: DatabaseStatus;
+  readonly repository: NoteRepository;
+  readonly search: NoteSearch;
+  readonly backlog: Backlog;
+}
+
 /** Begins to reach the notes of an instance; they are `starting` when this returns. */
-export function openNotesOf(
-  settings: InstanceSettings,
-  node: Node,
-): { readonly database: DatabaseStatus; readonly repository: NoteRepository } {
+export function openNotesOf(settings: InstanceSettings, node: Node): NotesOfOther {
   const notes = new NotesOfInstance(settings, node);
-  return { database: notes, repository: repositoryOf(notes) };
+  return {
+    database: notes,
+    repository: repositoryOf(notes),
+    search: searchOf(notes),
+    backlog: backlogOf(notes),
+  };
 }
 
 class NotesOfInstance extends WithStatus implements DatabaseStatus {
@@ -171,49 +176,40 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
   return failed('unreachable', `the call to ${node} failed: ${formatReason(reason)}`);
 }
 
+function searchOf(notes: NotesOfInstance): NoteSearch {
+  return {
+    async search(query, page) {
+      checkCursor(page);
+      const argument = { query: query.slice(0, queryMax), ...page };
+      const { next, ...found } = await notes.ask('search', argument, Found);
+      return { ...found, next: next ?? undefined };
+    },
+  };
+}
+
+/** The other instance indexes its notes: here is nothing to be done, but it must be there. */
+function backlogOf(notes: NotesOfInstance): Backlog {
+  return {
+    async step() {
+      await notes.ask('ping', undefined, Type.Null());
+      return false;
+    },
+    tidy: () => Promise.resolve(false),
+    prepare: () => Promise.resolve(undefined),
+  };
+}
+
 function repositoryOf(notes: NotesOfInstance): NoteRepository {
   return {
-    async list({ limit, maxBytes, after }) {
-      assertWithin('limit', limit, listLimitMax);
-      if (after !== undefined && after.length > cursorMax) throw new BadCursorError('the cursor is too long');
-      const argument = { limit, maxBytes, ...(after !== undefined && { after }) };
-      const { notes: found, next } = await notes.ask('list', argument, Page);
+    async list(page) {
+      checkCursor(page);
+      const { notes: found, next } = await notes.ask('list', page, Page);
       return { notes: found, next: next ?? undefined };
-    },
-
-    async listAfter(after, limit) {
-      assertWithin('limit', limit, getManyMax);
-      const found: Note[] = [];
-      let last = after;
-      while (found.length < limit) {
-        const part = Math.min(limit - found.length, notesPerAnswerMax);
-        const batch = await notes.ask('listAfter', { limit: part, after: last }, Notes);
-        found.push(...batch);
-        if (batch.length < part) break;
-        last = batch.at(-1)?.id ?? last;
-      }
-      return found;
     },
 
     async get(id) {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('get', id, MaybeNote)) ?? undefined;
-    },
-
-    async getMany(ids) {
-      if (ids.length > getManyMax) throw new RangeError(`at most ${getManyMax} ids, not ${ids.length}`);
-      const possible = ids.filter(isNoteId);
-      const found: Note[] = [];
-      for (let from = 0; from < possible.length; from += notesPerAnswerMax) {
-        const part = possible.slice(from, from + notesPerAnswerMax);
-        found.push(...(await notes.ask('getMany', part, Notes)));
-      }
-      return found;
-    },
-
-    async *all({ batchSize = notesPerAnswerMax } = {}) {
-      assertWithin('batchSize', batchSize, getManyMax);
-      yield* allOf(this, batchSize);
     },
 
     create: (note: NewNote) => notes.ask('create', note, Note),
@@ -227,4 +223,10 @@ function repositoryOf(notes: NotesOfInstance): NoteRepository {
       return isNoteId(id) && (await notes.ask('delete', id, Type.Boolean()));
     },
   };
+}
+
+/** The other instance takes none that is longer. */
+function checkCursor({ limit, after }: PageRequest): void {
+  assertWithin('limit', limit, listLimitMax);
+  if (after !== undefined && after.length > cursorMax) throw new BadCursorError('the cursor is too long');
 }

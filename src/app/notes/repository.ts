@@ -3,18 +3,14 @@
 // Newest first means by id, descending: ids are given in ascending order and never again. A note that is not there is
 // `undefined` or `false`, not an error, and so is an id that no note can have.
 // Errors are those of `SqlRunner.run`.
-import { asc, desc, eq, getTableColumns, gt, inArray, lt, sql } from 'drizzle-orm';
+import { desc, eq, lt, sql } from 'drizzle-orm';
 import type { Queryable, SqlRunner } from '../database/database.ts';
 import type { NewNote, Note, NoteChange } from './note.ts';
 import { BadCursorError, type NotePage, type PageRequest } from './page.ts';
-import { notes } from './schema.ts';
+import { noteColumns, type NoteRow, notes } from './schema.ts';
 
 /** Notes on one page of `list`, at most. */
 export const listLimitMax = 500;
-/** Notes in one answer of `getMany`, at most. */
-export const getManyMax = 1_000;
-/** Notes in one batch of `all`, when nothing else is asked. */
-const batchSizeDefault = 200;
 
 const ID_MAX = 2_147_483_647;
 
@@ -26,16 +22,7 @@ export interface NoteRepository {
    * @throws BadCursorError for a `page.after` that `list` has not written
    */
   list(page: PageRequest): Promise<NotePage>;
-  /** Notes with ids above this whole number, by id ascending, at most `limit` (from 1 to `getManyMax`). */
-  listAfter(after: number, limit: number): Promise<Note[]>;
   get(id: number): Promise<Note | undefined>;
-  /** The notes with these ids, at most `getManyMax`, in the order of the ids; those that are not there are left out. */
-  getMany(ids: readonly number[]): Promise<Note[]>;
-  /**
-   * Every note, in batches of `options.batchSize` (200 when left out, at most `getManyMax`), by id ascending. It is no snapshot: each batch is as it is when it is read. A note that is
-   * written while one iterates may be missed, so who follows the changes starts to before this.
-   */
-  all(options?: { readonly batchSize?: number }): AsyncGenerator<Note[], void, undefined>;
   /** Makes a note; both of its times are now. */
   create(note: NewNote): Promise<Note>;
   /** Changes title and body, and `updatedAt` to now, or later where it must differ from the one before; answers the note as it is afterwards. */
@@ -66,35 +53,14 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
 
     async get(id) {
       if (!isNoteId(id)) return undefined;
-      const [row] = await runner.run((db) => db.select().from(notes).where(eq(notes.id, id)));
+      const [row] = await runner.run((db) => db.select(noteColumns).from(notes).where(eq(notes.id, id)));
       return row && toNote(row);
     },
 
-    async getMany(ids) {
-      if (ids.length > getManyMax) throw new RangeError(`at most ${getManyMax} ids, not ${ids.length}`);
-      const possible = [...new Set(ids.filter(isNoteId))];
-      if (possible.length === 0) return [];
-      const rows = await runner.run((db) => db.select().from(notes).where(inArray(notes.id, possible)));
-      const found = new Map(rows.map((row) => [row.id, toNote(row)]));
-      return ids.map((id) => found.get(id)).filter((note) => note !== undefined);
-    },
-
-    async listAfter(after, limit) {
-      assertWithin('limit', limit, getManyMax);
-      if (after >= ID_MAX) return [];
-      const rows = await runner.run((db) =>
-        db.select().from(notes).where(gt(notes.id, after)).orderBy(asc(notes.id)).limit(limit),
-      );
-      return rows.map(toNote);
-    },
-
-    async *all({ batchSize = batchSizeDefault } = {}) {
-      assertWithin('batchSize', batchSize, getManyMax);
-      yield* allOf(this, batchSize);
-    },
-
     async create({ title, body, author }) {
-      const [row] = await runner.run((db) => db.insert(notes).values({ title, body, author }).returning());
+      const [row] = await runner.run((db) =>
+        db.insert(notes).values({ title, body, author }).returning(noteColumns),
+      );
       if (row === undefined) throw new Error('an insert answered no row');
       return toNote(row);
     },
@@ -106,7 +72,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       const updatedAt = sql`greatest(clock_timestamp(), ${notes.updatedAt} + interval '1 millisecond')`;
       const values = { title, body, updatedAt };
       const [row] = await runner.run((db) =>
-        db.update(notes).set(values).where(eq(notes.id, id)).returning(),
+        db.update(notes).set(values).where(eq(notes.id, id)).returning(noteColumns),
       );
       return row && toNote(row);
     },
@@ -151,7 +117,7 @@ function pageBefore(db: Queryable, before: number | undefined, { limit, maxBytes
     .from(newest)
     .as('placed');
   return db
-    .select({ note: getTableColumns(notes), isLast: sql<boolean>`${notes.id} = ${placed.oldest}` })
+    .select({ note: noteColumns, isLast: sql<boolean>`${notes.id} = ${placed.oldest}` })
     .from(notes)
     .innerJoin(placed, eq(placed.id, notes.id))
     .where(sql`${placed.place} <= ${limit} and ${placed.bytesBefore} < ${maxBytes}`)
@@ -172,23 +138,8 @@ function readCursor(cursor: string): number {
   return id;
 }
 
-/** Every note that a repository has, in batches; see `NoteRepository.all`. */
-export async function* allOf(
-  repository: Pick<NoteRepository, 'listAfter'>,
-  batchSize: number,
-): AsyncGenerator<Note[], void, undefined> {
-  let last = 0;
-  for (;;) {
-    const batch = await repository.listAfter(last, batchSize);
-    const end = batch.at(-1);
-    if (end === undefined) return;
-    yield batch;
-    if (batch.length < batchSize) return;
-    last = end.id;
-  }
-}
-
-function toNote({ createdAt, updatedAt, ...row }: typeof notes.$inferSelect): Note {
+/** A row as a note. */
+export function toNote({ createdAt, updatedAt, ...row }: NoteRow): Note {
   return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
 }
 

@@ -3,6 +3,10 @@
 import type { Node } from '../../runtime/index.ts';
 import type { Database, DatabaseStatus } from '../database/database.ts';
 import { type DatabaseSettings, openDatabase } from '../database/open.ts';
+import { type Backlog, DatabaseBacklog, type NotIndexed } from '../indexer/backlog.ts';
+import { DatabaseSearch } from '../indexer/search.ts';
+import { Vocabulary } from '../indexer/vocabulary.ts';
+import type { NoteSearch } from './page.ts';
 import { openNotesOf, type InstanceSettings } from './remote.ts';
 import { createNoteRepository, type NoteRepository } from './repository.ts';
 
@@ -12,6 +16,10 @@ export type NotesSettings = DatabaseSettings | InstanceSettings;
 export interface NotesSource {
   readonly database: DatabaseStatus;
   readonly repository: NoteRepository;
+  readonly search: NoteSearch;
+  readonly backlog: Backlog;
+  /** The group of the indexers of these notes; undefined where another instance indexes them. */
+  readonly indexers: string | undefined;
   /**
    * Which notes these are. Instances with the same text show the same notes: all that have a PostgreSQL server, which they
    * are expected to share, or the one that has them in its data folder and those that use it.
@@ -27,12 +35,22 @@ export function openOwnDatabase(settings: NotesSettings): Database | undefined {
 /**
  * The notes of an instance, on its own database or begun to be reached at another one; returns at once.
  * @param own what `openOwnDatabase` has answered, or a database in its place
+ * @param onNotIndexed told of notes that cannot be found by their words
  */
-export function openNotes(settings: NotesSettings, node: Node, own: Database | undefined): NotesSource {
+export function openNotes(
+  settings: NotesSettings,
+  node: Node,
+  own: Database | undefined,
+  onNotIndexed: (what: NotIndexed) => void,
+): NotesSource {
   if (own !== undefined) {
     const identity = own.kind === 'postgres' ? 'PostgreSQL' : `the notes of ${node.name}`;
-    return { database: own, repository: createNoteRepository(own), identity };
+    const vocabulary = new Vocabulary(own);
+    const backlog = new DatabaseBacklog(own, vocabulary, onNotIndexed);
+    const search = new DatabaseSearch(own, backlog, vocabulary);
+    const indexers = `note_indexers of ${identity}`;
+    return { database: own, repository: createNoteRepository(own), search, backlog, indexers, identity };
   }
   if (settings.kind !== 'instance') throw new Error('the notes are in a database, and none was opened');
-  return { ...openNotesOf(settings, node), identity: `the notes of ${settings.node}` };
+  return { ...openNotesOf(settings, node), indexers: undefined, identity: `the notes of ${settings.node}` };
 }

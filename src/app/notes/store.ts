@@ -9,18 +9,17 @@
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { defineServer } from '../../runtime/index.ts';
+import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';
-import { BadCursorError } from './page.ts';
+import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
 import { listLimitMax, type NoteRepository } from './repository.ts';
 
 /** The name that the server is registered under. */
 export const storeName = 'note_store';
-/** Notes in one answer, at most: as many of the longest are an answer that does not hold up others for long. */
-export const notesPerAnswerMax = 50;
 /** Bytes after which no further note is put on a page, whatever is asked for. */
 const pageBytesMax = 1_048_576;
-/** Characters of a cursor, at most; those of the list are shorter. */
+/** Characters of a cursor, at most; those of the service are shorter. */
 export const cursorMax = 1_000;
 /** Calls that may wait. */
 export const CALLS_MAX = 1_000;
@@ -38,16 +37,14 @@ export interface StoredPage {
   readonly next: string | null;
 }
 
-const whole = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
-const limit = Type.Integer({ minimum: 1, maximum: notesPerAnswerMax });
-const ListArgument = Type.Object({
+const PageArgument = {
   limit: Type.Integer({ minimum: 1, maximum: listLimitMax }),
   maxBytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   after: Type.Optional(Type.String({ maxLength: cursorMax })),
-});
-const AfterArgument = Type.Object({ limit, after: Type.Integer(whole) });
-const IdsArgument = Type.Array(Type.Integer(whole), { maxItems: notesPerAnswerMax });
-const IdArgument = Type.Integer(whole);
+};
+const ListArgument = Type.Object(PageArgument);
+const SearchArgument = Type.Object({ query: Type.String({ maxLength: queryMax }), ...PageArgument });
+const IdArgument = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const UpdateArgument = Type.Object({ id: IdArgument, change: Type.Unknown() });
 
 const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none that it takes' };
@@ -56,41 +53,47 @@ const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none 
 export const noteStore = defineServer({
   name: 'note_store',
 
-  init: (_self, repository: NoteRepository) => repository,
+  init: (_self, repository: NoteRepository, search: NoteSearch) => ({ repository, search }),
 
   call: {
     /** Answered when the notes can be reached. */
     ping: (): StoreAnswer<null> => ({ ok: null }),
-    list: (repository, argument: unknown): Answers<StoredPage> =>
+    list: ({ repository }, argument: unknown): Answers<StoredPage> =>
       Value.Check(ListArgument, argument)
         ? answer(async () => {
-            const maxBytes = Math.min(argument.maxBytes, pageBytesMax);
-            const { notes, next = null } = await repository.list({ ...argument, maxBytes });
+            const { notes, next = null } = await repository.list(bounded(argument));
             return { notes, next };
           })
         : REFUSED,
-    listAfter: (repository, argument: unknown): Answers<Note[]> =>
-      Value.Check(AfterArgument, argument)
-        ? answer(() => repository.listAfter(argument.after, argument.limit))
-        : REFUSED,
-    get: (repository, id: unknown): Answers<Note | null> =>
+    search({ search }, argument: unknown): Answers<StoredPage & { readonly indexing: boolean }> {
+      if (!Value.Check(SearchArgument, argument)) return REFUSED;
+      const { query, ...page } = argument;
+      return answer(async () => {
+        const { notes, next = null, indexing } = await search.search(query, bounded(page));
+        return { notes, next, indexing };
+      });
+    },
+    get: ({ repository }, id: unknown): Answers<Note | null> =>
       Value.Check(IdArgument, id) ? answer(async () => (await repository.get(id)) ?? null) : REFUSED,
-    getMany: (repository, ids: unknown): Answers<Note[]> =>
-      Value.Check(IdsArgument, ids) ? answer(() => repository.getMany(ids)) : REFUSED,
-    create(repository, note: unknown): Answers<Note> {
+    create({ repository }, note: unknown): Answers<Note> {
       const checked = checkNewNote(note);
       return checked.ok ? answer(() => repository.create(checked.value)) : { failed: checked.error };
     },
-    update(repository, argument: unknown): Answers<Note | null> {
+    update({ repository }, argument: unknown): Answers<Note | null> {
       if (!Value.Check(UpdateArgument, argument)) return REFUSED;
       const checked = checkNoteChange(argument.change);
       if (!checked.ok) return { failed: checked.error };
       return answer(async () => (await repository.update(argument.id, checked.value)) ?? null);
     },
-    delete: (repository, id: unknown): Answers<boolean> =>
+    delete: ({ repository }, id: unknown): Answers<boolean> =>
       Value.Check(IdArgument, id) ? answer(() => repository.delete(id)) : REFUSED,
   },
 });
+
+/** What another instance asks for, within the bounds of this one. */
+function bounded(page: PageRequest): PageRequest {
+  return { ...page, maxBytes: Math.min(page.maxBytes, pageBytesMax) };
+}
 
 type Answers<T> = StoreAnswer<T> | Promise<StoreAnswer<T>>;
 

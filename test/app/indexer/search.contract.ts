@@ -2,9 +2,11 @@
 // comes back complete.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { indexerName } from '../../../src/app/indexer/indexer.ts';
-import { resultsMax } from '../../../src/app/indexer/search-index.ts';
 import { awaitExit } from '../../../src/runtime/testing/index.ts';
 import type { TestApp } from '../support/test-app.ts';
+
+/** Notes in one answer. */
+const RESULTS_MAX = 100;
 
 export function describeSearch(app: () => TestApp): void {
   const search = (query: string) => app().search(query);
@@ -57,8 +59,8 @@ export function describeSearch(app: () => TestApp): void {
   });
 
   test('a search answers so many notes at most', async () => {
-    await Promise.all(Array.from({ length: resultsMax + 5 }, (_, n) => app().make(`many ${n}`)));
-    expect(await search('many')).toHaveLength(resultsMax);
+    await Promise.all(Array.from({ length: RESULTS_MAX + 5 }, (_, n) => app().make(`many ${n}`)));
+    expect(await search('many')).toHaveLength(RESULTS_MAX);
   });
 
   describe('an indexer that is killed', () => {

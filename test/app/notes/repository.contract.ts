@@ -7,7 +7,6 @@ import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note
 import { BadCursorError, type PageRequest } from '../../../src/app/notes/page.ts';
 import {
   createNoteRepository,
-  getManyMax,
   isNoteId,
   listLimitMax,
   type NoteRepository,
@@ -136,26 +135,6 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
     });
   });
 
-  describe('getMany', () => {
-    test('keeps the order of the ids, repeats what is repeated and leaves out what is not there', async () => {
-      const [a, b, c] = await makeMany(3);
-      const ids = [c!.id, a!.id, c!.id + 1, ...IMPOSSIBLE_IDS, c!.id, b!.id];
-      expect(await repository.getMany(ids)).toEqual([c, a, c, b]);
-    });
-
-    test('of no ids answers no notes', async () => {
-      expect(await repository.getMany([])).toEqual([]);
-      expect(await repository.getMany(IMPOSSIBLE_IDS)).toEqual([]);
-    });
-
-    test(`takes ${getManyMax} ids`, async () => {
-      const note = await make('a');
-      const ids = Array.from({ length: getManyMax }, (_, index) => note.id + index);
-      expect(await repository.getMany(ids)).toEqual([note]);
-      await expect(repository.getMany([...ids, 1])).rejects.toThrow(RangeError);
-    });
-  });
-
   describe('list', () => {
     test('answers the newest first', async () => {
       const made = await makeMany(3);
@@ -242,55 +221,6 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
       }
       for (const maxBytes of [0, -1, 1.5, NaN, Infinity]) {
         await expect(repository.list({ limit: 1, maxBytes })).rejects.toThrow(RangeError);
-      }
-    });
-  });
-
-  describe('listAfter', () => {
-    test('answers what follows an id, by id, at most so many', async () => {
-      const made = await makeMany(4);
-      const [first, second] = [made[0]!.id, made[1]!.id];
-      expect(await repository.listAfter(0, 3)).toEqual(made.slice(0, 3));
-      expect(await repository.listAfter(first, 100)).toEqual(made.slice(1));
-      expect(await repository.listAfter(second - 1, 1)).toEqual([made[1]]);
-      expect(await repository.listAfter(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
-    });
-
-    test('does not take a limit that is none', async () => {
-      for (const limit of [0, 1.5, getManyMax + 1]) {
-        await expect(repository.listAfter(0, limit)).rejects.toThrow(RangeError);
-      }
-    });
-  });
-
-  describe('all', () => {
-    test('answers every note once, by id, in batches', async () => {
-      const made = await makeMany(5);
-      for (const batchSize of [1, 2, 4, 5, 6]) {
-        const batches = await collect(repository.all({ batchSize }));
-        expect(batches.flat()).toEqual(made);
-        expect(batches.every(({ length }) => length >= 1 && length <= batchSize)).toBe(true);
-      }
-      expect(await collect(repository.all())).toEqual([made]);
-    });
-
-    test('answers no batch when there is no note', async () => {
-      expect(await collect(repository.all())).toEqual([]);
-    });
-
-    test('goes on past what is deleted, and to what is made, meanwhile', async () => {
-      const made = await makeMany(4);
-      const batches = repository.all({ batchSize: 2 });
-      expect((await batches.next()).value).toEqual(made.slice(0, 2));
-      await repository.delete(made[1]!.id);
-      await repository.delete(made[2]!.id);
-      const late = await make('late');
-      expect(await collect(batches)).toEqual([[made[3], late]]);
-    });
-
-    test('does not take a size that is none', async () => {
-      for (const batchSize of [0, 1.5, getManyMax + 1]) {
-        await expect(repository.all({ batchSize }).next()).rejects.toThrow(RangeError);
       }
     });
   });

@@ -1,0 +1,192 @@
+// The notes that are not indexed yet, and the work to be done on them.
+//
+// - A trigger of the database marks a note at each change, whoever makes it, and numbers the changes. What is written counts
+//   only when the note still has the number that it was read with: a note that was changed meanwhile stays marked. So the
+//   work can be broken off at any moment, and be done by several at once.
+// - The newest change comes first, so that somebody who has just changed a note finds it whatever else there is to do.
+// - Little is read at a time, by number and by bytes, and the event loop has its turn while words are cut.
+// - Who asks while a step is under way gets the next one: it may have read before the change that they ask for.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
+import type { Database } from '../database/database.ts';
+import { DatabaseQueryError } from '../database/errors.ts';
+import { noteLimits } from '../notes/note.ts';
+import { notes } from '../notes/schema.ts';
+import { NoteWords, type Text } from './tsvector.ts';
+import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
+
+/** Notes that are read at a time, and bytes of their texts, after which no further note is read. */
+export const readMax = { notes: 50, bytes: 256_000 } as const;
+
+/** How long words are cut before others have their turn on this thread. */
+const TURN_MS = 5;
+/** Two that wrote at once, one of which has to do it again: a deadlock, a conflict. */
+const AGAIN = new Set(['40P01', '40001']);
+
+/** A note that cannot be found by its words, and why. */
+export interface NotIndexed {
+  readonly id: number;
+  readonly problem: string;
+}
+
+/** What is there to be indexed, wherever the notes are. */
+export interface Backlog {
+  /**
+   * Indexes some of the notes that are not, the newest change first. It reads after the call, so it sees each change that was
+   * answered before.
+   * @returns whether there are more
+   * @throws as `SqlRunner.run`
+   */
+  step(): Promise<boolean>;
+  /** Does what has time when nothing is to be indexed. @returns whether there is more of it */
+  tidy(): Promise<boolean>;
+  /** Makes ready; the first time only. @returns what is missing, and what to do about it; undefined when nothing is */
+  prepare(): Promise<string | undefined>;
+}
+
+interface Unindexed extends Text {
+  readonly id: number;
+  readonly change: number;
+}
+
+interface Indexed {
+  readonly id: number;
+  readonly change: number;
+  /** The text of a `tsvector`. */
+  readonly words: string;
+}
+
+/** The backlog of a database. */
+export class DatabaseBacklog implements Backlog {
+  readonly #database: Database;
+  readonly #vocabulary: Vocabulary;
+  readonly #onNotIndexed: (what: NotIndexed) => void;
+  #running: Promise<boolean> | undefined;
+  #next: Promise<boolean> | undefined;
+
+  constructor(database: Database, vocabulary: Vocabulary, onNotIndexed: (what: NotIndexed) => void) {
+    this.#database = database;
+    this.#vocabulary = vocabulary;
+    this.#onNotIndexed = onNotIndexed;
+  }
+
+  step(): Promise<boolean> {
+    this.#next ??= this.#after(this.#running);
+    return this.#next;
+  }
+
+  async tidy(): Promise<boolean> {
+    await this.#vocabulary.clean();
+    return this.#vocabulary.isCleaningDue;
+  }
+
+  async prepare(): Promise<string | undefined> {
+    const problem = await this.#vocabulary.prepare();
+    return (
+      problem &&
+      `slips in words of a search are not forgiven, since pg_trgm cannot be used (${problem}): install it beside the server ` +
+        'when it is missing (it comes with postgresql-contrib), run "create extension pg_trgm" in this database as its owner, ' +
+        'and start the service again'
+    );
+  }
+
+  async #after(running: Promise<boolean> | undefined): Promise<boolean> {
+    await running?.catch(() => {}); // whoever asked for it is told
+    this.#next = undefined;
+    this.#running = this.#step();
+    return await this.#running;
+  }
+
+  async #step(): Promise<boolean> {
+    const { batch, isAll } = await this.#read();
+    if (batch.length === 0) return false;
+    const indexed: Indexed[] = [];
+    const vocabulary: string[] = [];
+    let turnEnd = performance.now() + TURN_MS;
+    for (const { id, change, ...text } of batch) {
+      const words = new NoteWords();
+      for (const _ of words.collect(text)) {
+        if (performance.now() < turnEnd) continue;
+        await nextTurn();
+        turnEnd = performance.now() + TURN_MS;
+      }
+      indexed.push({ id, change, words: words.toString() });
+      vocabulary.push(...vocabularyOf(words.words));
+    }
+    const written = await this.#write(indexed, vocabulary);
+    return !isAll || written < batch.length;
+  }
+
+  /** Other programs may have stored texts of any length: what is longer than the service takes is not read. */
+  async #read(): Promise<{ readonly batch: Unindexed[]; readonly isAll: boolean }> {
+    const columns = {
+      id: sql<number>`id`,
+      change: sql<string>`change`,
+      title: sql<string>`title`,
+      author: sql<string>`author`,
+      body: sql<string>`body`,
+      total: sql<string>`total`,
+    };
+    const bytes = sql`least(octet_length(body), ${noteLimits.body * 4}::int)`;
+    const rows = await this.#database.run((db) =>
+      db.select(columns).from(sql`(
+        select id, unindexed as change, left(title, ${noteLimits.title}::int) as title,
+          left(author, ${noteLimits.author}::int) as author, left(body, ${noteLimits.body}::int) as body, total
+        from (
+          select *, sum(${bytes}) over (order by unindexed desc, id desc rows between unbounded preceding and 1 preceding) as bytes_before,
+            count(*) over () as total
+          from (
+            select id, unindexed, title, author, body from ${notes} where unindexed is not null
+            order by unindexed desc, id desc limit ${readMax.notes}
+          ) as newest
+        ) as sized where coalesce(bytes_before, 0) < ${readMax.bytes}::int
+      ) as unindexed`),
+    );
+    const total = Number(rows[0]?.total ?? 0);
+    const batch = rows.map(({ id, change, title, author, body }) => {
+      return { id, change: Number(change), title, author, body };
+    });
+    return { batch, isAll: total < readMax.notes && batch.length === total };
+  }
+
+  /** @returns how many are indexed; the others have been changed meanwhile */
+  async #write(indexed: readonly Indexed[], vocabulary: readonly string[]): Promise<number> {
+    try {
+      return await this.#store(indexed, vocabulary);
+    } catch (error) {
+      if (!(error instanceof DatabaseQueryError)) throw error;
+      if (AGAIN.has(error.sqlState)) return 0;
+      // One of them must not keep the others, or the service, from going on.
+      let written = 0;
+      for (const note of indexed) written += await this.#storeAlone(note);
+      return written;
+    }
+  }
+
+  async #storeAlone(note: Indexed): Promise<number> {
+    try {
+      return await this.#store([note], []);
+    } catch (error) {
+      if (!(error instanceof DatabaseQueryError) || AGAIN.has(error.sqlState)) throw error;
+      const written = await this.#store([{ ...note, words: '' }], []);
+      this.#onNotIndexed({ id: note.id, problem: error.message });
+      return written;
+    }
+  }
+
+  async #store(indexed: readonly Indexed[], vocabulary: readonly string[]): Promise<number> {
+    const values = sql`json_to_recordset((${JSON.stringify(indexed)}::text)::json) as written(id int, change bigint, words text)`;
+    return await this.#database.transaction(async (transaction) => {
+      await transaction.run((db) => this.#vocabulary.add(db, vocabulary));
+      const written = await transaction.run((db) =>
+        db
+          .update(notes)
+          .set({ words: sql`written.words::tsvector`, unindexed: null })
+          .from(values)
+          .where(sql`${notes.id} = written.id and ${notes.unindexed} = written.change`)
+          .returning({ id: notes.id }),
+      );
+      return written.length;
+    });
+  }
+}

@@ -1,0 +1,99 @@
+// What somebody has typed, as a query of PostgreSQL's full-text search.
+//
+// All words must be found; each may be the beginning of a longer one. A single Latin letter begins a large part of all words:
+// only the last word of a query may be one, since somebody is about to type the rest of it. In words of five letters and
+// more slips are forgiven: the words in use that are like it will do, too.
+import { all, any, lexeme } from './tsvector.ts';
+import { type Term, termsOf } from './words.ts';
+
+/** Characters in a query, at most. */
+export const queryMax = 200;
+/** Different terms of a query that count; further ones are left out. */
+export const termsMax = 10;
+
+/** Words shorter than this must be written without a mistake. */
+const SLIPS_FROM = 5;
+/** Letters for each slip. */
+const LETTERS_PER_SLIP = 5;
+const SLIPS_MAX = 2;
+const LETTERS = /^\p{L}+$/u;
+/** Characters below are those of scripts in which a word has more than one. */
+const GLYPHS_FROM = '\u2000';
+
+/** A query: what it looks for as it is written. */
+export class NoteQuery {
+  readonly #terms: readonly Term[];
+
+  constructor(text: string) {
+    const terms = [...termsOf(text.slice(0, queryMax))].flat().filter(({ forms }) => forms.length > 0);
+    const distinct = new Map(terms.map((term) => [JSON.stringify(term.forms), term]));
+    this.#terms = [...distinct.values()].slice(0, termsMax);
+  }
+
+  /** Nothing is found then. */
+  get isEmpty(): boolean {
+    return this.#terms.length === 0;
+  }
+
+  /** The words in which slips are forgiven. */
+  get forgiving(): readonly string[] {
+    return this.#terms.flatMap((term) => forgivingWord(term) ?? []);
+  }
+
+  /**
+   * The text of a `tsquery`.
+   * @param similar for words of `forgiving` the words that will do as well
+   */
+  toTsquery(similar?: ReadonlyMap<string, readonly string[]>): string {
+    return all(
+      this.#terms.map((term, place) => {
+        const isLast = place === this.#terms.length - 1;
+        const forms = term.forms.map((form) =>
+          all(form.map((word) => lexeme(word, term.mayBeBeginning && mayBeBeginning(word, isLast)))),
+        );
+        const others = similar?.get(forgivingWord(term) ?? '') ?? [];
+        return any([...forms, ...others.map((word) => lexeme(word, false))]);
+      }),
+    );
+  }
+}
+
+function forgivingWord({ forms, mayBeBeginning: isWord }: Term): string | undefined {
+  const word = forms[0]?.[0];
+  return isWord && word !== undefined && isForgiven(word) ? word : undefined;
+}
+
+/** Whether slips are forgiven in a word. */
+export function isForgiven(word: string): boolean {
+  return word.length >= SLIPS_FROM && LETTERS.test(word) && word < GLYPHS_FROM;
+}
+
+/** How many slips are forgiven in a word. */
+export function slipsIn(word: string): number {
+  return Math.min(Math.round(word.length / LETTERS_PER_SLIP), SLIPS_MAX);
+}
+
+function mayBeBeginning(word: string, isLast: boolean): boolean {
+  return word.length > 1 || word >= GLYPHS_FROM || isLast;
+}
+
+/** Letters that are missing, too many, wrong, or have changed places with the next. */
+export function distance(a: string, b: string): number {
+  let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, at) => at)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let least = Math.min(cell(last, j) + 1, cell(row, j - 1) + 1, cell(last, j - 1) + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, cell(before, j - 2) + 1);
+      row.push(least);
+    }
+    [before, last] = [last, row];
+  }
+  return cell(last, b.length);
+}
+
+function cell(row: readonly number[], at: number): number {
+  return row[at] as number;
+}

@@ -1,0 +1,186 @@
+// The search in the database: which notes have the words of a query, the best first, a page at a time.
+//
+// - First it sees to it that what has been changed is indexed, within bounds: a search after a change finds it, on every
+//   instance. While more is to be done than that, the answer says so.
+// - The cost is bounded whatever the words are. Words that are in many notes are looked for among the newest notes, those
+//   that are in few in the index; the newest `rankedMax` of what is found are put in order, and only the texts of a page are
+//   read. The server's limit of time for a statement holds besides.
+// - A page begins behind the rank and the id of the last note of the one before.
+import { sql, type SQL } from 'drizzle-orm';
+import type { Database, Queryable, SqlRunner } from '../database/database.ts';
+import { DatabaseQueryError } from '../database/errors.ts';
+import type { Note } from '../notes/note.ts';
+import { BadCursorError, type NoteSearch, type PageRequest, type SearchPage } from '../notes/page.ts';
+import { isNoteId, toNote } from '../notes/repository.ts';
+import { noteColumns, notes } from '../notes/schema.ts';
+import type { Backlog } from './backlog.ts';
+import { NoteQuery } from './query.ts';
+import { planned, type Vocabulary } from './vocabulary.ts';
+
+/** Notes that are put in order, at most: the newest of those that are found. */
+export const rankedMax = 1_000;
+
+/** Steps of work on what is not indexed that a search does, at most. */
+const STEPS_MAX = 4;
+/** Notes that are looked through, the newest first, before the index is asked. */
+const NEWEST = 2_000;
+/** Notes that the index answers; when there are more, the newest `DEEP` are looked through. */
+const FOUND_MAX = 5_000;
+const DEEP = 50_000;
+/** Bytes of words that are looked through, or put in order; of what is beyond, only that it was found counts. */
+const BYTES_MAX = 16_000_000;
+/** Weights of a word in body or author (D, C, B), and in the title (A). */
+const WEIGHTS = sql.raw("'{0.5, 0.5, 0.5, 1}'");
+const CURSOR = /^(\d{1,2}(?:\.\d{1,20})?(?:e-\d{1,3})?)_(\d{1,10})$/;
+
+interface Match {
+  readonly id: number;
+  readonly rank: number;
+}
+
+interface Sought {
+  readonly query: string;
+  /** The same without words that stand in for mistyped ones. */
+  readonly exact: string;
+}
+
+/** Searches a database. */
+export class DatabaseSearch implements NoteSearch {
+  readonly #database: Database;
+  readonly #backlog: Backlog;
+  readonly #vocabulary: Vocabulary;
+
+  constructor(database: Database, backlog: Backlog, vocabulary: Vocabulary) {
+    this.#database = database;
+    this.#backlog = backlog;
+    this.#vocabulary = vocabulary;
+  }
+
+  async search(text: string, page: PageRequest): Promise<SearchPage> {
+    const after = page.after === undefined ? undefined : parseCursor(page.after);
+    const query = new NoteQuery(text);
+    if (query.isEmpty) return { notes: [], next: undefined, indexing: false };
+    const indexing = await this.#catchUp();
+    const forgiving = (await this.#vocabulary.prepare()) === undefined ? query.forgiving : [];
+    return await this.#database.transaction(async (transaction) => {
+      await transaction.run((db) => planned(db));
+      const similar = new Map<string, string[]>();
+      for (const word of forgiving) {
+        similar.set(word, await transaction.run((db) => this.#vocabulary.similar(db, word)));
+      }
+      const sought = { query: query.toTsquery(similar), exact: query.toTsquery() };
+      const matches = (await matchesOf(transaction, sought)).toSorted(inOrder);
+      const rest = after === undefined ? matches : matches.filter((match) => inOrder(after, match) < 0);
+      return { ...(await readPage(transaction, rest, page)), indexing };
+    });
+  }
+
+  /** @returns whether there may be notes that are not indexed */
+  async #catchUp(): Promise<boolean> {
+    try {
+      for (let step = 0; step < STEPS_MAX; step++) if (!(await this.#backlog.step())) return false;
+    } catch (error) {
+      // A database that refuses the writing can be searched all the same; the indexer tells of it.
+      if (!(error instanceof DatabaseQueryError)) throw error;
+    }
+    return true;
+  }
+}
+
+async function matchesOf(transaction: SqlRunner, sought: Sought): Promise<Match[]> {
+  const newest = await transaction.run((db) => amongNewest(db, sought, NEWEST));
+  if (newest.length >= rankedMax) return newest;
+  const indexed = await transaction.run((db) => inIndex(db, sought));
+  if (indexed.length < rankedMax || Number(indexed[0]?.total) < FOUND_MAX) return indexed;
+  const deep = await transaction.run((db) => amongNewest(db, sought, DEEP));
+  const distinct = new Map([...deep, ...indexed].map((match) => [match.id, match]));
+  return [...distinct.values()].toSorted((a, b) => b.id - a.id).slice(0, rankedMax);
+}
+
+function amongNewest(db: Queryable, sought: Sought, count: number): Promise<Match[]> {
+  return db.select({ id: sql<number>`id`, rank: rankOf(sought) }).from(sql`(
+    select id, words, bytes from (
+      select id, words, ${bytesBefore} as bytes
+      from (select id, words from ${notes} order by id desc limit ${count}::int) as newest
+    ) as sized where bytes < ${BYTES_MAX}::int and words @@ ${tsquery(sought.query)}
+    order by id desc limit ${rankedMax}::int
+  ) as found`);
+}
+
+function inIndex(db: Queryable, sought: Sought) {
+  const columns = { id: sql<number>`id`, rank: rankOf(sought), total: sql<string>`total` };
+  return db.select(columns).from(sql`(
+    select id, words, ${bytesBefore} as bytes, count(*) over () as total
+    from (select id, words from ${notes} where words @@ ${tsquery(sought.query)} limit ${FOUND_MAX}::int) as matching
+    order by id desc limit ${rankedMax}::int
+  ) as found`);
+}
+
+/** Of the notes that are newer; the size is known without reading the words. */
+const bytesBefore = sql`coalesce(sum(pg_column_size(words)) over (order by id desc rows between unbounded preceding and 1 preceding), 0)`;
+
+/** What is found as it was typed comes before what is like it. */
+function rankOf({ query, exact }: Sought): SQL<number> {
+  const rank = sql`ts_rank(${WEIGHTS}, words, ${tsquery(query)})`;
+  const whole = query === exact ? rank : sql`(words @@ ${tsquery(exact)})::int + ${rank}`;
+  return sql<number>`(case when bytes < ${BYTES_MAX}::int then ${whole} else 0 end)::float8`.mapWith(Number);
+}
+
+function tsquery(text: string): SQL {
+  return sql`(${text}::text)::tsquery`;
+}
+
+/** The best first; of notes that are as good the newest. */
+function inOrder(a: Match, b: Match): number {
+  return b.rank - a.rank || b.id - a.id;
+}
+
+async function readPage(transaction: SqlRunner, rest: readonly Match[], { limit, maxBytes }: PageRequest) {
+  const wanted = rest.slice(0, limit);
+  const found = wanted.length === 0 ? [] : await transaction.run((db) => readNotes(db, wanted, maxBytes));
+  // Where the page was full before the last of them; one that was deleted meanwhile is missing, too.
+  const last = found.at(-1)?.isFull === true ? wanted[found.at(-1)!.place - 1] : wanted.at(-1);
+  const next = last === undefined || last === rest.at(-1) ? undefined : cursorOf(last);
+  return { notes: found.map(({ note }) => note), next };
+}
+
+interface Read {
+  readonly note: Note;
+  /** Among those that were asked for, from 1. */
+  readonly place: number;
+  /** Whether no further one is read. */
+  readonly isFull: boolean;
+}
+
+async function readNotes(db: Queryable, wanted: readonly Match[], maxBytes: number): Promise<Read[]> {
+  const ids = JSON.stringify(wanted.map(({ id }) => id));
+  const columns = { ...noteColumns, place: sql<string>`place`, bytes: sql<string>`bytes` };
+  const size = sql`octet_length(title) + octet_length(body) + octet_length(author)`;
+  const page = sql`(
+    select wanted.id::int as wanted, place, sum(${size}) over (order by place) as bytes,
+      sum(${size}) over (order by place rows between unbounded preceding and 1 preceding) as bytes_before
+    from json_array_elements_text((${ids}::text)::json) with ordinality as wanted(id, place)
+    join ${notes} on notes.id = wanted.id::int
+  ) as page`;
+  const rows = await db
+    .select(columns)
+    .from(notes)
+    .innerJoin(page, sql`${notes.id} = wanted and coalesce(bytes_before, 0) < ${maxBytes}::bigint`)
+    .orderBy(sql`place`);
+  return rows.map(({ place, bytes, ...row }) => ({
+    note: toNote(row),
+    place: Number(place),
+    isFull: Number(bytes) >= maxBytes,
+  }));
+}
+
+function cursorOf({ rank, id }: Match): string {
+  return `${rank}_${id}`;
+}
+
+function parseCursor(text: string): Match {
+  const [, rank, id] = CURSOR.exec(text) ?? [];
+  if (rank === undefined || id === undefined || !isNoteId(Number(id)))
+    throw new BadCursorError('the cursor is none that a search has answered');
+  return { rank: Number(rank), id: Number(id) };
+}
