@@ -60,8 +60,12 @@ export class FaultyDatabase implements Database {
     return result;
   }
 
-  transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    return this.#inner.transaction(work);
+  async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
+    const { fault } = this;
+    await fault?.before?.();
+    const result = await this.#inner.transaction(work);
+    await fault?.after?.();
+    return result;
   }
 
   opened(): Promise<void> {
