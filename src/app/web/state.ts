@@ -9,7 +9,7 @@ import { draftHandlers } from './reducers/draft.ts';
 import { editHandlers } from './reducers/edits.ts';
 import { listHandlers } from './reducers/list.ts';
 import { pageHandlers } from './reducers/page.ts';
-import { searchHandlers } from './reducers/search.ts';
+import { noSearch, searchHandlers } from './reducers/search.ts';
 import { emptyReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
 
@@ -47,12 +47,16 @@ export type ListState = Readonly<{
   failure: Failure | null;
 }>;
 
-/** The search: `order` holds the ids found, best first, or null while nothing is sought or no answer has come. */
+/**
+ * The search: `order` holds the ids found in the server's order, or null while nothing is sought or no answer has come;
+ * `places` where in the rows the notes stood that were being edited when the answer came. They are held there until then.
+ */
 export type SearchState = Readonly<{
   query: string;
   turn: number;
   pending: boolean;
   order: readonly number[] | null;
+  places: ReadonlyMap<number, number>;
   results: ReadonlyMap<number, Note>;
   failure: Failure | null;
 }>;
@@ -165,7 +169,7 @@ export function initialState(now: number, remembered: Remembered): State {
     lagging: false,
     replica: emptyReplica,
     list: { phase: 'unread', reading: false, turn: 0, failure: null },
-    search: { query: '', turn: 0, pending: false, order: null, results: new Map(), failure: null },
+    search: noSearch,
     draft: { ...remembered.draft, sending: null, checked: false, failure: null, added: null },
     edits: new Map(remembered.edits.map((edit) => [edit.id, edit])),
     deletion: null,

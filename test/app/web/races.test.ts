@@ -130,6 +130,22 @@ describe('any interleaving', () => {
     await fc.assert(property, { numRuns: 400 });
   });
 
+  test('ends equal to the server’s search after a form that held its row in place was closed', async () => {
+    const program: Program = [
+      ['query', 1],
+      ['pass', 29],
+      ['deliver', 0],
+      ['otherAdds', 0],
+      ['otherAdds', 0],
+      ['frameFirst', 0],
+      ['frame', 0],
+      ['pass', 36],
+      ['ownEdit', 0],
+    ];
+    const { page, server } = await run(program, { start: true });
+    expect(page).toEqual(server);
+  });
+
   test('ends equal to the server’s list and search, over one connection and without another reading', async () => {
     const names = everyStep.filter((name) => !['drop', 'connect', 'deliverFailure'].includes(name));
     const property = fc.asyncProperty(programs(names), async (program) => {

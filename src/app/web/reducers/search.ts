@@ -1,9 +1,20 @@
 // The search. Results never enter the page's copy of the list: they may be older than it, and are asked for again
 // whenever it changes.
-import { placeKept } from '../rows.ts';
-import type { Handlers } from '../state.ts';
+import { placesOf } from '../rows.ts';
+import type { Handlers, SearchState } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { say } from './common.ts';
+
+/** Nothing is sought. */
+export const noSearch: SearchState = {
+  query: '',
+  turn: 0,
+  pending: false,
+  order: null,
+  places: new Map(),
+  results: new Map(),
+  failure: null,
+};
 
 export const searchHandlers: Handlers<
   'query_changed' | 'search_started' | 'search_finished' | 'search_failed'
@@ -13,7 +24,7 @@ export const searchHandlers: Handlers<
     if (query.trim() === '') {
       return {
         ...state,
-        search: { query, turn, pending: false, order: null, results: new Map(), failure: null },
+        search: { ...noSearch, query, turn },
       };
     }
     return { ...state, search: { ...state.search, query, turn, pending: true } };
@@ -27,10 +38,10 @@ export const searchHandlers: Handlers<
   search_finished(state, { turn, notes }) {
     const { search } = state;
     if (turn !== search.turn) return state;
-    const found = notes.map(({ id }) => id);
-    const order = placeKept(search.order ?? [], found, state.edits);
+    const order = notes.map(({ id }) => id);
     const results = new Map(notes.map((note) => [note.id, note]));
-    const next = { ...state, search: { ...search, pending: false, failure: null, order, results } };
+    const places = placesOf(state);
+    const next = { ...state, search: { ...search, pending: false, failure: null, order, places, results } };
     return sameIds(search.order, order) ? next : say(next, sentences.found(notes.length));
   },
 
