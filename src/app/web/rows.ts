@@ -8,15 +8,9 @@ import type { Edit, SearchState, State } from './state.ts';
 
 export type Row = Readonly<{ id: number; note: Note; edit: Edit | null }>;
 
-/** Every row, before it is cut to `rowsMax`. */
+/** Every row, in order. */
 export function rowsOf(state: State): readonly Row[] {
   return state.search.order === null ? allRows(state) : foundRows(state, state.search.order);
-}
-
-/** The rows that are drawn: as many as asked for, and beyond them those that are being edited. */
-export function drawnRows(rows: readonly Row[], rowsMax: number): readonly Row[] {
-  if (rows.length <= rowsMax) return rows;
-  return rows.filter(({ edit }, index) => index < rowsMax || isEdited(edit));
 }
 
 /** Whether a row of the page is the form of an edit. */
