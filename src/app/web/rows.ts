@@ -35,7 +35,12 @@ function allRows({ replica, edits }: State): readonly Row[] {
 }
 
 function isListed({ notes, floor }: Replica, id: number): boolean {
-  return id >= floor && notes.has(id);
+  return id >= lowest(floor) && notes.has(id);
+}
+
+/** Before anything was read, what was heard is listed. */
+function lowest(floor: number): number {
+  return floor === Number.POSITIVE_INFINITY ? 0 : floor;
 }
 
 /** The note of an edit that the list does not hold: it is gone, or older than the list goes back. */
@@ -85,7 +90,7 @@ const sortedLists = new WeakMap<Replica['notes'], readonly Note[]>();
 export function listed({ notes, floor }: Replica): readonly Note[] {
   let list = sortedLists.get(notes);
   if (list === undefined) {
-    list = newestFirst(notes.values()).filter(({ id }) => id >= floor);
+    list = newestFirst(notes.values()).filter(({ id }) => id >= lowest(floor));
     sortedLists.set(notes, list); // the floor changes with the notes only
   }
   return list;

@@ -85,10 +85,9 @@ function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): Vie
   const excerpt = excerptOf(body);
   const long = excerpt.length < body.length;
   const folded = long && !unfolded;
+  const shown = folded ? `${excerpt}…` : body;
   return html`
-    <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">
-      ${folded ? `${excerpt}…` : body}
-    </p>
+    <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${shown}</p>
     ${
       long
         ? html`<button
