@@ -59,7 +59,8 @@ function draw(): void {
   const focused = document.activeElement;
   render(view(state, { send, tryNow: () => app.tryNow() }), root);
   showDialog(state);
-  if (focused instanceof HTMLElement && focused.isConnected && document.activeElement === document.body) {
+  const lost = document.activeElement === document.body && focused !== document.body;
+  if (lost && focused instanceof HTMLElement && focused.isConnected) {
     focused.focus({ preventScroll: true }); // a row that was moved has lost it
   }
   giveFocus(state);

@@ -41,14 +41,7 @@ function moreView(
           ? nothing
           : html`<p class="failure" data-testid="more-error">${sentences.failed('more', moreFailure)}</p>`
       }
-      <button
-        type="button"
-        data-testid="more"
-        aria-disabled=${loading ? 'true' : 'false'}
-        @click=${() => {
-          if (!loading) send({ type: 'more_wanted', byHand: true });
-        }}
-      >
+      <button type="button" data-testid="more" @click=${() => send({ type: 'more_wanted', byHand: true })}>
         ${loading ? 'Reading more notes…' : moreFailure === null ? 'More notes' : 'Try again'}
       </button>
     </div>
