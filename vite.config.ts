@@ -3,6 +3,7 @@ import { defineConfig } from 'vite';
 
 export default defineConfig({
   root: `${import.meta.dirname}/src/app/web`,
+  base: './', // the page may lie below a path of a proxy
   // Whatever NODE_ENV says: there is one build of the page, and it takes lit-html's production build.
   resolve: { conditions: ['module', 'browser', 'production'] },
   build: {

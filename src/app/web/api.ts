@@ -1,15 +1,15 @@
 // The server's HTTP interface. Every request comes to an outcome, within REQUEST_TIMEOUT_MS; none throws, and none is
 // repeated here: whoever asked decides.
-import { LIST_MAX, REQUEST_TIMEOUT_MS } from './limits.ts';
+import { PAGE_NOTES, REQUEST_TIMEOUT_MS } from './limits.ts';
 import { isNote } from './model.ts';
-import type { Failure, Note, NoteDraft, NoteList, NoteText, Outcome } from './model.ts';
+import type { Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from './model.ts';
 
 export type Api = {
-  /** The newest notes. */
-  list(signal?: AbortSignal): Promise<Outcome<NoteList>>;
+  /** A page of the list: the newest notes, or what follows the page that gave this cursor. */
+  list(cursor: string | null, signal?: AbortSignal): Promise<Outcome<NotePage>>;
   get(id: number): Promise<Outcome<Note>>;
-  /** The notes that match, best first. */
-  search(query: string, signal?: AbortSignal): Promise<Outcome<readonly Note[]>>;
+  /** A page of the notes that match. */
+  search(query: string, cursor: string | null, signal?: AbortSignal): Promise<Outcome<NotePage>>;
   create(draft: NoteDraft): Promise<Outcome<Note>>;
   update(id: number, text: NoteText): Promise<Outcome<Note>>;
   remove(id: number): Promise<Outcome<null>>;
@@ -18,19 +18,25 @@ export type Api = {
 type Fetch = typeof fetch;
 type Parse<T> = (body: unknown) => T | undefined;
 
-/** The interface at the page's own origin. `fetcher` is the browser's fetch. */
-export function createApi(fetcher: Fetch): Api {
-  const notes = '/api/notes';
+/** The interface below `base`, where the page is. `fetcher` is the browser's fetch. */
+export function createApi(fetcher: Fetch, base: string): Api {
+  const notes = new URL('api/notes', base).href;
+  const part = (query: string | null, cursor: string | null): string => {
+    const parameters = new URLSearchParams({ limit: String(PAGE_NOTES) });
+    if (cursor !== null) parameters.set('cursor', cursor);
+    if (query !== null) parameters.set('q', query);
+    return `${notes}?${parameters.toString()}`;
+  };
   const json = (method: string, body: object): RequestInit => ({
     method,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
   return {
-    list: (signal) => request(fetcher, notes, { signal: signal ?? null }, parseList),
+    list: (cursor, signal) => request(fetcher, part(null, cursor), { signal: signal ?? null }, parsePage),
     get: (id) => request(fetcher, `${notes}/${id}`, {}, parseNote),
-    search: (query, signal) =>
-      request(fetcher, `${notes}?q=${encodeURIComponent(query)}`, { signal: signal ?? null }, parseNotes),
+    search: (query, cursor, signal) =>
+      request(fetcher, part(query, cursor), { signal: signal ?? null }, parsePage),
     create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
     update: (id, text) => request(fetcher, `${notes}/${id}`, json('PUT', text), parseNote),
     remove: (id) => request(fetcher, `${notes}/${id}`, { method: 'DELETE' }, () => null),
@@ -87,15 +93,14 @@ function parseNote(body: unknown): Note | undefined {
   return isNote(body) ? body : undefined;
 }
 
-function parseList(body: unknown): NoteList | undefined {
-  const notes = parseNotes(body);
-  return notes && { notes, all: notes.length < LIST_MAX };
-}
-
-function parseNotes(body: unknown): readonly Note[] | undefined {
+/** An answer without `next` is all there is. */
+function parsePage(body: unknown): NotePage | undefined {
   if (typeof body !== 'object' || body === null || !('notes' in body)) return undefined;
   const { notes } = body;
-  return Array.isArray(notes) && notes.every(isNote) ? notes : undefined;
+  const next = 'next' in body ? body.next : null;
+  if (!Array.isArray(notes) || !notes.every(isNote)) return undefined;
+  if (next !== null && typeof next !== 'string') return undefined;
+  return { notes, next, indexing: 'indexing' in body && body.indexing === true };
 }
 
 function parseJson(text: string): unknown {

@@ -3,13 +3,12 @@
 import type { Api } from './api.ts';
 import { keepConnected } from './connection.ts';
 import type { Scheduler, Socket, Timer } from './connection.ts';
-import { COUNTDOWN_TICK_MS, LIST_LOW, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
+import { COUNTDOWN_TICK_MS, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseMessage } from './messages.ts';
 import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
-import { listed } from './rows.ts';
 import { initialState, reduce } from './state.ts';
 import type { Edit, PageEvent, State } from './state.ts';
 
@@ -55,14 +54,15 @@ export function startApp(options: AppOptions): App {
 
   /** Does what follows outside from an event. */
   const follow = (event: PageEvent, before: State, after: State): void => {
-    if (after.replica.notes !== before.replica.notes) searching.changed();
+    const { notes, deleted } = before.replica;
+    if (after.replica.notes !== notes || after.replica.deleted !== deleted) searching.changed();
     switch (event.type) {
-      case 'reading_finished':
-        lookAfterOldEdits(after);
+      case 'page_read':
+        if (before.list.reading === 'all' && after.list.reading === null) lookAfterOldEdits(after);
         break;
-      case 'note_deleted':
-      case 'deletion_done':
-        if (runsShort(after)) reading.read();
+      case 'more_wanted':
+        if (after.search.order === null) reading.more();
+        else searching.more();
         break;
       case 'query_changed':
         searching.typed();
@@ -106,6 +106,7 @@ export function startApp(options: AppOptions): App {
 
   /** Reads everything soon; not all pages at the same moment. */
   const resync = (): void => {
+    dispatch({ type: 'doubted' });
     resyncing ??= scheduler.after(Math.round(options.random() * RESYNC_SPREAD_MS), refresh);
   };
 
@@ -174,7 +175,7 @@ export function startApp(options: AppOptions): App {
     tryNow() {
       connection.wake();
       const { list, search } = current;
-      if (list.failure !== null && !list.reading) reading.read();
+      if (list.failure !== null && list.reading === null) reading.read();
       if (search.failure !== null && !search.pending) searching.search();
     },
     close() {
@@ -187,11 +188,6 @@ export function startApp(options: AppOptions): App {
   };
 }
 
-/** Whether deletions have left few of the notes that the list held, while there are older ones. */
-function runsShort({ replica, list }: State): boolean {
-  return replica.floor > 0 && !list.reading && listed(replica).length < LIST_LOW;
-}
-
 function hasAsked({ list }: State): boolean {
-  return list.phase === 'ready' || list.reading || list.failure !== null;
+  return list.phase === 'ready' || list.reading !== null || list.failure !== null;
 }

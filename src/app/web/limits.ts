@@ -5,24 +5,36 @@
 /** Characters (Unicode code points) in each field of a note. */
 export const FIELD_MAX = { title: 200, body: 100_000, author: 100 } as const;
 
-/** Notes in one answer of the list, at most: an answer with as many may not be all of them. */
-export const LIST_MAX = 500;
+/** Notes asked for at a time; the server sends fewer when they are long. */
+export const PAGE_NOTES = 100;
 
-/** When deletions leave fewer listed notes than this, although there are older ones, the list is read again. */
-export const LIST_LOW = 250;
+/** Notes, and characters in them, after which no further page of the list is read: the search finds the older ones. */
+export const LISTED_MAX = { notes: 5_000, characters: 32 * 1024 ** 2 } as const;
+
+/** What events may let the list grow to before the oldest notes give way, down to LISTED_MAX. */
+export const KEPT_MAX = { notes: 6_000, characters: 40 * 1024 ** 2 } as const;
+
+/** Notes, and characters in them, after which no further page of a result is read. */
+export const FOUND_MAX = { notes: 1_000, characters: 16 * 1024 ** 2 } as const;
+
+/** Pages of one result, at most: a page can be empty. */
+export const FOUND_PAGES_MAX = 50;
 
 /** Characters in a search; the server's limit too. */
 export const QUERY_MAX = 200;
 
-/** Notes shown before "Show more", and how many more each press shows. */
-export const ROWS_STEP = 100;
-
-/** A body longer than this, in characters or in lines, is folded until its reader asks for all of it. */
+/** A body longer than this, in characters or in lines, is cut until its reader asks for all of it. */
 export const FOLD_CHARACTERS = 1_200;
 export const FOLD_LINES = 14;
 
-/** Ids of deleted notes that are remembered, so that a slower answer cannot bring them back. The oldest go first. */
+/**
+ * Ids of deleted notes that are remembered, so that slower answers and events cannot bring them back. The oldest go first,
+ * but none while an answer is on its way.
+ */
 export const TOMBSTONES_MAX = 1_000;
+
+/** Notes of which is known how often they have arrived, to light up. Those that arrived first are forgotten first. */
+export const ARRIVALS_MAX = 200;
 
 /** How long an HTTP request may take, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 15_000;
@@ -39,6 +51,9 @@ export const TYPING_PAUSE_MS = 200;
 
 /** How long changes are gathered before a shown search result is asked for again, in milliseconds. */
 export const REQUERY_PAUSE_MS = 250;
+
+/** How long before a result is asked for again that may lack notes that are still being indexed, in milliseconds. */
+export const INDEXING_PAUSE_MS = 5_000;
 
 /** How often shown times are brought up to date, in milliseconds: while connected, and during a countdown. */
 export const TICK_MS = 15_000;

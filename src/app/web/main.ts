@@ -1,12 +1,15 @@
 // The page in a browser: hands the browser's parts to the application, draws what it says, and does the three things
-// that a template cannot: give the focus, open the dialog, and keep the focus where it was when rows move.
+// that a template cannot: give the focus, open the dialog, and keep the focus where it was when rows move. What a person does is
+// drawn at once, for the focus and the keyboard of a phone have to follow in the same turn; everything else once for each frame,
+// however many events it holds, and not at all while the page is not seen.
 import { render } from 'lit-html';
 import { createApi } from './api.ts';
 import { startApp } from './app.ts';
 import type { Socket } from './connection.ts';
 import { createMemory } from './memory.ts';
 import type { Store } from './memory.ts';
-import type { State } from './state.ts';
+import { watchEnd } from './scrolling.ts';
+import type { PageEvent, State } from './state.ts';
 import { view } from './view/page.ts';
 import './style/palette.css';
 import './style/page.css';
@@ -15,9 +18,11 @@ import './style/list.css';
 
 const root = element('page');
 let focusTurn = 0; // of the latest focus that was given
+let frame: number | null = null;
 
+const end = watchEnd(() => send({ type: 'more_wanted', byHand: false }));
 const app = startApp({
-  api: createApi((input, init) => fetch(input, init)),
+  api: createApi((input, init) => fetch(input, init), document.baseURI),
   openSocket,
   scheduler: {
     now: () => Date.now(),
@@ -31,7 +36,9 @@ const app = startApp({
     storage(() => window.sessionStorage),
     storage(() => window.localStorage),
   ),
-  draw,
+  draw() {
+    frame ??= requestAnimationFrame(draw);
+  },
 });
 
 window.addEventListener('online', () => app.tryNow());
@@ -39,14 +46,26 @@ document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') app.tryNow();
 });
 
-function draw(state: State): void {
+/** What a person has done. */
+function send(event: PageEvent): void {
+  app.dispatch(event);
+  draw();
+}
+
+function draw(): void {
+  if (frame !== null) cancelAnimationFrame(frame);
+  frame = null;
+  const state = app.state();
   const focused = document.activeElement;
-  render(view(state, { send: (event) => app.dispatch(event), tryNow: () => app.tryNow() }), root);
+  render(view(state, { send, tryNow: () => app.tryNow() }), root);
   showDialog(state);
-  if (focused instanceof HTMLElement && focused.isConnected && document.activeElement === document.body) {
+  const lost = document.activeElement === document.body && focused !== document.body;
+  if (lost && focused instanceof HTMLElement && focused.isConnected) {
     focused.focus({ preventScroll: true }); // a row that was moved has lost it
   }
   giveFocus(state);
+  const last = document.getElementById('end');
+  end.look(last, last?.dataset['next'] ?? null);
 }
 
 function giveFocus({ focus }: State): void {
@@ -62,8 +81,8 @@ function showDialog({ deletion }: State): void {
 }
 
 function openSocket(): Socket {
-  const url = new URL('/notifications', location.href);
-  url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  const url = new URL('notifications', document.baseURI);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return new WebSocket(url) as Socket;
 }
 

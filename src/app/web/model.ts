@@ -31,8 +31,11 @@ export type Failure =
   | Readonly<{ kind: 'missing' }>
   | Readonly<{ kind: 'broken'; detail: string }>;
 
-/** The newest notes, newest first; `all` tells whether there are no older ones. */
-export type NoteList = Readonly<{ notes: readonly Note[]; all: boolean }>;
+/**
+ * A part of the list, newest first, or of a search result, best first. `next` asks for the part that follows; null after
+ * the last one. `indexing` tells that a result may lack notes that the server is still indexing.
+ */
+export type NotePage = Readonly<{ notes: readonly Note[]; next: string | null; indexing: boolean }>;
 
 /** What a request came to. */
 export type Outcome<T> = Readonly<{ ok: true; value: T }> | Readonly<{ ok: false; failure: Failure }>;
@@ -68,4 +71,9 @@ export function unixLines(text: string): string {
 /** Whether `a` was written after `b`, by the server's clock. */
 export function isNewer(a: Note, b: Note): boolean {
   return Date.parse(a.updatedAt) > Date.parse(b.updatedAt);
+}
+
+/** How much text a note holds, in UTF-16 code units. */
+export function sizeOf({ title, body, author }: Note): number {
+  return title.length + body.length + author.length;
 }

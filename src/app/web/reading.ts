@@ -1,7 +1,9 @@
-// Reading the whole list. One reading counts at a time: a new one gives the one before up. One that fails is repeated
-// by itself, when retry.ts says.
+// Reading the list, page by page: from the top as far as notes are shown, or further down. One reading counts at a time:
+// a new one gives the one before up. A reading from the top that fails is repeated by itself, when retry.ts says; one
+// further down when it is asked for again.
 import type { Api } from './api.ts';
 import type { Scheduler, Timer } from './connection.ts';
+import type { Failure, NotePage, Outcome } from './model.ts';
 import { createRetryDelay } from './retry.ts';
 import type { PageEvent, State } from './state.ts';
 
@@ -15,8 +17,10 @@ export type EffectOptions = {
 };
 
 export type Reading = {
-  /** Reads the list, now. */
+  /** Reads the list from the top, now. */
   read(): void;
+  /** Reads the page below what is listed, if there is one; a reading from the top goes on to there. */
+  more(): void;
   close(): void;
 };
 
@@ -30,22 +34,47 @@ export function createReading({ api, scheduler, random, state, dispatch }: Effec
     current.abort();
   };
 
-  const read = async (): Promise<void> => {
+  const read = async (part: 'all' | 'more'): Promise<void> => {
     stop();
-    const mine = new AbortController();
-    current = mine;
-    dispatch({ type: 'reading_started' });
+    const { signal } = (current = new AbortController());
+    let cursor = part === 'all' ? null : state().replica.next;
+    dispatch({ type: 'reading_started', part });
     const { turn } = state().list;
-    const outcome = await api.list(mine.signal);
-    if (mine.signal.aborted) return;
-    if (outcome.ok) {
-      delay.reset();
-      dispatch({ type: 'reading_finished', turn, list: outcome.value });
-      return;
+    for (;;) {
+      const { frontier } = state().list;
+      const outcome = advancing(await api.list(cursor, signal), frontier);
+      if (signal.aborted) return;
+      if (!outcome.ok) return fail(turn, cursor, outcome.failure);
+      dispatch({ type: 'page_read', turn, page: outcome.value });
+      if (state().list.reading === null) break;
+      cursor = outcome.value.next;
     }
-    retry = scheduler.after(delay.afterFailure(outcome.failure), () => void read());
-    dispatch({ type: 'reading_failed', turn, failure: outcome.failure });
+    if (part === 'all') delay.reset();
   };
 
-  return { read: () => void read(), close: stop };
+  const fail = (turn: number, cursor: string | null, failure: Failure): void => {
+    const further = state().list.reading === 'more';
+    dispatch({ type: 'reading_failed', turn, failure });
+    // A cursor that the server does not know any more: only the top can be asked for without one.
+    if (further && cursor !== null && failure.kind === 'refused') void read('all');
+    else if (!further) retry = scheduler.after(delay.afterFailure(failure), () => void read('all'));
+  };
+
+  return {
+    read: () => void read('all'),
+    more() {
+      const { list, replica } = state();
+      if (list.reading !== null) return;
+      if (list.failure !== null) void read('all');
+      else if (replica.next !== null) void read('more');
+    },
+    close: stop,
+  };
+}
+
+/** Sees to it that a reading comes to its end, whatever the server answers. */
+function advancing(outcome: Outcome<NotePage>, frontier: number): Outcome<NotePage> {
+  if (!outcome.ok || outcome.value.next === null) return outcome;
+  if (outcome.value.notes.some(({ id }) => id < frontier)) return outcome;
+  return { ok: false, failure: { kind: 'broken', detail: 'the pages of its list do not go on' } };
 }

@@ -1,79 +1,151 @@
-// The page's copy of the server's notes, kept right by two sources that race: events from the socket, and whole lists
-// read over HTTP. The rules:
+// The page's copy of the server's notes, kept right by two sources that race: events from the socket, and pages of the
+// list read over HTTP. The rules:
 //   - an id is never used twice, so a deletion is final: a note once deleted stays away, whoever still speaks of it;
 //   - of two versions of a note the one with the later `updatedAt` stands; events may overtake one another;
-//   - a list that is read answers for every note but those that changed here after it was asked for. Those are newer
-//     than the list may be, so there versions are compared, and a note that the list does not have yet is kept;
-//   - hence what was missed while the connection was away is put right by the next list, whatever the clocks say;
-//   - a list that is full holds the newest notes only. The page then knows all notes from its last one (`floor`) on; of
-//     older ones it keeps what it hears, for whoever found them by searching, but does not list them.
+//   - a page that is read answers for every note from its last one up to where the page before ended, but for those that
+//     changed here after the reading began. Those are newer than the page may be, so there versions are compared, and a
+//     note that the page does not have yet is kept;
+//   - hence what was missed while the connection was away is put right by the next reading, whatever the clocks say;
+//   - the copy knows all notes from `floor` on, as far as pages have been read; of older ones it keeps what it hears, for
+//     whoever found them by searching, but does not list them;
+//   - it is bounded by KEPT_MAX: notes that are not listed give way first, then the oldest.
 // For this to hold, events must flow before the list is asked for: the page asks after the socket has answered.
-import { TOMBSTONES_MAX } from './limits.ts';
-import { isNewer } from './model.ts';
-import type { Note, NoteList } from './model.ts';
+import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from './limits.ts';
+import { isNewer, sizeOf } from './model.ts';
+import type { Note, NotePage } from './model.ts';
 
 export type Replica = Readonly<{
   notes: ReadonlyMap<number, Note>;
-  /** Ids of deleted notes, oldest first, at most TOMBSTONES_MAX. */
+  /** How much text they hold. */
+  characters: number;
+  /** Ids of deleted notes, oldest first. */
   deleted: ReadonlySet<number>;
-  /** Ids that arrived since the latest list was asked for. */
-  sinceAsked: ReadonlySet<number>;
-  /** The lowest id that the list answers for; 0 when it holds every note. */
+  /** Ids that arrived since the reading began that is on its way; null while there is none. */
+  sinceAsked: ReadonlySet<number> | null;
+  /** The lowest id that is listed: 0 when every note is, infinity before anything was read. */
   floor: number;
+  /** Asks for the page below the floor; null when there is none, or none to be had. */
+  next: string | null;
 }>;
 
 export const emptyReplica: Replica = {
   notes: new Map(),
+  characters: 0,
   deleted: new Set(),
-  sinceAsked: new Set(),
-  floor: 0,
+  sinceAsked: null,
+  floor: Number.POSITIVE_INFINITY,
+  next: null,
 };
 
 /** Takes a note from an event or an answer. `notes` stays the same object when nothing to be seen changed. */
 export function put(replica: Replica, note: Note): Replica {
   if (replica.deleted.has(note.id)) return replica;
-  const sinceAsked = new Set(replica.sinceAsked).add(note.id);
+  const sinceAsked = replica.sinceAsked && new Set(replica.sinceAsked).add(note.id);
   const known = replica.notes.get(note.id);
   if (known !== undefined && (isNewer(known, note) || isSame(known, note))) return { ...replica, sinceAsked };
-  return { ...replica, sinceAsked, notes: new Map(replica.notes).set(note.id, note) };
+  const characters = replica.characters + sizeOf(note) - (known === undefined ? 0 : sizeOf(known));
+  return bounded({ ...replica, sinceAsked, characters, notes: new Map(replica.notes).set(note.id, note) });
 }
 
 /** Takes a deletion. */
 export function remove(replica: Replica, id: number): Replica {
   if (replica.deleted.has(id)) return replica;
   const deleted = new Set(replica.deleted).add(id);
-  if (deleted.size > TOMBSTONES_MAX) deleted.delete(deleted.values().next().value as number);
-  if (!replica.notes.has(id)) return { ...replica, deleted };
+  if (replica.sinceAsked === null) {
+    for (const oldest of deleted) {
+      if (deleted.size <= TOMBSTONES_MAX) break;
+      deleted.delete(oldest);
+    }
+  }
+  const known = replica.notes.get(id);
+  if (known === undefined) return { ...replica, deleted };
   const notes = new Map(replica.notes);
   notes.delete(id);
-  return { ...replica, notes, deleted };
+  return { ...replica, notes, deleted, characters: replica.characters - sizeOf(known) };
 }
 
-/** Marks the moment at which a list is asked for; an earlier list that has not arrived must then be thrown away. */
-export function askList(replica: Replica): Replica {
+/** Marks the moment at which a reading begins; the answers to an earlier one must then be thrown away. */
+export function beginReading(replica: Replica): Replica {
   return { ...replica, sinceAsked: new Set() };
 }
 
-/** Takes the list that was asked for last. */
-export function takeList(replica: Replica, list: NoteList): Replica {
+/** Marks the end of a reading, with its last answer or without. */
+export function endReading(replica: Replica): Replica {
+  return { ...replica, sinceAsked: null };
+}
+
+/** The lowest id that a page answers for; `above` is where the page before ended, infinity for the first. */
+export function endOf({ notes, next }: NotePage, above: number): number {
+  return next === null ? 0 : notes.reduce((lowest, { id }) => Math.min(lowest, id), above);
+}
+
+/** Takes a page of the reading that began last. The floor sinks with pages below it. */
+export function takePage(replica: Replica, page: NotePage, above: number): Replica {
+  const end = endOf(page, above);
+  const asked = replica.sinceAsked ?? new Set();
   const notes = new Map<number, Note>();
-  for (const note of list.notes) {
+  for (const note of page.notes) {
     if (replica.deleted.has(note.id)) continue;
     const known = replica.notes.get(note.id);
-    const overtaken = known !== undefined && replica.sinceAsked.has(note.id) && !isNewer(note, known);
+    const overtaken = known !== undefined && asked.has(note.id) && !isNewer(note, known);
     notes.set(note.id, overtaken ? known : note);
   }
-  for (const id of replica.sinceAsked) {
-    const known = replica.notes.get(id);
-    if (known !== undefined && !notes.has(id)) notes.set(id, known);
+  for (const [id, known] of replica.notes) {
+    const answeredFor = id >= end && id < above && !asked.has(id);
+    if (!answeredFor && !notes.has(id)) notes.set(id, known);
   }
-  const floor = list.all ? 0 : Math.min(...list.notes.map(({ id }) => id));
-  return { ...replica, notes, floor };
+  const taken = { ...replica, notes, characters: total(notes.values()) };
+  const adjoins = end < replica.floor && above >= replica.floor;
+  return adjoins ? { ...taken, floor: end, next: page.next } : taken;
+}
+
+/** Lists no notes below `floor` any more, where the page that `next` asks for begins. */
+export function raiseFloor(replica: Replica, floor: number, next: string | null): Replica {
+  const { sinceAsked } = replica;
+  const notes = new Map([...replica.notes].filter(([id]) => id >= floor || sinceAsked?.has(id)));
+  return { ...replica, notes, characters: total(notes.values()), floor, next };
+}
+
+/** Whether there are so many notes from this id on that no further page is to be read. */
+export function isFull({ notes }: Replica, from: number): boolean {
+  return reaches(
+    [...notes.values()].filter(({ id }) => id >= from),
+    LISTED_MAX,
+  );
+}
+
+/** Whether these are as many notes, or as much text, as a limit allows. */
+export function reaches(
+  notes: readonly Note[],
+  limit: Readonly<{ notes: number; characters: number }>,
+): boolean {
+  return notes.length >= limit.notes || total(notes) >= limit.characters;
 }
 
 /** Notes, newest first: by id, as in the server's list, for ids ascend and are never given again. */
 export function newestFirst(notes: Iterable<Note>): readonly Note[] {
   return [...notes].toSorted((a, b) => b.id - a.id);
+}
+
+function bounded(replica: Replica): Replica {
+  if (!exceeds(replica)) return replica;
+  const listed = raiseFloor(replica, replica.floor, replica.next);
+  if (!exceeds(listed)) return listed;
+  let left: number = LISTED_MAX.characters;
+  const kept = newestFirst(listed.notes.values())
+    .slice(0, LISTED_MAX.notes)
+    .filter((note) => (left -= sizeOf(note)) >= 0);
+  return raiseFloor(listed, kept.at(-1)?.id ?? 0, null); // no page begins here; the next reading finds one
+}
+
+function exceeds({ notes, characters }: Replica): boolean {
+  return notes.size > KEPT_MAX.notes || characters > KEPT_MAX.characters;
+}
+
+function total(notes: Iterable<Note>): number {
+  let characters = 0;
+  for (const note of notes) characters += sizeOf(note);
+  return characters;
 }
 
 function isSame(a: Note, b: Note): boolean {

@@ -4,19 +4,13 @@ import type { Note } from './model.ts';
 import { isNewer } from './model.ts';
 import { newestFirst } from './replica.ts';
 import type { Replica } from './replica.ts';
-import type { Edit, State } from './state.ts';
+import type { Edit, SearchState, State } from './state.ts';
 
 export type Row = Readonly<{ id: number; note: Note; edit: Edit | null }>;
 
-/** Every row, before it is cut to `rowsMax`. */
+/** Every row, in order. */
 export function rowsOf(state: State): readonly Row[] {
   return state.search.order === null ? allRows(state) : foundRows(state, state.search.order);
-}
-
-/** The rows that are drawn: as many as asked for, and beyond them those that are being edited. */
-export function drawnRows(rows: readonly Row[], rowsMax: number): readonly Row[] {
-  if (rows.length <= rowsMax) return rows;
-  return rows.filter(({ edit }, index) => index < rowsMax || isEdited(edit));
 }
 
 /** Whether a row of the page is the form of an edit. */
@@ -24,19 +18,12 @@ export function isEdited(edit: Edit | null | undefined): boolean {
   return edit?.open ?? false;
 }
 
-/**
- * The ids of a new result, with those that are being edited kept where they stood in the one before, even if they are
- * no longer found.
- */
-export function placeKept(
-  before: readonly number[],
-  found: readonly number[],
-  edits: ReadonlyMap<number, Edit>,
-): readonly number[] {
-  const kept = before.filter((id) => isEdited(edits.get(id)));
-  const order = found.filter((id) => !kept.includes(id));
-  for (const id of kept) order.splice(before.indexOf(id), 0, id); // ascending, so each lands where it was
-  return order;
+/** Where in the result that is shown the notes stand that are being edited; the next result leaves them there. */
+export function placesOf(state: State): ReadonlyMap<number, number> {
+  const places = new Map<number, number>();
+  if (state.search.order === null) return places;
+  for (const [index, { id, edit }] of rowsOf(state).entries()) if (isEdited(edit)) places.set(id, index);
+  return places;
 }
 
 function allRows({ replica, edits }: State): readonly Row[] {
@@ -48,7 +35,12 @@ function allRows({ replica, edits }: State): readonly Row[] {
 }
 
 function isListed({ notes, floor }: Replica, id: number): boolean {
-  return id >= floor && notes.has(id);
+  return id >= lowest(floor) && notes.has(id);
+}
+
+/** Before anything was read, what was heard is listed. */
+function lowest(floor: number): number {
+  return floor === Number.POSITIVE_INFINITY ? 0 : floor;
 }
 
 /** The note of an edit that the list does not hold: it is gone, or older than the list goes back. */
@@ -58,17 +50,33 @@ function noteOf({ notes }: Replica, { id, base }: Edit): Note {
 
 function foundRows({ replica, search, edits }: State, order: readonly number[]): readonly Row[] {
   const rows: Row[] = [];
-  const shown = new Set(order);
-  const strays = [...edits.values()]
-    .filter((edit) => isEdited(edit) && !shown.has(edit.id))
-    .map(({ id }) => id);
-  for (const id of [...strays, ...order]) {
+  for (const id of arranged(order, search.places, edits)) {
     const edit = edits.get(id) ?? null;
     if (replica.deleted.has(id) && edit === null) continue;
     const note = newest(replica.notes.get(id), search.results.get(id)) ?? edit?.base;
     if (note !== undefined) rows.push({ id, note, edit });
   }
   return rows;
+}
+
+/**
+ * The ids of a result, with those that are being edited where they stood in the result before, found or not; those that
+ * stood in none and are not found come first. Where nothing is edited, the order is the server's.
+ */
+function arranged(
+  order: readonly number[],
+  places: SearchState['places'],
+  edits: State['edits'],
+): readonly number[] {
+  const edited = [...edits.values()].filter(isEdited).map(({ id }) => id);
+  if (edited.length === 0) return order;
+  const found = new Set(order);
+  const strays = edited.filter((id) => !places.has(id) && !found.has(id));
+  const kept = [...places].filter(([id]) => isEdited(edits.get(id)));
+  const keptIds = new Set(kept.map(([id]) => id));
+  const ids = [...strays, ...order.filter((id) => !keptIds.has(id))];
+  for (const [id, place] of kept) ids.splice(place, 0, id); // ascending, so each lands where it was
+  return ids;
 }
 
 function newest(a: Note | undefined, b: Note | undefined): Note | undefined {
@@ -82,7 +90,7 @@ const sortedLists = new WeakMap<Replica['notes'], readonly Note[]>();
 export function listed({ notes, floor }: Replica): readonly Note[] {
   let list = sortedLists.get(notes);
   if (list === undefined) {
-    list = newestFirst(notes.values()).filter(({ id }) => id >= floor);
+    list = newestFirst(notes.values()).filter(({ id }) => id >= lowest(floor));
     sortedLists.set(notes, list); // the floor changes with the notes only
   }
   return list;

@@ -2,14 +2,13 @@
 // touches nothing else. What an event means stands in reducers/, one file per part of the page; what follows from it
 // outside (requests, storage, the socket) is the business of app.ts, which looks at the state before and after.
 import type { ConnectionStatus } from './connection.ts';
-import { ROWS_STEP } from './limits.ts';
-import type { Failure, Field, Note, NoteDraft, NoteList, NoteText } from './model.ts';
+import type { Failure, Field, Note, NoteDraft, NotePage, NoteText } from './model.ts';
 import { deletionHandlers } from './reducers/deletion.ts';
 import { draftHandlers } from './reducers/draft.ts';
 import { editHandlers } from './reducers/edits.ts';
 import { listHandlers } from './reducers/list.ts';
 import { pageHandlers } from './reducers/page.ts';
-import { searchHandlers } from './reducers/search.ts';
+import { noSearch, searchHandlers } from './reducers/search.ts';
 import { emptyReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
 
@@ -27,10 +26,10 @@ export type State = Readonly<{
   deletion: Deletion | null;
   /** Ids of long notes that are shown whole. */
   unfolded: ReadonlySet<number>;
-  /** How often each note has arrived while the page watched; a change lets it light up. */
+  /** How often notes have arrived while the page watched, the last ARRIVALS_MAX; a change lets one light up. */
   arrivals: ReadonlyMap<number, number>;
-  /** How many notes are shown at most. */
-  rowsMax: number;
+  /** The id of the last note shown when more was asked for by hand, until the answer comes; null else. */
+  moreAfter: number | null;
   /** What a screen reader is told next; `turn` tells equal words apart. */
   announcement: Readonly<{ text: string; turn: number }>;
   /** The id of the element to be given the focus after the next drawing; `turn` makes it happen once. */
@@ -39,22 +38,54 @@ export type State = Readonly<{
   keepsDrafts: boolean;
 }>;
 
-/** The list: `turn` numbers the readings, and only the answer to the latest counts. */
+/**
+ * Whether what is shown is what the server has, but for events on their way: `fresh` when all of it was asked for over the
+ * connection that stands, and nothing has cast doubt on it since; `coming` while that answer is on its way.
+ */
+export type Freshness = 'stale' | 'coming' | 'fresh';
+
+/**
+ * The list. A reading goes down from page to page: `all` of what is shown from the top, or `more` from where that ends.
+ * `turn` numbers the readings, and only the answers to the latest count.
+ */
 export type ListState = Readonly<{
   phase: 'unread' | 'ready';
-  reading: boolean;
+  reading: 'all' | 'more' | null;
   turn: number;
+  /** How far the reading has come: pages have answered for the ids from here on. */
+  frontier: number;
+  /** The reading is done when it answers for this id. */
+  goal: number;
+  freshness: Freshness;
   failure: Failure | null;
+  /** Why no more was to be had. */
+  moreFailure: Failure | null;
 }>;
 
-/** The search: `order` holds the ids found, best first, or null while nothing is sought or no answer has come. */
+/**
+ * The search: `order` holds the ids found in the server's order, or null while nothing is sought or no answer has come;
+ * `places` where in the rows the notes stood that were being edited when the answer came, for they are held there.
+ */
 export type SearchState = Readonly<{
   query: string;
   turn: number;
   pending: boolean;
   order: readonly number[] | null;
+  places: ReadonlyMap<number, number>;
   results: ReadonlyMap<number, Note>;
+  /** Asks for the page that follows what was found; null when there is none, or none is to be had. */
+  next: string | null;
+  /** More matches than are shown, ever. */
+  cut: boolean;
+  /** How many results are wanted at least, as far as there are; the first page in any case. */
+  goal: number;
+  /** A further page is on its way. */
+  more: boolean;
+  /** Some notes may not be found yet, since the server is still indexing. */
+  indexing: boolean;
+  freshness: Freshness;
   failure: Failure | null;
+  moreFailure: Failure | null;
 }>;
 
 /** The form for a new note. `sending` is what the server was sent; `checked` that missing fields are pointed out. */
@@ -94,19 +125,20 @@ type EventMap = {
   ticked: { now: number };
   connection_changed: { status: ConnectionStatus };
   storage_refused: object;
+  doubted: object; // the server advises to read again
   // The list. `turn` is the state's `list.turn` after the reading started.
-  reading_started: object;
-  reading_finished: { turn: number; list: NoteList };
+  reading_started: { part: 'all' | 'more' };
+  page_read: { turn: number; page: NotePage };
   reading_failed: { turn: number; failure: Failure };
   note_created: { note: Note };
   note_updated: { note: Note };
   note_deleted: { id: number };
   fold_toggled: { id: number };
-  more_shown: object;
+  more_wanted: { byHand: boolean };
   // The search. `turn` is the state's `search.turn` after it started.
   query_changed: { query: string };
-  search_started: object;
-  search_finished: { turn: number; notes: readonly Note[] };
+  search_started: { part: 'all' | 'more' };
+  search_finished: { turn: number; found: NotePage };
   search_failed: { turn: number; failure: Failure };
   // The new note.
   draft_changed: { field: Field; value: string };
@@ -154,6 +186,15 @@ export function reduce<Type extends EventType>(state: State, event: PageEvent<Ty
   return handlers[event.type](state, event);
 }
 
+/** `live` is said of a page whose list, and result if one is shown, is what the server has. */
+export type Standing = 'connecting' | 'updating' | 'live' | 'waiting';
+
+export function standingOf({ connection, list, search }: State): Standing {
+  if (connection.phase !== 'online') return connection.phase;
+  const fresh = list.freshness === 'fresh' && (search.order === null || search.freshness === 'fresh');
+  return fresh ? 'live' : 'updating';
+}
+
 /** What was kept from an earlier visit or from before a reload. */
 export type Remembered = Readonly<{ draft: NoteDraft; edits: readonly Edit[] }>;
 
@@ -164,14 +205,23 @@ export function initialState(now: number, remembered: Remembered): State {
     connection: { phase: 'connecting' },
     lagging: false,
     replica: emptyReplica,
-    list: { phase: 'unread', reading: false, turn: 0, failure: null },
-    search: { query: '', turn: 0, pending: false, order: null, results: new Map(), failure: null },
+    list: {
+      phase: 'unread',
+      reading: null,
+      turn: 0,
+      frontier: 0,
+      goal: 0,
+      freshness: 'stale',
+      failure: null,
+      moreFailure: null,
+    },
+    search: noSearch,
     draft: { ...remembered.draft, sending: null, checked: false, failure: null, added: null },
     edits: new Map(remembered.edits.map((edit) => [edit.id, edit])),
     deletion: null,
     unfolded: new Set(),
     arrivals: new Map(),
-    rowsMax: ROWS_STEP,
+    moreAfter: null,
     announcement: { text: '', turn: 0 },
     focus: { target: '', turn: 0 },
     keepsDrafts: true,

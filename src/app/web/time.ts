@@ -24,7 +24,15 @@ export function absoluteTime(iso: string, timeZone?: string): string {
   return format(Date.parse(iso), { dateStyle: 'full', timeStyle: 'short' }, timeZone);
 }
 
+// To make one takes a hundred times as long as to use it.
+const formats = new Map<string, Intl.DateTimeFormat>();
+
 function format(ms: number, options: Intl.DateTimeFormatOptions, timeZone: string | undefined): string {
-  const zone = timeZone === undefined ? {} : { timeZone };
-  return new Intl.DateTimeFormat('en-GB', { ...options, ...zone }).format(ms);
+  const key = `${options.dateStyle ?? ''} ${timeZone ?? ''}`;
+  let known = formats.get(key);
+  if (known === undefined) {
+    known = new Intl.DateTimeFormat('en-GB', { ...options, ...(timeZone === undefined ? {} : { timeZone }) });
+    formats.set(key, known);
+  }
+  return known.format(ms);
 }

@@ -5,7 +5,7 @@ import { FIELD_MAX } from './limits.ts';
 import type { Failure, Field, Note } from './model.ts';
 
 /** What was being done when a request failed. */
-export type Deed = 'add' | 'save' | 'delete' | 'search';
+export type Deed = 'add' | 'save' | 'delete' | 'search' | 'more';
 
 const QUOTED_MAX = 60;
 
@@ -24,7 +24,12 @@ export const sentences = {
   discarded: 'Changes discarded.',
   decideFirst: 'This note was changed elsewhere. Choose whose version to go on with, then save.',
   editGone: 'This note was deleted elsewhere. Your text is kept.',
-  found: (count: number): string => (count === 0 ? 'Nothing found.' : `${counted(count)} found.`),
+  found: (count: number, more: boolean): string =>
+    count === 0 ? 'Nothing found.' : `${counted(count)} found${more ? ', and there are more' : ''}.`,
+  more: (count: number): string => `${counted(count)} more.`,
+  olderUnlisted: 'Older notes are not listed; the search finds them.',
+  moreUnlisted: 'More notes match than can be shown. Another word in the search leaves fewer.',
+  indexing: 'Older notes are still being indexed, so some may be missing here.',
   problem: problemSentence,
   failed: (deed: Deed, failure: Failure): string => `${whatHappened(failure)} ${whatToDo(deed, failure)}`,
   listFailed: (failure: Failure, phase: 'unread' | 'ready'): string =>
@@ -72,6 +77,11 @@ function whatToDo(deed: Deed, failure: Failure): string {
     return failure.kind === 'refused'
       ? 'The notes below may not match. Change the search.'
       : 'The notes below may not match; the page tries again by itself.';
+  }
+  if (deed === 'more') {
+    return failure.kind === 'unreachable'
+      ? 'No more notes could be read. Try again when the connection is back.'
+      : `No more notes could be read. ${again(failure)}`;
   }
   if (deed === 'delete') {
     return failure.kind === 'unreachable'

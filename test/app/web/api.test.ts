@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createApi } from '../../../src/app/web/api.ts';
 import type { Api } from '../../../src/app/web/api.ts';
-import { LIST_MAX } from '../../../src/app/web/limits.ts';
 import { noteOf } from './notes.ts';
 
 const servers: Server[] = [];
@@ -23,7 +22,7 @@ async function serve(listener: RequestListener): Promise<Api> {
   servers.push(started);
   await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve));
   const base = `http://127.0.0.1:${(started.address() as AddressInfo).port}`;
-  return createApi((path, init) => fetch(new URL(path as string, base), init));
+  return createApi(fetch, `${base}/below/`);
 }
 
 function answering(status: number, body: string, headers: Record<string, string> = {}): Promise<Api> {
@@ -32,22 +31,24 @@ function answering(status: number, body: string, headers: Record<string, string>
 
 describe('requests', () => {
   test.each([
-    ['list', (api: Api) => api.list(), 'GET /api/notes', ''],
-    ['get', (api: Api) => api.get(7), 'GET /api/notes/7', ''],
-    ['search', (api: Api) => api.search('a&b c'), 'GET /api/notes?q=a%26b%20c', ''],
+    ['list', (api: Api) => api.list(null), 'GET /below/api/notes?limit=100', ''],
+    ['its next page', (api: Api) => api.list('a+b='), 'GET /below/api/notes?limit=100&cursor=a%2Bb%3D', ''],
+    ['get', (api: Api) => api.get(7), 'GET /below/api/notes/7', ''],
+    ['search', (api: Api) => api.search('a&b c', null), 'GET /below/api/notes?limit=100&q=a%26b+c', ''],
+    ['its next page', (api: Api) => api.search('a', 'x'), 'GET /below/api/notes?limit=100&cursor=x&q=a', ''],
     [
       'create',
       (api: Api) => api.create({ title: 't', body: 'b', author: 'a' }),
-      'POST /api/notes',
+      'POST /below/api/notes',
       '{"title":"t","body":"b","author":"a"}',
     ],
     [
       'update',
       (api: Api) => api.update(7, { title: 't', body: 'b' }),
-      'PUT /api/notes/7',
+      'PUT /below/api/notes/7',
       '{"title":"t","body":"b"}',
     ],
-    ['remove', (api: Api) => api.remove(7), 'DELETE /api/notes/7', ''],
+    ['remove', (api: Api) => api.remove(7), 'DELETE /below/api/notes/7', ''],
   ])('%s', async (_name, call, line, body) => {
     const seen: unknown[] = [];
     const api = await serve((request, response) => {
@@ -64,13 +65,19 @@ describe('requests', () => {
 });
 
 describe('answers', () => {
-  test('a list, a note, and nothing', async () => {
-    const list = await answering(200, JSON.stringify({ notes: [noteOf(1)] }));
-    expect(await list.list()).toEqual({ ok: true, value: { notes: [noteOf(1)], all: true } });
-    expect(await list.search('a')).toEqual({ ok: true, value: [noteOf(1)] });
-    const many = Array.from({ length: LIST_MAX }, (_, index) => noteOf(LIST_MAX - index));
-    const full = await answering(200, JSON.stringify({ notes: many }));
-    expect(await full.list()).toMatchObject({ value: { all: false } });
+  test('a page, a note, and nothing', async () => {
+    const page = await answering(200, JSON.stringify({ notes: [noteOf(1)], next: 'x', indexing: true }));
+    expect(await page.list(null)).toEqual({
+      ok: true,
+      value: { notes: [noteOf(1)], next: 'x', indexing: true },
+    });
+    const last = await answering(200, JSON.stringify({ notes: [noteOf(1)], next: null }));
+    expect(await last.search('a', 'x')).toEqual({
+      ok: true,
+      value: { notes: [noteOf(1)], next: null, indexing: false },
+    });
+    const whole = await answering(200, JSON.stringify({ notes: [noteOf(1)] }));
+    expect(await whole.list(null)).toMatchObject({ value: { next: null } });
     const one = await answering(201, JSON.stringify(noteOf(1)));
     expect(await one.create(noteOf(1))).toEqual({ ok: true, value: noteOf(1) });
     const none = await answering(204, '');
@@ -105,26 +112,29 @@ describe('answers', () => {
 
   test('an unknown address is no missing note', async () => {
     const api = await answering(404, '{"error":"not found"}');
-    expect(await api.list()).toEqual({ ok: false, failure: { kind: 'refused', reason: 'not found' } });
+    expect(await api.list(null)).toEqual({ ok: false, failure: { kind: 'refused', reason: 'not found' } });
   });
 
-  test('a list with anything else in it is not taken', async () => {
-    const api = await answering(200, JSON.stringify({ notes: [noteOf(1), { id: 2 }] }));
-    expect(await api.list()).toMatchObject({ ok: false, failure: { kind: 'broken' } });
-  });
+  test.each([{ notes: [noteOf(1), { id: 2 }] }, { notes: [], next: 7 }, { notes: {} }, []])(
+    'a page with anything else in it is not taken: %j',
+    async (body) => {
+      const api = await answering(200, JSON.stringify(body));
+      expect(await api.list(null)).toMatchObject({ ok: false, failure: { kind: 'broken' } });
+    },
+  );
 
   test('nobody there, and a connection that breaks', async () => {
     const api = await answering(200, '');
     servers.pop()?.close();
-    expect(await api.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });
+    expect(await api.list(null)).toEqual({ ok: false, failure: { kind: 'unreachable' } });
     const broken = await serve((request) => request.socket.destroy());
-    expect(await broken.list()).toEqual({ ok: false, failure: { kind: 'unreachable' } });
+    expect(await broken.list(null)).toEqual({ ok: false, failure: { kind: 'unreachable' } });
   });
 
   test('a request that is given up comes to an end', async () => {
     const api = await serve(() => {}); // never answers
     const abort = new AbortController();
-    const outcome = api.list(abort.signal);
+    const outcome = api.list(null, abort.signal);
     abort.abort();
     expect(await outcome).toEqual({ ok: false, failure: { kind: 'unreachable' } });
   });

@@ -1,8 +1,7 @@
 // The page without a screen: new notes, deletion, memory, long lists. Reading and searching are in requests.test.ts.
 import { describe, expect, test } from 'vitest';
-import { FIELD_MAX, ROWS_STEP, TYPING_PAUSE_MS } from '../../../src/app/web/limits.ts';
+import { FIELD_MAX, TYPING_PAUSE_MS } from '../../../src/app/web/limits.ts';
 import type { Note } from '../../../src/app/web/model.ts';
-import { drawnRows, rowsOf } from '../../../src/app/web/rows.ts';
 import { FakeStore, PageBench } from './page-bench.ts';
 
 const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;
@@ -213,7 +212,7 @@ describe('memory', () => {
 describe('a note that is older than the list goes back', () => {
   async function old(): Promise<PageBench> {
     const bench = new PageBench();
-    bench.server.listMax = 2;
+    bench.server.pageNotes = 2;
     for (const title of ['oldest', 'older', 'newer', 'newest']) {
       bench.server.add({ title, body: 'text', author: 'Ada' });
     }
@@ -258,28 +257,13 @@ describe('a note that is older than the list goes back', () => {
     expect(bench.state.edits.get(1)).toMatchObject({ body: 'mine', gone: true });
   });
 
-  test('comes into the list when deletions leave room', async () => {
+  test('comes into the list when that goes on to it', async () => {
     const bench = await old();
-    bench.send({ type: 'edit_discarded', id: 1 });
-    bench.server.drop(4);
-    bench.deliverFrames();
+    bench.send({ type: 'more_wanted', byHand: false });
     await bench.answer('list');
-    expect(bench.titles).toEqual(['newer', 'older']);
+    expect(bench.titles).toEqual(['newest', 'newer', 'older', 'oldest']);
+    expect(bench.state.edits.get(1)).toMatchObject({ body: 'mine', theirs: null });
   });
-});
-
-test('a long list is shown in steps; a note that is being edited is always shown', async () => {
-  const bench = new PageBench();
-  for (let id = 1; id <= ROWS_STEP * 2 + 1; id += 1)
-    bench.server.add({ title: `n${id}`, body: 'text', author: 'Ada' });
-  await bench.start();
-  const drawn = (): number => drawnRows(rowsOf(bench.state), bench.state.rowsMax).length;
-  expect(drawn()).toBe(ROWS_STEP);
-  bench.send({ type: 'edit_started', note: bench.state.replica.notes.get(1) as Note });
-  expect(drawn()).toBe(ROWS_STEP + 1);
-  bench.send({ type: 'more_shown' });
-  bench.send({ type: 'more_shown' });
-  expect(drawn()).toBe(ROWS_STEP * 2 + 1);
 });
 
 test('shown times move on: quickly during a countdown, slowly else', async () => {

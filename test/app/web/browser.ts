@@ -74,7 +74,7 @@ export class Stage {
 
 /** Waits until the page is connected and has read its list. */
 export async function live(page: Page): Promise<void> {
-  await page.locator('[data-testid=status][data-state=online]').waitFor();
+  await page.locator('[data-testid=status][data-state=live]').waitFor();
   await page.locator('[data-testid=notes][data-state=ready], [data-testid=empty]').first().waitFor();
 }
 

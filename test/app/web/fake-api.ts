@@ -1,7 +1,7 @@
 // The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
 // delivered, so that a test chooses any order of the two. Events go to whoever has subscribed by then.
 import type { Api } from '../../../src/app/web/api.ts';
-import type { Failure, Note, NoteDraft, NoteList, NoteText, Outcome } from '../../../src/app/web/model.ts';
+import type { Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from '../../../src/app/web/model.ts';
 
 export type PendingRequest = {
   readonly name: string;
@@ -21,17 +21,29 @@ export class FakeApi implements Api {
   #lastId = 0;
   #nowMs = Date.UTC(2026, 0, 1);
 
-  /** Notes in one answer of the list, at most. */
-  listMax = Number.POSITIVE_INFINITY;
+  /** Notes on a page, at most. */
+  pageNotes = Number.POSITIVE_INFINITY;
+  /** What every result says. */
+  indexing = false;
 
-  list = (): Promise<Outcome<NoteList>> =>
+  list = (cursor: string | null): Promise<Outcome<NotePage>> =>
     this.#request('list', () => {
-      const notes = this.listed().slice(0, this.listMax);
-      return ok({ notes, all: notes.length < this.listMax });
+      const below = cursor === null ? Number.POSITIVE_INFINITY : Number(cursor.replace('below ', ''));
+      const rest = this.listed().filter(({ id }) => id < below);
+      const notes = rest.slice(0, this.pageNotes);
+      const next = notes.length < rest.length ? `below ${notes.at(-1)?.id}` : null;
+      return ok({ notes, next, indexing: false });
     });
   get = (id: number): Promise<Outcome<Note>> => this.#request('get', () => okOrMissing(this.notes.get(id)));
-  search = (query: string): Promise<Outcome<readonly Note[]>> =>
-    this.#request('search', () => ok(this.found(query)));
+  /** A cursor is a place in the result, so that a result that changes between two pages shifts the second. */
+  search = (query: string, cursor: string | null): Promise<Outcome<NotePage>> =>
+    this.#request('search', () => {
+      const from = cursor === null ? 0 : Number(cursor.replace('from ', ''));
+      const found = this.found(query);
+      const notes = found.slice(from, from + this.pageNotes);
+      const end = from + notes.length;
+      return ok({ notes, next: end < found.length ? `from ${end}` : null, indexing: this.indexing });
+    });
   create = (draft: NoteDraft): Promise<Outcome<Note>> => this.#request('create', () => ok(this.add(draft)));
   update = (id: number, text: NoteText): Promise<Outcome<Note>> =>
     this.#request('update', () => okOrMissing(this.change(id, text)));

@@ -25,6 +25,10 @@ export class FakeServer {
   readonly requests: string[] = [];
   /** While set, every request to the API is answered so. */
   refusal: Answer | null = null;
+  /** Notes on a page, whatever is asked for. */
+  pageNotes = 100;
+  /** What every result says. */
+  indexing = false;
   #pageDir: string;
   #server: Server | null = null;
   #sockets: WebSocketServer | null = null;
@@ -66,6 +70,16 @@ export class FakeServer {
     for (const socket of this.#sockets?.clients ?? []) socket.terminate();
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+
+  /** Closes every socket with this code, as a server does that stops, or whose reader is too slow. */
+  closeSockets(code: number): void {
+    for (const socket of this.#sockets?.clients ?? []) socket.close(code);
+  }
+
+  /** Sends a frame that holds this to every socket. */
+  send(text: string): void {
+    for (const socket of this.#sockets?.clients ?? []) socket.send(text);
   }
 
   /** Holds answers to requests that match, e.g. /^PUT/, until the function in the result is called. */
@@ -119,7 +133,7 @@ export class FakeServer {
   }
 
   #broadcast(event: string, data: unknown): void {
-    for (const socket of this.#sockets?.clients ?? []) socket.send(JSON.stringify({ event, data }));
+    this.send(JSON.stringify({ event, data }));
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -129,7 +143,7 @@ export class FakeServer {
     this.requests.push(line);
     let text = '';
     for await (const chunk of request) text += String(chunk);
-    const answer = this.refusal ?? this.#answer(line, searchParams.get('q'), text);
+    const answer = this.refusal ?? this.#answer(line, searchParams, text);
     const held = this.#held.find(({ pattern }) => pattern.test(line));
     held?.arrived();
     await held?.until;
@@ -137,7 +151,7 @@ export class FakeServer {
     response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
   }
 
-  #answer(line: string, query: string | null, text: string): Answer {
+  #answer(line: string, asked: URLSearchParams, text: string): Answer {
     const [method, path] = line.split(' ') as [string, string];
     const id = Number(/^\/api\/notes\/(\d+)$/.exec(path)?.[1]);
     const missing: Answer = { status: 404, body: { error: 'note not found' } };
@@ -145,7 +159,7 @@ export class FakeServer {
       case 'GET':
         if (!Number.isNaN(id))
           return this.notes.has(id) ? { status: 200, body: this.notes.get(id) } : missing;
-        return { status: 200, body: { notes: query === null ? this.list() : this.#search(query) } };
+        return { status: 200, body: this.#page(asked) };
       case 'POST': {
         const draft = JSON.parse(text) as NoteDraft;
         if (draft.title === 'refuse me')
@@ -159,6 +173,20 @@ export class FakeServer {
       default:
         return this.remove(id) ? { status: 204 } : missing;
     }
+  }
+
+  /** A cursor is a place in what there is now; an event or the next answer puts right what that misses. */
+  #page(asked: URLSearchParams): object {
+    const query = asked.get('q');
+    const notes = query === null ? this.list() : this.#search(query);
+    const from = Number(asked.get('cursor') ?? 0);
+    const end = from + Math.min(this.pageNotes, Number(asked.get('limit')));
+    const next = end < notes.length ? String(end) : null;
+    return {
+      notes: notes.slice(from, end),
+      next,
+      ...(query !== null && this.indexing ? { indexing: true } : {}),
+    };
   }
 
   /** Notes that hold the words, those that hold them in their title first. */

@@ -1,14 +1,12 @@
 // The page's limits on fields are the server's.
 import { expect, test } from 'vitest';
 import { checkNewNote, noteLimits } from '../../../src/app/notes/note.ts';
-import { listLimitMax } from '../../../src/app/notes/repository.ts';
 import { firstProblem } from '../../../src/app/web/checks.ts';
-import { FIELD_MAX, LIST_MAX } from '../../../src/app/web/limits.ts';
+import { FIELD_MAX } from '../../../src/app/web/limits.ts';
 import type { Field } from '../../../src/app/web/model.ts';
 
 test('the values are the same', () => {
   expect(FIELD_MAX).toEqual(noteLimits);
-  expect(LIST_MAX).toBe(listLimitMax);
 });
 
 test.each(['title', 'body', 'author'] satisfies Field[])('the %s is checked alike', (field) => {

@@ -1,16 +1,35 @@
 // The merge of lists and events, rule by rule; races.test.ts has them all at once.
 import { describe, expect, test } from 'vitest';
-import { TOMBSTONES_MAX } from '../../../src/app/web/limits.ts';
-import { askList, emptyReplica, newestFirst, put, remove, takeList } from '../../../src/app/web/replica.ts';
-import type { Note, NoteList } from '../../../src/app/web/model.ts';
+import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from '../../../src/app/web/limits.ts';
+import {
+  beginReading,
+  emptyReplica,
+  endReading,
+  newestFirst,
+  put,
+  remove,
+  takePage,
+} from '../../../src/app/web/replica.ts';
+import type { Replica } from '../../../src/app/web/replica.ts';
+import type { Note, NotePage } from '../../../src/app/web/model.ts';
 import { listed } from '../../../src/app/web/rows.ts';
 import { noteOf } from './notes.ts';
 
 const first = noteOf(1, { version: 1 });
 const second = noteOf(1, { version: 2 });
 
-function all(...notes: Note[]): NoteList {
-  return { notes, all: true };
+const top = Number.POSITIVE_INFINITY;
+
+function all(...notes: Note[]): NotePage {
+  return { notes, next: null, indexing: false };
+}
+
+function part(...ids: number[]): NotePage {
+  return { notes: ids.map((id) => noteOf(id)), next: `below ${ids.at(-1)}`, indexing: false };
+}
+
+function takeAll(replica: Replica, ...notes: Note[]): Replica {
+  return takePage(replica, all(...notes), top);
 }
 
 describe('events', () => {
@@ -32,7 +51,7 @@ describe('events', () => {
   test('a deleted note stays away, whoever still speaks of it', () => {
     const replica = remove(put(emptyReplica, first), 1);
     expect(put(replica, second)).toBe(replica);
-    expect(takeList(askList(replica), all(second)).notes.size).toBe(0);
+    expect(takeAll(beginReading(replica), second).notes.size).toBe(0);
   });
 
   test('a note may be deleted before it arrives', () => {
@@ -47,46 +66,101 @@ describe('events', () => {
     expect(replica.deleted.has(6)).toBe(true);
     expect(replica.deleted.has(TOMBSTONES_MAX + 5)).toBe(true);
   });
+
+  test('none of them is forgotten while an answer is on its way', () => {
+    let replica = beginReading(put(emptyReplica, first));
+    for (let id = 1; id <= TOMBSTONES_MAX + 5; id += 1) replica = remove(replica, id);
+    replica = takeAll(replica, first);
+    expect(replica.notes.size).toBe(0);
+    expect(remove(endReading(replica), TOMBSTONES_MAX + 6).deleted.size).toBe(TOMBSTONES_MAX);
+  });
 });
 
 describe('a list', () => {
   test('is right about what was here before it was asked for, even against the clock', () => {
     const replica = put(put(emptyReplica, second), noteOf(2));
-    expect([...takeList(askList(replica), all(first)).notes.values()]).toEqual([first]);
+    expect([...takeAll(beginReading(replica), first).notes.values()]).toEqual([first]);
   });
 
   test('does not undo a change that came after it was asked for', () => {
-    const replica = put(askList(put(emptyReplica, first)), second);
-    expect(takeList(replica, all(first)).notes.get(1)).toBe(second);
+    const replica = put(beginReading(put(emptyReplica, first)), second);
+    expect(takeAll(replica, first).notes.get(1)).toBe(second);
   });
 
   test('brings a newer version than the event that came meanwhile', () => {
-    const replica = put(askList(emptyReplica), first);
-    expect(takeList(replica, all(second)).notes.get(1)).toBe(second);
+    const replica = put(beginReading(emptyReplica), first);
+    expect(takeAll(replica, second).notes.get(1)).toBe(second);
   });
 
   test('does not take away a note that came after it was asked for', () => {
-    const replica = put(askList(emptyReplica), first);
-    expect(takeList(replica, all()).notes.get(1)).toBe(first);
+    const replica = put(beginReading(emptyReplica), first);
+    expect(takeAll(replica).notes.get(1)).toBe(first);
   });
 
   test('does not bring back a note whose deletion came after it was asked for', () => {
-    const replica = remove(askList(put(emptyReplica, first)), 1);
-    expect(takeList(replica, all(first)).notes.size).toBe(0);
+    const replica = remove(beginReading(put(emptyReplica, first)), 1);
+    expect(takeAll(replica, first).notes.size).toBe(0);
   });
 });
 
-test('a list that is not all there is answers for notes from its last one on', () => {
-  const replica = takeList(askList(put(emptyReplica, noteOf(2))), {
-    notes: [noteOf(9), noteOf(7)],
-    all: false,
+describe('pages', () => {
+  const ids = (replica: Replica): number[] => listed(replica).map(({ id }) => id);
+
+  test('answer for notes from where the page before ended down to their last', () => {
+    const one = takePage(beginReading(put(emptyReplica, noteOf(2))), part(9, 7), top);
+    expect(one).toMatchObject({ floor: 7, next: 'below 7' });
+    expect(ids(one)).toEqual([9, 7]);
+    const meanwhile = put(put(one, noteOf(3, { body: 'changed', version: 9 })), noteOf(10));
+    expect(ids(meanwhile)).toEqual([10, 9, 7]);
+    const two = takePage(meanwhile, part(5, 3), 7);
+    expect(two).toMatchObject({ floor: 3, next: 'below 3' });
+    expect(ids(two)).toEqual([10, 9, 7, 5, 3]);
+    expect(two.notes.get(3)?.body).toBe('changed');
+    expect(takePage(two, all(), 3)).toMatchObject({ floor: 0, next: null });
   });
-  expect(replica.floor).toBe(7);
-  expect(listed(replica).map(({ id }) => id)).toEqual([9, 7]);
-  const later = put(replica, noteOf(3));
-  expect(later.notes.get(3)).toBeDefined();
-  expect(listed(put(later, noteOf(10))).map(({ id }) => id)).toEqual([10, 9, 7]);
-  expect(takeList(askList(later), all(noteOf(9), noteOf(3))).floor).toBe(0);
+
+  test('of a reading from the top take away what is gone as they come, and leave the rest until then', () => {
+    const before = takePage(takePage(beginReading(emptyReplica), part(9, 7), top), part(5, 3), 7);
+    const again = takePage(beginReading(endReading(before)), part(9, 8), top);
+    expect(ids(again)).toEqual([9, 8, 7, 5, 3]);
+    expect(again).toMatchObject({ floor: 3, next: 'below 3' });
+    expect(ids(takePage(again, part(5, 2), 8))).toEqual([9, 8, 5, 2]);
+  });
+
+  test('do not close a gap: what they hold below is not listed then', () => {
+    const raised = { ...takePage(beginReading(emptyReplica), part(9, 7), top), floor: 9, next: null };
+    expect(takePage(raised, part(5, 3), 7)).toMatchObject({ floor: 9, next: null });
+  });
+});
+
+describe('limits', () => {
+  test(`of ${KEPT_MAX.notes} notes and more, those that are not listed give way first, then the oldest`, () => {
+    let replica = endReading(takePage(beginReading(emptyReplica), part(20_002, 20_001), top));
+    for (let id = 1; id <= KEPT_MAX.notes - 2; id += 1) replica = put(replica, noteOf(id));
+    expect(replica.notes.size).toBe(KEPT_MAX.notes);
+    replica = put(replica, noteOf(30_000));
+    expect([...replica.notes.keys()]).toEqual([20_002, 20_001, 30_000]);
+    for (let id = 30_001; replica.notes.size < KEPT_MAX.notes; id += 1) replica = put(replica, noteOf(id));
+    expect(replica).toMatchObject({ floor: 20_001, next: 'below 20001' });
+    replica = put(replica, noteOf(50_000));
+    expect(replica.notes.size).toBe(LISTED_MAX.notes);
+    expect(replica.notes.has(50_000)).toBe(true);
+    expect(replica.floor).toBe(newestFirst(replica.notes.values()).at(-1)?.id);
+    expect(replica.next).toBeNull();
+  });
+
+  test('of text likewise', () => {
+    const body = 'x'.repeat(100_000);
+    let replica = endReading(takePage(beginReading(emptyReplica), all(), top));
+    const many = Math.floor(KEPT_MAX.characters / 100_010);
+    for (let id = 1; id <= many; id += 1) replica = put(replica, noteOf(id, { body }));
+    expect(replica.notes.size).toBe(many);
+    for (let id = many + 1; id <= many + 2; id += 1) replica = put(replica, noteOf(id, { body }));
+    expect(replica.characters).toBeLessThanOrEqual(LISTED_MAX.characters + 2 * 100_020);
+    expect(replica.notes.has(many + 2)).toBe(true);
+    for (const id of replica.notes.keys()) replica = remove(replica, id);
+    expect(replica.characters).toBe(0);
+  });
 });
 
 test('newest first means by id', () => {

@@ -13,26 +13,26 @@ function after(...events: PageEvent[]): State {
 
 describe('an answer that is not waited for any more changes nothing', () => {
   test('of a reading', () => {
-    const state = after({ type: 'reading_started' }, { type: 'reading_started' });
-    const list = { notes: [noteOf(1)], all: true };
-    expect(reduce(state, { type: 'reading_finished', turn: 1, list })).toBe(state);
+    const state = after({ type: 'reading_started', part: 'all' }, { type: 'reading_started', part: 'all' });
+    const page = { notes: [noteOf(1)], next: null, indexing: false };
+    expect(reduce(state, { type: 'page_read', turn: 1, page })).toBe(state);
     expect(reduce(state, { type: 'reading_failed', turn: 1, failure: { kind: 'unreachable' } })).toBe(state);
-    expect(reduce(state, { type: 'reading_finished', turn: 2, list }).list.phase).toBe('ready');
+    expect(reduce(state, { type: 'page_read', turn: 2, page }).list.phase).toBe('ready');
   });
 
   test('of a search', () => {
     const state = after(
       { type: 'query_changed', query: 'a' },
-      { type: 'search_started' },
+      { type: 'search_started', part: 'all' },
       { type: 'query_changed', query: 'b' },
     );
     const { turn } = state.search;
-    const notes = [noteOf(1)];
-    expect(reduce(state, { type: 'search_finished', turn: turn - 1, notes })).toBe(state);
+    const found = { notes: [noteOf(1)], next: null, indexing: false };
+    expect(reduce(state, { type: 'search_finished', turn: turn - 1, found })).toBe(state);
     expect(reduce(state, { type: 'search_failed', turn: turn - 1, failure: { kind: 'unreachable' } })).toBe(
       state,
     );
-    expect(reduce(state, { type: 'search_finished', turn, notes }).search.order).toEqual([1]);
+    expect(reduce(state, { type: 'search_finished', turn, found }).search.order).toEqual([1]);
   });
 });
 
@@ -43,6 +43,11 @@ const note = fc
 const value = fc.constantFrom('', 'one', 'two\nlines');
 const failure = fc.constantFrom({ kind: 'unreachable' } as const, { kind: 'missing' } as const);
 const turn = fc.nat(5);
+const page = fc.record({
+  notes: fc.uniqueArray(note, { selector: (each) => each.id, minLength: 1 }),
+  next: fc.constantFrom(null, 'next'),
+  indexing: fc.boolean(),
+});
 const event: fc.Arbitrary<PageEvent> = fc.oneof(
   fc.record({ type: fc.constant('ticked'), now: fc.nat() }),
   fc.record({
@@ -54,21 +59,17 @@ const event: fc.Arbitrary<PageEvent> = fc.oneof(
   }),
   fc.constantFrom<PageEvent>(
     { type: 'storage_refused' },
-    { type: 'reading_started' },
-    { type: 'search_started' },
+    { type: 'doubted' },
     { type: 'draft_submitted' },
     { type: 'deletion_cancelled' },
     { type: 'deletion_submitted' },
-    { type: 'more_shown' },
   ),
   fc.record({
-    type: fc.constant('reading_finished'),
-    turn,
-    list: fc.record({
-      notes: fc.uniqueArray(note, { selector: (each) => each.id, minLength: 1 }),
-      all: fc.boolean(),
-    }),
+    type: fc.constantFrom('reading_started', 'search_started'),
+    part: fc.constantFrom('all', 'more'),
   }),
+  fc.record({ type: fc.constant('more_wanted'), byHand: fc.boolean() }),
+  fc.record({ type: fc.constant('page_read'), turn, page }),
   fc.record({ type: fc.constantFrom('reading_failed', 'search_failed'), turn, failure }),
   fc.record({
     type: fc.constantFrom('note_created', 'note_updated', 'edit_started', 'deletion_asked', 'draft_saved'),
@@ -94,11 +95,7 @@ const event: fc.Arbitrary<PageEvent> = fc.oneof(
   fc.record({ type: fc.constant('draft_changed'), field: fc.constantFrom('title', 'body', 'author'), value }),
   fc.record({ type: fc.constant('draft_failed'), failure }),
   fc.record({ type: fc.constant('query_changed'), query: value }),
-  fc.record({
-    type: fc.constant('search_finished'),
-    turn,
-    notes: fc.uniqueArray(note, { selector: (each) => each.id }),
-  }),
+  fc.record({ type: fc.constant('search_finished'), turn, found: page }),
 );
 
 test('no event changes the state it is given, and the same events give the same state', () => {

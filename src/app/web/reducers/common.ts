@@ -1,5 +1,8 @@
 // Steps that several reducers share.
-import type { State } from '../state.ts';
+import { ARRIVALS_MAX } from '../limits.ts';
+import { rowsOf } from '../rows.ts';
+import type { Freshness, State } from '../state.ts';
+import { sentences } from '../wording.ts';
 
 /** Has a screen reader told `text`. */
 export function say(state: State, text: string): State {
@@ -11,9 +14,38 @@ export function focusOn(state: State, target: string): State {
   return { ...state, focus: { target, turn: state.focus.turn + 1 } };
 }
 
-/** Has a note light up. */
+/** Has notes light up. */
 export function light(state: State, ids: Iterable<number>): State {
   const arrivals = new Map(state.arrivals);
-  for (const id of ids) arrivals.set(id, (arrivals.get(id) ?? 0) + 1);
+  for (const id of ids) {
+    const count = (arrivals.get(id) ?? 0) + 1;
+    arrivals.delete(id);
+    arrivals.set(id, count); // the last now
+  }
+  for (const oldest of arrivals.keys()) {
+    if (arrivals.size <= ARRIVALS_MAX) break;
+    arrivals.delete(oldest);
+  }
   return { ...state, arrivals };
+}
+
+/** Has the first of the notes that were asked for by hand given the focus, and their number told. */
+export function showMore(state: State): State {
+  if (state.moreAfter === null) return state;
+  const rows = rowsOf(state);
+  const after = rows.findIndex(({ id }) => id === state.moreAfter);
+  const first = after < 0 ? undefined : rows[after + 1];
+  const next = { ...state, moreAfter: null };
+  if (first === undefined) return next;
+  return say(focusOn(next, `note-${first.id}`), sentences.more(rows.length - after - 1));
+}
+
+/** What a request for all that is shown makes of it while its answer is on its way. */
+export function expected({ connection }: State, freshness: Freshness): Freshness {
+  return freshness === 'stale' && connection.phase === 'online' ? 'coming' : freshness;
+}
+
+/** What that answer makes of it: nothing fresh when something has cast doubt on it meanwhile. */
+export function arrived(freshness: Freshness): Freshness {
+  return freshness === 'coming' ? 'fresh' : freshness;
 }

@@ -1,50 +1,74 @@
-// The list of notes: whole lists over HTTP, single changes from the socket. How the two are merged stands in replica.ts;
+// The list of notes: its pages over HTTP, single changes from the socket. How the two are merged stands in replica.ts;
 // here is what follows from it for edits, lights and announcements.
-import { ROWS_STEP } from '../limits.ts';
 import { sameText } from '../model.ts';
 import type { Note } from '../model.ts';
-import { askList, put, remove, takeList } from '../replica.ts';
-import type { Handlers, State } from '../state.ts';
+import { beginReading, endOf, endReading, isFull, put, raiseFloor, remove, takePage } from '../replica.ts';
+import type { Handlers, ListState, State } from '../state.ts';
 import { sentences } from '../wording.ts';
-import { focusOn, light, say } from './common.ts';
+import { rowsOf } from '../rows.ts';
+import { arrived, expected, focusOn, light, say, showMore } from './common.ts';
 import { meetGone, meetNote } from './meeting.ts';
 
 export const listHandlers: Handlers<
   | 'reading_started'
-  | 'reading_finished'
+  | 'page_read'
   | 'reading_failed'
   | 'note_created'
   | 'note_updated'
   | 'note_deleted'
   | 'fold_toggled'
-  | 'more_shown'
+  | 'more_wanted'
 > = {
-  reading_started: (state) => ({
-    ...state,
-    replica: askList(state.replica),
-    list: { ...state.list, reading: true, turn: state.list.turn + 1 },
-  }),
+  reading_started(state, { part }) {
+    const { list, replica } = state;
+    const goesOn = part === 'more' || list.goal < replica.floor; // more was wanted before, and has not come
+    const reading: ListState = {
+      ...list,
+      reading: part,
+      turn: list.turn + 1,
+      frontier: part === 'all' ? Number.POSITIVE_INFINITY : replica.floor,
+      goal: goesOn ? replica.floor - 1 : replica.floor,
+      freshness: part === 'all' ? expected(state, list.freshness) : list.freshness,
+      moreFailure: null,
+    };
+    return { ...state, replica: beginReading(replica), list: reading };
+  },
 
-  reading_finished(state, { turn, list }) {
-    if (turn !== state.list.turn) return state;
-    const before = state.replica.notes;
-    const online = state.connection.phase === 'online';
-    const replica = takeList(state.replica, list);
-    const next = meetList({
-      ...state,
-      replica,
-      lagging: state.lagging && !online,
-      list: { ...state.list, phase: 'ready', reading: false, failure: null },
-    });
-    if (state.list.phase === 'unread') return next;
-    const lit = light(next, changedIds(before, replica.notes));
-    return state.lagging && online ? say(lit, sentences.connectedAgain) : lit;
+  page_read(state, { turn, page }) {
+    const { list } = state;
+    if (turn !== list.turn || list.reading === null) return state;
+    const above = list.frontier;
+    const frontier = endOf(page, above);
+    let replica = takePage(state.replica, page, above);
+    const full = isFull(replica, frontier);
+    const done = page.next === null || frontier <= list.goal || full;
+    if (full && frontier > replica.floor) replica = raiseFloor(replica, frontier, page.next);
+    let next = meetPage({ ...state, replica }, frontier, above);
+    if (list.phase === 'ready') {
+      const shown = state.replica.floor; // what comes below it is not new, only read now
+      const changed = changedIds(state.replica.notes, replica.notes).filter((id) => id >= shown);
+      if (changed.length > 0) next = light(next, changed);
+    }
+    next = { ...next, list: { ...list, phase: 'ready', frontier } };
+    return done ? finished(next) : next;
   },
 
   reading_failed(state, { turn, failure }) {
-    if (turn !== state.list.turn) return state;
-    const next = { ...state, list: { ...state.list, reading: false, failure } };
-    return state.list.failure === null ? say(next, sentences.listFailed(failure, state.list.phase)) : next;
+    const { list } = state;
+    if (turn !== list.turn) return state;
+    const replica = endReading(state.replica);
+    if (list.reading === 'more') {
+      const next = {
+        ...state,
+        replica,
+        moreAfter: null,
+        list: { ...list, reading: null, moreFailure: failure },
+      };
+      return say(next, sentences.failed('more', failure));
+    }
+    const failed: ListState = { ...list, reading: null, failure, freshness: 'stale' };
+    const next = { ...state, replica, moreAfter: null, list: failed };
+    return list.failure === null ? say(next, sentences.listFailed(failure, list.phase)) : next;
   },
 
   note_created: (state, { note }) => arrive(state, note, sentences.createdElsewhere(note)),
@@ -69,8 +93,30 @@ export const listHandlers: Handlers<
     return { ...state, unfolded };
   },
 
-  more_shown: (state) => ({ ...state, rowsMax: state.rowsMax + ROWS_STEP }),
+  more_wanted(state, { byHand }) {
+    const { list, search, replica } = state;
+    const moreAfter = byHand ? (rowsOf(state).at(-1)?.id ?? null) : state.moreAfter;
+    if (search.order !== null) {
+      return { ...state, moreAfter, search: { ...search, goal: search.order.length + 1, moreFailure: null } };
+    }
+    return { ...state, moreAfter, list: { ...list, goal: replica.floor - 1, moreFailure: null } };
+  },
 };
+
+/** A reading has come as far as it was to. */
+function finished(state: State): State {
+  const { list, lagging } = state;
+  const replica = endReading(state.replica);
+  if (list.reading === 'more') return showMore({ ...state, replica, list: { ...list, reading: null } });
+  const online = state.connection.phase === 'online';
+  const next = showMore({
+    ...state,
+    replica,
+    lagging: lagging && !online,
+    list: { ...list, reading: null, freshness: arrived(list.freshness), failure: null },
+  });
+  return lagging && online ? say(next, sentences.connectedAgain) : next;
+}
 
 /** Takes a note that an event brought; says so unless it is what this page has just sent itself. */
 function arrive(state: State, note: Note, sentence: string): State {
@@ -96,13 +142,13 @@ function meetEdit(state: State, id: number): State {
   return { ...state, edits: new Map(state.edits).set(id, meetNote(edit, note)) };
 }
 
-/** Confronts every edit with a list that was just read. */
-function meetList(state: State): State {
+/** Confronts the edits of notes that a page answers for with what it says: those from `end` on and below `above`. */
+function meetPage(state: State, end: number, above: number): State {
   const edits = new Map(state.edits);
   for (const [id, edit] of edits) {
+    if (id < end || id >= above) continue;
     const note = state.replica.notes.get(id);
-    if (note !== undefined) edits.set(id, meetNote(edit, note));
-    else if (id >= state.replica.floor) edits.set(id, meetGone(edit)); // of older ones the list says nothing
+    edits.set(id, note === undefined ? meetGone(edit) : meetNote(edit, note));
   }
   return { ...state, edits };
 }

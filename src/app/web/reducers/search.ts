@@ -1,9 +1,29 @@
 // The search. Results never enter the page's copy of the list: they may be older than it, and are asked for again
 // whenever it changes.
-import { placeKept } from '../rows.ts';
-import type { Handlers } from '../state.ts';
+import { FOUND_MAX } from '../limits.ts';
+import { reaches } from '../replica.ts';
+import { placesOf } from '../rows.ts';
+import type { Handlers, SearchState } from '../state.ts';
 import { sentences } from '../wording.ts';
-import { say } from './common.ts';
+import { arrived, expected, say, showMore } from './common.ts';
+
+/** Nothing is sought. */
+export const noSearch: SearchState = {
+  query: '',
+  turn: 0,
+  pending: false,
+  order: null,
+  places: new Map(),
+  results: new Map(),
+  next: null,
+  cut: false,
+  goal: 0,
+  more: false,
+  indexing: false,
+  freshness: 'stale',
+  failure: null,
+  moreFailure: null,
+};
 
 export const searchHandlers: Handlers<
   'query_changed' | 'search_started' | 'search_finished' | 'search_failed'
@@ -13,31 +33,64 @@ export const searchHandlers: Handlers<
     if (query.trim() === '') {
       return {
         ...state,
-        search: { query, turn, pending: false, order: null, results: new Map(), failure: null },
+        search: { ...noSearch, query, turn },
       };
     }
-    return { ...state, search: { ...state.search, query, turn, pending: true } };
+    // What is shown still is what was found before.
+    const search: SearchState = { ...state.search, query, turn, pending: true, goal: 0, more: false };
+    return { ...state, moreAfter: null, search: { ...search, moreFailure: null } };
   },
 
-  search_started: (state) => ({
-    ...state,
-    search: { ...state.search, turn: state.search.turn + 1, pending: true },
-  }),
+  search_started(state, { part }) {
+    const { search } = state;
+    const turn = search.turn + 1;
+    const freshness = part === 'all' ? expected(state, search.freshness) : search.freshness;
+    const asked = { pending: part === 'all', more: part === 'more', moreFailure: null };
+    return { ...state, search: { ...search, ...asked, turn, freshness } };
+  },
 
-  search_finished(state, { turn, notes }) {
+  search_finished(state, { turn, found }) {
     const { search } = state;
     if (turn !== search.turn) return state;
-    const found = notes.map(({ id }) => id);
-    const order = placeKept(search.order ?? [], found, state.edits);
-    const results = new Map(notes.map((note) => [note.id, note]));
-    const next = { ...state, search: { ...search, pending: false, failure: null, order, results } };
-    return sameIds(search.order, order) ? next : say(next, sentences.found(notes.length));
+    const before =
+      search.more && search.order !== null ? search.order.map((id) => search.results.get(id)) : [];
+    const results = new Map([...before, ...found.notes].flatMap((note) => (note ? [[note.id, note]] : [])));
+    const order = [...results.keys()];
+    const cut = found.next !== null && reaches([...results.values()], FOUND_MAX);
+    const next = {
+      ...state,
+      search: {
+        ...search,
+        pending: false,
+        more: false,
+        failure: null,
+        order,
+        places: search.more ? search.places : placesOf(state),
+        results,
+        next: cut ? null : found.next,
+        cut,
+        indexing: found.indexing,
+        goal: order.length,
+        freshness: search.more ? search.freshness : arrived(search.freshness),
+      },
+    };
+    if (search.more || state.moreAfter !== null) return showMore(next);
+    return sameIds(search.order, order)
+      ? next
+      : say(next, sentences.found(order.length, found.next !== null));
   },
 
   search_failed(state, { turn, failure }) {
-    if (turn !== state.search.turn) return state;
-    const next = { ...state, search: { ...state.search, pending: false, failure } };
-    return state.search.failure === null ? say(next, sentences.failed('search', failure)) : next;
+    const { search } = state;
+    if (turn !== search.turn) return state;
+    if (search.more) {
+      const failed = { ...search, more: false, goal: search.order?.length ?? 0, moreFailure: failure };
+      const next = { ...state, moreAfter: null, search: failed };
+      return say(next, sentences.failed('more', failure));
+    }
+    const failed: SearchState = { ...search, pending: false, freshness: 'stale', failure };
+    const next = { ...state, moreAfter: null, search: failed };
+    return search.failure === null ? say(next, sentences.failed('search', failure)) : next;
   },
 };
 

@@ -1,11 +1,12 @@
 // The search field and the list under it.
 import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { QUERY_MAX, ROWS_STEP } from '../limits.ts';
+import { QUERY_MAX } from '../limits.ts';
 import type { Row } from '../rows.ts';
-import { drawnRows, rowsOf } from '../rows.ts';
+import { rowsOf } from '../rows.ts';
 import type { State } from '../state.ts';
 import { counted, sentences } from '../wording.ts';
+import { endView } from './end.ts';
 import { noteView } from './note.ts';
 import type { Actions, View } from './types.ts';
 
@@ -18,7 +19,13 @@ export function listView(state: State, actions: Actions): View {
         ${state.lagging ? html`<p class="doubt">perhaps out of date</p>` : nothing}
         ${searchView(state, actions)}
       </div>
-      ${failureView(state, actions)} ${bodyOf(state, rows, actions)}
+      ${failureView(state, actions)}
+      ${
+        state.search.order !== null && state.search.indexing
+          ? html`<p class="indexing" data-testid="indexing">${sentences.indexing}</p>`
+          : nothing
+      }
+      ${bodyOf(state, rows, actions)} ${endView(state, actions)}
     </section>
   `;
 }
@@ -53,7 +60,10 @@ function searchView({ search }: State, { send }: Actions): View {
 }
 
 function countText({ list, search, replica }: State, shown: number): string {
-  if (search.order !== null) return `${counted(shown)} found`;
+  if (search.order !== null) {
+    const all = search.next === null && !search.cut;
+    return all ? `${counted(shown)} found` : `The first ${shown} notes found`;
+  }
   if (list.phase === 'unread') return 'Notes';
   return replica.floor === 0 ? counted(shown) : `The ${shown} newest notes`;
 }
@@ -76,37 +86,18 @@ function failureView({ list, search }: State, { tryNow }: Actions): View {
 
 function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
   if (rows.length === 0) return emptyView(state, actions);
-  const drawn = drawnRows(rows, state.rowsMax);
-  const hidden = rows.length - drawn.length;
   return html`
-    <ol class="notes" data-testid="notes" role="list" data-state=${state.list.reading ? 'reading' : 'ready'}>
+    <ol class="notes" data-testid="notes" role="list" data-state=${state.list.reading ?? 'ready'}>
       ${repeat(
-        drawn,
+        rows,
         ({ id }) => id,
         (row) => noteView(row, state, actions),
       )}
     </ol>
-    ${
-      hidden > 0 || state.replica.floor === 0 || state.search.order !== null
-        ? nothing
-        : html`<p class="end" data-testid="older">Older notes are not listed; the search finds them.</p>`
-    }
-    ${
-      hidden <= 0
-        ? nothing
-        : html`<button
-            type="button"
-            class="more"
-            data-testid="more"
-            @click=${() => actions.send({ type: 'more_shown' })}
-          >
-            Show ${Math.min(hidden, ROWS_STEP)} more
-          </button>`
-    }
   `;
 }
 
-function emptyView({ list, search }: State, { send }: Actions): View {
+function emptyView({ list, replica, search }: State, { send }: Actions): View {
   if (search.order !== null) {
     return html`
       <div class="empty" data-testid="nothing-found">
@@ -122,6 +113,7 @@ function emptyView({ list, search }: State, { send }: Actions): View {
       ? html`<p class="empty" data-testid="loading">Reading the notes…</p>`
       : nothing;
   }
+  if (replica.next !== null) return nothing; // those that were listed are gone, and older ones are about to be
   return html`
     <div class="empty" data-testid="empty">
       <p>Nothing has been written yet.</p>

@@ -1,17 +1,28 @@
-// One note of the list: read, or in its editor. Everything a person wrote is set as text, never as markup.
+// One note of the list: read, or in its editor. Everything a person wrote is set as text, never as markup. A row is looked
+// at again only when something that it shows has changed, so that a drawing costs what has changed, not what there is.
 import { html, nothing } from 'lit-html';
-import { FOLD_CHARACTERS, FOLD_LINES } from '../limits.ts';
+import type { DirectiveResult } from 'lit-html/directive.js';
+import { guard } from 'lit-html/directives/guard.js';
+import { TICK_MS } from '../limits.ts';
 import type { Note } from '../model.ts';
 import type { Row } from '../rows.ts';
 import { isEdited } from '../rows.ts';
 import type { State } from '../state.ts';
 import { absoluteTime, relativeTime } from '../time.ts';
+import { excerptOf } from '../excerpt.ts';
 import { editorView } from './editor.ts';
 import type { Actions, View } from './types.ts';
 
-export function noteView({ id, note, edit }: Row, state: State, actions: Actions): View {
-  const edited = edit !== null && isEdited(edit);
+export function noteView(row: Row, state: State, actions: Actions): DirectiveResult {
+  const { id, note, edit } = row;
   const arrivals = state.arrivals.get(id) ?? 0;
+  const unfolded = state.unfolded.has(id);
+  const sinceTick = Math.floor(state.now / TICK_MS);
+  return guard([note, edit, arrivals, unfolded, sinceTick], () => rowView(row, arrivals, state, actions));
+}
+
+function rowView({ id, note, edit }: Row, arrivals: number, state: State, actions: Actions): View {
+  const edited = edit !== null && isEdited(edit);
   // Two classes with the same animation, in turn: a change of class starts it afresh.
   const lit = arrivals === 0 || edited ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
   return html`
@@ -71,10 +82,12 @@ function readView(note: Note, hasAside: boolean, state: State, actions: Actions)
 }
 
 function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): View {
-  const long = body.length > FOLD_CHARACTERS || body.split('\n').length > FOLD_LINES;
+  const excerpt = excerptOf(body);
+  const long = excerpt.length < body.length;
   const folded = long && !unfolded;
+  const shown = folded ? `${excerpt}…` : body;
   return html`
-    <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${body}</p>
+    <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${shown}</p>
     ${
       long
         ? html`<button
@@ -110,8 +123,10 @@ function asideView(note: Note, { send }: Actions): View {
   `;
 }
 
-function timeView(iso: string, now: number, testid: string): View {
-  return html`<time datetime=${iso} title=${absoluteTime(iso)} data-testid=${testid}
-    >${relativeTime(iso, now)}</time
-  >`;
+function timeView(iso: string, now: number, testid: string): DirectiveResult {
+  const relative = relativeTime(iso, now);
+  return guard(
+    [iso, relative],
+    () => html`<time datetime=${iso} title=${absoluteTime(iso)} data-testid=${testid}>${relative}</time>`,
+  );
 }

@@ -1,16 +1,17 @@
-// Where the connection stands, at the head of the page. Changes are announced elsewhere, once; the countdown is not.
+// Where the page stands, at its head. Changes are announced elsewhere, once; the countdown is not.
 import { html, nothing } from 'lit-html';
-import type { ConnectionStatus } from '../connection.ts';
+import { standingOf } from '../state.ts';
 import type { State } from '../state.ts';
 import type { Actions, View } from './types.ts';
 
-export function statusView({ connection, now }: State, { tryNow }: Actions): View {
+export function statusView(state: State, { tryNow }: Actions): View {
+  const standing = standingOf(state);
   return html`
-    <div class="status" data-testid="status" data-state=${connection.phase}>
+    <div class="status" data-testid="status" data-state=${standing}>
       <span class="lamp" aria-hidden="true"></span>
-      <span>${statusText(connection, now)}</span>
+      <span>${statusText(state)}</span>
       ${
-        connection.phase === 'waiting'
+        standing === 'waiting'
           ? html`<button type="button" data-testid="try-now" @click=${tryNow}>Try now</button>`
           : nothing
       }
@@ -18,15 +19,10 @@ export function statusView({ connection, now }: State, { tryNow }: Actions): Vie
   `;
 }
 
-function statusText(connection: ConnectionStatus, now: number): string {
-  switch (connection.phase) {
-    case 'online':
-      return 'Live';
-    case 'connecting':
-      return 'Connecting…';
-    case 'waiting': {
-      const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1_000));
-      return seconds === 0 ? 'Not connected' : `Not connected, trying again in ${seconds} s`;
-    }
-  }
+function statusText(state: State): string {
+  const { connection, now } = state;
+  if (connection.phase === 'connecting') return 'Connecting…';
+  if (connection.phase === 'online') return standingOf(state) === 'live' ? 'Live' : 'Updating…';
+  const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1_000));
+  return seconds === 0 ? 'Not connected' : `Not connected, trying again in ${seconds} s`;
 }
