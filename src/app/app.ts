@@ -20,8 +20,10 @@ import { drain, type Drain } from './http/drain.ts';
 import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
 import { health } from './http/health.ts';
 import { servePage } from './http/page.ts';
+import { RequestLines } from './http/request-lines.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
+import { boundedLines } from './log-lines.ts';
 import { logDatabase, logLeftOut, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
@@ -186,10 +188,8 @@ function makeDataFolder(folder: string): void {
 
 function createServer(config: Config, logger: AppParts['logger']) {
   return Fastify({
-    logger: logger ?? {
-      level: config.logLevel,
-      redact: ['req.headers.authorization', 'req.headers.cookie'],
-    },
+    logger: { level: config.logLevel, ...boundedLines, ...(typeof logger === 'object' && logger) },
+    logController: new RequestLines(),
     bodyLimit: config.bodyLimitBytes,
     // How long a request may take to arrive, head and body. Node.js looks every so often.
     requestTimeout: config.requestTimeoutMs,
