@@ -22,11 +22,12 @@ import { answerClientError, answerUnreadable, handleErrors } from './http/errors
 import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
 import { servePage } from './http/page.ts';
-import { shownRequest } from './http/request-log.ts';
+import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
 import { Traffic } from './http/traffic.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
+import { boundedLines } from './log-lines.ts';
 import { logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
@@ -219,12 +220,8 @@ function makeDataFolder(folder: string): void {
 function createServer(config: Config, maxConnections: number, logger: AppParts['logger']) {
   const refused = new Recurring();
   const http = Fastify({
-    logger: {
-      level: config.logLevel,
-      redact: ['req.headers.authorization', 'req.headers.cookie'],
-      ...(typeof logger === 'object' && logger),
-      serializers: { req: shownRequest },
-    },
+    logger: { level: config.logLevel, ...boundedLines, ...(typeof logger === 'object' && logger) },
+    logController: new RequestLines(),
     bodyLimit: config.bodyLimitBytes,
     serverFactory: boundedServers({
       requestTimeoutMs: config.requestTimeoutMs,

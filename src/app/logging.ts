@@ -3,13 +3,14 @@
 // The pid of a process stands under `process`: `pid` is pino's, the operating system's number.
 //
 // What each level is for: `error` needs somebody, `warn` may, `info` is the life of the service, `debug` that of each
-// connection. What other nodes can cause any number of times is told seldom, with its `count`; but what their processes
-// print is told as it comes.
+// connection and request. What other nodes and clients can cause any number of times is told seldom, with its `count`, also what
+// their processes print. How long a line may be is `log-lines.ts`'s business.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
 import type { NotIndexed } from './indexer/backlog.ts';
+import { TEXT_SHOWN_MAX } from './log-lines.ts';
 import type { LeftOut } from './notes/incoming.ts';
 import { Recurring } from './recurring.ts';
 
@@ -27,11 +28,18 @@ export function logRuntime(log: FastifyBaseLogger): () => void {
 }
 
 function logProcesses(log: FastifyBaseLogger): (() => void)[] {
+  const crashes = new Recurring();
   const unexpected = new Recurring();
+  const long = new Recurring();
+  const full = new Recurring();
+  const undeliverable = new Recurring();
   return [
     onTelemetry('troupe:process:crash', ({ pid, label, name, reason }) => {
       if (isExpected(reason)) return; // a controller whose client has been told; the request's own line says it
-      log.error({ process: pid.toString(), label, name, err: errorIn(reason) }, 'a process crashed');
+      const err = errorIn(reason);
+      const count = crashes.due(`${label} ${name ?? ''} ${err.name}`);
+      if (count !== undefined)
+        log.error({ process: pid.toString(), label, name, count, err }, 'a process crashed');
     }),
     onTelemetry('troupe:supervisor:child_started', ({ id, pid, restart }) => {
       log.info({ id, process: pid.toString() }, restart ? 'restarted' : 'started');
@@ -45,7 +53,7 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
     }),
     onTelemetry('troupe:server:unexpected', ({ pid, label, kind, message }) => {
       const request = kind === 'info' ? undefined : nameOf(message);
-      const count = unexpected.due(`${kind} ${label} ${request ?? ''}`);
+      const count = unexpected.due(`${kind} ${label}`);
       if (count === undefined) return;
       log.warn(
         { process: pid.toString(), label, kind, request, count },
@@ -53,16 +61,23 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
       );
     }),
     onTelemetry('troupe:mailbox:high_water', ({ pid, label, length }) => {
-      log.warn({ process: pid.toString(), label, length }, 'a mailbox is long');
+      const count = long.due(label);
+      if (count !== undefined)
+        log.warn({ process: pid.toString(), label, length, count }, 'a mailbox is long');
     }),
     onTelemetry('troupe:mailbox:dropped', ({ pid, label, policy, dropped }) => {
-      log.warn({ process: pid.toString(), label, policy, dropped }, 'a full mailbox dropped a message');
+      const count = full.due(`${label} ${policy}`);
+      if (count === undefined) return;
+      log.warn(
+        { process: pid.toString(), label, policy, dropped, count },
+        'a full mailbox dropped a message',
+      );
     }),
     onTelemetry('troupe:message:undeliverable', ({ from, error }) => {
-      log.warn(
-        { process: from.toString(), err: errorIn(error) },
-        'a message could not be sent when its time came',
-      );
+      const err = errorIn(error);
+      const count = undeliverable.due(err.name);
+      if (count === undefined) return;
+      log.warn({ process: from.toString(), count, err }, 'a message could not be sent when its time came');
     }),
   ];
 }
@@ -73,6 +88,7 @@ function nameOf(request: unknown): string {
 }
 
 function logConnections(log: FastifyBaseLogger): (() => void)[] {
+  const slow = new Recurring();
   return [
     onTelemetry('troupe:fastify:open', ({ pid, label }) => {
       log.debug({ process: pid.toString(), label }, 'a connection was opened');
@@ -84,8 +100,10 @@ function logConnections(log: FastifyBaseLogger): (() => void)[] {
       );
     }),
     onTelemetry('troupe:fastify:dropped', ({ pid, label, dropped, bufferedBytes }) => {
+      const count = slow.due(label);
+      if (count === undefined) return;
       log.warn(
-        { process: pid.toString(), label, dropped, bufferedBytes },
+        { process: pid.toString(), label, dropped, bufferedBytes, count },
         'frames to a slow client are dropped',
       );
     }),
@@ -95,6 +113,8 @@ function logConnections(log: FastifyBaseLogger): (() => void)[] {
 function logNodes(log: FastifyBaseLogger): (() => void)[] {
   const badMessages = new Recurring();
   const badSignals = new Recurring();
+  const ups = new Recurring();
+  const downs = new Recurring();
   return [
     onTelemetry('troupe:pubsub:restarted', ({ pid }) => {
       log.warn({ process: pid.toString() }, 'the scope of the channels was restarted, with its members');
@@ -111,10 +131,15 @@ function logNodes(log: FastifyBaseLogger): (() => void)[] {
         log.warn({ scope, node, count }, 'a scope got a message that it does not know');
     }),
     onTelemetry('troupe:node:up', ({ peer }) => {
-      log.info({ peer }, 'a node is connected');
+      const count = ups.due(peer);
+      log[count === undefined ? 'debug' : 'info']({ peer, count }, 'a node is connected');
     }),
     onTelemetry('troupe:node:down', ({ peer, reason }) => {
-      log.warn({ peer, reason: formatReason(reason) }, 'a node is gone');
+      const count = downs.due(peer);
+      log[count === undefined ? 'debug' : 'warn'](
+        { peer, reason: formatReason(reason), count },
+        'a node is gone',
+      );
     }),
     onTelemetry('troupe:node:bad_signal', ({ peer, error }) => {
       const count = badSignals.due(peer);
@@ -129,6 +154,10 @@ function logDistribution(log: FastifyBaseLogger): (() => void)[] {
   const told = new Map<string, string>();
   const dropped = new Recurring();
   const badFrames = new Recurring();
+  const busy = new Recurring();
+  const tooSlow = new Recurring();
+  const epmd = new Recurring();
+  const prints = new Recurring({ burst: PRINTS_TOLD });
   // Whoever reaches the port can say that it is any node.
   const refusals = new Recurring({ burst: REFUSALS_TOLD });
   return [
@@ -149,10 +178,14 @@ function logDistribution(log: FastifyBaseLogger): (() => void)[] {
       log.error({ peer, reason, count }, 'a node sent what cannot be read; its connection was closed');
     }),
     onTelemetry('troupe:distribution:busy', ({ peer, queuedBytes }) => {
-      log.warn({ peer, queuedBytes }, 'a node takes messages slower than they are sent');
+      const count = busy.due(peer);
+      if (count !== undefined)
+        log.warn({ peer, queuedBytes, count }, 'a node takes messages slower than they are sent');
     }),
     onTelemetry('troupe:distribution:queue_full', ({ peer, queuedBytes }) => {
-      log.error({ peer, queuedBytes }, 'a node was too slow; its connection was closed');
+      const count = tooSlow.due(peer);
+      if (count !== undefined)
+        log.error({ peer, queuedBytes, count }, 'a node was too slow; its connection was closed');
     }),
     onTelemetry('troupe:distribution:dropped', ({ peer, what }) => {
       const count = dropped.due(peer);
@@ -160,10 +193,17 @@ function logDistribution(log: FastifyBaseLogger): (() => void)[] {
     }),
     onTelemetry('troupe:distribution:epmd', ({ node, state, error }) => {
       const bad = state === 'lost' || state === 'failed';
-      log[bad ? 'warn' : 'info']({ node, ...(error !== undefined && { err: errorIn(error) }) }, EPMD[state]);
+      const count = epmd.due(state);
+      if (count === undefined) return;
+      log[bad ? 'warn' : 'info'](
+        { node, count, ...(error !== undefined && { err: errorIn(error) }) },
+        EPMD[state],
+      );
     }),
     onTelemetry('troupe:distribution:io', ({ from, text }) => {
-      log.info({ process: from.toString(), peer: from.node }, text.slice(0, IO_SHOWN_MAX));
+      const count = prints.due(from.node);
+      if (count === undefined) return;
+      log.info({ process: from.toString(), peer: from.node, count }, text.slice(0, TEXT_SHOWN_MAX));
     }),
   ];
 }
@@ -177,8 +217,8 @@ const EPMD = {
 const TOLD_MAX = 1_000;
 /** So many refusals of one host are told in ten seconds. */
 const REFUSALS_TOLD = 20;
-/** Characters of what a process of another node writes, in one line of the log. */
-const IO_SHOWN_MAX = 10_000;
+/** So many texts that processes of one node write are told in ten seconds. */
+const PRINTS_TOLD = 20;
 
 /** Logs that an event of another node was left out. */
 export function logLeftOut(log: FastifyBaseLogger, { peer, topic, problem, count }: LeftOut): void {

@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import Fastify from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { boundedLines } from '../../src/app/log-lines.ts';
 import { logRuntime } from '../../src/app/logging.ts';
 import { createNode, type TelemetryEvents, type TelemetryName } from '../../src/runtime/index.ts';
 
@@ -19,7 +20,7 @@ let unsubscribe: () => void;
 beforeEach(() => {
   lines = [];
   const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Line) };
-  unsubscribe = logRuntime(Fastify({ logger: { level: 'debug', stream } }).log);
+  unsubscribe = logRuntime(Fastify({ logger: { level: 'debug', ...boundedLines, stream } }).log);
 });
 afterEach(() => {
   unsubscribe();
@@ -59,7 +60,7 @@ test('each event is a line', () => {
   ]);
   expect(lines[0]).toMatchObject({ peer, address: '127.0.0.1:1', reason: 'cookie: has another cookie' });
   expect(lines[6]).toMatchObject({ err: { message: 'gone' } });
-  expect([lines[7]?.msg.length, lines[7]?.['peer']]).toEqual([10_000, peer]);
+  expect([lines[7]?.msg.length, lines[7]?.['peer']]).toEqual([2_000, peer]);
   expect(lines[9]).toMatchObject({ reason: 'net_tick_timeout' });
 });
 
@@ -140,6 +141,47 @@ test('of the refusals of one host, whoever it says it is, twenty are warnings in
     vi.advanceTimersByTime(10_000);
     refuse('late@test');
     expect(lines.at(-1)).toMatchObject({ level: WARN, peer: 'late@test', count: 181 });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a flood of one peer, or of many, is a bounded number of bounded lines', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const long = 'x'.repeat(100_000);
+    const flood = (peer: string): void => {
+      channel('troupe:distribution:io').publish({ node: 'a@test', from, text: long });
+      publish('troupe:distribution:refused', { peer, address: '127.0.0.1:1', reason: long });
+      publish('troupe:distribution:bad_frame', { peer, reason: long });
+      publish('troupe:distribution:busy', { peer, queuedBytes: 1 });
+      publish('troupe:distribution:queue_full', { peer, queuedBytes: 1 });
+      publish('troupe:distribution:epmd', { state: 'lost', error: new Error(long) });
+      publish('troupe:node:up', { peer });
+      publish('troupe:node:down', { peer, reason: long });
+      publish('troupe:node:bad_signal', { peer, error: new Error(long) });
+      channel('troupe:process:crash').publish({ pid: from, label: 'x', reason: new Error(long) });
+      channel('troupe:mailbox:high_water').publish({ pid: from, label: 'x', length: 1 });
+      channel('troupe:mailbox:dropped').publish({ pid: from, label: 'x', policy: 'reject', dropped: 1 });
+      channel('troupe:message:undeliverable').publish({ from, error: new Error(long) });
+      channel('troupe:fastify:dropped').publish({ pid: from, label: 'x', dropped: 1, bufferedBytes: 1 });
+    };
+    const told = (): Line[] => lines.filter(({ level }) => level > DEBUG);
+    for (let n = 0; n < 500; n++) flood('b@test');
+    // 20 each of what is printed and of refusals, one of each other kind.
+    expect(told()).toHaveLength(52);
+    expect(Math.max(...told().map((line) => JSON.stringify(line).length))).toBeLessThan(13_000);
+    lines = [];
+    for (let n = 0; n < 2_000; n++) flood(`n${n}@test`);
+    // Seven kinds tell peers apart, 200 at most and the others as one.
+    expect(told().length).toBeLessThanOrEqual(7 * 201);
+    lines = [];
+    vi.advanceTimersByTime(10_000);
+    flood('b@test');
+    expect(told().find(({ msg }) => msg.startsWith('a node takes'))).toMatchObject({
+      peer: 'b@test',
+      count: 500,
+    });
   } finally {
     vi.useRealTimers();
   }

@@ -1,11 +1,13 @@
 // What goes wrong, as HTTP answers: always `{"error": text}`, with a text that says what to do and nothing of the inside.
 //
 // What is the server's fault is logged with its cause; what is the client's is not; what passes by itself, such as an
-// outage of the database, is one line without a stack for each request.
+// outage of the database, is one line without a stack. Of each kind and client there is one line in ten seconds.
 import type { Socket } from 'node:net';
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TroupeError } from '../../runtime/index.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
+import { Recurring } from '../recurring.ts';
+import { kindOf } from './request-lines.ts';
 
 /** An answer other than success, thrown by a controller. */
 export class HttpError extends Error {
@@ -42,8 +44,9 @@ export function isExpected(error: unknown): boolean {
 
 /** Answers the errors of an application's handlers and hooks. */
 export function handleErrors(app: FastifyInstance): void {
+  const failures = new Recurring();
   app.setErrorHandler((error: FastifyError, request, reply) =>
-    answer(toHttpError(error), error, request, reply),
+    answer(toHttpError(error), error, request, reply, failures),
   );
 }
 
@@ -104,10 +107,20 @@ function faultOf([fault]: NonNullable<FastifyError['validation']>): string {
     : `${name} must be given once, as text`;
 }
 
-function answer(told: HttpError, cause: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (told.statusCode === 503)
-    request.log.warn({ reason: cause.message }, 'the request cannot be served now');
-  else if (told.statusCode >= 500) request.log.error({ err: cause }, 'the request failed');
+function answer(
+  told: HttpError,
+  cause: Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  failures: Recurring,
+): FastifyReply {
+  const count =
+    told.statusCode < 500 ? undefined : failures.due(`${cause.name} ${cause.message} ${kindOf(request)}`);
+  if (count !== undefined) {
+    if (told.statusCode === 503)
+      request.log.warn({ reason: cause.message, count }, 'the request cannot be served now');
+    else request.log.error({ err: cause, count }, 'the request failed');
+  }
   if (told.retryAfterSeconds !== undefined) void reply.header('retry-after', told.retryAfterSeconds);
   return reply.code(told.statusCode).send({ error: told.message });
 }

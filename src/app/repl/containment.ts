@@ -1,48 +1,40 @@
 // Keeps what goes wrong in code that was typed into a REPL from ending the application.
 //
 // Errors that a line throws or rejects with are its result. This file is about those that come later and that nobody
-// catches: a promise that nobody waits for, a timer, a callback. Node.js ends the process for them. Here each is traced to
-// the REPL whose code it comes from and told to that REPL; all others take their course, untouched:
+// catches: a promise that nobody waits for, a timer, a callback, an `error` that nobody listens to. Node.js ends the process
+// for them. Here each is traced to the REPL whose code it comes from and told to that REPL; all others take their course,
+// untouched:
 //
-// - a promise by a mark. While code of a REPL runs, an async hook marks the promises that it makes, those that functions
-//   of the application make for it included, and the promises that are made while such a promise is worked off. The hook
-//   is on only while an evaluation is under way: it makes every promise of the process about twice as slow, and node:repl,
-//   whose domains do the same with a hook that is never taken out again, more than ten times.
-// - an exception by its stack, in which code of a REPL bears the REPL's name.
+// - by a mark on what was current when it failed (see `marks.ts`): a promise, a socket, a child process, a tick. So also what
+//   is no error, and an error of Node.js in whose stack nobody stands, are known.
+// - by its stack, in which code of a REPL bears the REPL's name.
 // - what timers and microtasks of a REPL throw is caught where it is thrown: see `guard`.
 //
 // What is found is taken out before listeners of `uncaughtException` and `unhandledRejection` see it, by wrapping
-// `process.emit`: a listener could not keep the others, or the default, from ending the process. Not found is a promise
-// that code of the application makes, and rejects with an error without a trace, for code of a REPL that goes on after its
-// line was answered, and drops it.
-import { createHook, executionAsyncResource } from 'node:async_hooks';
+// `process.emit`: a listener could not keep the others, or the default, from ending the process.
+//
+// `process.exit()` and `process.abort()` are refused to code of a REPL. A signal to the process is not: who sends one means it.
+import { executionAsyncResource } from 'node:async_hooks';
+import { Fault } from './fault.ts';
+import { innermost, type Maker, markOf, sessionBegins, sessionEnds } from './marks.ts';
 
 /** Where the errors of one REPL go. */
 export interface ErrorSink {
   /** The name of its code in stacks, without the number of the line. */
   readonly scriptName: string;
-  /** Tells an error that nobody caught. */
+  /** Where its code runs. */
+  readonly maker: Maker;
+  /** Tells an error that nobody caught; must not throw. */
   uncaught(error: unknown): void;
 }
 
 /** How the files of REPL code are called. */
 const SCRIPT_NAME = /REPL<[\d.]+>(?=#\d+:\d+:\d+)/;
 
-const marked = new WeakMap<object, ErrorSink>();
 /** By script name. What belongs to a REPL that has ended goes to `orphans`. */
 const sinks = new Map<string, ErrorSink>();
 let orphans: (error: unknown) => void = () => undefined;
-let running: ErrorSink | undefined = undefined;
-let hookUsers = 0;
 let installed = false;
-
-const hook = createHook({
-  init(_id, type, _trigger, resource) {
-    if (type !== 'PROMISE') return;
-    const sink = running ?? marked.get(executionAsyncResource());
-    if (sink !== undefined) marked.set(resource, sink);
-  },
-});
 
 /**
  * Begins to contain the errors of a REPL.
@@ -52,86 +44,90 @@ export function contain(sink: ErrorSink, onOrphan: (error: unknown) => void): ()
   install();
   orphans = onOrphan;
   sinks.set(sink.scriptName, sink);
+  sessionBegins();
   return () => {
-    sinks.delete(sink.scriptName);
+    if (sinks.delete(sink.scriptName)) sessionEnds();
   };
 }
 
-/** Marks the promises that are made from now on until the returned function is called. */
-export function track(): () => void {
-  if (hookUsers++ === 0) hook.enable();
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    if (--hookUsers === 0) hook.disable();
-  };
-}
-
-/** Runs code of a REPL. What it makes before it returns is the REPL's. */
-export function runAs<T>(sink: ErrorSink, code: () => T): T {
-  const before = running;
-  const untrack = track();
-  running = sink;
-  try {
-    return code();
-  } finally {
-    running = before;
-    untrack();
-  }
-}
-
-/** A function that calls another one, as code of a REPL, and tells what it throws or its promise rejects with. */
+/** A function that calls another one, and tells what it throws or its promise rejects with. */
 export function guard<Args extends readonly unknown[]>(
   sink: ErrorSink,
   callback: (...args: Args) => unknown,
 ): (...args: Args) => void {
   return (...args) => {
     try {
-      const result = runAs(sink, () => callback(...args));
-      if (result instanceof Promise) result.catch((error: unknown) => void tell(sink, error));
+      const result = callback(...args);
+      if (result instanceof Promise) result.catch((error: unknown) => void tell(sink.scriptName, error));
     } catch (error) {
-      tell(sink, error);
+      tell(sink.scriptName, error);
     }
   };
 }
 
-/** Wraps `process.emit`, once and for good: what a REPL has left behind may fail long after it. */
+/** What a callback throws goes to the maker of what runs now: when Node.js hears of it, nothing of that is left. */
+function guardMicrotasks(): void {
+  const { queueMicrotask: queue } = globalThis;
+  globalThis.queueMicrotask = (callback) => {
+    const owner = typeof callback === 'function' ? markOf(executionAsyncResource()) : undefined;
+    if (owner === undefined || innermost() === 'scheduler') {
+      queue(callback);
+      return;
+    }
+    queue(() => {
+      try {
+        callback();
+      } catch (error) {
+        tell(owner, error);
+      }
+    });
+  };
+}
+
+/** Wraps functions of Node.js, once and for good: what a REPL has left behind may fail long after it. */
 function install(): void {
   if (installed) return;
   installed = true;
   const { emit } = process;
   const contained = (event: string | symbol, ...args: unknown[]): boolean => {
     if (event === 'uncaughtException' || event === 'uncaughtExceptionMonitor') {
-      const sink = sinkOfError(args[0]);
-      if (sink !== undefined) return event === 'uncaughtException' ? tell(sink, args[0]) : false;
+      const owner = markOf(executionAsyncResource()) ?? ownerByStack(args[0]);
+      if (owner !== undefined) return event === 'uncaughtException' ? tell(owner, args[0]) : false;
     } else if (event === 'unhandledRejection') {
-      const sink = marked.get(args[1] as object) ?? sinkOfError(args[0]);
-      if (sink !== undefined) return tell(sink, args[0]);
+      const owner = markOf(args[1] as object) ?? ownerByStack(args[0]);
+      if (owner !== undefined) return tell(owner, args[0]);
     }
     return Reflect.apply(emit, process, [event, ...args]) as boolean;
   };
   process.emit = contained as typeof process.emit;
+  guardMicrotasks();
+  for (const name of ['exit', 'abort'] as const) refuseToMakers(name);
+}
+
+/** Who types it wants to leave the REPL, as that of Node.js is left, and not to end the service. */
+function refuseToMakers(name: 'exit' | 'abort'): void {
+  const before = process[name] as (...args: unknown[]) => never;
+  process[name] = (...args: unknown[]): never => {
+    if (innermost() !== 'repl') return Reflect.apply(before, process, args);
+    throw new Fault(
+      `process.${name}() would end the application: .exit leaves the REPL, and process.kill(process.pid) stops the application in order`,
+    );
+  };
 }
 
 /** Whose code an error comes from, by its stack. */
-function sinkOfError(error: unknown): ErrorSink | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const scriptName = SCRIPT_NAME.exec(stackOf(error))?.[0];
-  if (scriptName === undefined) return undefined;
-  return sinks.get(scriptName) ?? { scriptName, uncaught: orphans };
-}
-
-function stackOf(error: Error): string {
+function ownerByStack(error: unknown): string | undefined {
   try {
-    return String(error.stack);
+    // A getter of its own, or a proxy, may throw: it has no stack to go by.
+    return error instanceof Error ? SCRIPT_NAME.exec(String(error.stack))?.[0] : undefined;
   } catch {
-    return ''; // a getter of its own that throws: it has no stack to go by
+    return undefined;
   }
 }
 
-function tell(sink: ErrorSink, error: unknown): true {
-  if (sinks.get(sink.scriptName) === sink) sink.uncaught(error);
-  else orphans(error);
+function tell(owner: string, error: unknown): true {
+  const sink = sinks.get(owner);
+  if (sink === undefined) orphans(error);
+  else sink.uncaught(error);
   return true;
 }

@@ -2,8 +2,9 @@
 //
 // - Variables live in a scope of the REPL's own, before the globals of the application: two REPLs do not see each other's,
 //   and nothing that is assigned without a declaration becomes a global.
-// - The part of a line up to its first `await` may run for a limited time: a loop without end would stop the application,
-//   and nobody could interrupt it. What runs later has no such limit.
+// - The part of a line up to its first `await`, what its timers and microtasks call, and the showing of what it comes to may run
+//   for a limited time: a loop without end would stop the application, and nobody could interrupt it. What runs after an
+//   `await`, or is called by anything else, has no such limit.
 // - What timers, immediates and microtasks of the REPL throw is told to it, and its timers end with it.
 import { randomUUID } from 'node:crypto';
 import { isBuiltin } from 'node:module';
@@ -11,8 +12,9 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { runInThisContext, Script } from 'node:vm';
-import { type ErrorSink, guard, runAs, track } from './containment.ts';
+import { type ErrorSink, guard } from './containment.ts';
 import { Fault } from './fault.ts';
+import { begin } from './marks.ts';
 import { type Transformed, transform } from './transform.ts';
 
 /** How long the part of a line before its first `await` may run by default. */
@@ -51,10 +53,20 @@ export class Evaluator {
   run(input: string): Evaluation {
     const parsed = transform(input);
     if (parsed.kind !== 'program') return parsed;
-    const abandon = track();
+    const abandon = begin();
     const value = this.#start(parsed);
     value.then(abandon, abandon);
     return { kind: 'running', value, abandon };
+  }
+
+  /** Calls what may be code of the REPL. @throws Fault when it takes too long, and what it throws */
+  call<T>(callback: () => T): T {
+    return this.#sink.maker.run(() => withTimeLimit(this.#syncLimitMs, callback));
+  }
+
+  /** Code of the REPL that is called later, at once and in its time; what it throws is told to the REPL. */
+  #later(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => void {
+    return guard(this.#sink, (...args) => this.call(() => callback(...args)));
   }
 
   /** Ends the timers. */
@@ -71,7 +83,7 @@ export class Evaluator {
     const prepare = script.runInThisContext() as Prepare;
     const scope = this.#scope(program.assigned);
     const run = prepare(scope, importFor);
-    return await runAs(this.#sink, () => withTimeLimit(this.#syncLimitMs, run));
+    return await this.call(run);
   }
 
   /** The scope of one input: it has what it assigns to, so that an assignment does not go to the globals. */
@@ -91,12 +103,19 @@ export class Evaluator {
     const once = this.#starter<NodeJS.Timeout>(setTimeout, clearTimeout, true);
     const repeated = this.#starter<NodeJS.Timeout>(setInterval, clearInterval, false);
     const soon = this.#starter<NodeJS.Immediate>(setImmediate, clearImmediate, true);
+    const later = (callback: (held: unknown) => unknown) => this.#later(callback);
     return {
+      // Nothing of what made it is current when it calls.
+      FinalizationRegistry: class extends FinalizationRegistry<unknown> {
+        constructor(callback: (held: unknown) => unknown) {
+          super(later(callback));
+        }
+      },
       setTimeout: Object.assign(once, { [promisify.custom]: promisify(setTimeout) }),
       setInterval: repeated,
       setImmediate: Object.assign(soon, { [promisify.custom]: promisify(setImmediate) }),
       queueMicrotask: (callback: () => unknown) => {
-        queueMicrotask(guard(this.#sink, callback));
+        queueMicrotask(this.#later(callback));
       },
       clearTimeout: this.#stopper<NodeJS.Timeout>(clearTimeout),
       clearInterval: this.#stopper<NodeJS.Timeout>(clearInterval),
@@ -112,7 +131,7 @@ export class Evaluator {
   ): (callback: (...args: unknown[]) => unknown, ...args: unknown[]) => Timer {
     return (callback, ...args) => {
       if (typeof callback !== 'function') throw new TypeError('the first argument is not a function');
-      const guarded = guard(this.#sink, callback);
+      const guarded = this.#later(callback);
       const timer = start(
         (...values) => {
           if (once) this.#timers.delete(timer);

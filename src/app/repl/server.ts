@@ -73,6 +73,7 @@ function settingsOf(self: Process, options: ReplOptions): SessionSettings {
     inbox: new Inbox(),
     signal: () => self.signal,
     announce: () => undefined,
+    own: <T>(code: T) => code,
     peers,
   };
   const taken = new Set([...Object.keys(allHelpers(shell, [])), 'node', 'console', '_', '_error']);

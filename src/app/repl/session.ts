@@ -24,6 +24,7 @@ import { allHelpers } from './helpers/help.ts';
 import { exitLine } from './helpers/processes.ts';
 import { Inbox } from './inbox.ts';
 import { toJson } from './json.ts';
+import { Maker } from './marks.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
 import type { Shell } from './shell.ts';
 import { present, showError, showSyntaxError, showUncaught, showValue } from './show.ts';
@@ -44,6 +45,9 @@ export interface SessionSettings {
 
 /** How many lines may wait for the one that runs. */
 export const LINES_WAITING_MAX = 100;
+
+/** The longest text that is printed beside results, and of an error; what is longer is cut. */
+const PRINT_TEXT_MAX = 1_048_576;
 
 /** What the process of a REPL is told by its connection when that has ended. */
 const CLOSED = Symbol('connection closed');
@@ -78,6 +82,8 @@ class Session {
     this.#hello = hello;
     this.#server = server;
     const { node } = settings;
+    const scriptName = `REPL${self.pid.toString()}`;
+    const maker = new Maker(scriptName);
     this.#shell = {
       self,
       node,
@@ -86,10 +92,15 @@ class Session {
       announce: (line) => {
         this.#announce(line);
       },
+      own:
+        (code) =>
+        (...args) =>
+          maker.run(() => code(...args)),
       peers: settings.peers,
     };
     const sink: ErrorSink = {
-      scriptName: `REPL${self.pid.toString()}`,
+      scriptName,
+      maker,
       uncaught: (error) => {
         this.#uncaught(error);
       },
@@ -186,7 +197,10 @@ class Session {
         break;
       case 'failed':
         variables['_error'] = outcome.error;
-        answer('error', showError(outcome.error, this.#hello));
+        answer(
+          'error',
+          this.#shown(() => showError(outcome.error, this.#hello)),
+        );
         break;
       case 'done':
         if (outcome.value !== undefined) variables['_'] = outcome.value;
@@ -224,12 +238,29 @@ class Session {
   }
 
   #answerValue(value: unknown, answer: (status: ResultStatus, text: string) => void): void {
+    let text: string;
     try {
-      const text = this.#textOf(value);
-      if (text.length <= RESULT_TEXT_MAX) answer('ok', text);
-      else answer('error', `** the result has ${text.length} characters, more than ${RESULT_TEXT_MAX}`);
+      text = this.#evaluator.call(() => this.#textOf(value));
     } catch (error) {
-      answer('error', showError(error, this.#hello));
+      answer(
+        'error',
+        this.#shown(() => showError(error, this.#hello)),
+      );
+      return;
+    }
+    if (text.length <= RESULT_TEXT_MAX) answer('ok', text);
+    else answer('error', `** the result has ${text.length} characters, more than ${RESULT_TEXT_MAX}`);
+  }
+
+  /** A text that code of the REPL takes part in making: it may throw, take long, and make a lot. */
+  #shown(show: () => string): string {
+    try {
+      const text = this.#evaluator.call(show);
+      return text.length <= PRINT_TEXT_MAX ? text : `${text.slice(0, PRINT_TEXT_MAX)}... (cut)`;
+    } catch (error) {
+      return error instanceof Fault
+        ? `Uncaught [cannot be shown: ${error.message}]`
+        : 'Uncaught [cannot be shown]';
     }
   }
 
@@ -244,7 +275,7 @@ class Session {
   // ---- printing ----
 
   #uncaught(error: unknown): void {
-    this.#print('err', `${showUncaught(error, this.#hello)}\n`);
+    this.#print('err', `${this.#shown(() => showUncaught(error, this.#hello))}\n`);
   }
 
   #announce(line: (colour: boolean) => string): void {
@@ -253,7 +284,8 @@ class Session {
   }
 
   #print(stream: 'out' | 'err', text: string): void {
-    this.#connection.send({ type: 'print', stream, text });
+    const shown = text.length <= PRINT_TEXT_MAX ? text : `${text.slice(0, PRINT_TEXT_MAX)}... (cut)\n`;
+    this.#connection.send({ type: 'print', stream, text: shown });
   }
 
   #fillScope({ node, variables }: SessionSettings): void {
@@ -294,5 +326,9 @@ type Outcome =
   | { readonly kind: 'cancelled' };
 
 function isCausedBy(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || (error instanceof Error && error.cause === signal.reason);
+  try {
+    return error === signal.reason || (error instanceof Error && error.cause === signal.reason);
+  } catch {
+    return false; // a proxy or a getter that throws
+  }
 }

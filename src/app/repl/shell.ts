@@ -16,6 +16,8 @@ export interface Shell {
   readonly signal: () => AbortSignal;
   /** Prints a line beside what is being typed. The line is only made when it can be shown. */
   readonly announce: (line: (colour: boolean) => string) => void;
+  /** A function that calls another one as code of this REPL, to which what goes wrong in it later is told. */
+  readonly own: <Args extends unknown[], T>(code: (...args: Args) => T) => (...args: Args) => T;
   /** The connections of the node with others; undefined for a node that is alone. */
   readonly peers: (() => readonly PeerInfo[]) | undefined;
 }

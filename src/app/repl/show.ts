@@ -49,7 +49,16 @@ export function showValue(value: unknown, format: TextFormat): string {
       maxStringLength: 10_000,
     });
   } catch (error) {
-    return `[cannot be shown: ${visible(String(error))}]`; // an inspect function of its own that throws
+    return cannotBeShown(error);
+  }
+}
+
+/** What stands for a value whose own inspect function throws. What it throws may have a text that throws. */
+function cannotBeShown(error: unknown): string {
+  try {
+    return `[cannot be shown: ${visible(String(error))}]`;
+  } catch {
+    return '[cannot be shown]';
   }
 }
 
@@ -65,13 +74,13 @@ export function showLine(value: unknown, format: Pick<TextFormat, 'colour'>): st
       maxStringLength: 1_000,
     }).replaceAll('\n', ' ');
   } catch (error) {
-    return `[cannot be shown: ${visible(String(error))}]`;
+    return cannotBeShown(error);
   }
 }
 
 /** Frames of what runs the code, not of the code. */
 const OWN_FRAME =
-  /^ +at .*(\/app\/repl\/(evaluator|containment|session)\.[jt]s|\(?node:(vm|internal|net|events|fs:\d)|\(?evalmachine\.)/;
+  /^ +at .*(\/app\/repl\/(evaluator|containment|marks|session)\.[jt]s|\(?node:(vm|async_hooks|internal|net|events|fs:\d)|\(?evalmachine\.)/;
 /** What a line of an error may not hold but colours. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /\u001B(?!\[\d+m)|[\u0000-\u0009\u000B-\u001A\u001C-\u001F\u007F-\u009F]/g;

@@ -48,11 +48,14 @@ export function temporaryFolder(): { path: string; remove: () => void } {
   };
 }
 
-/** Starts the application with a data folder; resolves when its REPL can be attached to. */
-export async function startApplication(dataDir: string): Promise<Application> {
+/**
+ * Starts the application with a data folder; resolves when its REPL can be attached to.
+ * @param syncLimitMs how long a line may run before its first `await`
+ */
+export async function startApplication(dataDir: string, syncLimitMs = 2_000): Promise<Application> {
   const child = spawn(process.execPath, [...TSX, 'test/app/repl/fixture-program.ts'], {
     cwd: root,
-    env: cleanEnv({ DATA_DIR: dataDir }),
+    env: cleanEnv({ DATA_DIR: dataDir, SYNC_LIMIT_MS: String(syncLimitMs) }),
   });
   let output = '';
   const exited = once(child, 'exit') as Promise<[number | null]>;

@@ -115,15 +115,34 @@ test('what a REPL that has ended leaves behind becomes a warning', async () => {
   expect(two.printed).toEqual([]);
 });
 
-test('an error of the application ends it, as ever', async () => {
-  for (const code of ['fails.timer()', 'fails.promise()']) {
-    const own = temporaryFolder();
-    const failing = await startApplication(own.path);
-    const repl = await attachTo(failing);
-    await repl.run(code);
-    await repl.ended;
-    expect(await failing.stop()).toBe(1);
-    expect(failing.output()).toContain('Error: of the application');
-    own.remove();
-  }
+test.each([
+  ['a process that is not there', "(await import('node:child_process')).spawn('/no/such/program')", 'ENOENT'],
+  ['a connection by name', "(await import('node:net')).connect(1, 'localhost')", 'ECONNREFUSED'],
+  ['a text of a timer', "(await import('node:timers')).setTimeout(() => { throw 'left' }, 50)", 'left'],
+])('so does %s when its REPL leaves at once', async (_what, code, told) => {
+  const one = await client();
+  const warned = new Promise<string>((resolve) => {
+    application.process.stderr.on('data', (chunk: Buffer) => {
+      if (chunk.includes(told)) resolve(chunk.toString());
+    });
+  });
+  one.connection.evaluate(`${code}; exit(self(), 'kill')`).catch(() => undefined);
+  expect(await warned).toContain('ReplWarning: code of a REPL that has ended has failed');
+});
+
+test.each([
+  'fails.timer()',
+  'fails.promise()',
+  'fails.tick()',
+  'fails.socket()',
+  'send(fails.careless(), 1)',
+])('an error of the application ends it, as ever: %s', async (code) => {
+  const own = temporaryFolder();
+  const failing = await startApplication(own.path);
+  const repl = await attachTo(failing);
+  repl.connection.evaluate(code).catch(() => undefined);
+  await repl.ended;
+  expect(await failing.stop()).toBe(1);
+  expect(failing.output()).toMatch(/Error: (of the application|connect ECONNREFUSED)/);
+  own.remove();
 });

@@ -3,6 +3,7 @@ import { createContext, runInContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Evaluator } from '../../../src/app/repl/evaluator.ts';
+import { Maker } from '../../../src/app/repl/marks.ts';
 import { transform } from '../../../src/app/repl/transform.ts';
 
 const open: Evaluator[] = [];
@@ -11,6 +12,7 @@ function evaluator(): Evaluator {
   const made = new Evaluator(
     {
       scriptName: 'REPL<0.0.0>',
+      maker: new Maker('REPL<0.0.0>'),
       uncaught: (error) => {
         throw error;
       },
@@ -175,7 +177,10 @@ describe('what is not complete, and what is wrong', () => {
 
 describe('time', () => {
   test('a loop without end is stopped', async () => {
-    const repl = new Evaluator({ scriptName: 'REPL<0.0.0>', uncaught: () => undefined }, 300);
+    const repl = new Evaluator(
+      { scriptName: 'REPL<0.0.0>', maker: new Maker('REPL<0.0.0>'), uncaught: () => undefined },
+      300,
+    );
     await expect(run(['for (;;);'], repl)).rejects.toThrow(
       'it ran for 300 ms without an await, and was stopped',
     );

@@ -1,5 +1,6 @@
 // A small application with a REPL, for the tests: a supervision tree with a server, a group and a channel, and the REPL's
 // server in it. Its data folder is DATA_DIR; it prints a line of JSON when it is ready, and ends with its stdin.
+import { connect } from 'node:net';
 import { child, childProcess, createNode, defineServer, defineSupervisor, pg, pubsub } from 'troupe';
 import { createMemoryNetwork } from 'troupe/testing';
 import { replServer } from '../../../src/app/repl/server.ts';
@@ -40,6 +41,22 @@ const fails = {
     setTimeout(() => {
       void Promise.reject(new Error('of the application'));
     }, 1);
+  },
+  tick: () => {
+    process.nextTick(() => {
+      // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
+      throw 'Error: of the application';
+    });
+  },
+  /** A process that fails when it gets a message. */
+  careless: () =>
+    node.spawn(async (self) => {
+      await self.receive();
+      void Promise.reject(new Error('of the application'));
+      await self.receive();
+    }),
+  socket: () => {
+    connect(1, '127.0.0.1').once('close', () => process.stderr.write('Error: of the application'));
   },
 };
 
@@ -89,7 +106,7 @@ const tree = defineSupervisor({
         {
           dataDir,
           clientsMax: 8,
-          syncLimitMs: 2_000,
+          syncLimitMs: Number(process.env['SYNC_LIMIT_MS']),
           variables: { broken, fails },
           peers: () => peers,
         },

@@ -186,7 +186,7 @@ describe('with a running application', () => {
   const folder = temporaryFolder();
   let application: Application;
   beforeAll(async () => {
-    application = await startApplication(folder.path);
+    application = await startApplication(folder.path, 20_000);
   });
   afterAll(async () => {
     await application.kill();

@@ -195,6 +195,7 @@ describe('completion', () => {
     inbox: new Inbox(),
     signal: () => new AbortController().signal,
     announce: () => undefined,
+    own: <T>(code: T) => code,
     peers: undefined,
   };
   const names = (line: string): readonly string[] => complete(line, variables, shell).names;

@@ -106,7 +106,7 @@ export function processHelpers(shell: Shell): Helpers {
       about: 'starts a process, which goes on when the REPL ends',
       run: (body: (self: typeof shell.self) => unknown) => {
         if (typeof body !== 'function') throw new Fault('spawn(fn) needs a function');
-        return self.spawn(body);
+        return self.spawn(shell.own(body));
       },
     },
     monitor: {

@@ -1,0 +1,59 @@
+// What of requests is logged: at `info` how the first one of a kind in ten seconds ended, with how many of the kind there were
+// since the last line; at `debug` every one, when it comes and when it has ended.
+//
+// A kind is a route, a method, a status and who asks. Whatever somebody sends, and however often, the log grows by a bounded
+// number of lines a second: see `recurring.ts`. An access log with each request is the business of the proxy in front.
+import { isIPv6 } from 'node:net';
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { Recurring } from '../recurring.ts';
+
+const URL_SHOWN_MAX = 200;
+
+/** Logs requests. */
+export class RequestLines extends LogController {
+  readonly #ended = new Recurring();
+  readonly #broken = new Recurring();
+
+  override incomingRequest(request: FastifyRequest): void {
+    request.log.debug(shown(request), 'incoming request');
+  }
+
+  override requestCompleted(
+    error: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): void {
+    const { statusCode } = reply;
+    const count = this.#ended.due(`${statusCode} ${kindOf(request)}`);
+    const level = count === undefined ? 'debug' : 'info';
+    const ms = Math.round(reply.elapsedTime);
+    const why = error == null ? undefined : error.message;
+    request.log[level]({ ...shown(request), statusCode, ms, count, why }, 'request completed');
+  }
+
+  override streamError(error: Error, request: FastifyRequest): void {
+    const count = this.#broken.due(kindOf(request));
+    if (count !== undefined)
+      request.log.info({ ...shown(request), why: error.message, count }, 'an answer was cut off');
+  }
+}
+
+/** Which requests count as the same: those of one client to one route. */
+export function kindOf(request: FastifyRequest): string {
+  return `${request.method} ${request.routeOptions.url ?? ''} ${clientOf(request.ip)}`;
+}
+
+/** Who has an IPv6 address has 2^64 of them. */
+function clientOf(ip: string): string {
+  if (!isIPv6(ip) || ip.startsWith('::ffff:')) return ip;
+  const [head = '', tail] = ip.split('::', 2);
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const middle =
+    tail === undefined ? [] : Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
+  return [...front, ...middle, ...back].slice(0, 4).join(':');
+}
+
+function shown({ method, url, ip }: FastifyRequest): object {
+  return { method, url: url.length > URL_SHOWN_MAX ? `${url.slice(0, URL_SHOWN_MAX)}…` : url, client: ip };
+}
