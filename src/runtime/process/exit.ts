@@ -6,7 +6,9 @@
  *
  * Rules: "Processes", section "Exit signals", of the Erlang reference manual; `erlang:exit/2`.
  */
+import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
+import { withoutContext } from './async-context.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
 import { dropMonitors } from './monitoring.ts';
 import type { Watch } from './monitor.ts';
@@ -74,10 +76,19 @@ export function terminate(process: Process, reason: ExitReason): void {
     for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
     abandonReceive(process, reason);
     while (extra.pending !== null) extra.pending.ownerExited();
-    extra.abort?.abort(reason);
+    if (extra.abort !== undefined) abort(extra.abort, extra.context, reason);
   }
   if (report !== undefined) exited.publish(report);
   node.exits.drain();
+}
+
+/** Listeners of the signal run in the context of their process, and not of who ended it. */
+function abort(controller: AbortController, context: AsyncResource | null, reason: ExitReason): void {
+  const run = (): void => {
+    controller.abort(reason);
+  };
+  if (context === null) withoutContext(run);
+  else context.runInAsyncScope(run);
 }
 
 /** @internal Ends a process whose code threw. */

@@ -9,6 +9,7 @@ import type { Carrier } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
+import { currentContext } from './async-context.ts';
 import {
   checkBehaviour,
   checkDestination,
@@ -377,9 +378,10 @@ export class Node {
   }
 
   #configure(process: Process, options: SpawnOptions): void {
-    const { label, name, trapExit, mailbox } = options;
+    const { label, name, trapExit, mailbox, asyncContext } = options;
     if (label !== undefined) process.extras.label = label;
     if (trapExit === true) process.flags |= TRAP_EXIT;
+    if (asyncContext === 'spawner') process.extras.context = currentContext();
     if (mailbox !== undefined) {
       process.extras.mailbox = mailbox;
       process.flags |= BOUNDED;

@@ -324,10 +324,14 @@ export class Process extends Mailbox implements Runnable {
     }
   }
 
-  /** @internal Called by the scheduler. */
-  run(): number {
+  /** @internal Called by the scheduler. @param entered whether it is in its own async context already. */
+  run(entered = false): number {
     if (this.status !== QUEUED) return 0;
-    if (this.extra !== null && this.extra.waiter !== null) return runReceive(this);
+    const { extra } = this;
+    if (extra !== null && (extra.waiter !== null || extra.context !== null)) {
+      if (!entered && extra.context !== null) return extra.context.runInAsyncScope(this.run, this, true);
+      if (extra.waiter !== null) return runReceive(this);
+    }
     this.status = RUNNING;
     let handled = 0;
     const { scheduler } = this.node;
