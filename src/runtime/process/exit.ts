@@ -19,6 +19,14 @@ import { abandonReceive } from './receive.ts';
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
 
+/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
+const reasons = new WeakMap<Pid, ExitReason>();
+
+/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
+export function exitReasonOf(pid: Pid): ExitReason {
+  return reasons.has(pid) ? reasons.get(pid) : 'normal';
+}
+
 /** @internal An exit signal on its way. */
 interface PendingExit {
   readonly to: Pid;
@@ -61,7 +69,10 @@ export function terminate(process: Process, reason: ExitReason): void {
   pid.process = null;
   node.table.delete(process);
   process.clearMailbox();
-  if (reason !== 'normal') process.extras.exitReason = reason;
+  if (reason !== 'normal') {
+    process.extras.exitReason = reason;
+    reasons.set(pid, reason);
+  }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
   tellWatches(process, reason);
   if (process.monitors !== null) dropMonitors(process);
