@@ -49,6 +49,8 @@ const table = {
   TROUPE_NOT_SETTLED: 'Something keeps sending; stop it, or wait for what is expected instead.',
   TROUPE_NO_PLUGIN: 'Register troupeFastify, and await that, before the routes that use it.',
   TROUPE_ORIGIN_REFUSED: 'Open it from a page of this server, or list the origin of the page in `origins`.',
+  TROUPE_NO_WEBSOCKET: 'Open it at a path that has one; this one takes plain requests.',
+  TROUPE_UPGRADE_REQUIRED: 'Open it with a WebSocket.',
   TROUPE_TOO_MANY_CONNECTIONS: 'Try again later; the limit is `maxConnections`.',
   TROUPE_CONTROLLER_EXIT: 'Its process ended before it had answered; the exit reason is in `reason`.',
   TROUPE_CONTROLLER_TIMEOUT: 'Try again later; the limit is `timeoutMs` of the controller.',

@@ -58,6 +58,7 @@ export {
   type FailedChild,
   NamedSupervisor,
   type RestartChildResult,
+  type StartChildOptions,
   type StartChildResult,
   type StartedChild,
   SupervisorInstance,
@@ -113,7 +114,7 @@ export {
 export type { DemonitorOptions } from './process/monitoring.ts';
 export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
 export { Pid } from './process/pid.ts';
-export type { Process } from './process/process.ts';
+export type { MonitoredStart, Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
 export { Ref } from './process/ref.ts';
 export type { TimerRef } from './process/send-after.ts';

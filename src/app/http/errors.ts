@@ -29,6 +29,8 @@ const texts: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not valid JSON',
   FST_ERR_BAD_URL: 'the path is not a valid URL',
   TROUPE_ORIGIN_REFUSED: 'a page of another origin may not open a WebSocket here',
+  TROUPE_NO_WEBSOCKET: 'there is no WebSocket here',
+  TROUPE_UPGRADE_REQUIRED: 'open this with a WebSocket',
 };
 
 /** Answers to what is no HTTP request at all, by the code of Node.js; anything else is a bad request. */

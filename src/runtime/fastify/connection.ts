@@ -88,7 +88,10 @@ export class Connection implements Watch {
     this.#limits = limits;
     this.#over = over;
     const { timers, clock } = node;
-    this.process = node.create(connectionBehaviour(definition), [this], undefined);
+    // It runs in the async context of the request that was upgraded.
+    this.process = node.create(connectionBehaviour(definition), [this], undefined, {
+      asyncContext: 'spawner',
+    });
     this.#heartbeat = new Alarm(timers, () => {
       this.#beat();
     });

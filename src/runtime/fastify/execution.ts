@@ -14,7 +14,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TroupeError } from '../errors.ts';
-import { type Behaviour, isThenable } from '../process/behaviour.ts';
+import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
 import { addWatch, type Watch } from '../process/monitor.ts';
@@ -23,6 +23,9 @@ import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
 import { TroupeHttpError } from './http-error.ts';
 import type { TroupeApp } from './troupe-app.ts';
+
+/** A controller runs in the async context of its request. */
+const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 
 const failed = telemetry('troupe:fastify:failed');
 
@@ -78,7 +81,7 @@ export class Execution extends TimerEntry implements Watch {
   /** Spawns the process. @returns the promise of the answer. */
   begin(behaviour: ExecutionBehaviour): Promise<unknown> {
     try {
-      this.#process = this.#troupe.node.create(behaviour, [this], undefined);
+      this.#process = this.#troupe.node.create(behaviour, [this], undefined, IN_REQUEST);
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
       throw new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request could not be taken.', {

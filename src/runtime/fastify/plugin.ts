@@ -15,6 +15,7 @@ import { TroupeHttpError } from './http-error.ts';
 import { checkTime, DEFAULT_CONTROLLER_TIMEOUT_MS, limitsOf, type WebSocketOptions } from './limits.ts';
 import { originAllowed } from './origin.ts';
 import { TroupeApp } from './troupe-app.ts';
+import { type Upgrader, Upgrades } from './upgrades.ts';
 
 /** Options of the plugin. */
 export interface TroupeFastifyOptions {
@@ -55,13 +56,14 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
       onSocketError(troupe, error, socket, request);
     },
     async preClose(this: FastifyInstance) {
-      refuseUpgrades(this, upgraders);
+      upgrades.close();
       await troupe.sockets.close(this.websocketServer);
     },
   });
-  const upgraders = app.server.listeners('upgrade').filter((listener) => !before.includes(listener));
-  app.addHook('onRequest', (request, _reply, done) => {
-    done(request.ws ? refusalOf(troupe, request) : undefined);
+  const added = app.server.listeners('upgrade').filter((listener) => !before.includes(listener));
+  const upgrades = new Upgrades(app, added as Upgrader[]);
+  app.addHook('onRequest', (request, reply, done) => {
+    done(upgrades.refusalOf(request, reply) ?? (request.ws ? refusalOf(troupe, request) : undefined));
   });
   app.addHook('onClose', () => {
     for (const execution of troupe.executions) execution.shutDown();
@@ -86,14 +88,6 @@ function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError 
     return new TroupeHttpError(503, 'TROUPE_TOO_MANY_CONNECTIONS', 'There are too many connections.');
   }
   return undefined;
-}
-
-/**
- * Makes upgrades plain requests, which Fastify answers with 503 while it closes. Otherwise the socket of a refused upgrade
- * would belong to nobody, and a client that keeps it open would keep the server from closing.
- */
-function refuseUpgrades(app: FastifyInstance, upgraders: readonly unknown[]): void {
-  for (const upgrader of upgraders) app.server.removeListener('upgrade', upgrader as () => void);
 }
 
 /** A socket with a process looks after itself; another one gets what `@fastify/websocket` does by default. */

@@ -18,11 +18,13 @@ import type { AwaitsPeer } from '../process/peer.ts';
 import { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { Ref } from '../process/ref.ts';
+import { rejection } from '../process/rejection.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
 import { Tuple } from '../terms/tuple.ts';
+import { type Abortable, forgetAbort, waitForAbort } from './call-signal.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -76,7 +78,10 @@ export class Cast {
 }
 
 /** @internal A call between processes of one node. */
-export class Call extends TimerEntry implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending {
+export class Call
+  extends TimerEntry
+  implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
+{
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
   declare readonly caller: Process | null;
@@ -96,7 +101,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
   declare readonly promise: Promise<unknown>;
   /** The alias of a call to another node. */
   declare alias: Ref | null;
-  declare abort: { signal: AbortSignal; listener: () => void } | null;
+  declare signal: AbortSignal | null;
   /** The other calls that the caller waits for. */
   declare private newer: Call | null;
   declare private older: Call | null;
@@ -120,7 +125,7 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
       this.reject = reject;
     });
     this.alias = null;
-    this.abort = null;
+    this.signal = null;
     this.newer = null;
     this.older = null;
   }
@@ -148,6 +153,15 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
 
   aliasMessage(message: unknown): void {
     this.#settle(false, message);
+  }
+
+  aborted({ reason }: AbortSignal): void {
+    this.fail(
+      new TroupeError('TROUPE_CALL_ABORTED', `${describe(this)} was given up.`, {
+        cause: reason,
+        reason: 'aborted',
+      }),
+    );
   }
 
   override expired(): void {
@@ -187,13 +201,13 @@ export class Call extends TimerEntry implements Request, Watch, Runnable, Awaits
     this.node.timers.drop(this);
     if (this.watched !== null) removeWatch(this);
     if (this.alias !== null) this.leave(this.alias);
-    if (this.abort !== null) this.abort.signal.removeEventListener('abort', this.abort.listener);
+    if (this.signal !== null) forgetAbort(this.signal, this);
     if (this.caller === null) this.#finish();
     else this.node.scheduler.enqueue(this);
   }
 
   #finish(): void {
-    if (this.failed) this.reject(this.outcome);
+    if (this.failed) this.resolve(rejection(this.outcome));
     else this.resolve(this.outcome);
   }
 
@@ -424,20 +438,12 @@ export function beginCall(request: Call, options: CallOptions | undefined): bool
 }
 
 function listen(request: Call, signal: AbortSignal): boolean {
-  const listener = (): void => {
-    request.fail(
-      new TroupeError('TROUPE_CALL_ABORTED', `${describe(request)} was given up.`, {
-        cause: signal.reason,
-        reason: 'aborted',
-      }),
-    );
-  };
   if (signal.aborted) {
-    listener();
+    request.aborted(signal);
     return false;
   }
-  signal.addEventListener('abort', listener, { once: true });
-  request.abort = { signal, listener };
+  waitForAbort(signal, request);
+  request.signal = signal;
   return true;
 }
 

@@ -18,6 +18,7 @@ import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
 import { type Process, TRAP_EXIT } from '../process/process.ts';
+import { rejection } from '../process/rejection.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 
@@ -157,7 +158,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
 
   #finish(): void {
     const outcome = this.#outcome;
-    if (outcome instanceof TroupeError) this.#reject(outcome);
+    if (outcome instanceof TroupeError) this.#resolve(rejection(outcome));
     else this.#resolve(outcome === undefined ? undefined : this.#handleOf(outcome));
   }
 }

@@ -11,6 +11,7 @@ import {
   type ChildResult,
   type DuplicateChild,
   type FailedChild,
+  type StartChildOptions,
   type StartedChild,
 } from './supervisor-ref.ts';
 import type { ChildStarted } from './supervisor-spec.ts';
@@ -30,8 +31,8 @@ export abstract class DynamicSupervisorRef<
   declare readonly types: { readonly args: Args; readonly started: Started };
 
   /** Starts a child with these arguments. See `supervisor:start_child/2`. */
-  startChild(args: Args, options?: CallOptions): Promise<StartDynamicChildResult<Started>> {
-    return this.request('start_child', args, options);
+  startChild(args: Args, options?: StartChildOptions): Promise<StartDynamicChildResult<Started>> {
+    return this.requestChild(args, options);
   }
 
   /** Stops a child and forgets it. See `supervisor:terminate_child/2`. */

@@ -4,9 +4,12 @@
  * A reference is only an address, as that of a server. Requests wait as long as it takes unless `timeoutMs` is given, since
  * a supervisor may be busy with the start or shutdown of a child. See the functions of the OTP module `supervisor`.
  */
+import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
+import { monitorStarted } from '../process/monitoring.ts';
 import type { Destination, Node } from '../process/node.ts';
 import { Pid } from '../process/pid.ts';
+import type { Ref } from '../process/ref.ts';
 import { call, type CallOptions } from './call.ts';
 import { stopProcess } from './stop.ts';
 import type { ChildCounts, ChildInfo } from './supervisor-children.ts';
@@ -24,6 +27,17 @@ export interface StartedChild<Started extends ChildStarted = ChildStarted> {
   readonly pid: Pid | undefined;
   /** What the start answered; undefined when the supervisor runs on another node. */
   readonly handle: Started;
+  /** The monitor, when it was asked for and there is a process. */
+  readonly ref?: Ref;
+}
+
+/** Options of `startChild`. */
+export interface StartChildOptions extends CallOptions {
+  /**
+   * Whether the process `from` monitors the child, from its start on: the `Down` has its exit reason also when it ends at once,
+   * unless the supervisor runs on another node.
+   */
+  readonly monitor?: boolean;
 }
 
 /** A child that could not be started. The reason is that of the process, or what the start function threw. */
@@ -81,6 +95,21 @@ export abstract class AnySupervisorRef {
     return call(this.#node, this.address, name, argument, waits) as Promise<Result>;
   }
 
+  /** @internal Asks for the start of a child. */
+  protected async requestChild<Result extends { readonly ok: boolean }>(
+    argument: unknown,
+    options: StartChildOptions | undefined,
+  ): Promise<Result> {
+    const { monitor = false, from } = options ?? {};
+    if (monitor && from === undefined) {
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'Say with `from` which process is to monitor the child.');
+    }
+    const result = await this.request<Result & { readonly pid?: Pid }>('start_child', argument, options);
+    if (!monitor || from === undefined || !result.ok || result.pid === undefined) return result;
+    if (!from.alive) throw from.dead();
+    return { ...result, ref: monitorStarted(from, result.pid) };
+  }
+
   /** All children, in start order. See `supervisor:which_children/1`. */
   whichChildren(options?: CallOptions): Promise<ChildInfo[]> {
     return this.request('which_children', undefined, options);
@@ -110,9 +139,9 @@ export abstract class SupervisorRef extends AnySupervisorRef {
    */
   startChild<Started extends ChildStarted>(
     spec: ChildSpec<Started>,
-    options?: CallOptions,
+    options?: StartChildOptions,
   ): Promise<StartChildResult<Started>> {
-    return this.request('start_child', spec, options);
+    return this.requestChild(spec, options);
   }
 
   /** Starts a child that is not running. See `supervisor:restart_child/2`. */

@@ -52,6 +52,11 @@ export interface SpawnOptions {
   /** Starts with exits trapped. */
   readonly trapExit?: boolean;
   /**
+   * The async context (`AsyncLocalStorage`, the current trace) that the process runs in for good: none, or the one that is
+   * current when it is spawned. Who sends to it, calls or ends it makes no difference. Default `none`.
+   */
+  readonly asyncContext?: 'none' | 'spawner';
+  /**
    * Bounds the mailbox. Signals (exits of linked processes, downs) are never dropped, whatever the limit.
    * By default a mailbox is unbounded.
    */

@@ -13,6 +13,7 @@ const NAME_MAX = 255;
 const PROCESSES_MAX = 134_217_727;
 const SLICE_MAX_MS = 1_000;
 const POLICIES = ['reject', 'dropOldest', 'exit'];
+const CONTEXTS = ['none', 'spawner', undefined];
 
 /** @internal Checks the options of a node. @throws TroupeError TROUPE_BAD_ARGUMENT. */
 export function checkNodeOptions(options: NodeOptions): void {
@@ -35,7 +36,10 @@ export function checkNodeOptions(options: NodeOptions): void {
 }
 
 /** @internal Checks the options of a spawn. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-export function checkSpawnOptions({ mailbox }: SpawnOptions): void {
+export function checkSpawnOptions({ mailbox, asyncContext }: SpawnOptions): void {
+  if (!CONTEXTS.includes(asyncContext)) {
+    throw badOption(`asyncContext is 'none' or 'spawner', not '${String(asyncContext)}'.`);
+  }
   if (mailbox === undefined) return;
   checkInteger('The limit of a mailbox', mailbox.limit, 1, Number.MAX_SAFE_INTEGER);
   if (!POLICIES.includes(mailbox.policy)) {

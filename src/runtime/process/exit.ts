@@ -6,7 +6,9 @@
  *
  * Rules: "Processes", section "Exit signals", of the Erlang reference manual; `erlang:exit/2`.
  */
+import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
+import { withoutContext } from './async-context.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
 import { dropMonitors } from './monitoring.ts';
 import type { Watch } from './monitor.ts';
@@ -16,6 +18,14 @@ import { abandonReceive } from './receive.ts';
 
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
+
+/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
+const reasons = new WeakMap<Pid, ExitReason>();
+
+/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
+export function exitReasonOf(pid: Pid): ExitReason {
+  return reasons.has(pid) ? reasons.get(pid) : 'normal';
+}
 
 /** @internal An exit signal on its way. */
 interface PendingExit {
@@ -59,7 +69,10 @@ export function terminate(process: Process, reason: ExitReason): void {
   pid.process = null;
   node.table.delete(process);
   process.clearMailbox();
-  if (reason !== 'normal') process.extras.exitReason = reason;
+  if (reason !== 'normal') {
+    process.extras.exitReason = reason;
+    reasons.set(pid, reason);
+  }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
   tellWatches(process, reason);
   if (process.monitors !== null) dropMonitors(process);
@@ -74,10 +87,19 @@ export function terminate(process: Process, reason: ExitReason): void {
     for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
     abandonReceive(process, reason);
     while (extra.pending !== null) extra.pending.ownerExited();
-    extra.abort?.abort(reason);
+    if (extra.abort !== undefined) abort(extra.abort, extra.context, reason);
   }
   if (report !== undefined) exited.publish(report);
   node.exits.drain();
+}
+
+/** Listeners of the signal run in the context of their process, and not of who ended it. */
+function abort(controller: AbortController, context: AsyncResource | null, reason: ExitReason): void {
+  const run = (): void => {
+    controller.abort(reason);
+  };
+  if (context === null) withoutContext(run);
+  else context.runInAsyncScope(run);
 }
 
 /** @internal Ends a process whose code threw. */

@@ -1,6 +1,7 @@
 /**
  * What only some processes need: kept apart so that the others stay small.
  */
+import type { AsyncResource } from 'node:async_hooks';
 import type { MailboxPolicy } from './behaviour.ts';
 import type { ExitReason } from './messages.ts';
 import type { RemoteLink } from './peer.ts';
@@ -19,6 +20,8 @@ export class Extra {
   name: string | undefined = undefined;
   label: string | undefined = undefined;
   abort: AbortController | undefined = undefined;
+  /** The async context that it was spawned with, or null for none. */
+  context: AsyncResource | null = null;
   /** Why the process ended. Most end with `normal` and need no object for it. */
   exitReason: ExitReason = 'normal';
   /** The receive that waits, or null. */

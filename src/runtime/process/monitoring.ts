@@ -2,6 +2,7 @@
  * Setting and removing monitors, here and on other nodes. See `erlang:monitor/2`, `erlang:demonitor/2`.
  */
 import { TroupeError } from '../errors.ts';
+import { exitReasonOf } from './exit.ts';
 import { flush } from './flush.ts';
 import { Down } from './messages.ts';
 import { addWatch, Monitor, removeWatch } from './monitor.ts';
@@ -40,6 +41,20 @@ function monitorLocal(process: Process, ref: Ref, target: Down['target'], found:
   if (found === null) process.deliverSignal(new Down(ref, target, 'noproc'));
   // Nobody hears of their own end: as in OTP, a monitor of oneself is a ref and nothing more.
   else if (found !== process) addWatch(found, new Monitor(process, ref, target, null));
+}
+
+/**
+ * @internal Sets a monitor on a process that was started just now: when it has ended meanwhile, its `Down` has the reason of
+ * that. Of one of another node nothing is known any more, and the reason is `noproc`.
+ * @param pid the one that the start answered.
+ */
+export function monitorStarted(process: Process, pid: Pid): Ref {
+  const { node } = process;
+  if (!node.isLocal(pid) || node.find(pid) !== null) return monitor(process, pid);
+  const ref = node.makeRef();
+  ref.monitor = undefined;
+  process.deliverSignal(new Down(ref, pid, exitReasonOf(pid)));
+  return ref;
 }
 
 /** @internal Removes a monitor of a live process. */

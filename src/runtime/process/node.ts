@@ -9,6 +9,7 @@ import type { Carrier } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
+import { currentContext } from './async-context.ts';
 import {
   checkBehaviour,
   checkDestination,
@@ -17,9 +18,10 @@ import {
   checkSpawnOptions,
 } from './check-options.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { ExitQueue, exitSignal, terminate } from './exit.ts';
+import { ExitQueue, exitReasonOf, exitSignal, terminate } from './exit.ts';
 import { inspectProcess, type ProcessInfo } from './info.ts';
 import type { ExitReason } from './messages.ts';
+import { addWatch } from './monitor.ts';
 import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
 import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
 import { ProcessTable } from './process-table.ts';
@@ -155,6 +157,24 @@ export class Node {
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
     return startable[START](this, undefined, false, (args ?? []) as unknown as Args, options);
+  }
+
+  /**
+   * Starts a server or supervisor, as {@link start}, and tells of its end, in one step: the reason is known also when it ends
+   * at once. For a process see `Process.startMonitor`.
+   * @returns what the start answered, and a promise of the exit reason.
+   */
+  async startMonitor<Args extends readonly unknown[], Options, Handle extends { readonly pid: Pid }>(
+    startable: Startable<Args, Options, Handle>,
+    ...parameters: StartArguments<Args, Options>
+  ): Promise<{ readonly handle: Handle; readonly ended: Promise<ExitReason> }> {
+    const handle = await this.start(startable, ...parameters);
+    const process = this.find(handle.pid);
+    const ended = new Promise<ExitReason>((resolve) => {
+      if (process === null) resolve(exitReasonOf(handle.pid));
+      else addWatch(process, { watched: null, watchPrev: null, watchNext: null, targetExited: resolve });
+    });
+    return { handle, ended };
   }
 
   /** @internal Makes a process and puts it into the run queue. */
@@ -377,9 +397,10 @@ export class Node {
   }
 
   #configure(process: Process, options: SpawnOptions): void {
-    const { label, name, trapExit, mailbox } = options;
+    const { label, name, trapExit, mailbox, asyncContext } = options;
     if (label !== undefined) process.extras.label = label;
     if (trapExit === true) process.flags |= TRAP_EXIT;
+    if (asyncContext === 'spawner') process.extras.context = currentContext();
     if (mailbox !== undefined) {
       process.extras.mailbox = mailbox;
       process.flags |= BOUNDED;

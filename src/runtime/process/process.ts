@@ -34,7 +34,7 @@ import { link, unlink } from './links.ts';
 import { EMPTY, Mailbox } from './mailbox.ts';
 import { checkHighWater, overflow } from './mailbox-limit.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
-import { demonitor, type DemonitorOptions, monitor } from './monitoring.ts';
+import { demonitor, type DemonitorOptions, monitor, monitorStarted } from './monitoring.ts';
 import type { Monitor, Watch } from './monitor.ts';
 import { type Destination, type Node, START, type Startable, type StartArguments } from './node.ts';
 import type { Pid } from './pid.ts';
@@ -56,6 +56,12 @@ export const TRAP_EXIT = 1;
 const STARTED = 2;
 /** @internal */ export const BOUNDED = 4;
 /** @internal */ export const OVER_MARK = 8;
+
+/** What `startMonitor` answers: what the start did, and the ref that the `Down` will carry. */
+export interface MonitoredStart<Handle> {
+  readonly handle: Handle;
+  readonly ref: undefined extends Handle ? Ref | undefined : Ref;
+}
 
 /** A process of this node, as its own code sees it. */
 export class Process extends Mailbox implements Runnable {
@@ -192,6 +198,24 @@ export class Process extends Mailbox implements Runnable {
   }
 
   /**
+   * Starts a server or supervisor and monitors it, in one step: the `Down` has its exit reason also when it ends at once. A
+   * start that fails rejects, as that of `start`, and no `Down` comes. See `gen_server:start_monitor/4`.
+   */
+  async startMonitor<
+    Args extends readonly unknown[],
+    Options,
+    Handle extends { readonly pid: Pid } | undefined,
+  >(
+    startable: Startable<Args, Options, Handle>,
+    ...parameters: StartArguments<Args, Options>
+  ): Promise<MonitoredStart<Handle>> {
+    const handle = await this.start(startable, ...parameters);
+    if (this.status === EXITED) throw this.dead();
+    const ref = handle === undefined ? undefined : monitorStarted(this, handle.pid);
+    return { handle, ref } as MonitoredStart<Handle>;
+  }
+
+  /**
    * Links this process with another: when one ends, the other gets an exit signal. Linking twice, or to itself, has no
    * effect. When the other is not alive: with exits trapped an `Exit` with `noproc` arrives, otherwise it throws.
    * @throws TroupeError TROUPE_NOPROC. See `erlang:link/1`.
@@ -324,10 +348,14 @@ export class Process extends Mailbox implements Runnable {
     }
   }
 
-  /** @internal Called by the scheduler. */
-  run(): number {
+  /** @internal Called by the scheduler. @param entered whether it is in its own async context already. */
+  run(entered = false): number {
     if (this.status !== QUEUED) return 0;
-    if (this.extra !== null && this.extra.waiter !== null) return runReceive(this);
+    const { extra } = this;
+    if (extra !== null && (extra.waiter !== null || extra.context !== null)) {
+      if (!entered && extra.context !== null) return extra.context.runInAsyncScope(this.run, this, true);
+      if (extra.waiter !== null) return runReceive(this);
+    }
     this.status = RUNNING;
     let handled = 0;
     const { scheduler } = this.node;

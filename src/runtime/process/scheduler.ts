@@ -10,8 +10,10 @@
  * `setImmediate`. What resumes an awaiting function is bounded per turn for the same reason: its continuations run as
  * microtasks after the turn, before the next check of the time.
  *
- * Invariant: when the queue is not empty, exactly one turn is pending or running.
+ * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whoever
+ * caused it.
  */
+import { withoutContext } from './async-context.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {
@@ -57,6 +59,8 @@ export class Scheduler {
     this.#sliceEnd = performance.now() + this.#sliceMs;
     this.#runTurn();
   };
+  readonly #startSoon = (): void => void NOW.then(this.#turn);
+  readonly #startAfterIo = (): void => void setImmediate(this.#turnAfterIo);
   #head: Runnable | null = null;
   #tail: Runnable | null = null;
   #pending = false;
@@ -109,12 +113,11 @@ export class Scheduler {
   #start(): void {
     this.#pending = true;
     if (++this.#turnsUnchecked < TURNS_PER_CLOCK_CHECK) {
-      void NOW.then(this.#turn);
+      withoutContext(this.#startSoon);
       return;
     }
     this.#turnsUnchecked = 0;
-    if (!this.sliceOver()) void NOW.then(this.#turn);
-    else setImmediate(this.#turnAfterIo);
+    withoutContext(this.sliceOver() ? this.#startAfterIo : this.#startSoon);
   }
 
   #runTurn(): void {
@@ -128,7 +131,7 @@ export class Scheduler {
       // survives it must find the scheduler working.
       if (!finished) {
         this.current = null;
-        setImmediate(this.#turnAfterIo);
+        withoutContext(this.#startAfterIo);
       }
     }
   }
@@ -149,7 +152,7 @@ export class Scheduler {
         unchecked = 0;
         if (item !== null && this.sliceOver()) {
           this.current = null;
-          setImmediate(this.#turnAfterIo);
+          withoutContext(this.#startAfterIo);
           return;
         }
       }

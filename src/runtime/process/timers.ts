@@ -9,6 +9,7 @@
  * end. It does not know what an expired entry does: that is the entry's `expired`.
  */
 import { TroupeError } from '../errors.ts';
+import { withoutContext } from './async-context.ts';
 import { type Clock, type ClockTimer, systemClock } from './clock.ts';
 
 /** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */
@@ -161,9 +162,12 @@ export class Timers {
   }
 
   #arm(queue: TimerQueue, delayMs: number): void {
-    queue.armed = this.#clock.set(Math.min(delayMs, MAX_ARM_MS), () => {
-      this.#fire(queue);
-    });
+    // Who starts the first of a length must not lend its context to those that follow, nor keep it alive.
+    queue.armed = withoutContext(() =>
+      this.#clock.set(Math.min(delayMs, MAX_ARM_MS), () => {
+        this.#fire(queue);
+      }),
+    );
   }
 
   #fire(queue: TimerQueue): void {

@@ -48,7 +48,7 @@ export function describeStop(inner: () => Database): void {
       expect((await app.ask('GET', `/api/notes/${id}`)).status).toBe(200);
       const late = await (await openRaw(app.port, UPGRADE)).rest;
       expect(late).toMatch(/^HTTP\/1.1 503 /);
-      expect(late.split('\r\n\r\n')[1]).toBe('{"error":"the service is stopping"}');
+      expect(late.split('\r\n\r\n')[1]).toBe('{"error":"the service is busy, try again soon"}');
       await stopped;
       await silent.rest;
       expect(await app.ask('GET', '/livez').catch((error: Error) => error.message)).toBe('fetch failed');

@@ -88,12 +88,6 @@ describe('routes', () => {
     socket.terminate();
   });
 
-  test('for WebSockets answer a plain request with 404, and unknown ones an upgrade', async () => {
-    const { port } = await serve((app) => app.get('/socket', { websocket: true }, webSocketHandler(echo)));
-    expect((await fetch(`http://127.0.0.1:${port}/socket`)).status).toBe(404);
-    expect(await refusal(port, {}, '/elsewhere')).toMatchObject({ status: 404 });
-  });
-
   test('hooks run before the upgrade and can refuse it', async () => {
     const { port, app } = await serve((server) => {
       const preValidation = async (): Promise<void> => {

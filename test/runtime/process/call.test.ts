@@ -1,8 +1,9 @@
 // Calls and casts between processes: gen_server:call/2,3, gen_server:cast/2, gen_server:reply/2. The servers here are probes,
 // so that the test decides when and whether they answer.
-import { call, cast, type TroupeError } from 'troupe';
+import { getEventListeners } from 'node:events';
+import { call, cast, type Process, type TroupeError } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { deaf, idle, inProcess, makeNode, recordUnhandledRejections, turns } from './helpers.ts';
 
 /** What a promise is rejected with; handled from the start. */
@@ -195,6 +196,33 @@ describe('failures', () => {
   });
 });
 
+describe('the stack of a failure names who called', () => {
+  const ways: Readonly<Record<string, (parts: ReturnType<typeof setUp>) => Promise<void>>> = {
+    TROUPE_CALL_TIMEOUT: ({ clock }) => clock.advance(5_000),
+    TROUPE_CALL_EXIT: async ({ node, server }) => node.exit(server.pid, 'kill'),
+  };
+
+  test.each(Object.entries(ways))('%s', async (code, happen) => {
+    const parts = setUp();
+    const { node, server } = parts;
+    async function theCaller(from?: Process): Promise<unknown> {
+      try {
+        return await call(node, server.pid, 'get', 0, from === undefined ? {} : { from });
+      } catch (error) {
+        return error;
+      }
+    }
+    const failures = [theCaller(), inProcess(node, theCaller)];
+    await settle(node);
+    await happen(parts);
+    for (const failure of failures) {
+      const error = (await failure) as TroupeError;
+      expect(error.code).toBe(code);
+      expect(error.stack).toMatch(/at (async )?theCaller/);
+    }
+  });
+});
+
 describe('AbortSignal', () => {
   test('it ends the wait with TROUPE_CALL_ABORTED; a later answer is dropped', async () => {
     const { server, client } = setUp();
@@ -214,6 +242,32 @@ describe('AbortSignal', () => {
       code: 'TROUPE_CALL_ABORTED',
     });
     await server.expectNone();
+  });
+
+  test('many calls share one listener, which goes with the last of them', async () => {
+    const { node, server } = setUp();
+    const warnings: unknown[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    onTestFinished(() => void process.off('warning', warned));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const listeners = (): number => getEventListeners(signal, 'abort').length;
+    const start = (count: number): Promise<unknown>[] =>
+      Array.from({ length: count }, () => failureOf(call(node, server.pid, 'get', 0, { signal })));
+    const answered = start(20);
+    expect(listeners()).toBe(1);
+    for (const _each of answered.slice(1)) (await server.receiveCall('get')).reply('done');
+    expect(listeners()).toBe(1);
+    (await server.receiveCall('get')).reply('done');
+    await Promise.all(answered);
+    expect(listeners()).toBe(0);
+    const aborted = start(20);
+    controller.abort();
+    expect(await Promise.all(aborted)).toEqual(
+      aborted.map(() => expect.objectContaining({ code: 'TROUPE_CALL_ABORTED' }) as unknown),
+    );
+    expect([listeners(), warnings]).toEqual([0, []]);
   });
 
   test("a process's own signal ends its calls with it", async () => {

@@ -6,6 +6,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { TroupeError } from '../../errors.ts';
+import { withoutContext } from '../../process/async-context.ts';
 import type { Agreed, LocalNode } from './handshake.ts';
 import { Initiator } from './handshake-initiator.ts';
 import { Setup, type SetupReason } from './setup.ts';
@@ -149,10 +150,12 @@ export class Dialling {
     const { local, tls, setupTimeoutMs } = this.#context;
     let socket: Socket;
     try {
-      socket =
+      // The connection outlives who happened to ask for it first, and is not theirs.
+      socket = withoutContext(() =>
         tls === undefined
           ? connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true })
-          : tls.connect(target, this.peer.slice(this.peer.indexOf('@') + 1));
+          : tls.connect(target, this.peer.slice(this.peer.indexOf('@') + 1)),
+      );
     } catch (cause) {
       // A port or a host that cannot be one, from whoever resolves names.
       this.fail({ reason: 'unreachable', detail: `cannot be at ${this.#address}`, cause });
