@@ -23,6 +23,11 @@ export interface Behaviour<State = unknown, Args extends readonly unknown[] = re
    * or rejects with, ends the process.
    */
   handle(self: Process, message: unknown, state: State): void | Promise<void>;
+  /**
+   * @internal For who must know over which connection a message came: what is put into the mailbox in place of one that another
+   * node has sent.
+   */
+  fromPeer?(peer: string, message: unknown): unknown;
 }
 
 /** A process body as one function; the process ends with `normal` when it returns or its promise resolves. */

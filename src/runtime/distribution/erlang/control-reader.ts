@@ -202,7 +202,7 @@ export class ControlReader {
     if (expected === 5) reader.term();
     this.#version();
     if (name === control.TROUPE_NAME) this.#troupe(from);
-    else this.#sink.signal({ op: 'sendNamed', from, to: name, message: reader.message() });
+    else this.#sink.signal({ op: 'sendNamed', from, to: name, message: reader.message(this.#unknown.node) });
   }
 
   #aliasSend(arity: number, expected: number): void {
@@ -234,14 +234,14 @@ export class ControlReader {
       this.#toAlias(from, to);
     } else {
       this.#version();
-      this.#sink.signal({ op: 'sendNamed', from, to, message: reader.message() });
+      this.#sink.signal({ op: 'sendNamed', from, to, message: reader.message(this.#unknown.node) });
     }
   }
 
   /** A message to a pid. An answer to a call may come so, too: as `{[alias | Ref], Reply}`. */
   #deliver(from: Pid, to: Pid): void {
     this.#version();
-    const message: unknown = this.#reader.message();
+    const message: unknown = this.#reader.message(this.#unknown.node);
     const alias = message instanceof Tuple ? aliasOf(message) : undefined;
     if (alias === undefined || !alias.origin.equals(this.#host.origin)) {
       this.#sink.signal({ op: 'send', from, to, message });
@@ -253,7 +253,7 @@ export class ControlReader {
   /** A message to an alias. Aliases are held by calls here: what is no answer to one concerns nobody. */
   #toAlias(from: Pid, to: Ref): void {
     this.#version();
-    const message: unknown = this.#reader.message();
+    const message: unknown = this.#reader.message(this.#unknown.node);
     const alias = message instanceof Tuple ? aliasOf(message) : undefined;
     if (alias?.equals(to) === true) {
       this.#sink.signal({ op: 'sendAlias', from, to, message: (message as Tuple).elements[1] });
@@ -273,7 +273,7 @@ export class ControlReader {
       const id = reader.smallInt();
       const to = this.#lists.read(id, reader.term(), this.#find);
       if (to === undefined) throw new EtfError('A message is for a list that was not sent');
-      this.#sink.signal({ op: 'sendMany', from, to, message: reader.message() });
+      this.#sink.signal({ op: 'sendMany', from, to, message: reader.message(this.#unknown.node) });
     } else {
       this.#sink.leftOut(`'${tag}' between nodes of Troupe`);
     }

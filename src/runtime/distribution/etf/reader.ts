@@ -107,9 +107,13 @@ export class TermReader extends ScalarReader {
     return this.value(0);
   }
 
-  /** Reads a message: as `term`, and what the runtime's own records are to Erlang becomes those records. @throws EtfError */
-  message(): unknown {
-    return readMessage(this);
+  /**
+   * Reads a message: as `term`, and what calls, casts and broadcasts are to Erlang becomes those records.
+   * @param peer the node that it came from.
+   * @throws EtfError
+   */
+  message(peer: string): unknown {
+    return readMessage(this, peer);
   }
 
   /** Reads an exit reason: the reverse of what TermWriter does with one. @throws EtfError */
