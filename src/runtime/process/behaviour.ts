@@ -57,7 +57,8 @@ export interface SpawnOptions {
   /** Starts with exits trapped. */
   readonly trapExit?: boolean;
   /**
-   * Bounds the mailbox. Signals (exits of linked processes, downs) are never dropped, whatever the limit.
+   * Bounds the mailbox. Signals (exits of linked processes, downs) and system messages, such as a stop, are never dropped, whatever
+   * the limit.
    * By default a mailbox is unbounded.
    */
   readonly mailbox?: { readonly limit: number; readonly policy: MailboxPolicy };
