@@ -19,11 +19,11 @@ import { Tuple } from '../../terms/tuple.ts';
 import type { TermReader } from './reader.ts';
 import { SMALL_TUPLE } from './tags.ts';
 
-const NOVA_PUBSUB = atom('nova_pubsub');
-const GEN_CAST = atom('$gen_cast');
-const GEN_CALL = atom('$gen_call');
-const SYSTEM_TAG = atom('system');
-const TERMINATE = atom('terminate');
+export const NOVA_PUBSUB = atom('nova_pubsub');
+export const GEN_CAST = atom('$gen_cast');
+export const GEN_CALL = atom('$gen_call');
+export const SYSTEM_TAG = atom('system');
+export const TERMINATE = atom('terminate');
 const ALIAS = atom('alias');
 
 /** @internal Reads a message. @param peer the node that it came from. @throws EtfError when the bytes are no term. */
@@ -106,7 +106,7 @@ function systemRequest(reader: TermReader): unknown {
 }
 
 /** What a reply goes to: the alias of a tag `[alias | Ref]`, or the pid with the tag. */
-function replyTag(tag: unknown): Ref | ForeignTag {
+export function replyTag(tag: unknown): Ref | ForeignTag {
   const isAlias = tag instanceof ImproperList && tag.items.length === 1 && tag.items[0] === ALIAS;
   return isAlias && tag.tail instanceof Ref ? tag.tail : new ForeignTag(tag);
 }
@@ -121,6 +121,7 @@ function requestForm(reader: TermReader): 'bare' | 'pair' | 'other' {
   return 'other';
 }
 
-function isOf(sender: unknown, peer: string): sender is Pid {
+/** Whether a value is a pid of a node. */
+export function isOf(sender: unknown, peer: string): sender is Pid {
   return sender instanceof Pid && sender.node === peer;
 }
