@@ -1,6 +1,7 @@
 // Control messages with their payloads: either they are read, or there is an EtfError.
 import { ControlReader, type ControlSink } from '../../src/runtime/distribution/erlang/control-reader.ts';
-import { EtfError, TermReader } from '../../src/runtime/distribution/etf/reader.ts';
+import { EtfError } from '../../src/runtime/distribution/etf/reader.ts';
+import { SlicingReader } from '../../src/runtime/distribution/etf/slicing-reader.ts';
 import { atom } from '../../src/runtime/terms/atom.ts';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
@@ -23,10 +24,10 @@ const sink: ControlSink = {
 export function controlTarget(): Target {
   const bytes = new Bytes();
   let fuzzed: FuzzedNode;
-  let terms: TermReader;
+  let terms: SlicingReader;
   let readers: { readonly [Versions in 'with' | 'without']: ControlReader };
   const anew = () => {
-    terms = new TermReader(fuzzed.host);
+    terms = new SlicingReader(fuzzed.host);
     readers = {
       with: new ControlReader(terms, fuzzed.host, sink, { ...PEER, versions: true }),
       without: new ControlReader(terms, fuzzed.host, sink, { ...PEER, versions: false }),
@@ -54,7 +55,9 @@ export function controlTarget(): Target {
       const versions = input[0] === 1;
       terms.reset(input, 1, input.length, versions ? null : REFS);
       try {
-        readers[versions ? 'with' : 'without'].read();
+        const reader = readers[versions ? 'with' : 'without'];
+        reader.read();
+        reader.goOn(Infinity);
       } catch (error) {
         if (!(error instanceof EtfError)) throw error;
       }

@@ -1,5 +1,5 @@
-// What arrives on the channel `notes`, checked. An event of this node is what the compiler says; any other node may have
-// sent anything, whether by mistake, with an older version, or on purpose.
+// What arrives on the channel `notes`, checked: any node may have sent anything, whether by mistake, with an older version, or on
+// purpose. So are events of this node, which programs beside this one may send, too: the REPL, or a plugin.
 //
 // - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
 //   reaches the index or a client.
@@ -72,10 +72,10 @@ export class IncomingEvents {
 
   #check(message: Broadcast): NoteEvent | 'left out' {
     const { node: peer } = message.sender;
-    if (peer === this.#options.node) {
-      return isEvent(message) ? message : this.#leaveOut(message, NO_TOPIC);
-    }
-    if (this.#options.isStranger(peer)) return this.#leaveOut(message, 'the node keeps notes of its own');
+    const own = peer === this.#options.node;
+    if (own && message.topic === 'resync') return RESYNC;
+    if (!own && this.#options.isStranger(peer))
+      return this.#leaveOut(message, 'the node keeps notes of its own');
     const event = eventOf(message);
     return typeof event === 'string' ? this.#leaveOut(message, event) : event;
   }
@@ -93,12 +93,7 @@ function textOf(topic: unknown): string {
   return typeof topic === 'string' ? topic.slice(0, TOPIC_SHOWN_MAX) : 'no text';
 }
 
-const TOPICS: ReadonlySet<string> = new Set(['note_created', 'note_updated', 'note_deleted', 'resync']);
-const NO_TOPIC = 'there is no such topic here';
-
-function isEvent(message: Broadcast): message is Broadcast & NoteEvent {
-  return TOPICS.has(message.topic);
-}
+const RESYNC: NoteEvent = { topic: 'resync', payload: {} };
 
 /** The event, or what is wrong with it. `resync` is not taken from others: each instance finds out for itself. */
 function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
@@ -111,7 +106,7 @@ function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
       if (!Value.Check(ForeignDeletion, payload)) return problemOf(ForeignDeletion, payload);
       return { topic, payload: { id: payload.id } };
     default:
-      return NO_TOPIC;
+      return 'there is no such topic here';
   }
 }
 

@@ -11,7 +11,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
-import { type ExitReason, formatReason, quietExit } from '../process/messages.ts';
+import { type ExitReason, formatReason, KEPT, quietExit } from '../process/messages.ts';
 import { addWatch, RemoteMonitor, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -171,6 +171,10 @@ export class Call
     );
   }
 
+  get [KEPT](): boolean {
+    return this.name === SYSTEM;
+  }
+
   [DROPPED](): void {
     this.#settle(
       true,
@@ -310,6 +314,10 @@ export class RemoteCall implements Request {
     return this.alias instanceof Ref || (this.alias instanceof ForeignTag && this.pid instanceof Pid);
   }
 
+  get [KEPT](): boolean {
+    return this.name === SYSTEM;
+  }
+
   [DROPPED](server: Process): void {
     this.receivedBy(server).#end(MAILBOX_FULL);
   }
@@ -403,9 +411,7 @@ function startCall(
       return promise;
     }
     addWatch(target, request);
-    // A server whose mailbox is full must still be open to being looked into and resumed.
-    if (name === SYSTEM) target.deliverSignal(request);
-    else target.deliver(request);
+    target.deliver(request);
   }
   return promise;
 }

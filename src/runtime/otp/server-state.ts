@@ -2,7 +2,7 @@
  * What a server's process keeps besides its mailbox: the state of the definition, the timeout that waits, and the message
  * at hand. It decides nothing; see `server-process.ts`.
  */
-import type { ExitReason } from '../process/messages.ts';
+import { type ExitReason, KEPT } from '../process/messages.ts';
 import { addWatch, type Watch } from '../process/monitor.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
@@ -105,5 +105,9 @@ class ServerTimer extends TimerEntry implements Watch {
 
   targetExited(): void {
     this.#self.node.timers.drop(this);
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }

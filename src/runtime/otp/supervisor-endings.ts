@@ -7,7 +7,7 @@
  *
  * Invariants: one `stop` at a time; after `release` nothing of the group is watched. It knows no specs.
  */
-import { Exit, type ExitReason, ProcessExit, TIMEOUT } from '../process/messages.ts';
+import { Exit, type ExitReason, KEPT, ProcessExit, TIMEOUT } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import type { Pid } from '../process/pid.ts';
@@ -168,6 +168,10 @@ export class Endings {
     }
     if (!ending.awaited || --this.#awaited > 0 || !this.#waiting) return;
     if (self.alive) self.deliverSignal(this);
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 

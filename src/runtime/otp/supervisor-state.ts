@@ -5,7 +5,7 @@
  * Invariant: whatever ends a supervisor other than a kill stops its children first.
  */
 import { TroupeError } from '../errors.ts';
-import { type ExitReason, formatReason, ProcessExit } from '../process/messages.ts';
+import { type ExitReason, formatReason, KEPT, ProcessExit } from '../process/messages.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { RemoteCall, type Request } from './call.ts';
@@ -23,6 +23,10 @@ export class TryAgain {
 
   constructor(child: unknown) {
     this.child = child;
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 

@@ -9,7 +9,10 @@ import { defineRecord } from '../records.ts';
 /** A message of a channel. It destructures as a tuple: `const [channel, sender, topic, payload] = message`. */
 export class Broadcast<Topic extends string = string, Payload = unknown> {
   readonly channel: string;
-  /** Who sent it; the init process of its node when it was no process. */
+  /**
+   * Who sent it; the init process of its node when it was no process. Always of the node that the message came from: a
+   * `nova_pubsub` tuple in the name of another node's process is no broadcast, and arrives as the tuple that it is.
+   */
   readonly sender: Pid;
   readonly topic: Topic;
   readonly payload: Payload;

@@ -4,8 +4,9 @@
  *
  * Peers are known by pid, not by node: when the scope of a node was started again, messages of the new one can come before
  * the end of the old one is known, and then the old one is forgotten at once. Nothing that arrives ends the
- * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, and what
- * comes from a peer that is not known is left out in silence, as it can be late.
+ * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, as is what a node says in the name
+ * of a scope process that is not its own; and what comes from a peer that is not known is left out in silence, as it can be
+ * late.
  */
 import { TroupeError } from '../errors.ts';
 import { Down, NodeDown, NodeUp } from '../process/messages.ts';
@@ -22,6 +23,17 @@ import { type PeerMessage, readPeerMessage } from './protocol.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 const undeliverable = telemetry('troupe:message:undeliverable');
+
+/** A message that came over the connection to a node. */
+export class FromNode {
+  readonly node: string;
+  readonly message: unknown;
+
+  constructor(node: string, message: unknown) {
+    this.node = node;
+    this.message = message;
+  }
+}
 
 /** What a scope process has to do with others. */
 export class Exchange {
@@ -97,18 +109,17 @@ export class Exchange {
 
   /** Handles a message of the scope process. */
   handle(message: unknown): void {
-    // A peer can send these, too, with anything in them.
-    if (message instanceof Down && isTarget(message.target)) this.#ended(message);
-    else if (message instanceof NodeUp && typeof message.node === 'string')
-      this.#discovery.start(message.node);
+    if (message instanceof Down) this.#ended(message);
+    else if (message instanceof NodeUp) this.#discovery.start(message.node);
     else if (message instanceof NodeDown) this.#discovery.stop(message.node);
     else if (message instanceof AskAgain) this.#discovery.ask(message.node);
-    else this.#fromPeer(message);
+    else if (message instanceof FromNode) this.#fromPeer(message.node, message.message);
+    else this.#reportBad(message);
   }
 
-  #fromPeer(message: unknown): void {
+  #fromPeer(node: string, message: unknown): void {
     const read = readPeerMessage(message);
-    if (read === undefined || this.#self.node.isLocal(read.peer)) {
+    if (read === undefined || read.peer.node !== node) {
       this.#reportBad(message);
       return;
     }
@@ -250,10 +261,6 @@ export class Exchange {
 
 function isNotEncodable(error: unknown): boolean {
   return error instanceof TroupeError && error.code === 'TROUPE_NOT_ENCODABLE';
-}
-
-function isTarget(target: unknown): boolean {
-  return typeof target === 'object' && target !== null;
 }
 
 function oneOrMany(pids: readonly Pid[]): Pid | readonly Pid[] {

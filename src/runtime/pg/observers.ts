@@ -4,6 +4,7 @@
  * Each is watched, so that it is forgotten when it ends. What it gets are `GroupJoined` and `GroupLeft` messages, which
  * continue the snapshot it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
  */
+import { KEPT } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
@@ -23,6 +24,10 @@ export class GroupJoined {
     this.group = group;
     this.pids = pids;
   }
+
+  get [KEPT](): boolean {
+    return true;
+  }
 }
 
 /** `{Ref, leave, Group, Pids}`: processes left a group that is followed, or ended. */
@@ -35,6 +40,10 @@ export class GroupLeft {
     this.ref = ref;
     this.group = group;
     this.pids = pids;
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 

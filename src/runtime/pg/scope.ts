@@ -19,7 +19,7 @@ import type { Node } from '../process/node.ts';
 import { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import type { Ref } from '../process/ref.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, FromNode } from './exchange.ts';
 import type { Group } from './group.ts';
 import type { Member } from './member.ts';
 import { Members } from './members.ts';
@@ -33,6 +33,7 @@ const behaviour: Behaviour<Scope, [Scope]> = {
   name: 'pg',
   init: (_self, scope) => scope,
   handle: (self, message, scope) => scope.handle(self, message),
+  fromPeer: (node, message) => (isSystemMessage(message) ? message : new FromNode(node, message)),
 };
 
 /** A scope that runs on a node. */

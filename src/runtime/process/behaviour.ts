@@ -23,6 +23,11 @@ export interface Behaviour<State = unknown, Args extends readonly unknown[] = re
    * or rejects with, ends the process.
    */
   handle(self: Process, message: unknown, state: State): void | Promise<void>;
+  /**
+   * @internal For who must know over which connection a message came: what is put into the mailbox in place of one that another
+   * node has sent.
+   */
+  fromPeer?(peer: string, message: unknown): unknown;
 }
 
 /** A process body as one function; the process ends with `normal` when it returns or its promise resolves. */
@@ -57,7 +62,8 @@ export interface SpawnOptions {
    */
   readonly asyncContext?: 'none' | 'spawner';
   /**
-   * Bounds the mailbox. Signals (exits of linked processes, downs) are never dropped, whatever the limit.
+   * Bounds the mailbox. Signals (exits of linked processes, downs) and system messages, such as a stop, are never dropped, whatever
+   * the limit.
    * By default a mailbox is unbounded.
    */
   readonly mailbox?: { readonly limit: number; readonly policy: MailboxPolicy };

@@ -1,12 +1,13 @@
 /**
  * What happens when messages queue up: the high-water event of every mailbox, and the bound of those that have one.
  *
- * A bound concerns messages only: the messages of signals (`Exit`, `Down`) are put in with `deliverSignal`, which does
- * not come here, and `dropOldest` passes over them.
+ * A bound concerns what programs send each other. What the runtime itself has to say is put in whatever the bound, and
+ * `dropOldest` passes over it: the messages of signals (`Exit`, `Down`), and what is marked with `KEPT`, such as system messages,
+ * by which a server is stopped and looked into.
  */
 import { telemetry } from '../telemetry.ts';
 import { terminate } from './exit.ts';
-import { Down, Exit, NodeDown, NodeUp } from './messages.ts';
+import { KEPT } from './messages.ts';
 import { OVER_MARK, type Process } from './process.ts';
 
 const highWater = telemetry('troupe:mailbox:high_water');
@@ -15,7 +16,7 @@ const droppedMessage = telemetry('troupe:mailbox:dropped');
 /** @internal Marks a message that wants to know when the bound of a process drops it: a call, which then fails at once. */
 export const DROPPED: unique symbol = Symbol('dropped');
 
-/** How many messages `dropOldest` looks at for one that is no signal; beyond that it drops the message that comes. */
+/** How many messages `dropOldest` looks at for one that may go; beyond that it drops the message that comes. */
 const LOOK_MAX = 64;
 
 /** @internal Puts a message behind others in a bounded mailbox. @returns false when it was not taken in. */
@@ -37,7 +38,7 @@ export function checkHighWater(process: Process): void {
 
 function makeRoom(process: Process, message: unknown): boolean {
   const bound = process.extras.mailbox;
-  if (bound === undefined || process.mailboxLength < bound.limit) return true;
+  if (bound === undefined || process.mailboxLength < bound.limit || isKept(message)) return true;
   if (bound.policy === 'exit') {
     terminate(process, ['mailbox_full', bound.limit]);
     return false;
@@ -49,7 +50,7 @@ function makeRoom(process: Process, message: unknown): boolean {
   const looked = Math.min(process.mailboxLength, LOOK_MAX);
   for (let index = 0; index < looked; index++) {
     const oldest = process.peekAt(index);
-    if (isSignal(oldest)) continue;
+    if (isKept(oldest)) continue;
     process.removeAt(index);
     // A receive that has looked at this message must not skip the one that took its place.
     const waiter = process.extra?.waiter ?? null;
@@ -57,18 +58,13 @@ function makeRoom(process: Process, message: unknown): boolean {
     drop(process, oldest, 'dropOldest');
     return true;
   }
-  // Signals fill the front of the mailbox, and none of them may go.
+  // What may not go fills the front of the mailbox.
   drop(process, message, 'reject');
   return false;
 }
 
-function isSignal(message: unknown): boolean {
-  return (
-    message instanceof Exit ||
-    message instanceof Down ||
-    message instanceof NodeUp ||
-    message instanceof NodeDown
-  );
+function isKept(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && (message as { [KEPT]?: boolean })[KEPT] === true;
 }
 
 function drop(process: Process, message: unknown, policy: 'reject' | 'dropOldest'): void {

@@ -15,6 +15,9 @@ export type ExitReason = unknown;
 /** What a monitor was set on: a pid, or a registered name with its node. */
 export type MonitorTarget = Pid | { readonly name: string; readonly node: string };
 
+/** @internal Marks a message of the runtime itself, which no bound of a mailbox drops: where its value is true. */
+export const KEPT: unique symbol = Symbol('kept');
+
 /** `{'EXIT', From, Reason}`: an exit signal that reached a process which traps exits. */
 export class Exit {
   readonly from: Pid;
@@ -23,6 +26,10 @@ export class Exit {
   constructor(from: Pid, reason: ExitReason) {
     this.from = from;
     this.reason = reason;
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 
@@ -38,6 +45,10 @@ export class Down {
     this.target = target;
     this.reason = reason;
   }
+
+  get [KEPT](): boolean {
+    return true;
+  }
 }
 
 /** `{nodeup, Node}`, sent to processes that asked with `monitorNodes`. See `net_kernel:monitor_nodes/1`. */
@@ -46,6 +57,10 @@ export class NodeUp {
 
   constructor(node: string) {
     this.node = node;
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 
@@ -57,6 +72,10 @@ export class NodeDown {
   constructor(node: string, reason: unknown) {
     this.node = node;
     this.reason = reason;
+  }
+
+  get [KEPT](): boolean {
+    return true;
   }
 }
 

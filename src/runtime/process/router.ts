@@ -264,13 +264,13 @@ export class Router implements CarrierHost {
     }
     switch (signal.op) {
       case 'send':
-        node.find(signal.to)?.deliver(signal.message);
+        deliver(node.find(signal.to), peer.name, signal.message);
         return;
       case 'sendMany':
-        for (const to of signal.to) node.find(to)?.deliver(signal.message);
+        for (const to of signal.to) deliver(node.find(to), peer.name, signal.message);
         return;
       case 'sendNamed':
-        node.registry.find(signal.to)?.deliver(signal.message);
+        deliver(node.registry.find(signal.to), peer.name, signal.message);
         return;
       case 'sendAlias':
         this.aliases.get(signal.to.key)?.aliasMessage(signal.message);
@@ -374,6 +374,12 @@ export class Router implements CarrierHost {
     peer.incoming.set(ref.key, monitor);
     addWatch(process, monitor);
   }
+}
+
+function deliver(process: Process | null, peer: string, message: unknown): void {
+  if (process === null) return;
+  const { behaviour } = process;
+  process.deliver(behaviour.fromPeer === undefined ? message : behaviour.fromPeer(peer, message));
 }
 
 function onWire(target: MonitorTarget): Pid | string {

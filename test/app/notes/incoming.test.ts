@@ -36,11 +36,14 @@ afterEach(() => {
 const read = (sender: Pid, topic: string, payload: unknown) =>
   events.read(new Broadcast('notes', sender, topic, payload));
 
-test('an event of this node is taken as it is', () => {
-  const message = new Broadcast('notes', own, 'note_created', note);
-  expect(events.read(message)).toBe(message);
-  expect(read(own, 'resync', {})).toMatchObject({ topic: 'resync' });
+test('an event of this node is checked, too, and only this node says to read everything again', () => {
+  expect(read(own, 'note_created', note)).toEqual({ topic: 'note_created', payload: note });
+  expect(read(own, 'resync', {})).toEqual({ topic: 'resync', payload: {} });
+  expect(read(other, 'resync', {})).toBeUndefined();
   expect(read(own, 'something', {})).toBeUndefined();
+  // What JSON has no form for would close the socket of every client.
+  expect(read(own, 'note_created', { ...note, id: 2n ** 64n })).toBeUndefined();
+  expect(read(own, 'note_deleted', { id: 2n ** 64n })).toBeUndefined();
 });
 
 test('of another node a note is taken with what belongs to it, once for all who read it', () => {

@@ -152,6 +152,27 @@ describe('nodes', () => {
     expect(b.nodes()).toEqual(['a@x']);
   });
 
+  test('what is sent, called and monitored right after disconnect goes over another connection', async () => {
+    const { cluster, a, b } = await pair();
+    const target = collector(b, 'target');
+    const server = await b.start(defineServer({ init: () => 1, call: { ask: () => 'answer' } }));
+    const watcher = collector(a);
+    const { self, got } = puppet(a);
+    a.monitorNodes(watcher.pid, true);
+    self.monitor(target.pid);
+    expect(a.disconnect('b@x')).toBe(true);
+    self.send(target.pid, 'sent');
+    const answer = call(a, server.pid, 'ask', undefined);
+    const ref = self.monitor(target.pid);
+    expect(await answer).toBe('answer');
+    await cluster.settle();
+    expect(target.got).toEqual(['sent']);
+    expect(watcher.got).toEqual([new NodeDown('b@x', 'disconnect'), new NodeUp('b@x')]);
+    b.exit(target.pid, 'kill');
+    await cluster.settle();
+    expect(got).toMatchObject([{ reason: 'noconnection' }, { ref, reason: 'killed' }]);
+  });
+
   test('a connection that comes up again before the loss was handled keeps the order: down, then up', async () => {
     const { cluster, network, a, b } = await pair();
     const [watcher, seen] = [puppet(a), puppet(a)];

@@ -1,6 +1,16 @@
 // What bounds a mailbox does: reject, dropOldest and exit; that signals are never dropped; and the high-water event.
 // OTP has no bounds of this kind (the nearest is max_heap_size of erlang:spawn_opt/4): these are differences, documented.
-import { call, Down, Exit, type MailboxPolicy, type Node, type Pid, type Process } from 'troupe';
+import {
+  call,
+  defineServer,
+  Down,
+  Exit,
+  type MailboxPolicy,
+  type Node,
+  type Pid,
+  type Process,
+  sys,
+} from 'troupe';
 import { awaitExit, createMemoryNetwork, createProbe, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import { idle, makeNode, recordTelemetry } from './helpers.ts';
@@ -173,6 +183,34 @@ describe('signals', () => {
       node.exit(b, 'y');
       await settle(node);
       expect(node.processInfo(pid)).toMatchObject({ messageQueueLength: 4, messagesDropped: 0 });
+    },
+  );
+
+  test.each(['reject', 'dropOldest', 'exit'] as const)(
+    'nor is what looks into a server and stops it, from this node and from another: %s',
+    async (policy) => {
+      const network = createMemoryNetwork();
+      const [here, there] = [
+        makeNode({ name: 'here@kept', carrier: network.carrier('here@kept') }),
+        makeNode({ name: 'there@kept', carrier: network.carrier('there@kept') }),
+      ];
+      const slow = defineServer({
+        init: () => 'state',
+        cast: { work: (_state, done: Promise<void>) => done },
+      });
+      const server = await there.start(slow, [], { mailbox: { limit: 3, policy } });
+      let release!: () => void;
+      server.cast('work', new Promise<void>((resolve) => (release = resolve)));
+      await network.settle();
+      for (let i = 0; i < 3; i++) server.cast('work', Promise.resolve());
+      const looks = [sys.getState(there, server.pid), sys.getState(here, server.pid)];
+      await network.settle();
+      const stopped = server.stop('normal');
+      // Only what is not kept gives way, or is kept out.
+      if (policy !== 'exit') for (let i = 0; i < 10; i++) server.cast('work', Promise.resolve());
+      release();
+      expect(await Promise.all(looks)).toEqual(['state', 'state']);
+      expect(await stopped).toBeUndefined();
     },
   );
 

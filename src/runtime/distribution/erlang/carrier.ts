@@ -226,9 +226,17 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   }
 
   disconnect(peer: string): boolean {
-    const connection = this.#lines.get(peer)?.connection;
-    if (connection?.usable !== true) return false;
-    void connection.close('disconnect');
+    const line = this.#lines.get(peer);
+    const connection = line?.connection;
+    if (line === undefined || connection?.usable !== true) return false;
+    const closing = connection.close('disconnect');
+    line.closing = closing;
+    void closing.then(() => {
+      if (line.closing === closing) line.closing = null;
+      this.#dropIfIdle(line);
+    });
+    // Now: what is sent, called or monitored from here on goes over another connection.
+    connection.tellNow();
     return true;
   }
 
@@ -272,7 +280,11 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   #dial(line: Line): void {
     if (line.dialling || line.arriving || this.#attached === undefined) return;
     line.dials();
-    this.#attached.connector.dial(line.peer).then(
+    const { connector } = this.#attached;
+    // What is still written to a connection that was dropped arrives before the next one takes its place.
+    const dialled =
+      line.closing === null ? connector.dial(line.peer) : line.closing.then(() => connector.dial(line.peer));
+    dialled.then(
       () => this.#dialled(line, undefined),
       (error: unknown) => this.#dialled(line, reasonOf(error)),
     );

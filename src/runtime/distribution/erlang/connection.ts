@@ -185,10 +185,17 @@ export class Connection implements PeerLink, Ticked {
       this.#sendSame(from, to, signal);
       return;
     }
-    const list =
-      this.#lists.has(to) || to.every((pid) => this.#isCurrent(pid))
-        ? to
-        : to.filter((pid) => this.#isCurrent(pid));
+    if (this.#lists.has(to)) {
+      this.#sendList(from, to, message);
+      return;
+    }
+    const current = to.every((pid) => this.#isCurrent(pid)) ? to : to.filter((pid) => this.#isCurrent(pid));
+    const { once, again } = this.#lists.apart(current);
+    this.#sendList(from, once, message);
+    if (again.length > 0) this.#sendMany(from, again, { ...signal, to: again });
+  }
+
+  #sendList(from: Pid, list: readonly Pid[], message: unknown): void {
     const start = this.#writer.length;
     this.#encoding = true;
     try {

@@ -5,6 +5,10 @@
  * Both families of messages are read, with a reason in the control message or as payload, and those with a trace token, which
  * is left out. What is no control message throws an EtfError, and costs the peer its connection; what is one and concerns
  * nothing here is left out. Whose name a signal may be sent in is the router's business.
+ *
+ * What a control message carries is read at once when it is small. A large one is read in slices: `read` leaves it to `goOn`, and
+ * nothing else may be read before that is done. What it carries and cannot be read is left out and told, and only that: a message
+ * is lost, an exit or a down has the reason `unreadable_reason`, a request to spawn is refused.
  */
 import { Origin, Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
@@ -12,7 +16,8 @@ import { atom } from '../../terms/atom.ts';
 import { ImproperList } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
-import { EtfError, type TermReader } from '../etf/reader.ts';
+import { EtfError, TooDeep, TooManyValues } from '../etf/reader.ts';
+import type { SlicingReader, Wanted } from '../etf/slicing-reader.ts';
 import { NEW_PID, NEWER_REFERENCE, PID, SMALL_TUPLE } from '../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from './contracts.ts';
 import * as control from './control.ts';
@@ -29,12 +34,26 @@ export interface ControlSink {
   leftOut(what: string): void;
 }
 
+/** What a process ended with whose reason cannot be read. */
+const UNREADABLE = 'unreadable_reason';
+
+/** A control message without what it carries. */
+type Carrying =
+  | { readonly op: 'send'; readonly from: Pid; readonly to: Pid }
+  | { readonly op: 'sendMany'; readonly from: Pid; readonly to: readonly Pid[] }
+  | { readonly op: 'sendNamed'; readonly from: Pid; readonly to: string }
+  | { readonly op: 'sendAlias'; readonly from: Pid; readonly to: Ref }
+  | { readonly op: 'exit' | 'exitLink'; readonly from: Pid; readonly to: Pid }
+  | { readonly op: 'exitOther' }
+  | { readonly op: 'down'; readonly target: Pid | string; readonly to: Pid; readonly ref: Ref }
+  | { readonly op: 'spawn'; readonly request: Omit<SpawnRequest, 'args'> };
+
 const MAX_UNLINK_ID = 2n ** 64n;
 const ALIAS = atom('alias');
 
 /** Reads the messages of one peer. */
 export class ControlReader {
-  readonly #reader: TermReader;
+  readonly #reader: SlicingReader;
   readonly #host: CarrierHost;
   readonly #sink: ControlSink;
   /** Whether each term has a version byte. */
@@ -42,11 +61,16 @@ export class ControlReader {
   /** Stands for the sender of a message that does not say it. */
   readonly #unknown: Pid;
   readonly #lists = new ReceivedLists();
-  readonly #find = (id: number, serial: number): Pid =>
-    this.#host.internPid(new Pid(this.#host.origin, id, serial));
+  /** What is read in slices. */
+  #sliced: Carrying | undefined = undefined;
+  readonly #find = (id: number, serial: number): Pid | undefined => {
+    const pid = new Pid(this.#host.origin, id, serial);
+    const known = this.#host.internPid(pid);
+    return known === pid ? undefined : known;
+  };
 
   constructor(
-    reader: TermReader,
+    reader: SlicingReader,
     host: CarrierHost,
     sink: ControlSink,
     peer: { readonly name: string; readonly creation: number; readonly versions: boolean },
@@ -56,6 +80,37 @@ export class ControlReader {
     this.#sink = sink;
     this.#versions = peer.versions;
     this.#unknown = new Pid(new Origin(peer.name, peer.creation), 0, 0);
+  }
+
+  /** True while what a message carries is read in slices. */
+  get slicing(): boolean {
+    return this.#sliced !== undefined;
+  }
+
+  /**
+   * Reads on in what is read in slices, until it is done or the time has come.
+   * @returns whether it is done.
+   */
+  goOn(until: number): boolean {
+    const message = this.#sliced;
+    if (message === undefined) return true;
+    const reader = this.#reader;
+    try {
+      if (!reader.goOn(until)) return false;
+    } catch (error) {
+      this.#sliced = undefined;
+      this.#unreadable(error, message);
+      return true;
+    }
+    this.#sliced = undefined;
+    this.#done(message, reader.taken());
+    return true;
+  }
+
+  /** Nothing is read any more. */
+  abandon(): void {
+    this.#sliced = undefined;
+    this.#reader.abandon();
   }
 
   /**
@@ -96,12 +151,19 @@ export class ControlReader {
       case control.SPAWN_REPLY_TT:
         return this.#spawnReply(arity, 6);
       default:
-        return this.#sink.signal(this.#plain(op, arity));
+        return this.#plain(op, arity);
     }
   }
 
   /** The signals without a message. */
-  #plain(op: number, arity: number): Signal {
+  #plain(op: number, arity: number): void {
+    const signal = this.#bare(op, arity);
+    if (signal === undefined) this.#ending(op, arity);
+    else this.#sink.signal(signal);
+  }
+
+  /** A signal that carries nothing; undefined when it is another. */
+  #bare(op: number, arity: number): Signal | undefined {
     switch (op) {
       case control.LINK:
         this.#arity(arity, 3);
@@ -128,12 +190,12 @@ export class ControlReader {
         return { op: op === control.MONITOR_P ? 'monitor' : 'demonitor', from, target, ref };
       }
       default:
-        return this.#ending(op, arity);
+        return undefined;
     }
   }
 
   /** The signals with a reason. */
-  #ending(op: number, arity: number): Signal {
+  #ending(op: number, arity: number): void {
     switch (op) {
       case control.EXIT:
         return this.#exit('exitLink', arity, 4, false);
@@ -162,7 +224,7 @@ export class ControlReader {
     }
   }
 
-  #exit(op: 'exit' | 'exitLink', arity: number, expected: number, payload: boolean): Signal {
+  #exit(op: 'exit' | 'exitLink', arity: number, expected: number, payload: boolean): void {
     this.#arity(arity, expected);
     const reader = this.#reader;
     const from = reader.pid();
@@ -170,16 +232,16 @@ export class ControlReader {
     // The token stands before the reason.
     if (expected === (payload ? 4 : 5)) reader.term();
     if (payload) this.#version();
-    return { op, from, to, reason: reader.reason() };
+    this.#read({ op, from, to }, 'reason');
   }
 
-  #down(payload: boolean): Signal {
+  #down(payload: boolean): void {
     const reader = this.#reader;
     const target = this.#target();
     const to = reader.pid();
     const ref = reader.ref();
     if (payload) this.#version();
-    return { op: 'down', target, to, ref, reason: reader.reason() };
+    this.#read({ op: 'down', target, to, ref }, 'reason');
   }
 
   #send(arity: number, expected: number, hasSender: boolean): void {
@@ -202,7 +264,7 @@ export class ControlReader {
     if (expected === 5) reader.term();
     this.#version();
     if (name === control.TROUPE_NAME) this.#troupe(from);
-    else this.#sink.signal({ op: 'sendNamed', from, to: name, message: reader.message() });
+    else this.#read({ op: 'sendNamed', from, to: name }, 'message');
   }
 
   #aliasSend(arity: number, expected: number): void {
@@ -225,23 +287,100 @@ export class ControlReader {
     for (let index = 4; index < arity; index++) reader.term();
     if ((flags & control.ALTACT_EXIT) !== 0) {
       this.#version();
-      const reason = reader.reason();
-      if (to instanceof Pid) this.#sink.signal({ op: 'exit', from, to, reason });
-      else this.#sink.leftOut('an exit signal to an alias or a name');
+      if (to instanceof Pid) this.#read({ op: 'exit', from, to }, 'reason');
+      else this.#read({ op: 'exitOther' }, 'reason');
     } else if (to instanceof Pid) {
       this.#deliver(from, to);
     } else if (to instanceof Ref) {
       this.#toAlias(from, to);
     } else {
       this.#version();
-      this.#sink.signal({ op: 'sendNamed', from, to, message: reader.message() });
+      this.#read({ op: 'sendNamed', from, to }, 'message');
     }
   }
 
-  /** A message to a pid. An answer to a call may come so, too: as `{[alias | Ref], Reply}`. */
+  /** A message to a pid. */
   #deliver(from: Pid, to: Pid): void {
     this.#version();
-    const message: unknown = this.#reader.message();
+    const reader = this.#reader;
+    const at = reader.position;
+    let message: unknown;
+    try {
+      message = reader.message(this.#unknown.node);
+    } catch (error) {
+      this.#notAtOnce(error, { op: 'send', from, to }, 'message', at);
+      return;
+    }
+    this.#sent(from, to, message);
+  }
+
+  #toAlias(from: Pid, to: Ref): void {
+    this.#version();
+    this.#read({ op: 'sendAlias', from, to }, 'message');
+  }
+
+  // ---- what is carried ----
+
+  #read(message: Carrying, wanted: Wanted): void {
+    const reader = this.#reader;
+    const at = reader.position;
+    let value: unknown;
+    try {
+      value =
+        wanted === 'message'
+          ? reader.message(this.#unknown.node)
+          : wanted === 'reason'
+            ? reader.reason()
+            : reader.term();
+    } catch (error) {
+      this.#notAtOnce(error, message, wanted, at);
+      return;
+    }
+    this.#done(message, value);
+  }
+
+  /** What is carried was not read at once: it is large, or cannot be read. */
+  #notAtOnce(error: unknown, message: Carrying, wanted: Wanted, at: number): void {
+    if (!(error instanceof TooManyValues || error instanceof TooDeep)) {
+      this.#unreadable(error, message);
+      return;
+    }
+    this.#sliced = message;
+    this.#reader.begin(wanted, this.#unknown.node, at);
+  }
+
+  #done(message: Carrying, value: unknown): void {
+    switch (message.op) {
+      case 'send':
+        return this.#sent(message.from, message.to, value);
+      case 'sendAlias':
+        return this.#sentAlias(message.from, message.to, value);
+      case 'spawn':
+        return this.#sink.spawnRequest({ ...message.request, args: value });
+      case 'exitOther':
+        return this.#sink.leftOut('an exit signal to an alias or a name');
+      case 'exit':
+      case 'exitLink':
+      case 'down':
+        return this.#sink.signal({ ...message, reason: value });
+      case 'sendMany':
+      case 'sendNamed':
+        return this.#sink.signal({ ...message, message: value });
+    }
+  }
+
+  /** What is carried is left out; a signal takes effect without it. */
+  #unreadable(error: unknown, message: Carrying): void {
+    if (!(error instanceof EtfError)) throw error;
+    this.#sink.leftOut(`what a message carried: ${error.message}`);
+    if (message.op === 'spawn') this.#sink.spawnRequest({ ...message.request, args: undefined });
+    else if ('target' in message || message.op === 'exit' || message.op === 'exitLink') {
+      this.#sink.signal({ ...message, reason: UNREADABLE });
+    }
+  }
+
+  /** An answer to a call may come to the pid, too: as `{[alias | Ref], Reply}`. */
+  #sent(from: Pid, to: Pid, message: unknown): void {
     const alias = message instanceof Tuple ? aliasOf(message) : undefined;
     if (alias === undefined || !alias.origin.equals(this.#host.origin)) {
       this.#sink.signal({ op: 'send', from, to, message });
@@ -251,9 +390,7 @@ export class ControlReader {
   }
 
   /** A message to an alias. Aliases are held by calls here: what is no answer to one concerns nobody. */
-  #toAlias(from: Pid, to: Ref): void {
-    this.#version();
-    const message: unknown = this.#reader.message();
+  #sentAlias(from: Pid, to: Ref, message: unknown): void {
     const alias = message instanceof Tuple ? aliasOf(message) : undefined;
     if (alias?.equals(to) === true) {
       this.#sink.signal({ op: 'sendAlias', from, to, message: (message as Tuple).elements[1] });
@@ -273,7 +410,7 @@ export class ControlReader {
       const id = reader.smallInt();
       const to = this.#lists.read(id, reader.term(), this.#find);
       if (to === undefined) throw new EtfError('A message is for a list that was not sent');
-      this.#sink.signal({ op: 'sendMany', from, to, message: reader.message() });
+      this.#read({ op: 'sendMany', from, to }, 'message');
     } else {
       this.#sink.leftOut(`'${tag}' between nodes of Troupe`);
     }
@@ -292,8 +429,8 @@ export class ControlReader {
     const options: unknown = reader.term();
     if (expected === 7) reader.term();
     this.#version();
-    const args: unknown = reader.term();
-    this.#sink.spawnRequest({ ref, from, groupLeader, module, function: name, arity: count, options, args });
+    const request = { ref, from, groupLeader, module, function: name, arity: count, options };
+    this.#read({ op: 'spawn', request }, 'term');
   }
 
   #spawnReply(arity: number, expected: number): void {

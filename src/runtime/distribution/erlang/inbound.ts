@@ -3,15 +3,15 @@
  *
  * It delivers some hundred messages, then lets the processes have their turn, which finds the messages still in the caches of
  * the machine and keeps mailboxes short. After a few milliseconds, or when the processes need longer, the socket is paused until
- * the event loop had its turn. Nothing that comes makes it throw: what cannot be read is told once, and nothing is read
- * afterwards.
+ * the event loop had its turn, as is the case within a large message: what follows it waits. Nothing that comes makes it throw:
+ * what is no frame, or no control message, is told once, and nothing is read afterwards.
  *
  * Limits: of a frame and of unfinished fragments (`frames.ts`, `fragments.ts`), of terms (`etf/reader.ts`).
  */
 import type { Socket } from 'node:net';
 import type { Atom } from '../../terms/atom.ts';
 import type { CarrierHost } from '../carrier.ts';
-import { TermReader } from '../etf/reader.ts';
+import { SlicingReader } from '../etf/slicing-reader.ts';
 import { AtomCache } from './atom-cache.ts';
 import type { EstablishedLink } from './contracts.ts';
 import * as control from './control.ts';
@@ -20,6 +20,7 @@ import { FLAGS } from './flags.ts';
 import { type Assembled, type FragmentFault, Fragments } from './fragments.ts';
 import { FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from './peer-info.ts';
+import { type TakesTurns, turns } from './turns.ts';
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
 const NOW = Promise.resolve();
@@ -45,7 +46,7 @@ export interface InboundOwner extends ControlSink {
 }
 
 /** The way in of one connection. */
-export class Inbound implements FrameSink {
+export class Inbound implements FrameSink, TakesTurns {
   readonly #socket: Socket;
   readonly #leftover: Buffer;
   readonly #host: CarrierHost;
@@ -53,7 +54,7 @@ export class Inbound implements FrameSink {
   readonly #maxFrameBytes: number;
   /** Whether frames have the header of the distribution. */
   readonly #headers: boolean;
-  readonly #terms: TermReader;
+  readonly #terms: SlicingReader;
   readonly #control: ControlReader;
   readonly #cache = new AtomCache();
   readonly #fragments: Fragments;
@@ -90,12 +91,14 @@ export class Inbound implements FrameSink {
       this.#takeRest();
     }
   };
-  readonly #nextSlice = (): void => {
+
+  /** @internal */
+  turn(): void {
     this.#sliceOpen = false;
     if (this.#rest === undefined || this.#stopped) return;
     this.#sliceEnd = performance.now() + SLICE_MS;
     this.#takeRest();
-  };
+  }
 
   constructor(link: EstablishedLink, host: CarrierHost, maxFrameBytes: number, owner: InboundOwner) {
     const { socket, leftover, peer, creation, flags } = link;
@@ -105,7 +108,7 @@ export class Inbound implements FrameSink {
     this.#owner = owner;
     this.#maxFrameBytes = maxFrameBytes;
     this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
-    this.#terms = new TermReader(host);
+    this.#terms = new SlicingReader(host);
     const about = { name: peer, creation, versions: !this.#headers };
     this.#control = new ControlReader(this.#terms, host, owner, about);
     this.#fragments = new Fragments({ maxBytes: 2 * maxFrameBytes });
@@ -137,6 +140,7 @@ export class Inbound implements FrameSink {
   stop(): void {
     this.#stopped = true;
     this.#rest = undefined;
+    this.#control.abandon();
     this.#socket.off('data', this.#data);
     this.#fragments.clear();
   }
@@ -159,9 +163,10 @@ export class Inbound implements FrameSink {
     if (this.#rest !== undefined) {
       // Little can come while the rest of what came before waits: the socket is paused then, or soon.
       this.#rest = Buffer.concat([this.#rest, chunk]);
-    } else if (this.#sliceOpen && performance.now() >= this.#sliceEnd) {
+    } else if (this.#sliceOpen ? performance.now() >= this.#sliceEnd : turns.crowded) {
       this.#rest = chunk;
       this.#socket.pause();
+      this.#openSlice();
     } else {
       this.#take(chunk);
     }
@@ -171,17 +176,32 @@ export class Inbound implements FrameSink {
   #openSlice(): void {
     if (this.#sliceOpen) return;
     this.#sliceOpen = true;
-    setImmediate(this.#nextSlice);
+    turns.ask(this);
   }
 
   #takeRest(): void {
     const rest = this.#rest;
     if (rest === undefined || this.#stopped) return;
+    if (this.#control.slicing && !this.#readOn()) {
+      this.#socket.pause();
+      this.#openSlice();
+      return;
+    }
     this.#rest = undefined;
-    this.#take(rest);
+    if (!this.#stopped) this.#take(rest);
     if (this.#rest !== undefined || this.#stopped) return;
     if (this.#ended) this.#owner.closed();
     else this.#socket.resume();
+  }
+
+  /** Reads on in a large message. @returns whether it is done. */
+  #readOn(): boolean {
+    try {
+      return this.#control.goOn(this.#sliceEnd);
+    } catch (error) {
+      this.#bad(error instanceof Error ? error.message : String(error));
+      return true;
+    }
   }
 
   #take(chunk: Buffer): void {
@@ -215,7 +235,7 @@ export class Inbound implements FrameSink {
       this.#bad(error instanceof Error ? error.message : String(error));
     }
     this.#work += 1 + Math.floor((end - start) / BYTES_PER_WORK);
-    return this.#work < WORK_PER_TURN && !this.#stopped;
+    return this.#work < WORK_PER_TURN && !this.#stopped && !this.#control.slicing;
   }
 
   /** Counts deliveries beyond the first of a frame. */

@@ -13,6 +13,8 @@ export class Line {
   /** Also one that has ended, until the node was told. */
   connection: Connection | null = null;
   readonly pending: PendingSignals;
+  /** Resolves when the connection that the program has dropped is closed, which what was sent before goes out ahead of. */
+  closing: Promise<void> | null = null;
   /** An attempt to connect is under way. */
   dialling = false;
   /** A connection is about to be handed over: there is no need to dial. */
@@ -31,6 +33,7 @@ export class Line {
   get idle(): boolean {
     return (
       this.connection === null &&
+      this.closing === null &&
       !this.dialling &&
       !this.overflown &&
       this.#callers.length === 0 &&

@@ -4,7 +4,8 @@
  *
  * `Ids` says who the receivers are, eight bytes each: id:32, serial:32. A list that is likely to be used again has a number, and
  * goes out as `[]` once the receiver knows it; 0 is the number of a list that is not kept. Both sides forget the oldest lists
- * by the same rule, in the order in which they were sent, so that neither has to tell the other. So no frame may pass one with
+ * by the same rule, in the order in which they were sent, so that neither has to tell the other. A list names each receiver once:
+ * who is to get a message twice gets it with another list, or alone. No frame may pass one with
  * a new list: a list is not kept that goes out behind a large message, or with one.
  *
  * Limits: `MAX_LISTS` lists, and `MAX_LISTED` receivers in all of them, for a connection and direction. What does not fit is a
@@ -45,9 +46,18 @@ class Lists<Kept> {
   }
 }
 
+/** Receivers, each once, and those that were there before. */
+export interface Apart {
+  readonly once: readonly Pid[];
+  readonly again: readonly Pid[];
+}
+
+const NOBODY: readonly Pid[] = Object.freeze([]);
+
 /** The lists that a peer was told of. */
 export class SentLists {
   readonly #ids = new WeakMap<readonly Pid[], number>();
+  readonly #apart = new WeakMap<readonly Pid[], Apart>();
   readonly #known = new Lists<true>();
   #last = 0;
 
@@ -81,6 +91,27 @@ export class SentLists {
     return id;
   }
 
+  /** Takes a list apart into one that names each receiver once, and the rest. */
+  apart(to: readonly Pid[]): Apart {
+    const known = this.#apart.get(to);
+    if (known !== undefined) return known;
+    const seen = new Set<string>();
+    const [once, again]: [Pid[], Pid[]] = [[], []];
+    for (const pid of to) {
+      const { key } = pid;
+      (seen.has(key) ? again : once).push(pid);
+      seen.add(key);
+    }
+    if (again.length === 0) return this.#keepApart(to, { once: to, again: NOBODY });
+    if (Object.isFrozen(to)) Object.freeze(once);
+    return this.#keepApart(to, { once, again: Object.freeze(again) });
+  }
+
+  #keepApart(to: readonly Pid[], apart: Apart): Apart {
+    if (Object.isFrozen(to)) this.#apart.set(to, apart);
+    return apart;
+  }
+
   /** Whether the peer knows a list. */
   has(to: readonly Pid[]): boolean {
     const known = this.#ids.get(to);
@@ -101,20 +132,23 @@ export class ReceivedLists {
 
   /**
    * Reads who the receivers are.
-   * @param find the pid of this node with an id and a serial.
-   * @returns undefined when the peer is at fault: there is no such list, or the bytes name nobody.
+   * @param find the pid of a live process of this node with an id and a serial. One that has ended does not come back, and is
+   * not kept.
+   * @returns each once; undefined when the peer is at fault: there is no such list, or the bytes name nobody.
    */
-  read(id: unknown, ids: unknown, find: (id: number, serial: number) => Pid): readonly Pid[] | undefined {
+  read(id: unknown, ids: unknown, find: (id: number, serial: number) => Pid | undefined): readonly Pid[] | undefined {
     if (typeof id !== 'number' || id < 0) return undefined;
     if (Array.isArray(ids) && ids.length === 0) return this.#known.get(id);
     if (!(ids instanceof Uint8Array) || ids.length === 0 || ids.length % LISTED_BYTES !== 0) return undefined;
     const size = ids.length / LISTED_BYTES;
     if (size > MAX_LISTED || (id !== 0 && this.#known.get(id) !== undefined)) return undefined;
     const view = new DataView(ids.buffer, ids.byteOffset, ids.length);
-    const pids: Pid[] = [];
+    const found = new Set<Pid>();
     for (let at = 0; at < ids.length; at += LISTED_BYTES) {
-      pids.push(find(view.getUint32(at), view.getUint32(at + 4)));
+      const pid = find(view.getUint32(at), view.getUint32(at + 4));
+      if (pid !== undefined) found.add(pid);
     }
+    const pids = [...found];
     if (id !== 0) this.#known.add(id, pids, size);
     return pids;
   }

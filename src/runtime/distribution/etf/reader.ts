@@ -8,7 +8,7 @@
  * Invariant: a value that it returns shares no memory with the buffer.
  */
 import { TroupeError } from '../../errors.ts';
-import { Atom, atom } from '../../terms/atom.ts';
+import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import {
   BitString,
@@ -20,7 +20,7 @@ import {
 import { Tuple } from '../../terms/tuple.ts';
 import { isReasonWord } from './reasons.ts';
 import { readMessage } from './records-read.ts';
-import { type DecodeLimits, isPortTag, ScalarReader, type TermHost } from './scalar-reader.ts';
+import { type DecodeLimits, EtfError, isPortTag, ScalarReader, type TermHost } from './scalar-reader.ts';
 import {
   ATOM,
   ATOM_CACHE_REF,
@@ -53,11 +53,18 @@ import {
   STRING,
   V4_PORT,
 } from './tags.ts';
+import { KeySpread, MANY_KEYS } from './collisions.ts';
+import { plainOf, setKey } from './maps.ts';
 import { decodeText, MAX_CACHED_BYTES } from './text-cache.ts';
 import { MAX_BIG_BYTES } from './scalar-writer.ts';
 import { TermWriter } from './writer.ts';
 
 export { type DecodeLimits, EtfError, type TermHost } from './scalar-reader.ts';
+
+/** A message holds more values than it may. */
+export class TooManyValues extends EtfError {}
+/** A term is nested deeper than it may be. */
+export class TooDeep extends EtfError {}
 
 const defaultDecodeLimits: DecodeLimits = {
   maxDepth: 1_024,
@@ -66,25 +73,25 @@ const defaultDecodeLimits: DecodeLimits = {
 };
 
 /** How many maps may be keys within keys: each such level is compared once more as a whole. */
-const MAX_KEY_NESTING = 8;
+export const MAX_KEY_NESTING = 8;
 const FUN_UNIQ_BYTES = 16;
 const utf8 = new TextEncoder();
 
 /** Reads terms. One reader serves one connection, and is used again for every frame. */
 export class TermReader extends ScalarReader {
-  readonly #maxDepth: number;
+  protected readonly maxDepth: number;
   readonly #maxValues: number;
   /** How many values may still be read. */
-  #left = 0;
+  protected left = 0;
   /** Within how many keys of maps the reader is. */
-  #keyNesting = 0;
+  protected keyNesting = 0;
   /** Whether maps with atoms for keys are plain objects: in the payload of a channel that is declared so. */
-  #atomKeys = false;
+  protected atomKeys = false;
 
   constructor(host: TermHost, limits: Partial<DecodeLimits> = {}) {
     const all = { ...defaultDecodeLimits, ...limits };
     super(host, all.maxBigBytes);
-    this.#maxDepth = all.maxDepth;
+    this.maxDepth = all.maxDepth;
     this.#maxValues = all.maxValues;
   }
 
@@ -97,9 +104,9 @@ export class TermReader extends ScalarReader {
     this.position = start;
     this.end = end;
     this.cacheRefs = cacheRefs;
-    this.#left = this.#maxValues;
-    this.#keyNesting = 0;
-    this.#atomKeys = false;
+    this.left = this.#maxValues;
+    this.keyNesting = 0;
+    this.atomKeys = false;
   }
 
   /** Reads a term. @throws EtfError when the bytes are none. */
@@ -107,9 +114,13 @@ export class TermReader extends ScalarReader {
     return this.value(0);
   }
 
-  /** Reads a message: as `term`, and what the runtime's own records are to Erlang becomes those records. @throws EtfError */
-  message(): unknown {
-    return readMessage(this);
+  /**
+   * Reads a message: as `term`, and what calls, casts and broadcasts are to Erlang becomes those records.
+   * @param peer the node that it came from.
+   * @throws EtfError
+   */
+  message(peer: string): unknown {
+    return readMessage(this, peer);
   }
 
   /** Reads an exit reason: the reverse of what TermWriter does with one. @throws EtfError */
@@ -145,7 +156,7 @@ export class TermReader extends ScalarReader {
       case NIL:
         return [];
       case STRING:
-        return this.#bytes(this.take(this.u16()));
+        return this.byteList(this.take(this.u16()));
       case LIST:
         return this.#list(depth);
       case MAP:
@@ -194,13 +205,21 @@ export class TermReader extends ScalarReader {
   /** @internal Counts values that are about to be read, each of which has a byte at least. */
   take(count: number): number {
     if (count > this.end - this.position) throw this.bad('The term is cut off');
-    this.#left -= count;
-    if (this.#left < 0) throw this.bad(`A message has more than ${this.#maxValues} values`);
+    this.charge(count);
     return count;
   }
 
+  protected override charge(values: number): void {
+    this.left -= values;
+    if (this.left < 0) throw new TooManyValues(`A message has more than ${this.#maxValues} values`);
+  }
+
   #enter(depth: number): void {
-    if (depth >= this.#maxDepth) throw this.bad(`A term is nested deeper than ${this.#maxDepth} levels`);
+    if (depth >= this.maxDepth) throw this.tooDeep();
+  }
+
+  protected tooDeep(): TooDeep {
+    return new TooDeep(`A term is nested deeper than ${this.maxDepth} levels (at byte ${this.position})`);
   }
 
   #elements(count: number, depth: number): unknown[] {
@@ -210,7 +229,7 @@ export class TermReader extends ScalarReader {
     return elements;
   }
 
-  #bytes(size: number): number[] {
+  protected byteList(size: number): number[] {
     const { buffer, position } = this;
     const list: number[] = [];
     for (let at = 0; at < size; at++) list.push(buffer[position + at] as number);
@@ -227,7 +246,7 @@ export class TermReader extends ScalarReader {
       this.position++;
       if (tag === NIL) return items;
       if (tag === STRING) {
-        for (const byte of this.#bytes(this.take(this.u16()))) items.push(byte);
+        for (const byte of this.byteList(this.take(this.u16()))) items.push(byte);
         return items;
       }
       const count = this.take(this.u32());
@@ -262,10 +281,10 @@ export class TermReader extends ScalarReader {
     const count = this.u32();
     this.take(2 * count);
     this.#enter(depth);
-    if (this.#keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
+    if (this.keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
     if (count === 0) return {};
     const first = this.peek();
-    const names = this.#named && this.isAtomTag(first);
+    const names = this.named && this.isAtomTag(first);
     const object: Record<string, unknown> = {};
     for (let done = 0; done < count; done++) {
       const start = this.position;
@@ -275,16 +294,15 @@ export class TermReader extends ScalarReader {
         return this.#anyMap(object, names, done, count, depth);
       }
       const value = this.value(depth + 1);
-      if (key === '__proto__') define(object, value);
-      else object[key] = value;
+      setKey(object, key, value);
     }
     if (Object.keys(object).length !== count) throw this.bad('A map has a key twice');
     return object;
   }
 
   /** Whether a map with atoms for keys is a plain object here; not within a key, which would be taken for another one. */
-  get #named(): boolean {
-    return this.#atomKeys && this.#keyNesting === 0;
+  protected get named(): boolean {
+    return this.atomKeys && this.keyNesting === 0;
   }
 
   /** The next term when it is a text, otherwise undefined. */
@@ -319,20 +337,22 @@ export class TermReader extends ScalarReader {
     const read = Object.entries(object);
     if (read.length !== done) throw this.bad('A map has a key twice');
     for (const [key, value] of read) map.set(names ? atom(key) : key, value);
+    const spread = count > MANY_KEYS ? new KeySpread(count) : undefined;
     for (let at = done; at < count; at++) {
       const isAtom = this.isAtomTag(this.peek());
-      this.#keyNesting++;
+      this.keyNesting++;
       const key = this.value(depth + 1);
-      this.#keyNesting--;
+      this.keyNesting--;
+      if (spread?.add(key) === false) throw this.bad('Keys of a map collide');
       const value = this.value(depth + 1);
       if (isAtom) map.setSimple(key, value);
-      else this.#put(map, key, value);
+      else this.put(map, key, value);
     }
     if (map.size !== count) throw this.bad('A map has a key twice');
-    return (this.#named ? plainOf(map) : undefined) ?? map;
+    return (this.named ? plainOf(map) : undefined) ?? map;
   }
 
-  #put(map: ErlMap, key: unknown, value: unknown): void {
+  protected put(map: ErlMap, key: unknown, value: unknown): void {
     try {
       map.set(key, value);
     } catch (error) {
@@ -386,7 +406,7 @@ export class TermReader extends ScalarReader {
       return new OpaqueFunction(this.copy(end - start));
     }
     // The bytes may refer to the header of this frame, which is gone when the function is sent back.
-    const writer = new TermWriter({ maxDepth: this.#maxDepth, nativeRecords: true }, size + 256);
+    const writer = new TermWriter({ maxDepth: this.maxDepth, nativeRecords: true }, size + 256);
     writer.tagged(NEW_FUN, 0);
     writer.u8(arity);
     writer.bytes(uniq);
@@ -431,9 +451,9 @@ export class TermReader extends ScalarReader {
 
   /** @internal Reads the payload of a channel. @param atomKeys whether maps with atoms for keys are plain objects. */
   payload(atomKeys: boolean, depth: number): unknown {
-    this.#atomKeys = atomKeys;
+    this.atomKeys = atomKeys;
     const value = this.value(depth);
-    this.#atomKeys = false;
+    this.atomKeys = false;
     return value;
   }
 
@@ -462,28 +482,4 @@ export class TermReader extends ScalarReader {
     }
     return this.buffer.toString('latin1', at, at + size);
   }
-}
-
-/** Sets a key that assignment takes for something else. */
-function define(object: Record<string, unknown>, value: unknown): void {
-  Object.defineProperty(object, '__proto__', { value, enumerable: true, configurable: true, writable: true });
-}
-
-/** The plain object of a map whose keys are atoms and texts; undefined when there are others, or two of one name. */
-function plainOf(map: ErlMap): Record<string, unknown> | undefined {
-  const entries: Array<[string, unknown]> = [];
-  for (const [key, value] of map) {
-    const name = nameOf(key);
-    if (name === undefined) return undefined;
-    entries.push([name, value]);
-  }
-  const object = Object.fromEntries(entries);
-  return Object.keys(object).length === entries.length ? object : undefined;
-}
-
-function nameOf(key: unknown): string | undefined {
-  if (typeof key === 'string') return key;
-  if (key instanceof Atom) return key.name;
-  if (key === null) return 'nil';
-  return typeof key === 'boolean' || key === undefined ? String(key) : undefined;
 }

@@ -1,11 +1,14 @@
 /**
- * Reads messages: the tuples that the runtime's own records are to Erlang (see `records.ts`) become those records where they
+ * Reads messages: the tuples that calls, casts and broadcasts are to Erlang (see `records.ts`) become those records where they
  * are a whole message, and have the form that they should. Any other message is the term that it is.
+ *
+ * Invariant: what a message says about somebody else makes nothing more of it than a tuple. `{'EXIT', Pid, Reason}`, `{'DOWN', …}`
+ * and `{nodedown, …}` are ones, since an `Exit`, a `Down` and a `NodeDown` are made by signals alone; and so is a broadcast whose
+ * sender is not of the node that the message came from. See docs/adr/0023.
  */
 import { declaredForm } from '../../channel-forms.ts';
 import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM } from '../../otp/call.ts';
 import { ErlangSystemCall } from '../../otp/system.ts';
-import { Down, Exit, type MonitorTarget } from '../../process/messages.ts';
 import { Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
 import { recordTagged } from '../../records.ts';
@@ -16,29 +19,24 @@ import { Tuple } from '../../terms/tuple.ts';
 import type { TermReader } from './reader.ts';
 import { SMALL_TUPLE } from './tags.ts';
 
-const NOVA_PUBSUB = atom('nova_pubsub');
-const GEN_CAST = atom('$gen_cast');
-const GEN_CALL = atom('$gen_call');
-const SYSTEM_TAG = atom('system');
-const TERMINATE = atom('terminate');
-const EXIT = atom('EXIT');
-const DOWN = atom('DOWN');
-const PROCESS = atom('process');
+export const NOVA_PUBSUB = atom('nova_pubsub');
+export const GEN_CAST = atom('$gen_cast');
+export const GEN_CALL = atom('$gen_call');
+export const SYSTEM_TAG = atom('system');
+export const TERMINATE = atom('terminate');
 const ALIAS = atom('alias');
 
-/** @internal Reads a message. @throws EtfError when the bytes are no term. */
-export function readMessage(reader: TermReader): unknown {
+/** @internal Reads a message. @param peer the node that it came from. @throws EtfError when the bytes are no term. */
+export function readMessage(reader: TermReader, peer: string): unknown {
   const start = reader.position;
   if (reader.peek() === SMALL_TUPLE) {
     const arity = reader.tupleArity();
     if (arity > 1 && reader.atWord()) {
       const tag = reader.atom();
-      if (tag === NOVA_PUBSUB && arity === 5) return readBroadcast(reader);
+      if (tag === NOVA_PUBSUB && arity === 5) return readBroadcast(reader, peer);
       if (tag === GEN_CAST && arity === 2) return readCast(reader);
       if (tag === GEN_CALL && arity === 3) return readCall(reader);
       if (tag === SYSTEM_TAG && arity === 3) return readSystemCall(reader);
-      if (tag === EXIT && arity === 3) return readExit(reader);
-      if (tag === DOWN && arity === 5) return readDown(reader);
       const elements: unknown[] = [reader.atomValue(tag)];
       for (let at = 1; at < arity; at++) elements.push(reader.value(1));
       return new Tuple(elements);
@@ -48,13 +46,13 @@ export function readMessage(reader: TermReader): unknown {
   return reader.value(0);
 }
 
-function readBroadcast(reader: TermReader): unknown {
+function readBroadcast(reader: TermReader, peer: string): unknown {
   const isAtom = reader.atWord();
   const channel = isAtom ? reader.atom() : reader.value(1);
   const name = channel instanceof Atom ? channel.name : channel;
   const sender = reader.value(1);
   const definition = recordTagged(NOVA_PUBSUB.name);
-  if (typeof name !== 'string' || !(sender instanceof Pid) || definition === undefined) {
+  if (typeof name !== 'string' || !isOf(sender, peer) || definition === undefined) {
     return new Tuple([
       NOVA_PUBSUB,
       isAtom ? reader.atomValue(channel as Atom) : channel,
@@ -108,7 +106,7 @@ function systemRequest(reader: TermReader): unknown {
 }
 
 /** What a reply goes to: the alias of a tag `[alias | Ref]`, or the pid with the tag. */
-function replyTag(tag: unknown): Ref | ForeignTag {
+export function replyTag(tag: unknown): Ref | ForeignTag {
   const isAlias = tag instanceof ImproperList && tag.items.length === 1 && tag.items[0] === ALIAS;
   return isAlias && tag.tail instanceof Ref ? tag.tail : new ForeignTag(tag);
 }
@@ -123,27 +121,7 @@ function requestForm(reader: TermReader): 'bare' | 'pair' | 'other' {
   return 'other';
 }
 
-function readExit(reader: TermReader): Exit | Tuple {
-  const from = reader.value(1);
-  return from instanceof Pid
-    ? new Exit(from, reader.reasonValue(1))
-    : new Tuple([EXIT, from, reader.value(1)]);
-}
-
-function readDown(reader: TermReader): Down | Tuple {
-  const ref = reader.value(1);
-  const type = reader.value(1);
-  const object = reader.value(1);
-  const target = monitorTarget(object);
-  return ref instanceof Ref && type === PROCESS && target !== undefined
-    ? new Down(ref, target, reader.reasonValue(1))
-    : new Tuple([DOWN, ref, type, object, reader.value(1)]);
-}
-
-/** What a monitor was set on: a pid, or `{Name, Node}`. */
-function monitorTarget(object: unknown): MonitorTarget | undefined {
-  if (object instanceof Pid) return object;
-  if (!(object instanceof Tuple) || object.length !== 2) return undefined;
-  const [name, node] = object.elements;
-  return name instanceof Atom && node instanceof Atom ? { name: name.name, node: node.name } : undefined;
+/** Whether a value is a pid of a node. */
+export function isOf(sender: unknown, peer: string): sender is Pid {
+  return sender instanceof Pid && sender.node === peer;
 }

@@ -9,8 +9,8 @@
  * | `RemoteCall` | `{'$gen_call', {From, Tag}, Request}`       |
  * | `Broadcast`  | `{nova_pubsub, Channel, From, Topic, Payload}` |
  *
- * They are written wherever they stand, and read again only where they are a whole message: deeper, such a tuple may mean
- * something else. A request `{Name, Argument}` or `Name` is a call by name; any other has the name `$request`.
+ * They are written wherever they stand. Calls, casts and broadcasts are read again where they are a whole message: deeper, such a
+ * tuple may mean something else. `Exit` and `Down` are not, since only signals make them. A request `{Name, Argument}` or `Name` is a call by name; any other has the name `$request`.
  * Other records are the tuple of their tag and fields.
  */
 import { declaredForm, undeclaredForm } from '../../channel-forms.ts';

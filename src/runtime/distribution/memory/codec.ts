@@ -77,7 +77,7 @@ export class Unpacker {
     for (const [field, value] of Object.entries(signal)) made[field] = this.#remake(value, peer);
     if (bytes.length > 0) {
       this.#reader.reset(Buffer.from(bytes.buffer), 0, bytes.length);
-      if ('message' in signal) made['message'] = this.#reader.message();
+      if ('message' in signal) made['message'] = this.#reader.message(peer.node);
       else made['reason'] = this.#reader.reason();
     }
     return made as unknown as Signal;

@@ -88,9 +88,13 @@ export class Endpoint implements Carrier {
   }
 
   disconnect(peer: string): boolean {
-    const connection = this.#lines.get(peer)?.connection ?? null;
-    if (connection === null || connection.broken) return false;
+    const line = this.#lines.get(peer);
+    const connection = line?.connection ?? null;
+    if (line === undefined || connection === null || connection.broken) return false;
+    connection.leftBy = this;
     this.#switchboard.break(connection, 'disconnect');
+    // Now: what is sent from here on goes over another connection.
+    this.#failed(line, 'disconnect');
     return true;
   }
 
@@ -124,7 +128,7 @@ export class Endpoint implements Carrier {
   /** Lets something that has come through a lane take effect. */
   arrived(peer: string, arrival: Arrival): void {
     const host = this.#host;
-    if (host === null) return;
+    if (host === null || (arrival.kind !== 'dial' && arrival.connection.leftBy === this)) return;
     const line = this.line(peer);
     switch (arrival.kind) {
       case 'dial':

@@ -13,6 +13,8 @@ export class Connection {
   readonly second: Endpoint;
   /** Once broken, what is sent over it is lost. Each side learns of it when its lane has come that far. */
   broken = false;
+  /** The side that broke it, which has taken leave of it at once. */
+  leftBy: Endpoint | undefined = undefined;
 
   constructor(first: Endpoint, second: Endpoint) {
     this.first = first;

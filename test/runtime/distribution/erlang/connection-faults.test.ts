@@ -1,5 +1,5 @@
-// What a peer may send by mistake or malice costs it its connection, and nothing else: the node, its processes and its other
-// connections go on, and the peer may come again.
+// What a peer may send by mistake or malice costs it that message, where what it is for can be read, and otherwise its connection,
+// and nothing else: the node, its processes and its other connections go on, and the peer may come again.
 import * as fc from 'fast-check';
 import { atom, Tuple, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
@@ -158,8 +158,65 @@ const corpus: ReadonlyArray<readonly [what: string, bytes: Bytes]> = [
   ],
 ];
 
+/** Those of the faults that lie in what a message carries. */
+const CARRIED = new Set([
+  'a term that is cut off',
+  'a missing payload',
+  'an unknown tag',
+  'a compressed term',
+  'a version byte before a term',
+  'a tuple of 2^32-1',
+  'a list of 2^32-1',
+  'a map of 2^32-1',
+  'a binary of 2^32-1',
+  'an integer of 2^32-1 bytes',
+  'deep nesting',
+  'a map with a key twice',
+  'NaN',
+  'an atom that is not UTF-8',
+  'a reference to an atom that is not in the header',
+]);
+
+describe('what a message carries and cannot be read', () => {
+  test.each(corpus.filter(([what]) => CARRIED.has(what)))('costs that message: %s', async (_what, bytes) => {
+    const dropped = recordTelemetry('troupe:distribution:dropped');
+    const site = await startSite('faulty@x', { maxFrameBytes: 16 * 1024 * 1024 });
+    const { got } = collector(site.node, 'named');
+    const peer = await rawPeer(site);
+    peer.send([6, peer.pid(5), atom(''), atom('named')], 'before');
+    peer.write(bytes(peer, site));
+    peer.send([6, peer.pid(5), atom(''), atom('named')], 'after');
+    await expect.poll(() => got, SOON).toEqual(['before', 'after']);
+    expect(dropped).toMatchObject([{ node: 'faulty@x', peer: 'raw@x' }]);
+    expect(site.carrier.faults()).toMatchObject({ badFrames: 0, dropped: 1 });
+  });
+
+  test('a signal takes effect all the same: an exit, a down, a request to spawn', async () => {
+    const site = await startSite('faulty@x');
+    const { node } = site;
+    const peer = await rawPeer(site);
+    const got: unknown[] = [];
+    const pid = node.spawnWith({ trapExit: true }, async (self) => {
+      self.link(peer.pid(5));
+      self.monitor(peer.pid(6));
+      for (;;) got.push(await self.receive());
+    });
+    const watched = await peer.op(19);
+    const deep = nested(100_000);
+    peer.write(frame(term(tuple(24, peer.pid(5), pid)), deep));
+    peer.write(frame(term(tuple(28, peer.pid(6), pid, watched.control[3])), deep));
+    await expect
+      .poll(() => got, SOON)
+      .toMatchObject([{ reason: 'unreadable_reason' }, { reason: 'unreadable_reason' }]);
+    const ref = peer.ref(1, 2, 3);
+    const what = tuple(atom('erpc'), atom('execute_call'), 4);
+    peer.write(frame(term(tuple(29, ref, peer.pid(5), peer.pid(5), what, [])), deep));
+    expect((await peer.op(31)).control.slice(1)).toMatchObject([{}, {}, 0, atom('notsup')]);
+  });
+});
+
 describe('bytes that are no message', () => {
-  test.each(corpus)('%s', async (_what, bytes) => {
+  test.each(corpus.filter(([what]) => !CARRIED.has(what)))('%s', async (_what, bytes) => {
     const bad = recordTelemetry('troupe:distribution:bad_frame');
     const downs = recordTelemetry('troupe:node:down');
     const site = await startSite('faulty@x', { maxFrameBytes: 16 * 1024 * 1024 });

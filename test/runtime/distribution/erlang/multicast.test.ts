@@ -242,7 +242,7 @@ describe('to other nodes', () => {
     expect(elements(await peer.next(isMany)).slice(1)).toMatchObject([1, { length: 16 }, 'good']);
   });
 
-  test('a message in the form of a record is that record to each', async () => {
+  test('a message in the form of a record is that record; a receiver that is named twice gets it once', async () => {
     const site = await startSite(NAMES[0]);
     const peer = await rawPeer(site);
     const { pid, got } = collector(site.node);
@@ -255,9 +255,9 @@ describe('to other nodes', () => {
     const cast = tuple(atom('$gen_cast'), tuple(atom('note'), 1));
     peer.send(control, tuple(atom('many'), 9, ids, cast));
     peer.send(control, tuple(atom('many'), 9, [], new ImproperList([1], 2)));
-    await expect.poll(() => got.length, SOON).toBe(4);
+    await expect.poll(() => got.length, SOON).toBe(2);
     expect(got[0]).toMatchObject({ name: 'note', argument: 1 });
-    expect(got[2]).toEqual(new ImproperList([1], 2));
+    expect(got[1]).toEqual(new ImproperList([1], 2));
   });
 });
 

@@ -1,0 +1,306 @@
+/**
+ * Reads large terms in slices, so that the event loop has its turns in between: as `TermReader` does, with a stack of its own in
+ * place of the engine's, which can be left and come back to.
+ *
+ * A connection reads every message the quick way first, within `QUICK_VALUES` values; one that holds more, or is nested too
+ * deeply, is begun anew here. What is read, and what is refused, is the same, but for two things:
+ *
+ * - The snapshot of a pg scope in which one group has a name that is nested too deeply is read, with `TOO_DEEP` in its place: whoever
+ *   has such a group must not keep the others from being known.
+ * - A function may hold only what can be read the quick way.
+ *
+ * Limits: `MESSAGE_VALUES` values in a message, where a large integer counts for several.
+ */
+import { type Atom, atom } from '../../terms/atom.ts';
+import { ErlMap } from '../../terms/erl-map.ts';
+import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
+import { Tuple } from '../../terms/tuple.ts';
+import { KeySpread, MANY_KEYS } from './collisions.ts';
+import { nameOf, setKey } from './maps.ts';
+import { EtfError, MAX_KEY_NESTING, TermReader, TooManyValues } from './reader.ts';
+import { hasDeclaredKeys, messageOf, reasonOf } from './records-made.ts';
+import { GEN_CAST } from './records-read.ts';
+import type { TermHost } from './scalar-reader.ts';
+import { skipTerm } from './skip.ts';
+import { LARGE_TUPLE, LIST, MAP, NEW_FUN, NIL, RECORD, SMALL_TUPLE, STRING } from './tags.ts';
+
+/** How many values are read at once. */
+export const QUICK_VALUES = 8_192;
+/** How many values a message may hold. */
+export const MESSAGE_VALUES = 4_194_304;
+/** How many values are read between two looks at the clock. */
+const VALUES_PER_LOOK = 64;
+/** How many fields a record may have: their names are read at once. */
+const RECORD_FIELDS = 65_536;
+
+/** Stands for a part of a term that is nested too deeply. */
+export const TOO_DEEP: unique symbol = Symbol('too deep');
+
+const SYNC = atom('sync');
+/** Where the name of a group stands in the cast of a snapshot: within cast, snapshot, list and entry. */
+const NAME_DEPTH = 4;
+
+/** What is read: a message, an exit reason, or any term. */
+export type Wanted = 'message' | 'reason' | 'term';
+
+/** A term of which not all parts were read. */
+interface Open {
+  readonly tag: number;
+  /** The parts; of a map keys and values in turn. */
+  readonly items: unknown[];
+  /** How many parts are missing. */
+  left: number;
+  /** A list whose items are there, and whose tail is not. */
+  tail: boolean;
+  readonly record: { readonly exported: boolean; readonly names: readonly Atom[] } | null;
+  /** Of a map: what it becomes, and how many of its entries are in it. */
+  map: Record<string, unknown> | ErlMap | null;
+  spread: KeySpread | undefined;
+  made: number;
+}
+
+/** Reads the terms of one connection. */
+export class SlicingReader extends TermReader {
+  readonly #maxValues: number;
+  #open: Open[] = [];
+  #wanted: Wanted = 'term';
+  #peer = '';
+  /** True while a term is read in slices. */
+  slicing = false;
+  #result: unknown = undefined;
+
+  /** @param maxValues how many values a message may hold. */
+  constructor(host: TermHost, maxValues = MESSAGE_VALUES) {
+    super(host, { maxValues: QUICK_VALUES });
+    this.#maxValues = maxValues;
+  }
+
+  /** Begins with a term that was found to be large, at the position where it begins. @param peer the node that it came from. */
+  begin(wanted: Wanted, peer: string, position: number): void {
+    this.position = position;
+    this.left = this.#maxValues;
+    this.keyNesting = 0;
+    this.atomKeys = false;
+    this.slicing = true;
+    this.#open = [];
+    this.#wanted = wanted;
+    this.#peer = peer;
+  }
+
+  /** Gives up what it is reading. */
+  abandon(): void {
+    this.slicing = false;
+    this.#open = [];
+    this.#result = undefined;
+  }
+
+  /** What was read; once. */
+  taken(): unknown {
+    const result = this.#result;
+    this.#result = undefined;
+    return result;
+  }
+
+  /**
+   * Reads on until it is done, or the time has come.
+   * @returns whether it is done.
+   * @throws EtfError when the bytes are no term; then it is done, too.
+   */
+  goOn(until: number): boolean {
+    try {
+      for (;;) {
+        for (let read = 0; read < VALUES_PER_LOOK; read++) {
+          if (!this.#step()) continue;
+          this.slicing = false;
+          return true;
+        }
+        if (performance.now() >= until) return false;
+      }
+    } catch (error) {
+      this.abandon();
+      throw error instanceof TooManyValues
+        ? new EtfError(`A message has more than ${this.#maxValues} values`)
+        : error;
+    }
+  }
+
+  /** Reads a value, or begins or ends one that holds others. @returns whether all is read. */
+  #step(): boolean {
+    const top = this.#open.at(-1);
+    if (top === undefined) return this.#next();
+    if (top.left > 0) {
+      this.#before(top);
+      return this.#next();
+    }
+    if (top.tag === MAP) return this.#mapEnds(top);
+    if (top.tag !== LIST || top.tail) return this.#ends(made(top));
+    return this.#listEnds(top);
+  }
+
+  /** What depends on where the next value stands. */
+  #before({ tag, items, left }: Open): void {
+    if (tag === MAP && items.length % 2 === 0) this.keyNesting++;
+    if (this.#open.length === 1 && this.#wanted === 'message' && items.length === 4 && left === 1) {
+      this.atomKeys = hasDeclaredKeys(items, this.#peer);
+    }
+  }
+
+  #next(): boolean {
+    switch (this.peek()) {
+      case SMALL_TUPLE:
+      case LARGE_TUPLE:
+        return this.#begins(SMALL_TUPLE, 1);
+      case LIST:
+        return this.#begins(LIST, 1);
+      case MAP:
+        return this.#begins(MAP, 2);
+      case RECORD:
+        return this.#begins(RECORD, 2);
+      case NEW_FUN:
+        return this.#has(this.#function());
+      default:
+        return this.#has(this.value(this.#open.length));
+    }
+  }
+
+  #begins(tag: number, partsEach: number): boolean {
+    if (this.#open.length >= this.maxDepth) return this.#tooDeep();
+    if (tag === MAP && this.keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
+    let count: number;
+    let record: Open['record'] = null;
+    if (tag === SMALL_TUPLE) {
+      count = this.tupleArity();
+    } else {
+      this.position++;
+      count = this.take(this.u32() * partsEach);
+    }
+    if (tag === RECORD) {
+      count /= 2;
+      if (count > RECORD_FIELDS) throw this.bad(`A record has more than ${RECORD_FIELDS} fields`);
+      const exported = (this.u8() & 1) === 1;
+      const names = [this.atom(), this.atom()];
+      for (let at = 0; at < count; at++) names.push(this.atom());
+      record = { exported, names };
+    }
+    const spread = tag === MAP && count > 2 * MANY_KEYS ? new KeySpread(count / 2) : undefined;
+    this.#open.push({ tag, items: [], left: count, tail: false, record, map: null, spread, made: 0 });
+    return false;
+  }
+
+  /** A function is read as a whole. */
+  #function(): unknown {
+    const { left } = this;
+    this.left = Math.min(left, QUICK_VALUES);
+    const before = this.left;
+    const value = this.value(this.#open.length);
+    this.left += left - before;
+    return value;
+  }
+
+  /** A value is there: it belongs to the innermost one that is open, or is the whole. */
+  #has(value: unknown): boolean {
+    const top = this.#open.at(-1);
+    if (top === undefined) {
+      this.#result = this.#whole(value);
+      return true;
+    }
+    if (top.tag === MAP && top.items.length % 2 === 0) this.keyNesting--;
+    if (this.#open.length === 1) this.atomKeys = false;
+    top.items.push(value);
+    top.left--;
+    return false;
+  }
+
+  #ends(value: unknown): boolean {
+    this.#open.pop();
+    return this.#has(value);
+  }
+
+  /** The items of a list are there. A tail that is a list itself continues this one, as for `TermReader`. */
+  #listEnds(top: Open): boolean {
+    const tag = this.peek();
+    if (tag === NIL || tag === STRING) {
+      this.position++;
+      if (tag === STRING) for (const byte of this.byteList(this.take(this.u16()))) top.items.push(byte);
+      return this.#ends(top.items);
+    }
+    if (tag === LIST) {
+      this.position++;
+      top.left = this.take(this.u32());
+    } else {
+      top.tail = true;
+      top.left = 1;
+    }
+    return false;
+  }
+
+  /** All keys and values are there: one entry after the other gets into the map. */
+  #mapEnds(top: Open): boolean {
+    const { items } = top;
+    top.map ??= this.#isPlain(items) ? {} : new ErlMap();
+    if (top.made * 2 === items.length) return this.#ends(top.map);
+    const key = items[top.made * 2];
+    const value = items[top.made * 2 + 1];
+    if (top.map instanceof ErlMap) {
+      if (top.spread?.add(key) === false) throw this.bad('Keys of a map collide');
+      this.put(top.map, key, value);
+      if (top.map.size !== top.made + 1) throw this.bad('A map has a key twice');
+    } else {
+      const name = nameOf(key) as string;
+      if (Object.hasOwn(top.map, name)) {
+        // An atom and a text of one name are two keys.
+        if (!this.named) throw this.bad('A map has a key twice');
+        top.map = new ErlMap();
+        top.made = 0;
+        return false;
+      }
+      setKey(top.map, name, value);
+    }
+    top.made++;
+    return false;
+  }
+
+  /** Whether a map with these keys is a plain object. */
+  #isPlain(items: readonly unknown[]): boolean {
+    for (let at = 0; at < items.length; at += 2) {
+      const key = items[at];
+      if (typeof key !== 'string' && (!this.named || nameOf(key) === undefined)) return false;
+    }
+    return true;
+  }
+
+  /** @throws TooDeep unless it is the name of a group, which is skipped. */
+  #tooDeep(): boolean {
+    const [root, snapshot] = this.#open;
+    const isName =
+      this.#wanted === 'message' &&
+      root?.items[0] === GEN_CAST &&
+      snapshot?.tag === SMALL_TUPLE &&
+      snapshot.items[0] === SYNC &&
+      this.#open[NAME_DEPTH - 1]?.items.length === 0;
+    if (!isName) throw this.tooDeep();
+    this.position = skipTerm(this.buffer, this.position, this.end);
+    return this.#has(TOO_DEEP);
+  }
+
+  #whole(value: unknown): unknown {
+    if (this.#wanted === 'term') return value;
+    return this.#wanted === 'message' ? messageOf(value, this.#peer) : reasonOf(value);
+  }
+}
+
+/** The value of which all parts are there. */
+function made({ tag, items, tail, record }: Open): unknown {
+  if (tag === SMALL_TUPLE) return new Tuple(items);
+  if (record !== null) {
+    const [module, name, ...fields] = record.names as [Atom, Atom, ...Atom[]];
+    return new NativeRecord(
+      module,
+      name,
+      record.exported,
+      fields.map((field, at) => [field, items[at]]),
+    );
+  }
+  const end: unknown = tail ? items.pop() : [];
+  return items.length === 0 ? end : new ImproperList(items, end);
+}
