@@ -11,7 +11,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
-import { type ExitReason, formatReason, quietExit } from '../process/messages.ts';
+import { ADDRESSED, type ExitReason, formatReason, quietExit } from '../process/messages.ts';
 import { addWatch, RemoteMonitor, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -23,6 +23,7 @@ import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
 import { Tuple } from '../terms/tuple.ts';
+import { SystemAnswer } from './system-answer.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -264,9 +265,8 @@ export class RemoteCall implements Request {
   }
 
   /** Says which process answers; a carrier that decodes the message does not know. */
-  receivedBy(server: Process): this {
+  [ADDRESSED](server: Process): void {
     this.#server = server;
-    return this;
   }
 
   reply(value: unknown): void {
@@ -297,7 +297,8 @@ export class RemoteCall implements Request {
   }
 
   [DROPPED](server: Process): void {
-    this.receivedBy(server).#end(MAILBOX_FULL);
+    this.#server = server;
+    this.#end(MAILBOX_FULL);
   }
 
   /**
@@ -328,8 +329,19 @@ export class RemoteCall implements Request {
   }
 }
 
+/** @internal What `sys` sends to another node: `{system, {Pid, [alias | Ref]}, Request}`, as OTP's. */
+export class SystemCall extends RemoteCall {
+  /** Whether who asks has a `sys` of before stdlib 5.1 (OTP 26.1), which expects a state as it is, and not `{ok, State}`. */
+  bareState = false;
+
+  override reply(answer: unknown): void {
+    super.reply(answer instanceof SystemAnswer ? answer.toTerm(this.bareState) : answer);
+  }
+}
+
 defineRecord(Cast, '$gen_cast', ['name', 'argument']);
 defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
+defineRecord(SystemCall, 'system', ['pid', 'alias', 'name', 'argument']);
 
 /**
  * Calls a server and waits for its answer.
@@ -449,7 +461,8 @@ function startRemote(request: Call, target: Pid | string, nodeName: string): voi
   router.aliases.set(alias.key, request);
   try {
     router.watch(nodeName, pid, target, alias, request);
-    const message = new RemoteCall(pid, alias, request.name, request.argument);
+    const Message = request.name === SYSTEM ? SystemCall : RemoteCall;
+    const message = new Message(pid, alias, request.name, request.argument);
     const peer = router.peer(nodeName);
     if (target instanceof Pid) peer.send({ op: 'send', from: pid, to: target, message });
     else peer.send({ op: 'sendNamed', from: pid, to: target, message });

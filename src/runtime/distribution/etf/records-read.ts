@@ -3,8 +3,7 @@
  * are a whole message, and have the form that they should. Any other message is the term that it is.
  */
 import { declaredForm } from '../../channel-forms.ts';
-import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM } from '../../otp/call.ts';
-import { ErlangSystemCall } from '../../otp/system.ts';
+import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Down, Exit, type MonitorTarget } from '../../process/messages.ts';
 import { Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
@@ -65,7 +64,7 @@ function readBroadcast(reader: TermReader): unknown {
   }
   const read = reader.text();
   const term = read === undefined ? reader.value(1) : read;
-  const topic = read ?? text(term);
+  const topic = read ?? (term instanceof Atom ? term.name : text(term));
   if (topic === undefined) {
     return new Tuple([NOVA_PUBSUB, channel, sender, term, reader.value(1)]);
   }
@@ -90,13 +89,13 @@ function readCall(reader: TermReader): RemoteCall | Tuple {
   return new RemoteCall(pid, replyTag(from.elements[1]), name, argument);
 }
 
-/** What `sys` of a BEAM node sends: `{system, From, Command}`, or `{system, From, {Command, Value}}`. */
+/** What `sys` sends: `{system, From, Command}`, or `{system, From, {Command, Value}}`. */
 function readSystemCall(reader: TermReader): RemoteCall | Tuple {
   const from = reader.value(1);
   const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
   if (!(from instanceof Tuple) || !(pid instanceof Pid))
     return new Tuple([SYSTEM_TAG, from, reader.value(1)]);
-  return new ErlangSystemCall(pid, replyTag(from.elements[1]), SYSTEM, systemRequest(reader));
+  return new SystemCall(pid, replyTag(from.elements[1]), SYSTEM, systemRequest(reader));
 }
 
 function systemRequest(reader: TermReader): unknown {
