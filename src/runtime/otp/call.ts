@@ -22,6 +22,8 @@ import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
+import { atom } from '../terms/atom.ts';
+import { ImproperList } from '../terms/opaque.ts';
 import { Tuple } from '../terms/tuple.ts';
 import { SystemAnswer } from './system-answer.ts';
 
@@ -246,6 +248,19 @@ export class ForeignTag {
   constructor(tag: unknown) {
     this.tag = tag;
   }
+
+  /** Where the answer goes besides the pid: the alias of `[[alias | Alias] | Ref]`, which `gen_server:multi_call` uses from OTP 26 on. */
+  get alias(): Ref | undefined {
+    const first: unknown = this.tag instanceof ImproperList ? this.tag.items[0] : undefined;
+    const isAlias = first instanceof ImproperList && first.items[0] === atom('alias');
+    return isAlias && first.tail instanceof Ref ? first.tail : undefined;
+  }
+
+  /** The ref in it that is the client's monitor, as far as it can be told. */
+  get monitor(): Ref | undefined {
+    const ref = this.tag instanceof ImproperList ? this.tag.tail : this.tag;
+    return ref instanceof Ref ? ref : undefined;
+  }
 }
 
 /** @internal A call that leaves the node; `{'$gen_call', {Pid, [alias | Ref]}, Request}` on the wire. */
@@ -275,7 +290,9 @@ export class RemoteCall implements Request {
     const { node } = server;
     const { alias } = this;
     try {
-      if (!(alias instanceof Ref)) node.route(server.pid, this.pid, new Tuple([alias.tag, value]));
+      if (!(alias instanceof Ref)) {
+        node.route(server.pid, alias.alias ?? this.pid, new Tuple([alias.tag, value]));
+      }
       else if (alias.origin.equals(node.origin)) node.router.aliases.get(alias.key)?.aliasMessage(value);
       else {
         node.router.peer(alias.node).send({ op: 'sendAlias', from: server.pid, to: alias, message: value });
@@ -319,9 +336,10 @@ export class RemoteCall implements Request {
   #monitor(): RemoteMonitor | undefined {
     const server = this.#server;
     const { alias, pid } = this;
-    const ref = alias instanceof Ref ? alias : alias.tag;
-    if (ref instanceof Ref) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
-    if (!(ref instanceof Tuple) || ref.length !== 2 || !(ref.elements[0] instanceof Ref)) return undefined;
+    const ref = alias instanceof Ref ? alias : alias.monitor;
+    if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
+    const { tag } = alias as ForeignTag;
+    if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
     for (let watch = server?.watches ?? null; watch !== null; watch = watch.watchNext) {
       if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
     }
