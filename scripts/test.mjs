@@ -2,18 +2,22 @@
 // the static checks, the build and the tests. The last line is always `N passed, N failed, N skipped`.
 //   npm test -- <arguments of vitest>   only the tests, e.g. npm test -- test/runtime/pg
 //   npm run check                       the same as npm test, but installs no system packages
+//   npm test -- --matrix                afterwards also what needs a BEAM node on OTP 29, and the runtime on other releases of Node.js
 // With CI=true a missing part (PostgreSQL, Erlang, browser, pseudo-terminal) is a failure; otherwise its tests are skipped.
 // Exits with 0 only if tests have run and nothing has failed.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { build, ensureModules, tool } from './lib/fresh.mjs';
+import { testOnNode, testOnOtp } from './lib/matrix.mjs';
 import { prepareParts } from './lib/parts.mjs';
 import { Failure, Stopped, run, say } from './lib/run.mjs';
-import { readCounts } from './lib/vitest-counts.mjs';
+import { add, conclude, vitest } from './lib/vitest.mjs';
 
-const VITEST_LIMIT_MS = 30 * 60_000;
 const NO_PARTS = '--no-install-parts';
+/** What is run as well, where everything is run. */
+const MATRIX = '--matrix';
+const MATRIX_OTP = ['29'];
+const MATRIX_NODES = ['22', '26'];
+/** The heart of the runtime: what differs between releases of Node.js shows there first. */
+const MATRIX_NODE_FILES = ['test/runtime/process', 'test/runtime/otp', 'test/runtime/distribution/etf'];
 
 /** @type {Array<[title: string, body: () => Promise<unknown>]>} */
 const STATIC_STEPS = [
@@ -26,7 +30,7 @@ const STATIC_STEPS = [
   ['build', build],
 ];
 
-const args = process.argv.slice(2).filter((arg) => arg !== NO_PARTS);
+const args = process.argv.slice(2).filter((arg) => arg !== NO_PARTS && arg !== MATRIX);
 const install = !process.argv.includes(NO_PARTS);
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
@@ -37,15 +41,18 @@ try {
     throw new Failure(`missing: ${missing.join(', ')} (with CI=true every part must be there)`);
   }
   if (args.length === 0) await staticSteps();
-  await vitest();
+  add(counts, await vitest(tool('vitest'), ['run'], { args }));
+  if (process.argv.includes(MATRIX)) {
+    add(counts, await testOnOtp(MATRIX_OTP, { install }));
+    add(counts, await testOnNode(MATRIX_NODES, { install, files: MATRIX_NODE_FILES }));
+  }
   if (counts.passed + counts.failed === 0) say('no test has run');
 } catch (error) {
   counts.failed++;
   say(error instanceof Failure || error instanceof Stopped ? error.message : String(error));
 }
 
-process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
-process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+process.exitCode = conclude(counts);
 
 async function staticSteps() {
   for (const [title, body] of STATIC_STEPS) {
@@ -68,21 +75,4 @@ async function staticSteps() {
 async function must(name, toolArgs, options) {
   const code = await run(tool(name), toolArgs, options);
   if (code !== 0) throw new Failure(`${name} ended with exit code ${code}`);
-}
-
-async function vitest() {
-  const folder = mkdtempSync(join(tmpdir(), 'troupe-test-'));
-  try {
-    const report = join(folder, 'report.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const code = await run(tool('vitest'), ['run', ...reporters, ...args], { limitMs: VITEST_LIMIT_MS });
-    Object.assign(counts, readCounts(report));
-    // A run can fail without a failed test: an error that no test caught, a worker that died.
-    if (code !== 0 && counts.failed === 0) {
-      counts.failed = 1;
-      say(`vitest ended with exit code ${code}`);
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

@@ -35,7 +35,7 @@ export {
   type ChildProcessOptions,
   childTemplate,
 } from './otp/supervisor-child.ts';
-export type { ChildCounts, ChildInfo } from './otp/supervisor-children.ts';
+export type { ChildCounts, ChildId, ChildInfo } from './otp/supervisor-children.ts';
 export {
   defineDynamicSupervisor,
   defineSupervisor,

@@ -221,6 +221,23 @@ describe('test', () => {
     expect(await ended).toMatchObject({ exitCode: 1, stdout: 'running\n0 passed, 1 failed, 0 skipped\n' });
   });
 
+  test('with --matrix goes on with other releases; one that cannot be had is skipped with the reason', async () => {
+    withReport(report(4, 0, 0));
+    const env = {
+      PATH: join(checkout.folder, 'bin'),
+      TROUPE_OTP_CACHE: join(checkout.folder, 'otp'),
+      TROUPE_NODE_CACHE: join(checkout.folder, 'nodes'),
+    };
+    checkout.write('bin/node', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+    chmodSync(join(checkout.folder, 'bin/node'), 0o755);
+    const { exitCode, stdout, stderr } = await run(['x', '--matrix'], env);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '4 passed, 0 failed, 0 skipped\n' });
+    expect(stderr).toMatch(/^otp 29: skipped: \S.*$/m);
+    expect(stderr).toMatch(/^node 22: skipped: .* has none, and nothing may be installed$/m);
+    expect(calls()).toHaveLength(1);
+    expect(calls()[0]).toMatch(/ x$/);
+  });
+
   describe('where a part is missing', () => {
     /** A PATH on which there is Node.js and nothing else. */
     const bare = () => {

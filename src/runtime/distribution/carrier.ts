@@ -20,8 +20,17 @@ export type Signal =
   | { readonly op: 'sendMany'; readonly from: Pid; readonly to: readonly Pid[]; readonly message: unknown }
   /** A message to a registered name (REG_SEND). */
   | { readonly op: 'sendNamed'; readonly from: Pid; readonly to: string; readonly message: unknown }
-  /** The answer to a call, to whoever holds the alias that the call was made with (ALIAS_SEND). */
-  | { readonly op: 'sendAlias'; readonly from: Pid; readonly to: Ref; readonly message: unknown }
+  /**
+   * The answer to a call, to whoever holds the alias that the call was made with (ALIAS_SEND). On the wire it is
+   * `{[alias | Ref], Answer}`, unless it is a plain message to an alias.
+   */
+  | {
+      readonly op: 'sendAlias';
+      readonly from: Pid;
+      readonly to: Ref;
+      readonly message: unknown;
+      readonly plain?: true;
+    }
   | { readonly op: 'link'; readonly from: Pid; readonly to: Pid }
   /** Ends a link; answered by `unlinkAck` with the same id, a positive integer below 2^64 (UNLINK_ID). */
   | { readonly op: 'unlink'; readonly id: number | bigint; readonly from: Pid; readonly to: Pid }
@@ -57,8 +66,12 @@ export interface CarrierHost {
    * fields. It never throws: what cannot be applied is left out and reported (`troupe:node:bad_signal`).
    */
   receive(peer: string, signal: Signal): void;
-  /** A connection is up; to be called before the first `receive` from that peer. `creation` is the peer's incarnation. */
-  nodeUp(peer: string, creation: number): void;
+  /**
+   * A connection is up; to be called before the first `receive` from that peer. `creation` is the peer's incarnation.
+   * @param hasNames false for a node without registered names, such as a C node, which nothing is to be looked for on; true
+   * when left out.
+   */
+  nodeUp(peer: string, creation: number, hasNames?: boolean): void;
   /** A connection was lost; links, monitors and calls to the peer end with `noconnection`. */
   nodeDown(peer: string, reason: unknown): void;
   /**
@@ -82,6 +95,11 @@ export interface Carrier {
   connect(peer: string): Promise<boolean>;
   /** Drops the connection to a node. @returns false when there was none. */
   disconnect(peer: string): boolean;
+  /**
+   * Whether `sys` of a connected node is of before stdlib 5.1 (OTP 26.1): it gives, and expects, a state as it is, and not
+   * `{ok, State}`. Left out by carriers that know no such nodes.
+   */
+  givesBareState?(peer: string): Promise<boolean>;
   /** Ends all connections and frees what the carrier holds. */
   close(): Promise<void>;
 }

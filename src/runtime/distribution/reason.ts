@@ -5,6 +5,9 @@
  * sends `{Reason, Stacktrace}` and not the failed process's terms of the stack.
  */
 
+/** The folders before the name of a file in a stack: they are nobody's business elsewhere. */
+const FOLDERS = /(^\s*at |async |\()(?:file:\/\/)?(?:[A-Za-z]:)?[\\/](?:[^()\n]*[\\/])?/gm;
+
 /** What stands for an Error in an exit reason that came from another node. */
 export interface DescribedError {
   readonly name: string;
@@ -20,7 +23,7 @@ export function describeError(error: Error): DescribedError {
   return {
     name: String(name),
     message: String(message),
-    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof stack === 'string' ? { stack: stack.replaceAll(FOLDERS, '$1') } : {}),
     ...(typeof code === 'string' ? { code } : {}),
   };
 }

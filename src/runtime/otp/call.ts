@@ -11,7 +11,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/extra.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
-import { type ExitReason, formatReason, KEPT, quietExit } from '../process/messages.ts';
+import { ADDRESSED, type ExitReason, formatReason, KEPT, quietExit } from '../process/messages.ts';
 import { addWatch, RemoteMonitor, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -23,8 +23,11 @@ import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
+import { atom } from '../terms/atom.ts';
+import { ImproperList } from '../terms/opaque.ts';
 import { Tuple } from '../terms/tuple.ts';
 import { type Abortable, forgetAbort, waitForAbort } from './call-signal.ts';
+import { SystemAnswer } from './system-answer.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -263,6 +266,19 @@ export class ForeignTag {
   constructor(tag: unknown) {
     this.tag = tag;
   }
+
+  /** Where the answer goes besides the pid: the alias of `[[alias | Alias] | Ref]`, which `gen_server:multi_call` uses from OTP 26 on. */
+  get alias(): Ref | undefined {
+    const first: unknown = this.tag instanceof ImproperList ? this.tag.items[0] : undefined;
+    const isAlias = first instanceof ImproperList && first.items[0] === atom('alias');
+    return isAlias && first.tail instanceof Ref ? first.tail : undefined;
+  }
+
+  /** The ref in it that is the client's monitor, as far as it can be told. */
+  get monitor(): Ref | undefined {
+    const ref = this.tag instanceof ImproperList ? this.tag.tail : this.tag;
+    return ref instanceof Ref ? ref : undefined;
+  }
 }
 
 /** @internal A call that leaves the node; `{'$gen_call', {Pid, [alias | Ref]}, Request}` on the wire. */
@@ -282,9 +298,8 @@ export class RemoteCall implements Request {
   }
 
   /** Says which process answers; a carrier that decodes the message does not know. */
-  receivedBy(server: Process): this {
+  [ADDRESSED](server: Process): void {
     this.#server = server;
-    return this;
   }
 
   reply(value: unknown): void {
@@ -293,8 +308,9 @@ export class RemoteCall implements Request {
     const { node } = server;
     const { alias } = this;
     try {
-      if (!(alias instanceof Ref)) node.route(server.pid, this.pid, new Tuple([alias.tag, value]));
-      else if (alias.origin.equals(node.origin)) node.router.aliases.get(alias.key)?.aliasMessage(value);
+      if (!(alias instanceof Ref)) {
+        node.route(server.pid, alias.alias ?? this.pid, new Tuple([alias.tag, value]));
+      } else if (alias.origin.equals(node.origin)) node.router.aliases.get(alias.key)?.aliasMessage(value);
       else {
         node.router.peer(alias.node).send({ op: 'sendAlias', from: server.pid, to: alias, message: value });
       }
@@ -319,7 +335,8 @@ export class RemoteCall implements Request {
   }
 
   [DROPPED](server: Process): void {
-    this.receivedBy(server).#end(MAILBOX_FULL);
+    this.#server = server;
+    this.#end(MAILBOX_FULL);
   }
 
   /**
@@ -340,9 +357,10 @@ export class RemoteCall implements Request {
   #monitor(): RemoteMonitor | undefined {
     const server = this.#server;
     const { alias, pid } = this;
-    const ref = alias instanceof Ref ? alias : alias.tag;
-    if (ref instanceof Ref) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
-    if (!(ref instanceof Tuple) || ref.length !== 2 || !(ref.elements[0] instanceof Ref)) return undefined;
+    const ref = alias instanceof Ref ? alias : alias.monitor;
+    if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
+    const { tag } = alias as ForeignTag;
+    if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
     for (let watch = server?.watches ?? null; watch !== null; watch = watch.watchNext) {
       if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
     }
@@ -350,8 +368,19 @@ export class RemoteCall implements Request {
   }
 }
 
+/** @internal What `sys` sends to another node: `{system, {Pid, [alias | Ref]}, Request}`, as OTP's. */
+export class SystemCall extends RemoteCall {
+  /** Whether who asks has a `sys` of before stdlib 5.1 (OTP 26.1), which expects a state as it is, and not `{ok, State}`. */
+  bareState = false;
+
+  override reply(answer: unknown): void {
+    super.reply(answer instanceof SystemAnswer ? answer.toTerm(this.bareState) : answer);
+  }
+}
+
 defineRecord(Cast, '$gen_cast', ['name', 'argument']);
 defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
+defineRecord(SystemCall, 'system', ['pid', 'alias', 'name', 'argument']);
 
 /**
  * Calls a server and waits for its answer.
@@ -461,7 +490,8 @@ function startRemote(request: Call, target: Pid | string, nodeName: string): voi
   router.aliases.set(alias.key, request);
   try {
     router.watch(nodeName, pid, target, alias, request);
-    const message = new RemoteCall(pid, alias, request.name, request.argument);
+    const Message = request.name === SYSTEM ? SystemCall : RemoteCall;
+    const message = new Message(pid, alias, request.name, request.argument);
     const peer = router.peer(nodeName);
     if (target instanceof Pid) peer.send({ op: 'send', from: pid, to: target, message });
     else peer.send({ op: 'sendNamed', from: pid, to: target, message });

@@ -56,12 +56,12 @@ export class ServerBehaviour implements Behaviour<
     return isThenable(made) ? this.#beginLater(self, startup, made) : this.#begin(self, startup, made);
   }
 
-  handle(self: Process, message: unknown, server: Server): Promise<void> | void {
+  handle(_self: Process, message: unknown, server: Server): Promise<void> | void {
     const waited = server.timeoutMs;
     if (waited !== Infinity) server.endTimeout();
     if (message instanceof Call) return this.#call(message, server, waited);
     if (message instanceof Cast) return this.#cast(message, server);
-    if (message instanceof RemoteCall) return this.#call(message.receivedBy(self), server, waited);
+    if (message instanceof RemoteCall) return this.#call(message, server, waited);
     if (isParentExit(message, server.parent)) {
       server.lastMessage = message;
       return endServer(server, message.reason);

@@ -6,12 +6,16 @@
  */
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
+import type { Atom } from '../terms/atom.ts';
 import type { ChildType, FullChildSpec } from './supervisor-spec.ts';
+
+/** What a child is called. On a BEAM node it may be any term, and is an atom as a rule. */
+export type ChildId = string | Atom;
 
 /** What `whichChildren` tells of a child. */
 export interface ChildInfo {
   /** Undefined for the children of a dynamic supervisor. */
-  readonly id: string | undefined;
+  readonly id: ChildId | undefined;
   /** The process, when there is one. */
   readonly pid: Pid | undefined;
   /** `restarting`: the last attempt to restart it has failed and another follows. */

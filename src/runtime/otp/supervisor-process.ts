@@ -9,11 +9,13 @@ import { TroupeError } from '../errors.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { Exit } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
+import { Atom } from '../terms/atom.ts';
 import { Call, Cast, RemoteCall, SYSTEM } from './call.ts';
 import { Action } from './server-actions.ts';
 import type { Startup } from './start.ts';
 import { reportUnexpected } from './supervisor-report.ts';
 import { type Answer, answer, refuse, type Supervisor, TryAgain } from './supervisor-state.ts';
+import { childrenTerm, countsTerm } from './supervisor-terms.ts';
 import { handleSystem, isParentExit } from './system.ts';
 
 /** @internal Makes the state of a supervisor's process; or the action `ignore`, when its definition wants none. */
@@ -60,12 +62,18 @@ export class SupervisorBehaviour implements Behaviour<
 
 function request(self: Process, message: Call | RemoteCall, supervisor: Supervisor): Promise<void> | void {
   if (message.name === SYSTEM) return handleSystem(self, message, supervisor);
-  if (message instanceof RemoteCall) message.receivedBy(self);
-  if (message.name === 'which_children') return message.reply([...supervisor.infos()]);
-  if (message.name === 'count_children') return message.reply(supervisor.counts());
+  const isRemote = message instanceof RemoteCall;
+  if (message.name === 'which_children') {
+    return message.reply(isRemote ? childrenTerm(supervisor.infos()) : [...supervisor.infos()]);
+  }
+  if (message.name === 'count_children') {
+    return message.reply(isRemote ? countsTerm(supervisor.counts()) : supervisor.counts());
+  }
+  // An Erlang program may name a child by an atom.
+  const argument = message.argument instanceof Atom ? message.argument.name : message.argument;
   let result: Promise<Answer> | Answer | undefined;
   try {
-    result = supervisor.request(message.name, message.argument);
+    result = supervisor.request(message.name, argument);
   } catch (error) {
     // Only the argument has been looked at so far: what is wrong with it is for who asks.
     return refuse(message, badArgument(message.name, error));

@@ -7,12 +7,13 @@
 import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitoring.ts';
-import type { Destination, Node } from '../process/node.ts';
+import { type Destination, type Node, nodeOf } from '../process/node.ts';
 import { Pid } from '../process/pid.ts';
 import type { Ref } from '../process/ref.ts';
 import { call, type CallOptions } from './call.ts';
 import { stopProcess } from './stop.ts';
-import type { ChildCounts, ChildInfo } from './supervisor-children.ts';
+import { readAnswer } from './supervisor-terms.ts';
+import type { ChildCounts, ChildId, ChildInfo } from './supervisor-children.ts';
 import type { ChildSpec, ChildStarted, FullChildSpec } from './supervisor-spec.ts';
 
 /** What a request answers that gives nothing but success. */
@@ -86,13 +87,21 @@ export abstract class AnySupervisorRef {
   protected abstract get address(): Destination;
 
   /** @internal */
-  protected request<Result>(
+  protected async request<Result>(
     name: string,
     argument: unknown,
     options: CallOptions | undefined,
   ): Promise<Result> {
+    const node = this.#node;
     const waits = { timeoutMs: Infinity, ...options };
-    return call(this.#node, this.address, name, argument, waits) as Promise<Result>;
+    const answer = await call(node, this.address, name, argument, waits);
+    const peer = nodeOf(node, this.address);
+    if (peer === node.name) return answer as Result;
+    const read = readAnswer(name, answer);
+    if (read !== undefined) return read as Result;
+    throw new TroupeError('TROUPE_SYSTEM_FAILED', `What answers '${name}' on ${peer} is no supervisor.`, {
+      reason: 'bad_return_value',
+    });
   }
 
   /** @internal Asks for the start of a child. */
@@ -145,7 +154,7 @@ export abstract class SupervisorRef extends AnySupervisorRef {
   }
 
   /** Starts a child that is not running. See `supervisor:restart_child/2`. */
-  restartChild(id: string, options?: CallOptions): Promise<RestartChildResult> {
+  restartChild(id: ChildId, options?: CallOptions): Promise<RestartChildResult> {
     return this.request('restart_child', id, options);
   }
 
@@ -154,7 +163,7 @@ export abstract class SupervisorRef extends AnySupervisorRef {
    * See `supervisor:terminate_child/2`.
    */
   terminateChild(
-    child: string | Pid,
+    child: ChildId | Pid,
     options?: CallOptions,
   ): Promise<ChildResult<'not_found' | 'simple_one_for_one'>> {
     return this.request('terminate_child', child, options);
@@ -162,14 +171,14 @@ export abstract class SupervisorRef extends AnySupervisorRef {
 
   /** Removes the spec of a child that is not running. See `supervisor:delete_child/2`. */
   deleteChild(
-    id: string,
+    id: ChildId,
     options?: CallOptions,
   ): Promise<ChildResult<'not_found' | 'running' | 'restarting' | 'simple_one_for_one'>> {
     return this.request('delete_child', id, options);
   }
 
   /** The spec of a child, with every field. See `supervisor:get_childspec/2`. */
-  getChildSpec(child: string | Pid, options?: CallOptions): Promise<ChildSpecResult> {
+  getChildSpec(child: ChildId | Pid, options?: CallOptions): Promise<ChildSpecResult> {
     return this.request('get_childspec', child, options);
   }
 }

@@ -5,7 +5,7 @@
  * Invariant: whatever ends a supervisor other than a kill stops its children first.
  */
 import { TroupeError } from '../errors.ts';
-import { type ExitReason, formatReason, KEPT, ProcessExit } from '../process/messages.ts';
+import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { RemoteCall, type Request } from './call.ts';
@@ -15,6 +15,7 @@ import { reportIntensity, reportTerminated } from './supervisor-report.ts';
 import type { Flags, FullChildSpec } from './supervisor-spec.ts';
 import type { Outcome } from './supervisor-start.ts';
 import { isShutdownFault } from './supervisor-strategy.ts';
+import { answerTerm, childrenTerm, countsTerm, refusalTerm } from './supervisor-terms.ts';
 import type { SystemTarget } from './system.ts';
 
 /** @internal In the mailbox of a supervisor: the restart of a child has failed and is to be tried again. */
@@ -70,6 +71,10 @@ export abstract class Supervisor implements SystemTarget {
     return this;
   }
 
+  sentState(): unknown {
+    return { children: childrenTerm(this.infos()), counts: countsTerm(this.counts()) };
+  }
+
   replaceState(state: unknown): void {
     if (state === this) return;
     throw new TroupeError(
@@ -120,22 +125,15 @@ export function answerOf(outcome: Outcome): Answer {
     : { ok: false, error: 'start_failed', reason };
 }
 
-/** @internal Answers a request; across nodes only what can leave one. */
+/** @internal Answers a request; across nodes as OTP does. */
 export function answer(request: Request, value: Answer): void {
-  if (!(request instanceof RemoteCall)) {
-    request.reply(value);
-    return;
-  }
-  const { handle: _handle, spec, reason, ...plain } = value as Record<string, unknown>;
-  if (spec !== undefined) plain['spec'] = { ...(spec as FullChildSpec), start: undefined };
-  if (reason !== undefined) plain['reason'] = formatReason(reason);
-  request.reply(plain);
+  request.reply(request instanceof RemoteCall ? answerTerm(request.name, value) : value);
 }
 
 /** @internal Refuses a request that is a fault of who asks; a supervisor must not end by it. */
 export function refuse(request: Request, error: TroupeError): void {
   if (request instanceof RemoteCall) {
-    request.reply({ ok: false, error: 'bad_request', reason: error.message });
+    request.reply(refusalTerm(error.message));
   } else {
     request.fail(error);
   }

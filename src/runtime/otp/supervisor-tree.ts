@@ -92,6 +92,7 @@ function draw(node: Node, info: ChildInfo, limits: { depth: number; children: nu
   }
   return {
     ...info,
+    id: info.id === undefined ? undefined : String(info.id),
     name: process?.extra?.name,
     label: process?.label,
     strategy: supervisor?.flags.strategy,

@@ -7,18 +7,19 @@
  */
 import { TroupeError } from '../errors.ts';
 import { formatReason } from '../process/messages.ts';
-import type { Destination, Node } from '../process/node.ts';
-import { call, type CallOptions, SYSTEM } from './call.ts';
-import type { SystemStatus } from './system.ts';
+import { type Destination, type Node, nodeOf } from '../process/node.ts';
 
-export type { SystemStatus } from './system.ts';
+import { call, type CallOptions, SYSTEM } from './call.ts';
+import { answerOf, type SystemAnswer, type SystemStatus } from './system-answer.ts';
+
+export type { SystemStatus } from './system-answer.ts';
 
 /**
  * The state of a process: of a server what its callbacks get.
  * @throws TroupeError as `call` does; all functions of this file. See `sys:get_state/2`.
  */
 export async function getState(node: Node, to: Destination, options?: CallOptions): Promise<unknown> {
-  return unwrap('get_state', await call(node, to, SYSTEM, 'get_state', options));
+  return await ask(node, to, 'state', 'get_state', options);
 }
 
 /**
@@ -32,12 +33,12 @@ export async function replaceState(
   replace: (state: never) => unknown,
   options?: CallOptions,
 ): Promise<unknown> {
-  return unwrap('replace_state', await call(node, to, SYSTEM, ['replace_state', replace], options));
+  return await ask(node, to, 'state', ['replace_state', replace], options);
 }
 
 /** Everything that a process tells about itself. See `sys:get_status/2`. */
 export async function getStatus(node: Node, to: Destination, options?: CallOptions): Promise<SystemStatus> {
-  return unwrap('get_status', await call(node, to, SYSTEM, 'get_status', options)) as SystemStatus;
+  return (await ask(node, to, 'status', 'get_status', options)) as SystemStatus;
 }
 
 /**
@@ -45,12 +46,12 @@ export async function getStatus(node: Node, to: Destination, options?: CallOptio
  * to it waits, and calls to it time out. See `sys:suspend/2`.
  */
 export async function suspend(node: Node, to: Destination, options?: CallOptions): Promise<void> {
-  await call(node, to, SYSTEM, 'suspend', options);
+  await ask(node, to, 'ok', 'suspend', options);
 }
 
 /** Lets a suspended process go on; no effect on one that is not. See `sys:resume/2`. */
 export async function resume(node: Node, to: Destination, options?: CallOptions): Promise<void> {
-  await call(node, to, SYSTEM, 'resume', options);
+  await ask(node, to, 'ok', 'resume', options);
 }
 
 /**
@@ -62,12 +63,25 @@ export async function terminate(
   reason: unknown,
   options?: CallOptions,
 ): Promise<void> {
-  await call(node, to, SYSTEM, ['terminate', reason], options);
+  await ask(node, to, 'ok', ['terminate', reason], options);
 }
 
-function unwrap(command: string, answer: unknown): unknown {
-  const [tag, value] = answer as readonly [tag: string, value: unknown];
-  if (tag === 'ok') return value;
+async function ask(
+  node: Node,
+  to: Destination,
+  wanted: SystemAnswer['kind'],
+  request: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> {
+  const answer = await call(node, to, SYSTEM, request, options);
+  const read = await answerOf(wanted, answer, () => node.router.givesBareState(nodeOf(node, to)));
+  const command = String(Array.isArray(request) ? request[0] : request);
+  if (read === undefined) {
+    const what = `${command} failed: the process answers, but not as one that obeys system messages.`;
+    throw new TroupeError('TROUPE_SYSTEM_FAILED', what, { reason: 'unknown_system_msg' });
+  }
+  const { kind, value } = read;
+  if (kind === wanted) return value;
   const detail = Array.isArray(value) ? (value as unknown[]).at(-1) : value;
   throw new TroupeError('TROUPE_SYSTEM_FAILED', `${command} failed: ${formatReason(detail)}.`, {
     reason: value,

@@ -8,12 +8,11 @@
  * messages and the exit of its parent only, so all others wait in the mailbox and keep their order. See
  * `sys:handle_system_msg/6` and the "suspend loop" it describes.
  */
-import { type ExitReason, Exit, formatReason } from '../process/messages.ts';
+import { type ExitReason, Exit } from '../process/messages.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
-import { atom } from '../terms/atom.ts';
-import { tuple } from '../terms/tuple.ts';
 import { Call, RemoteCall, type Request, SYSTEM } from './call.ts';
+import { OK, SystemAnswer, type SystemStatus } from './system-answer.ts';
 
 /** @internal What a behaviour lets system messages do to one of its processes. See "Process implementation functions" of `sys`. */
 export interface SystemTarget {
@@ -23,56 +22,14 @@ export interface SystemTarget {
   readonly parent: Pid | null;
   /** See `Module:system_get_state/1`. */
   getState(): unknown;
+  /** What goes to another node in the place of a state that cannot leave this one. */
+  sentState?(): unknown;
   /** See `Module:system_replace_state/2`. */
   replaceState(state: unknown): void;
   /** What `getStatus` shows besides the state. */
   details(): Readonly<Record<string, unknown>>;
   /** Cleans up and throws, or rejects, with what ends the process. See `Module:system_terminate/4`. */
   terminate(self: Process, reason: ExitReason): Promise<void> | void;
-}
-
-/** What can be seen of a process that handles system messages. See `sys:get_status/1`. */
-export interface SystemStatus {
-  readonly pid: Pid;
-  readonly status: 'running' | 'suspended';
-  /** The process that started it and whose exit ends it; undefined when its start was not linked. */
-  readonly parent: Pid | undefined;
-  readonly name: string | undefined;
-  /** The kind of behaviour: `server`, `supervisor`. */
-  readonly behaviour: string;
-  /** The state itself, not a copy. */
-  readonly state: unknown;
-  /** What else the behaviour has to tell. */
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-/** @internal A system message of a BEAM node, `{system, From, Request}`, which is answered in the form that `sys` expects there. */
-export class ErlangSystemCall extends RemoteCall {
-  override reply(answer: unknown): void {
-    super.reply(this.#toErlang(answer));
-  }
-
-  /** `ok`, the state, the status, or `{error, {Reason, Detail}}`. */
-  #toErlang(answer: unknown): unknown {
-    if (!Array.isArray(answer)) return atom(String(answer));
-    const [tag, value] = answer as readonly unknown[];
-    if (tag === 'ok' && this.argument === 'get_status') return statusTerm(value as SystemStatus);
-    if (tag === 'ok') return value;
-    const [what, detail] = value as readonly [what: string, detail: unknown];
-    return tuple(atom('error'), tuple(atom(what), formatReason(detail)));
-  }
-}
-
-/** As `sys:get_status/1` gives it: without a process dictionary, and without what debugs. */
-function statusTerm({ pid, status, parent, behaviour, state, details }: SystemStatus): unknown {
-  const misc = [state, details];
-  return tuple(atom('status'), pid, tuple(atom('module'), atom(behaviour)), [
-    [],
-    atom(status),
-    parent ?? pid,
-    [],
-    misc,
-  ]);
 }
 
 /** What the process does after a system message. */
@@ -113,53 +70,63 @@ async function suspended(self: Process, target: SystemTarget): Promise<void> {
 
 /** Answers a system message, in the order of OTP's `do_cmd`: the answer first, what it asks for afterwards. */
 function obey(self: Process, request: Request, target: SystemTarget, now: 'running' | 'suspended'): Next {
-  if (request instanceof RemoteCall) request.receivedBy(self);
   const [command, value] = Array.isArray(request.argument)
     ? (request.argument as readonly unknown[])
     : [request.argument];
   switch (command) {
     case 'suspend':
-      request.reply('ok');
+      request.reply(OK);
       return 'suspended';
     case 'resume':
-      request.reply('ok');
+      request.reply(OK);
       return 'running';
     case 'get_state':
-      request.reply(['ok', target.getState()]);
+      request.reply(new SystemAnswer('state', stateFor(request, target)));
       return now;
     case 'replace_state':
       request.reply(replaceState(target, value));
       return now;
     case 'get_status':
-      request.reply(['ok', statusOf(self, target, now)]);
+      request.reply(new SystemAnswer('status', statusOf(self, target, now, stateFor(request, target))));
       return now;
     case 'terminate':
-      request.reply('ok');
+      request.reply(OK);
       return { terminate: value };
     default:
-      request.reply(['error', ['unknown_system_msg', request.argument]]);
+      request.reply(new SystemAnswer('error', ['unknown_system_msg', request.argument]));
       return now;
   }
 }
 
-function replaceState(target: SystemTarget, replace: unknown): readonly unknown[] {
+function replaceState(target: SystemTarget, replace: unknown): SystemAnswer {
   try {
     target.replaceState((replace as (state: unknown) => unknown)(target.getState()));
   } catch (error) {
     // The function is the asker's and so is its failure: the process keeps its state.
-    return ['error', ['callback_failed', error]];
+    return new SystemAnswer('error', ['callback_failed', error]);
   }
-  return ['ok', target.getState()];
+  return new SystemAnswer('state', target.getState());
 }
 
-function statusOf(self: Process, target: SystemTarget, status: 'running' | 'suspended'): SystemStatus {
+function stateFor(request: Request, target: SystemTarget): unknown {
+  return request instanceof RemoteCall && target.sentState !== undefined
+    ? target.sentState()
+    : target.getState();
+}
+
+function statusOf(
+  self: Process,
+  target: SystemTarget,
+  status: 'running' | 'suspended',
+  state: unknown,
+): SystemStatus {
   return {
     pid: self.pid,
     status,
     parent: target.parent ?? undefined,
     name: self.extra?.name,
     behaviour: target.behaviour,
-    state: target.getState(),
+    state,
     details: target.details(),
   };
 }

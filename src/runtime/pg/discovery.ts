@@ -47,6 +47,7 @@ export class Discovery {
   start(node: string): void {
     if (node === this.#self.node.name) return;
     this.stop(node);
+    if (this.#self.node.router.connection(node)?.hasNames === false) return;
     this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
     this.ask(node);
   }

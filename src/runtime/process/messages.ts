@@ -84,6 +84,9 @@ defineRecord(Down, 'DOWN', ['ref', 'target', 'reason'], { reason: 'reason' });
 defineRecord(NodeUp, 'nodeup', ['node']);
 defineRecord(NodeDown, 'nodedown', ['node', 'reason'], { reason: 'reason' });
 
+/** @internal The method of a message of another node that is to know to whom it came: a call, which that process answers. */
+export const ADDRESSED: unique symbol = Symbol('addressed');
+
 /** What `receive` answers when its time is over; Erlang's `after` clause. */
 export const TIMEOUT: unique symbol = Symbol('timeout');
 

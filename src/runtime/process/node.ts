@@ -25,7 +25,7 @@ import { addWatch } from './monitor.ts';
 import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
 import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
 import { ProcessTable } from './process-table.ts';
-import { type Ref, RefCounter } from './ref.ts';
+import { Ref, RefCounter } from './ref.ts';
 import { Registry } from './registry.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
@@ -240,7 +240,7 @@ export class Node {
   // ---- messages ----
 
   /** Sends a message from outside of any process. See `Process.send`. */
-  send(to: Destination, message: unknown): void {
+  send(to: Destination | Ref, message: unknown): void {
     this.route(this.#init.pid, to, message);
   }
 
@@ -369,8 +369,12 @@ export class Node {
   }
 
   /** @internal Sends to a destination of any kind. */
-  route(from: Pid, to: Destination, message: unknown): void {
-    if (to instanceof Pid) {
+  route(from: Pid, to: Destination | Ref, message: unknown): void {
+    if (to instanceof Ref) {
+      // The aliases of this node are held by calls, to which only an answer means something.
+      if (to.origin.equals(this.origin)) return;
+      this.router.peer(to.node).send({ op: 'sendAlias', from, to, message, plain: true });
+    } else if (to instanceof Pid) {
       if (this.isLocal(to)) this.find(to)?.deliver(message);
       else this.router.peer(to.node).send({ op: 'send', from, to, message });
     } else if (typeof to === 'string') {
@@ -426,6 +430,13 @@ export class Node {
     this.registry.register('init', init);
     return init;
   }
+}
+
+/** @internal The name of the node that a destination is on. */
+export function nodeOf(node: Node, to: Destination): string {
+  if (typeof to === 'string') return node.name;
+  if (to instanceof Pid) return to.node;
+  return 'pid' in to ? to.pid.node : to.node;
 }
 
 /** Makes a node. Nothing has to be configured. */

@@ -44,6 +44,8 @@ export class Peer {
   readonly #carrier: Carrier;
   /** Incarnation while connected, 0 before. */
   creation = 0;
+  /** Whether it has registered names; false for a C node. */
+  hasNames = true;
   /** True between nodeUp and nodeDown. */
   connected = false;
   readonly links = new Set<RemoteLink>();

@@ -113,10 +113,11 @@ export class Process extends Mailbox implements Runnable {
 
   /**
    * Sends a message. Never blocks; a message to a pid that is dead is lost in silence.
-   * @param to a pid, a registered name of this node, or `{name, node}`.
+   * @param to a pid, a registered name of this node, `{name, node}`, or an alias: a ref that a process of a BEAM node has made
+   * with `erlang:alias/0` or `monitor/3`.
    * @throws TroupeError TROUPE_NOT_REGISTERED for a name of this node that nobody has. See `erlang:send/2`.
    */
-  send(to: Destination, message: unknown): void {
+  send(to: Destination | Ref, message: unknown): void {
     if (this.status === EXITED) throw this.dead();
     const target = (to as Partial<Pid> | undefined)?.process;
     const { node } = this;

@@ -10,7 +10,7 @@ import type { Carrier, CarrierHost, Signal } from '../distribution/carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal, linkExit } from './exit.ts';
-import { type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
+import { ADDRESSED, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
 import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './monitor.ts';
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
@@ -115,6 +115,11 @@ export class Router implements CarrierHost {
     return peer;
   }
 
+  /** Whether `sys` of another node gives a state as it is, instead of `{ok, State}`. */
+  async givesBareState(name: string): Promise<boolean> {
+    return (await this.#carrier?.givesBareState?.(name)) ?? false;
+  }
+
   // ---- going out ----
 
   link(process: Process, pid: Pid): void {
@@ -194,9 +199,10 @@ export class Router implements CarrierHost {
 
   // ---- coming in ----
 
-  nodeUp(name: string, creation: number): void {
+  nodeUp(name: string, creation: number, hasNames = true): void {
     const peer = this.peer(name);
     if (peer.connected) return;
+    peer.hasNames = hasNames;
     peer.connected = true;
     peer.creation = creation;
     this.#tellObservers(new NodeUp(name));
@@ -273,6 +279,7 @@ export class Router implements CarrierHost {
         deliver(node.registry.find(signal.to), peer.name, signal.message);
         return;
       case 'sendAlias':
+        if (signal.plain === true) return;
         this.aliases.get(signal.to.key)?.aliasMessage(signal.message);
         return;
       case 'link':
@@ -378,6 +385,9 @@ export class Router implements CarrierHost {
 
 function deliver(process: Process | null, peer: string, message: unknown): void {
   if (process === null) return;
+  if (typeof message === 'object' && message !== null && ADDRESSED in message) {
+    (message as { [ADDRESSED]: (process: Process) => void })[ADDRESSED](process);
+  }
   const { behaviour } = process;
   process.deliver(behaviour.fromPeer === undefined ? message : behaviour.fromPeer(peer, message));
 }

@@ -117,7 +117,6 @@ export class Probe {
       (message instanceof Call || message instanceof RemoteCall) &&
       (name === undefined || message.name === name);
     const request = await this.#take(wanted, name === undefined ? 'a call' : `a call '${name}'`, options);
-    if (request instanceof RemoteCall) request.receivedBy(this.self);
     return {
       name: request.name,
       argument: request.argument,

@@ -67,11 +67,6 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
     } while (after !== undefined);
     return pages;
   };
-  const collect = async (batches: AsyncIterable<Note[]>): Promise<Note[][]> => {
-    const all: Note[][] = [];
-    for await (const batch of batches) all.push(batch);
-    return all;
-  };
 
   describe('create', () => {
     test('answers the note with an id and its times', async () => {

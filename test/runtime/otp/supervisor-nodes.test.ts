@@ -2,6 +2,7 @@
 // that live there.
 import { describe, expect, test } from 'vitest';
 import {
+  atom,
   call,
   childTemplate,
   defineDynamicSupervisor,
@@ -12,6 +13,7 @@ import {
   type Pid,
   type Process,
   supervisorRef,
+  tuple,
 } from 'troupe';
 import { awaitExit, settle } from 'troupe/testing';
 import { Cluster, collector, forever } from '../distribution/cluster.ts';
@@ -78,12 +80,14 @@ describe('requests from another node', () => {
     const supervisor = await here.start(defineSupervisor({ children: [workerChild('a')] }));
     const many = await here.start(defineDynamicSupervisor({ child: { start: () => undefined } }));
     const reports = recordTelemetry('troupe:server:unexpected');
-    const refused = { ok: false, error: 'bad_request', reason: expect.any(String) as unknown };
+    const refused = tuple(atom('error'), tuple(atom('bad_request'), expect.any(String) as unknown));
     expect(await call(there, supervisor.pid, 'start_child', { id: 'b' })).toEqual(refused);
     expect(await call(there, supervisor.pid, 'start_child', null)).toEqual(refused);
     expect(await call(there, supervisor.pid, 'eat_child', 'a')).toEqual(refused);
     expect(await call(there, many.pid, 'start_child', 'a')).toEqual(refused);
-    expect(await call(there, supervisor.pid, 'delete_child', [1])).toEqual({ ok: false, error: 'not_found' });
+    expect(await call(there, supervisor.pid, 'delete_child', [1])).toEqual(
+      tuple(atom('error'), atom('not_found')),
+    );
     expect(reports).toMatchObject([{ kind: 'call', message: { name: 'eat_child', argument: 'a' } }]);
     expect(await supervisor.countChildren()).toMatchObject({ active: 1 });
   });

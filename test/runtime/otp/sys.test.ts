@@ -260,10 +260,10 @@ test('sys:terminate/3 answers before the process has ended', async () => {
 test('{error, {unknown_system_msg, _}}', async () => {
   const node = makeNode();
   const ref = await node.start(logging);
-  expect(await call(node, ref, SYSTEM, ['change_code', 1])).toEqual([
-    'error',
-    ['unknown_system_msg', ['change_code', 1]],
-  ]);
+  expect(await call(node, ref, SYSTEM, ['change_code', 1])).toMatchObject({
+    kind: 'error',
+    value: ['unknown_system_msg', ['change_code', 1]],
+  });
 });
 
 test('a process that handles no system messages does not answer', async () => {

@@ -21,6 +21,7 @@ import { Connection, type ConnectionOwner, type EndReason } from './connection.t
 import { Connector } from './connector.ts';
 import type { EstablishedLink, LinkEvents, Services } from './contracts.ts';
 import { Cookies, readCookieFile } from './cookie.ts';
+import { hasNames } from './flags.ts';
 import { isNodeName } from './handshake-messages.ts';
 import { Line } from './line.ts';
 import { checkOptions, type ErlangCarrierOptions, type Settings } from './options.ts';
@@ -211,6 +212,12 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     this.#dial(line);
   }
 
+  /** See `Carrier`. */
+  givesBareState(peer: string): Promise<boolean> {
+    const isTroupe = this.#lines.get(peer)?.connection?.info().troupe === true;
+    return isTroupe ? Promise.resolve(false) : this.services.givesBareState(peer);
+  }
+
   // ---- connections ----
 
   async connect(peer: string): Promise<boolean> {
@@ -329,7 +336,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     this.#lines.set(link.peer, line);
     const connection = new Connection(link, this);
     // What is sent because of it waits until what has waited before is sent.
-    this.host.nodeUp(link.peer, link.creation);
+    this.host.nodeUp(link.peer, link.creation, hasNames(link));
     line.arriving = false;
     if (this.#isClosed()) {
       // By one who heard of it.

@@ -84,7 +84,8 @@ export class Cluster {
 
   /** A node has come up. @param self the process. */
   peerUp(self: Process, peer: string): void {
-    const others = this.#node.nodes().filter((name) => name !== peer);
+    const { router } = this.#node;
+    const others = router.connected().filter((name) => name !== peer && router.connection(name)?.hasNames);
     tell(self, peer, others.slice(0, NODES_MAX));
     for (const name of this.#troupe) tell(self, name, [peer]);
     if (!this.#learns || this.#troupe.has(peer)) return;

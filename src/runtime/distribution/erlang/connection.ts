@@ -9,6 +9,7 @@
  *
  * It knows nothing of how connections are made, nor of what waits for one.
  */
+import { SystemCall } from '../../otp/call.ts';
 import { Pid } from '../../process/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 import type { CarrierHost, Signal } from '../carrier.ts';
@@ -16,7 +17,7 @@ import { TermWriter } from '../etf/writer.ts';
 import type { BusyWait } from './busy-wait.ts';
 import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
 import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
-import { FLAGS } from './flags.ts';
+import { FLAGS, hasNames } from './flags.ts';
 import { Inbound } from './inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './multicast.ts';
 import type { Settings } from './options.ts';
@@ -92,6 +93,7 @@ export class Connection implements PeerLink, Ticked {
       // Besides a message of the greatest size, the rest of the batch and of its frame.
       maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
+      exactBytes: hasNames(link),
     };
     this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
@@ -116,7 +118,8 @@ export class Connection implements PeerLink, Ticked {
     this.#inbound = new Inbound(link, host, settings.maxFrameBytes, {
       signal: (signal) => {
         if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
-        host.receive(peer, signal);
+        if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);
+        else host.receive(peer, signal);
       },
       spawnRequest: (request) => owner.services.spawnRequest(this, request),
       spawnReply: (reply) => owner.services.spawnReply(this, reply),
@@ -136,13 +139,19 @@ export class Connection implements PeerLink, Ticked {
   /** Sends what has waited. */
   start(pending: readonly PackedSignal[]): void {
     // First, so that the other side knows it before it answers anything.
-    this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
+    if (hasNames(this)) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
   }
 
   /** Begins to read. */
   read(): void {
     if (this.#ended === undefined) this.#inbound.start();
+  }
+
+  #system(signal: Signal, message: SystemCall): void {
+    const { host, services } = this.#owner;
+    if (this.#troupe) host.receive(this.name, signal);
+    else services.systemCall(this.name, message, () => host.receive(this.name, signal));
   }
 
   // ---- going out ----

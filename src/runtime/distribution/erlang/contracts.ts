@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { SystemCall } from '../../otp/call.ts';
 import type { Node } from '../../process/node.ts';
 import type { Pid } from '../../process/pid.ts';
 import type { Ref } from '../../process/ref.ts';
@@ -81,6 +82,10 @@ export interface Services {
   peerUp(link: PeerLink): void;
   /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */
   peerDown(peer: string, reason?: unknown): void;
+  /** A system message of a node has come; it is delivered as soon as it is known how to answer it. */
+  systemCall(peer: string, message: SystemCall, deliver: () => void): void;
+  /** See `Carrier.givesBareState`. */
+  givesBareState(peer: string): Promise<boolean>;
   spawnRequest(link: PeerLink, request: SpawnRequest): void;
   spawnReply(link: PeerLink, reply: SpawnReply): void;
   /** The carrier closes. */

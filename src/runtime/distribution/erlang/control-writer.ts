@@ -16,7 +16,7 @@ import type { Signal } from '../carrier.ts';
 import { LIST } from '../etf/tags.ts';
 import type { TermWriter } from '../etf/writer.ts';
 import * as control from './control.ts';
-import { FLAGS } from './flags.ts';
+import { FLAGS, hasNames } from './flags.ts';
 import type { SentLists } from './multicast.ts';
 import { SentAtoms } from './sent-atoms.ts';
 import { UNKNOWN_SENDER, type Sender } from './send-queue.ts';
@@ -50,6 +50,7 @@ export function writePayload(writer: TermWriter, signal: Signal): void {
     case 'sendMany':
       return writer.term(signal.message);
     case 'sendAlias':
+      if (signal.plain === true) return writer.term(signal.message);
       // Read by `gen:call`, and by this runtime: `{[alias | Ref], Reply}`.
       writer.tupleHeader(2);
       writer.tagged(LIST, 1);
@@ -107,6 +108,7 @@ export class ControlWriter {
   readonly #aliases: boolean;
   readonly #altact: boolean;
   readonly #monitors: boolean;
+  readonly #namedMonitors: boolean;
   /** Whether the peer acknowledges unlinks. */
   readonly unlinkIds: boolean;
   /** Whether the peer takes messages in fragments. */
@@ -142,6 +144,7 @@ export class ControlWriter {
     this.#aliases = (flags & FLAGS.ALIAS) !== 0n;
     this.#altact = (flags & FLAGS.ALTACT_SIG) !== 0n;
     this.#monitors = (flags & FLAGS.DIST_MONITOR) !== 0n;
+    this.#namedMonitors = this.#monitors && hasNames({ flags });
     this.unlinkIds = (flags & FLAGS.UNLINK_ID) !== 0n;
     this.fragments = (flags & FLAGS.FRAGMENTS) !== 0n;
   }
@@ -277,7 +280,7 @@ export class ControlWriter {
         return this.#aliases || this.#altact;
       case 'monitor':
       case 'demonitor':
-        return this.#monitors;
+        return typeof signal.target === 'string' ? this.#namedMonitors : this.#monitors;
       case 'unlinkAck':
         // What came as the old UNLINK has no id.
         return this.unlinkIds && signal.id !== 0;

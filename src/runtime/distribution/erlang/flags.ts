@@ -78,6 +78,15 @@ export function ownFlags(visible: boolean): bigint {
   return visible ? OWN_FLAGS | FLAGS.PUBLISHED : OWN_FLAGS;
 }
 
+/**
+ * Whether a node has registered names that can be looked for: nodes of Troupe and BEAM nodes. C nodes and the like (`erl_interface`)
+ * have not; they read what they are sent message by message, and to most of their programs one that they have not asked for is
+ * a fault. They are sent only what a program sends.
+ */
+export function hasNames({ flags }: { readonly flags: bigint }): boolean {
+  return (flags & FLAGS.DIST_MONITOR_NAME) !== 0n;
+}
+
 /** The flags that a node has sent, with those that its digest bit stands for. */
 export function expandFlags(sent: bigint): bigint {
   return (sent & FLAGS.MANDATORY_25_DIGEST) === 0n ? sent : sent | REQUIRED_FLAGS;

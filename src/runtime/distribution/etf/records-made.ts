@@ -3,16 +3,23 @@
  * read in slices.
  */
 import { declaredForm } from '../../channel-forms.ts';
-import { Cast, RemoteCall, REQUEST, SYSTEM } from '../../otp/call.ts';
-import { ErlangSystemCall } from '../../otp/system.ts';
+import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Pid } from '../../process/pid.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom } from '../../terms/atom.ts';
-import { text } from '../../terms/charlist.ts';
 import { Tuple } from '../../terms/tuple.ts';
 import { nameOf } from './maps.ts';
 import { isReasonWord } from './reasons.ts';
-import { GEN_CALL, GEN_CAST, isOf, NOVA_PUBSUB, replyTag, SYSTEM_TAG, TERMINATE } from './records-read.ts';
+import {
+  GEN_CALL,
+  GEN_CAST,
+  isOf,
+  NOVA_PUBSUB,
+  replyTag,
+  SYSTEM_TAG,
+  TERMINATE,
+  topicOf,
+} from './records-read.ts';
 
 const MAX_REASON_ARITY = 255;
 const utf8 = new TextEncoder();
@@ -32,7 +39,7 @@ export function messageOf(term: unknown, peer: string): unknown {
   const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
   if (!(from instanceof Tuple) || !(pid instanceof Pid)) return term;
   const alias = replyTag(from.elements[1]);
-  if (tag === SYSTEM_TAG) return new ErlangSystemCall(pid, alias, SYSTEM, systemRequestOf(request));
+  if (tag === SYSTEM_TAG) return new SystemCall(pid, alias, SYSTEM, systemRequestOf(request));
   const [name, argument] = requestOf(request);
   return new RemoteCall(pid, alias, name, argument);
 }
@@ -46,7 +53,8 @@ export function reasonOf(term: unknown): unknown {
     return isWord ? term.elements.map(reasonOf) : term;
   }
   if (typeof term === 'string') return isReasonWord(term) ? utf8.encode(term) : term;
-  if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0])) term[0] = utf8.encode(term[0]);
+  if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0]))
+    term[0] = utf8.encode(term[0]);
   return term;
 }
 
@@ -63,13 +71,13 @@ function broadcastOf(elements: readonly unknown[], peer: string): object | undef
   const name = elements.length === 5 ? channelOf(elements, peer) : undefined;
   if (name === undefined) return undefined;
   const [, , sender, topic, payload] = elements;
-  return recordTagged(NOVA_PUBSUB.name)?.make([name, sender, text(topic), payload]);
+  return recordTagged(NOVA_PUBSUB.name)?.make([name, sender, topicOf(topic), payload]);
 }
 
 /** The channel of a broadcast, as far as all that stands before the payload has the form that it should. */
 function channelOf(items: readonly unknown[], peer: string): string | undefined {
   const [tag, channel, sender, topic] = items;
-  const isBroadcast = tag === NOVA_PUBSUB && isOf(sender, peer) && text(topic) !== undefined;
+  const isBroadcast = tag === NOVA_PUBSUB && isOf(sender, peer) && topicOf(topic) !== undefined;
   return isBroadcast ? nameOf(channel) : undefined;
 }
 

@@ -7,8 +7,7 @@
  * sender is not of the node that the message came from. See docs/adr/0023.
  */
 import { declaredForm } from '../../channel-forms.ts';
-import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM } from '../../otp/call.ts';
-import { ErlangSystemCall } from '../../otp/system.ts';
+import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Pid } from '../../process/pid.ts';
 import { Ref } from '../../process/ref.ts';
 import { recordTagged } from '../../records.ts';
@@ -63,7 +62,7 @@ function readBroadcast(reader: TermReader, peer: string): unknown {
   }
   const read = reader.text();
   const term = read === undefined ? reader.value(1) : read;
-  const topic = read ?? text(term);
+  const topic = read ?? topicOf(term);
   if (topic === undefined) {
     return new Tuple([NOVA_PUBSUB, channel, sender, term, reader.value(1)]);
   }
@@ -88,13 +87,13 @@ function readCall(reader: TermReader): RemoteCall | Tuple {
   return new RemoteCall(pid, replyTag(from.elements[1]), name, argument);
 }
 
-/** What `sys` of a BEAM node sends: `{system, From, Command}`, or `{system, From, {Command, Value}}`. */
+/** What `sys` sends: `{system, From, Command}`, or `{system, From, {Command, Value}}`. */
 function readSystemCall(reader: TermReader): RemoteCall | Tuple {
   const from = reader.value(1);
   const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
   if (!(from instanceof Tuple) || !(pid instanceof Pid))
     return new Tuple([SYSTEM_TAG, from, reader.value(1)]);
-  return new ErlangSystemCall(pid, replyTag(from.elements[1]), SYSTEM, systemRequest(reader));
+  return new SystemCall(pid, replyTag(from.elements[1]), SYSTEM, systemRequest(reader));
 }
 
 function systemRequest(reader: TermReader): unknown {
@@ -119,6 +118,11 @@ function requestForm(reader: TermReader): 'bare' | 'pair' | 'other' {
   if (reader.tupleArity() === 2 && reader.atWord()) return 'pair';
   reader.position = start;
   return 'other';
+}
+
+/** The topic that a term is: a text in any of Erlang's forms, or an atom. */
+export function topicOf(term: unknown): string | undefined {
+  return term instanceof Atom ? term.name : text(term);
 }
 
 /** Whether a value is a pid of a node. */

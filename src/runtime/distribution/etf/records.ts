@@ -7,6 +7,7 @@
  * | `Down`       | `{'DOWN', Ref, process, Object, Reason}`    |
  * | `Cast`       | `{'$gen_cast', Request}`                    |
  * | `RemoteCall` | `{'$gen_call', {From, Tag}, Request}`       |
+ * | `SystemCall` | `{system, {From, Tag}, Request}`            |
  * | `Broadcast`  | `{nova_pubsub, Channel, From, Topic, Payload}` |
  *
  * They are written wherever they stand. Calls, casts and broadcasts are read again where they are a whole message: deeper, such a
@@ -47,7 +48,11 @@ export function writeRecord(
       return writeRequest(writer, name, argument, depth);
     }
     case '$gen_call':
-      return writeCall(writer, record as RemoteCall, depth);
+      writeFrom(writer, definition.tag, record as RemoteCall, depth);
+      return writeRequest(writer, (record as RemoteCall).name, (record as RemoteCall).argument, depth);
+    case 'system':
+      writeFrom(writer, definition.tag, record as RemoteCall, depth);
+      return writeSystemRequest(writer, (record as RemoteCall).argument, depth);
     case 'DOWN':
       return writeDown(writer, record as Down, depth);
     case 'nodeup':
@@ -80,9 +85,10 @@ function writeRequest(writer: TermWriter, name: string, argument: unknown, depth
   writer.part('argument', argument, depth);
 }
 
-function writeCall(writer: TermWriter, { pid, alias, name, argument }: RemoteCall, depth: number): void {
+/** `{Tag, {Pid, [alias | Ref]}, ...}`, without the request, which is the last element. */
+function writeFrom(writer: TermWriter, tag: string, { pid, alias }: RemoteCall, depth: number): void {
   writer.tupleHeader(3);
-  writer.atomName('$gen_call');
+  writer.atomName(tag);
   writer.tupleHeader(2);
   writer.part('pid', pid, depth);
   if (alias instanceof Ref) {
@@ -92,7 +98,18 @@ function writeCall(writer: TermWriter, { pid, alias, name, argument }: RemoteCal
   } else {
     writer.part('alias', alias.tag, depth);
   }
-  writeRequest(writer, name, argument, depth);
+}
+
+/** `Command` or `{Command, Value}`; the value of `terminate` is an exit reason. Any other is the term that it is. */
+function writeSystemRequest(writer: TermWriter, request: unknown, depth: number): void {
+  if (typeof request === 'string') return writer.atomName(request);
+  if (!Array.isArray(request) || typeof request[0] !== 'string')
+    return writer.part('argument', request, depth);
+  const [command, value] = request as readonly unknown[] as readonly [string, unknown];
+  writer.tupleHeader(2);
+  writer.atomName(command);
+  if (command === 'terminate') writer.reasonPart('argument', value, depth);
+  else writer.part('argument', value, depth);
 }
 
 function writeDown(writer: TermWriter, { ref, target, reason }: Down, depth: number): void {

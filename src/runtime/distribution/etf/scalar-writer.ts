@@ -101,6 +101,8 @@ export abstract class ScalarWriter extends ByteWriter {
   /** What numbers the atoms; null when they are written out. */
   numbers: AtomNumbers | null = null;
 
+  /** See `EncodeLimits`. */
+  protected abstract readonly exactBytes: boolean;
   /** The error for a value that cannot be sent; it knows where the value stands. */
   protected abstract refused(what: string): TroupeError;
 
@@ -273,8 +275,12 @@ export abstract class ScalarWriter extends ByteWriter {
 
   /** Writes bytes so that this runtime reads bytes again; to a BEAM node it is a binary like any other. */
   protected byteString(value: Uint8Array): void {
-    this.tagged(BIT_BINARY, value.length);
-    this.u8(value.length === 0 ? 0 : 8);
+    if (this.exactBytes) {
+      this.tagged(BIT_BINARY, value.length);
+      this.u8(value.length === 0 ? 0 : 8);
+    } else {
+      this.tagged(BINARY, value.length);
+    }
     this.bytes(value);
   }
 

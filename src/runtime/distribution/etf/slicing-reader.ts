@@ -165,7 +165,8 @@ export class SlicingReader extends TermReader {
 
   #begins(tag: number, partsEach: number): boolean {
     if (this.#open.length >= this.maxDepth) return this.#tooDeep();
-    if (tag === MAP && this.keyNesting > MAX_KEY_NESTING) throw this.bad('Maps are nested too deeply as keys');
+    if (tag === MAP && this.keyNesting > MAX_KEY_NESTING)
+      throw this.bad('Maps are nested too deeply as keys');
     let count: number;
     let record: Open['record'] = null;
     if (tag === SMALL_TUPLE) {

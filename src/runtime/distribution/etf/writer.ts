@@ -43,6 +43,11 @@ export interface EncodeLimits {
   readonly maxBytes: number;
   /** Whether native records may be sent; only to a node that has them. Default false. */
   readonly nativeRecords: boolean;
+  /**
+   * Whether bytes are told apart from a text of the same bytes, by the form of a bitstring (see docs/adr/0011-terms.md). It is the
+   * same binary to a BEAM node, but `ei_decode_binary` of a C node refuses it. Default true.
+   */
+  readonly exactBytes: boolean;
 }
 
 /** The limits of a term that is sent. */
@@ -51,6 +56,7 @@ export const defaultEncodeLimits: EncodeLimits = {
   maxValues: 16_777_216,
   maxBytes: 128 * 1024 * 1024,
   nativeRecords: false,
+  exactBytes: true,
 };
 
 const INITIAL_BYTES = 16_384;
@@ -64,6 +70,7 @@ export class TermWriter extends ScalarWriter {
   readonly #maxDepth: number;
   readonly #maxValues: number;
   readonly #nativeRecords: boolean;
+  protected readonly exactBytes: boolean;
   /** How many values may still be written. */
   #left = 0;
   /** Where in each of the values that are being written the next one stands: an index or a key. */
@@ -83,6 +90,7 @@ export class TermWriter extends ScalarWriter {
     this.#maxDepth = all.maxDepth;
     this.#maxValues = all.maxValues;
     this.#nativeRecords = all.nativeRecords;
+    this.exactBytes = all.exactBytes;
   }
 
   /**

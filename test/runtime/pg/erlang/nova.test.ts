@@ -127,12 +127,15 @@ describe.skipIf(part.missing)('channels with Nova', () => {
       const [created, deleted, ...more] = (await beam.call('note_keeper', 'kept')) as Tuple[];
       const [what, title, note, from] = created!.elements;
       expect([what, title]).toEqual([atom('created'), 'Grüße']);
-      expect([...(note as ErlMap)]).toEqual([
-        [atom('author'), null],
-        [atom('id'), 1],
-        [atom('tags'), ['a']],
-        [atom('title'), 'Grüße'],
-      ]);
+      // In which order a map tells its keys differs between the releases.
+      expect(new Map([...(note as ErlMap)])).toEqual(
+        new Map<unknown, unknown>([
+          [atom('author'), null],
+          [atom('id'), 1],
+          [atom('tags'), ['a']],
+          [atom('title'), 'Grüße'],
+        ]),
+      );
       expect((from as Pid).equals(sender)).toBe(true);
       expect(deleted).toEqual(tuple(atom('deleted'), 1));
       expect(more).toEqual([]);

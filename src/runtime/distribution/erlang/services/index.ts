@@ -13,8 +13,10 @@
  * `noproc`. A visible node, too, is none that `global` counts on.
  */
 import { TroupeError } from '../../../errors.ts';
+import type { SystemCall } from '../../../otp/call.ts';
 import type { Node } from '../../../process/node.ts';
 import { Cluster, CLUSTER } from '../cluster.ts';
+import { hasNames } from '../flags.ts';
 import type { PeerLink, Services, SpawnReply, SpawnRequest } from '../contracts.ts';
 import { Redialler } from '../seeds.ts';
 import { Executor } from './executor.ts';
@@ -26,6 +28,7 @@ import { REX, Rex } from './rex.ts';
 import { ServiceProcess } from './service-process.ts';
 import { SpawnClient } from './spawn-client.ts';
 import { SpawnServer } from './spawn-server.ts';
+import { StateForms } from './state-forms.ts';
 
 /** How many functions may run for one node at a time. */
 const EXECUTIONS_MAX = 1_000;
@@ -64,6 +67,7 @@ export function createServices(options: ServicesOptions): Services {
 interface Parts {
   readonly server: SpawnServer;
   readonly client: SpawnClient;
+  readonly forms: StateForms;
   readonly redialler: Redialler;
   readonly cluster: Cluster;
   readonly processes: readonly ServiceProcess[];
@@ -100,6 +104,7 @@ class NodeServices implements Services {
     this.#parts = {
       server: new SpawnServer(node, executor),
       client,
+      forms: new StateForms(client),
       redialler,
       cluster,
       clusterProcess,
@@ -129,15 +134,24 @@ class NodeServices implements Services {
     parts.client.peerUp(link);
     parts.redialler.up(link.name);
     const self = parts.clusterProcess.process;
-    if (self.alive) parts.cluster.peerUp(self, link.name);
+    if (self.alive && hasNames(link)) parts.cluster.peerUp(self, link.name);
   }
 
   peerDown(peer: string, reason?: unknown): void {
     const parts = this.#parts;
     if (parts === undefined) return;
     parts.client.peerDown(peer);
+    parts.forms.peerDown(peer);
     parts.cluster.peerDown(peer);
     parts.redialler.down(peer, reason === 'disconnect');
+  }
+
+  systemCall(peer: string, message: SystemCall, deliver: () => void): void {
+    this.#parts?.forms.arrived(peer, message, deliver);
+  }
+
+  async givesBareState(peer: string): Promise<boolean> {
+    return (await this.#parts?.forms.isBare(peer)) ?? false;
   }
 
   spawnRequest(link: PeerLink, request: SpawnRequest): void {

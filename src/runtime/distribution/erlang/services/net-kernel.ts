@@ -18,9 +18,8 @@ export const NET_KERNEL = 'net_kernel';
 /** Handles a message to `net_kernel`. */
 export function handleNetKernel(self: Process, message: unknown): void {
   if (message instanceof RemoteCall || message instanceof Call) {
-    const request = message instanceof RemoteCall ? message.receivedBy(self) : message;
-    if (request.name === 'is_auth') request.reply(atom('yes'));
-    else refuse(self, request);
+    if (message.name === 'is_auth') message.reply(atom('yes'));
+    else refuse(self, message);
     return;
   }
   publishDropped(self.node, '', () => 'a message to net_kernel');

@@ -49,8 +49,7 @@ export class Rex {
   }
 
   handle(self: Process, message: unknown): void {
-    if (message instanceof RemoteCall) this.#call(self, message.receivedBy(self));
-    else if (message instanceof Call) this.#call(self, message);
+    if (message instanceof RemoteCall || message instanceof Call) this.#call(self, message);
     else if (message instanceof Cast) this.#cast(self, message.argument);
     else if (isFeaturesRequest(message)) {
       self.send(message.elements[0], tuple(atom('features_reply'), atom(self.node.name), [atom('erpc')]));
