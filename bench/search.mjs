@@ -132,7 +132,9 @@ try {
   process.stdout.write(`filled in ${number((performance.now() - began) / 1_000)} s\n`);
   const { child, seconds } = await start();
   try {
-    process.stdout.write(`${number(count)} notes: ready after ${number(seconds)} s, ${number(memoryOf(child))} MB resident\n\n`);
+    process.stdout.write(
+      `${number(count)} notes: ready after ${number(seconds)} s, ${number(memoryOf(child))} MB resident\n\n`,
+    );
     process.stdout.write(line('search', 'median ms', 'p99 ms', 'on a page'));
     await measure('a rare word', () => 'needle');
     await measure('words that are in few notes', (n) => `w${letters(20_000 + n * 300)}`);

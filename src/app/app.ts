@@ -106,7 +106,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const indexing = {
     ...{ backlog, search, incoming, group: indexers },
     onMissing: (what: string) => void log.warn(what),
-    onRefused: (error: Error) => void log.error(`the words of notes cannot be stored: ${error.message}`),
+    onFailed: (error: unknown) =>
+      void log.error({ err: error }, 'notes could not be indexed; it is tried again'),
   };
   const cluster = settings && { identity, indexer, strangers };
 
@@ -127,7 +128,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     const onOrphanError = (error: unknown): void =>
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
     const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, peers };
-    return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], { name: rootName });
+    return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], {
+      name: rootName,
+    });
   };
   try {
     tree = await startTree();

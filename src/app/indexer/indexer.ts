@@ -12,7 +12,7 @@
 //   clients are told to read again.
 import { defineServer, Down, GroupJoined, GroupLeft, pg } from '../../runtime/index.ts';
 import { type Pid, type Process, pubsub, started, UNHANDLED } from '../../runtime/index.ts';
-import { DatabaseQueryError, DatabaseUnavailableError } from '../database/errors.ts';
+import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';
 import type { NoteSearch } from '../notes/page.ts';
@@ -46,8 +46,8 @@ export interface IndexerOptions {
   readonly group: string | undefined;
   /** Told what the search cannot do, and what to do about it. */
   readonly onMissing: (what: string) => void;
-  /** Told that the database refuses what the indexer writes. */
-  readonly onRefused: (error: DatabaseQueryError) => void;
+  /** Told why the work could not be done, though the database is there. It is tried again at the next sweep. */
+  readonly onFailed: (error: unknown) => void;
 }
 
 interface Indexer extends IndexerOptions {
@@ -79,8 +79,8 @@ export const noteIndexer = defineServer({
         throw error;
       }
     },
-    /** Whether it can serve, and whether it is the one that works. */
-    status: ({ isWorking }) => ({ ready: true, working: isWorking }),
+    /** Answered when it runs: whether it is the one that works. */
+    status: ({ isWorking }) => ({ working: isWorking }),
   },
 
   cast: {
@@ -118,7 +118,8 @@ function enter(indexer: Indexer, self: Process): void {
   pubsub.start(self);
   self.monitor(self.node.whereis(SCOPE) as Pid);
   pg.monitor(self, SCOPE, group);
-  if (!pg.getLocalMembers(self, SCOPE, group).some((pid) => pid.equals(self.pid))) pg.join(self, SCOPE, group);
+  if (!pg.getLocalMembers(self, SCOPE, group).some((pid) => pid.equals(self.pid)))
+    pg.join(self, SCOPE, group);
   elect(indexer, self);
 }
 
@@ -165,7 +166,10 @@ async function resync(indexer: Indexer, self: Process): Promise<void> {
   });
 }
 
-/** Tries again later while the database is away or refuses what is written. @throws any other error */
+/**
+ * Tries again when the database may be back, or at the next sweep after any other error: what makes one step fail, such as a
+ * database that refuses what is written, would make an indexer fail that starts anew, and in the end the service.
+ */
 async function attempt(
   indexer: Indexer,
   what: symbol,
@@ -175,11 +179,12 @@ async function attempt(
   try {
     await work();
   } catch (error) {
-    if (error instanceof DatabaseUnavailableError) after(indexer, error.retryAfterMs, what, self);
-    else if (error instanceof DatabaseQueryError) {
-      indexer.onRefused(error);
-      after(indexer, spread(SWEEP_MS), what, self);
-    } else throw error;
+    if (error instanceof DatabaseUnavailableError) {
+      after(indexer, error.retryAfterMs, what, self);
+      return;
+    }
+    indexer.onFailed(error);
+    after(indexer, spread(SWEEP_MS), what, self);
   }
 }
 

@@ -38,7 +38,7 @@ export interface Term {
 /** The terms of a text, piece by piece. */
 export function* termsOf(text: string): Generator<readonly Term[], void, undefined> {
   const run = new Run();
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     const until = endOfPiece(text, from);
     const piece = text.slice(from, until);
     const terms: Term[] = [];
@@ -136,7 +136,8 @@ class Run {
     if (last === undefined) return;
     const isSingle = !this.#isTold && this.#pairs.length === 0;
     if (isSingle) terms.push({ forms: [[last]], mayBeBeginning: true });
-    else terms.push({ forms: this.#pairs.length > 0 ? [this.#pairs] : [], mayBeBeginning: false, tail: last });
+    else
+      terms.push({ forms: this.#pairs.length > 0 ? [this.#pairs] : [], mayBeBeginning: false, tail: last });
     this.#pairs = [];
     this.#last = undefined;
     this.#end = -1;

@@ -76,10 +76,7 @@ interface NotesOfOther {
 }
 
 /** Begins to reach the notes of an instance; they are `starting` when this returns. */
-export function openNotesOf(
-  settings: InstanceSettings,
-  node: Node,
-): NotesOfOther {
+export function openNotesOf(settings: InstanceSettings, node: Node): NotesOfOther {
   const notes = new NotesOfInstance(settings, node);
   return {
     database: notes,
@@ -189,7 +186,11 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
 function searchOf(notes: NotesOfInstance): NoteSearch {
   return {
     async search(query, { limit, ...page }) {
-      const argument = { query: query.slice(0, queryMax), limit: Math.min(limit, notesPerAnswerMax), ...page };
+      const argument = {
+        query: query.slice(0, queryMax),
+        limit: Math.min(limit, notesPerAnswerMax),
+        ...page,
+      };
       const { next, ...found } = await notes.ask('search', argument, Found);
       return { ...found, next: next ?? undefined };
     },

@@ -70,7 +70,9 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       if (ids.length > getManyMax) throw new RangeError(`at most ${getManyMax} ids, not ${ids.length}`);
       const possible = [...new Set(ids.filter(isNoteId))];
       if (possible.length === 0) return [];
-      const rows = await runner.run((db) => db.select(noteColumns).from(notes).where(inArray(notes.id, possible)));
+      const rows = await runner.run((db) =>
+        db.select(noteColumns).from(notes).where(inArray(notes.id, possible)),
+      );
       const found = new Map(rows.map((row) => [row.id, toNote(row)]));
       return ids.map((id) => found.get(id)).filter((note) => note !== undefined);
     },
@@ -90,7 +92,9 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
     },
 
     async create({ title, body, author }) {
-      const [row] = await runner.run((db) => db.insert(notes).values({ title, body, author }).returning(noteColumns));
+      const [row] = await runner.run((db) =>
+        db.insert(notes).values({ title, body, author }).returning(noteColumns),
+      );
       if (row === undefined) throw new Error('an insert answered no row');
       return toNote(row);
     },

@@ -29,7 +29,9 @@ export const notes = pgTable(
       .where(sql`${words} is not null`)
       // Kilobytes of new entries that a search has to look through one by one.
       .with({ gin_pending_list_limit: 512 }),
-    index('notes_unindexed').on(unindexed, id).where(sql`${unindexed} is not null`),
+    index('notes_unindexed')
+      .on(unindexed, id)
+      .where(sql`${unindexed} is not null`),
   ],
 );
 

@@ -48,14 +48,21 @@ export function describeIndexing(open: () => Promise<Database>): void {
     (await by.search(query, ALL)).notes.map(({ title }) => title);
   const unindexed = async (): Promise<number> => {
     const [row] = await inner.run((db) =>
-      db.select({ count: sql<string>`count(*)` }).from(notes).where(sql`${notes.unindexed} is not null`),
+      db
+        .select({ count: sql<string>`count(*)` })
+        .from(notes)
+        .where(sql`${notes.unindexed} is not null`),
     );
     return Number(row?.count);
   };
 
   test.each([
     ['a tab', 'milk\teggs', 'eggs'],
-    ['signs', '`npm` colour=green red|blue salt+pepper <b>important</b> ~~gone~~ here→there $PATH', 'path pepper blue there'],
+    [
+      'signs',
+      '`npm` colour=green red|blue salt+pepper <b>important</b> ~~gone~~ here→there $PATH',
+      'path pepper blue there',
+    ],
     ['Chinese', '我们明天开会', '明天'],
     ['a part that no dictionary has', '我们明天开会', '天开'],
     ['one character', '我们明天开会', '会'],
@@ -80,7 +87,8 @@ export function describeIndexing(open: () => Promise<Database>): void {
     await make('soup', 'broad beans');
     await make('cake', 'sourdough bread');
     expect(await titles('bread')).toEqual(['cake', 'soup']);
-    for (const query of ['braed', 'brea', 'brread', 'sourdugh', 'sourdouhg']) expect(await titles(query)).toContain('cake');
+    for (const query of ['braed', 'brea', 'brread', 'sourdugh', 'sourdouhg'])
+      expect(await titles(query)).toContain('cake');
     expect(await titles('cak e')).toEqual([]);
     expect(await titles('ckae')).toEqual([]);
   });
@@ -136,7 +144,12 @@ export function describeIndexing(open: () => Promise<Database>): void {
   test('sees what another program changes, which tells nobody and does not touch the times', async () => {
     const { id } = await make('told');
     expect(await titles('told')).toEqual(['told']);
-    await inner.run((db) => db.update(notes).set({ title: 'untold' }).where(sql`${notes.id} = ${id}`));
+    await inner.run((db) =>
+      db
+        .update(notes)
+        .set({ title: 'untold' })
+        .where(sql`${notes.id} = ${id}`),
+    );
     expect([await titles('told'), await titles('untold')]).toEqual([[], ['untold']]);
     const [row] = await inner.run((db) => db.select().from(notes));
     expect([row?.unindexed, row?.updatedAt]).toEqual([null, row?.createdAt]);
@@ -145,11 +158,17 @@ export function describeIndexing(open: () => Promise<Database>): void {
   test('does not let a time that lies in the future, nor a deletion, stand before later changes', async () => {
     const { id } = await make('wrong');
     await inner.run((db) =>
-      db.update(notes).set({ title: 'future', updatedAt: new Date('9999-12-31T00:00:00Z') }).where(sql`${notes.id} = ${id}`),
+      db
+        .update(notes)
+        .set({ title: 'future', updatedAt: new Date('9999-12-31T00:00:00Z') })
+        .where(sql`${notes.id} = ${id}`),
     );
     expect(await titles('future')).toEqual(['future']);
     await inner.run((db) =>
-      db.update(notes).set({ title: 'right', updatedAt: new Date('2020-01-01T00:00:00Z') }).where(sql`${notes.id} = ${id}`),
+      db
+        .update(notes)
+        .set({ title: 'right', updatedAt: new Date('2020-01-01T00:00:00Z') })
+        .where(sql`${notes.id} = ${id}`),
     );
     expect([await titles('future'), await titles('right')]).toEqual([[], ['right']]);
     await repository.delete(id);
@@ -164,10 +183,17 @@ export function describeIndexing(open: () => Promise<Database>): void {
     await inner.run((db) => db.insert(notes).values(values));
     await make('newest');
     const { notes: found, indexing } = await search.search('newest', ALL);
-    expect([found.map(({ title }) => title), indexing, (await unindexed()) > 0]).toEqual([['newest'], true, true]);
+    expect([found.map(({ title }) => title), indexing, (await unindexed()) > 0]).toEqual([
+      ['newest'],
+      true,
+      true,
+    ]);
     while (await backlog.step());
     expect(await unindexed()).toBe(0);
-    expect(await search.search('note0x', ALL)).toMatchObject({ notes: [{ title: 'note0x' }], indexing: false });
+    expect(await search.search('note0x', ALL)).toMatchObject({
+      notes: [{ title: 'note0x' }],
+      indexing: false,
+    });
   });
 
   test('reads little at a time of notes that are large', async () => {
@@ -178,8 +204,12 @@ export function describeIndexing(open: () => Promise<Database>): void {
   });
 
   test('takes notes at the limits of what a tsvector holds', async () => {
-    const han = Array.from({ length: 100_000 }, (_, n) => String.fromCodePoint(0x20000 + (n * 7919) % 42_000)).join('');
-    const letters = Array.from({ length: 37_628 }, (_, n) => String.fromCodePoint(0xac00 + (n % 11_172), 0x430 + (n % 32))).join(' ');
+    const han = Array.from({ length: 100_000 }, (_, n) =>
+      String.fromCodePoint(0x20000 + ((n * 7919) % 42_000)),
+    ).join('');
+    const letters = Array.from({ length: 37_628 }, (_, n) =>
+      String.fromCodePoint(0xac00 + (n % 11_172), 0x430 + (n % 32)),
+    ).join(' ');
     const begin = Array.from({ length: 440 }, (_, n) => 'a'.repeat(n + 1)).join(' ');
     for (const [title, body] of [
       ['han', han],
@@ -192,7 +222,8 @@ export function describeIndexing(open: () => Promise<Database>): void {
       await make(title, body);
     while (await backlog.step());
     expect(await unindexed()).toBe(0);
-    for (const title of ['han', 'letters', 'begin', 'word', 'marks', 'quotes']) expect(await titles(title)).toContain(title);
+    for (const title of ['han', 'letters', 'begin', 'word', 'marks', 'quotes'])
+      expect(await titles(title)).toContain(title);
     expect(await titles(`${'w'.repeat(80)} word`)).toEqual(['word']);
   }, 60_000);
 
@@ -204,7 +235,10 @@ export function describeIndexing(open: () => Promise<Database>): void {
         const by = n % 2 === 0 ? search : other.search;
         expect(await titles(`first${n}x`, by)).toEqual([`first${n}x`]);
         await repository.update(id, { title: `second${n}x`, body: 'b' });
-        expect([await titles(`first${n}x`, by), await titles(`second${n}x`, by)]).toEqual([[], [`second${n}x`]]);
+        expect([await titles(`first${n}x`, by), await titles(`second${n}x`, by)]).toEqual([
+          [],
+          [`second${n}x`],
+        ]);
       }),
     );
   }, 60_000);
@@ -214,8 +248,16 @@ export function describeIndexing(open: () => Promise<Database>): void {
     const text = fc.array(word, { minLength: 1, maxLength: 3 }).map((words) => words.join(' '));
     const change = fc.oneof(
       fc.record({ kind: fc.constant('create' as const), at: fc.constant(0), text }),
-      fc.record({ kind: fc.constantFrom('update' as const, 'direct' as const, 'delete' as const), at: fc.nat(5), text }),
-      fc.record({ kind: fc.constantFrom('step' as const, 'crash' as const, 'tidy' as const), at: fc.constant(0), text: fc.constant('') }),
+      fc.record({
+        kind: fc.constantFrom('update' as const, 'direct' as const, 'delete' as const),
+        at: fc.nat(5),
+        text,
+      }),
+      fc.record({
+        kind: fc.constantFrom('step' as const, 'crash' as const, 'tidy' as const),
+        at: fc.constant(0),
+        text: fc.constant(''),
+      }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (history) => {
@@ -232,13 +274,23 @@ export function describeIndexing(open: () => Promise<Database>): void {
             let calls = 0;
             const dying = new FaultyDatabase(inner);
             dying.fault = { before: () => (++calls === 2 ? Promise.reject(new Error('killed')) : undefined) };
-            open.push(instance(dying).backlog.step().catch(() => undefined));
+            open.push(
+              instance(dying)
+                .backlog.step()
+                .catch(() => undefined),
+            );
           } else if (id !== undefined && kind === 'delete') {
             await repository.delete(id);
             model.delete(id);
           } else if (id !== undefined) {
             if (kind === 'update') await repository.update(id, { title: 't', body });
-            else await inner.run((db) => db.update(notes).set({ body }).where(sql`${notes.id} = ${id}`));
+            else
+              await inner.run((db) =>
+                db
+                  .update(notes)
+                  .set({ body })
+                  .where(sql`${notes.id} = ${id}`),
+              );
             model.set(id, body);
           }
         }
@@ -262,7 +314,11 @@ export function describeIndexing(open: () => Promise<Database>): void {
         const read: string[] = [];
         let after: string | undefined;
         do {
-          const page = await search.search('page', { limit, maxBytes: 1_000_000, ...(after !== undefined && { after }) });
+          const page = await search.search('page', {
+            limit,
+            maxBytes: 1_000_000,
+            ...(after !== undefined && { after }),
+          });
           expect(page.notes.length).toBeLessThanOrEqual(limit);
           read.push(...page.notes.map(({ title }) => title));
           after = page.next;
@@ -286,7 +342,8 @@ export function describeIndexing(open: () => Promise<Database>): void {
   });
 
   test('words that are in no note any more are removed, and those that are in use are kept', async () => {
-    const all = async () => (await inner.run((db) => db.select().from(noteWords))).map(({ word }) => word).toSorted();
+    const all = async () =>
+      (await inner.run((db) => db.select().from(noteWords))).map(({ word }) => word).toSorted();
     const kept = await make('keeping', 'shared');
     const gone = await make('vanishing', 'shared');
     await backlog.step();

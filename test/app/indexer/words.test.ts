@@ -30,7 +30,8 @@ describe('folding', () => {
   });
 
   test('keeps the marks that words are made of', () => {
-    for (const text of ['นี้', 'हिन्दी', 'မြန်မာ', 'ภาษาไทย', 'ガギ', '한국어']) expect(fold(text)).toBe(text.normalize('NFC'));
+    for (const text of ['นี้', 'हिन्दी', 'မြန်မာ', 'ภาษาไทย', 'ガギ', '한국어'])
+      expect(fold(text)).toBe(text.normalize('NFC'));
     expect(fold('が')).not.toBe(fold('か'));
   });
 });
@@ -38,10 +39,14 @@ describe('folding', () => {
 describe('the words of a text', () => {
   test.each([
     ['signs between words', 'a|b c+d e→f <b>g</b> `h` ~~i~~ $j k=l m\tn', [...'abcdefghijklmn']],
-    ['a compound, and its parts', 'example.com snake_case camelCase HTTPServer', [
-      ...['example.com', 'example', 'com', 'snake_case', 'snake', 'case'],
-      ...['camelcase', 'camel', 'httpserver', 'http', 'server'],
-    ]],
+    [
+      'a compound, and its parts',
+      'example.com snake_case camelCase HTTPServer',
+      [
+        ...['example.com', 'example', 'com', 'snake_case', 'snake', 'case'],
+        ...['camelcase', 'camel', 'httpserver', 'http', 'server'],
+      ],
+    ],
     ['apostrophes', "don’t l'homme", ['dont', 'don', 't', 'lhomme', 'l', 'homme']],
     ['numbers', '3.14 2026-11-28', ['3.14', '3', '14', '2026', '11', '28']],
     ['languages of programmers', 'c++ C# c', ['c++', 'c', 'c#']],
@@ -126,11 +131,20 @@ describe('a query', () => {
   test('takes other words for those that may be mistyped', () => {
     const query = new NoteQuery('sourdugh soup 明天开会吧');
     expect(query.forgiving).toEqual(['sourdugh']);
-    expect(query.toTsquery(new Map([['sourdugh', ['sourdough']]]))).toMatch(/^\(\('sourdugh':\* \| 'sourdough'\) & /);
+    expect(query.toTsquery(new Map([['sourdugh', ['sourdough']]]))).toMatch(
+      /^\(\('sourdugh':\* \| 'sourdough'\) & /,
+    );
   });
 
   test('counts slips', () => {
-    const slips = [['bread', 'braed'], ['bread', 'brad'], ['bread', 'breadd'], ['bread', 'bread'], ['bread', 'xxead'], ['', 'abc']];
+    const slips = [
+      ['bread', 'braed'],
+      ['bread', 'brad'],
+      ['bread', 'breadd'],
+      ['bread', 'bread'],
+      ['bread', 'xxead'],
+      ['', 'abc'],
+    ];
     expect(slips.map(([a = '', b = '']) => distance(a, b))).toEqual([1, 1, 1, 0, 2, 3]);
   });
 });
