@@ -22,7 +22,7 @@ import { health } from './http/health.ts';
 import { servePage } from './http/page.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import { logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
+import { indexerLog, logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
@@ -103,12 +103,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
   });
-  const indexing = {
-    ...{ backlog, search, incoming, group: indexers },
-    onMissing: (what: string) => void log.warn(what),
-    onFailed: (error: unknown) =>
-      void log.error({ err: error }, 'notes could not be indexed; it is tried again'),
-  };
+  const indexing = { backlog, search, incoming, group: indexers, ...indexerLog(log) };
   const cluster = settings && { identity, indexer, strangers };
 
   let stopping: Promise<void> | undefined;

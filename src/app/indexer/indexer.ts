@@ -21,7 +21,7 @@ import type { Backlog } from './backlog.ts';
 /** The name that the indexer is registered under. */
 export const indexerName = 'note_indexer';
 /** Ids in the answer of a call, at most, and the bytes of their notes after which there is no further one. */
-export const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
+const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
 
 /** The time between two sweeps. */
 const SWEEP_MS = 30_000;

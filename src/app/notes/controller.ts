@@ -53,8 +53,8 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (_self, request) => {
         const query = request.query.q?.trim() ?? '';
         if (query === '') return { notes: await repository.list() };
-        const { notes: found } = await search.search(query, SEARCH_PAGE);
-        return { notes: [...found] };
+        const page = await search.search(query, SEARCH_PAGE);
+        return { notes: [...page.notes] };
       },
       { name: 'list_notes' },
     ),

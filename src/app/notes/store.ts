@@ -20,7 +20,7 @@ export const storeName = 'note_store';
 /** Notes in one answer, at most: as many of the longest are an answer that does not hold up others for long. */
 export const notesPerAnswerMax = 50;
 /** Characters of a cursor, at most. */
-export const CURSOR_MAX = 200;
+const CURSOR_MAX = 200;
 /** Calls that may wait. */
 export const CALLS_MAX = 1_000;
 
