@@ -32,7 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), 'troupe-search-'));
 const line = columns([34, 12, 12, 10]);
 
 /** Words of letters, so that a small number is in many notes and a large one in few. */
-const wordAt = (number) => `translate((${number})::text, '0123456789', 'abcdefghij')`;
+const wordAt = (place) => `translate((${place})::text, '0123456789', 'abcdefghij')`;
 const FILL = (from, until) => `
   with texts as (
     select 'note ' || ${wordAt('n')} as title,
@@ -123,7 +123,7 @@ async function measure(what, queryOf) {
   process.stdout.write(line(what, number(at(0.5)), number(at(0.99)), String(found)));
 }
 
-const letters = (number) => [...String(number)].map((digit) => 'abcdefghij'[Number(digit)]).join('');
+const letters = (place) => Array.from(String(place), (digit) => 'abcdefghij'[Number(digit)]).join('');
 
 try {
   await stop((await start()).child); // it makes the tables

@@ -28,7 +28,7 @@ import { Traffic } from './http/traffic.ts';
 import { handleUnknown } from './http/unknown.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
 import { boundedLines } from './log-lines.ts';
-import { logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
+import { indexerLog, logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
@@ -110,11 +110,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
   });
-  const indexing = {
-    ...{ backlog, search, incoming, group: indexers },
-    onMissing: (what: string) => void log.warn(what),
-    onRefused: (error: Error) => void log.error(`the words of notes cannot be stored: ${error.message}`),
-  };
+  const indexing = { backlog, search, incoming, group: indexers, ...indexerLog(log) };
   const cluster = settings && { identity, indexer, strangers };
 
   let stopping: Promise<void> | undefined;

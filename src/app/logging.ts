@@ -9,6 +9,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
+import type { IndexerOptions } from './indexer/indexer.ts';
 import type { NotIndexed } from './indexer/backlog.ts';
 import { TEXT_SHOWN_MAX } from './log-lines.ts';
 import type { LeftOut } from './notes/incoming.ts';
@@ -223,6 +224,14 @@ const PRINTS_TOLD = 20;
 /** Logs that an event of another node was left out. */
 export function logLeftOut(log: FastifyBaseLogger, { peer, topic, problem, count }: LeftOut): void {
   log.warn({ peer, topic, count }, `a broadcast on the channel of the notes was left out: ${problem}`);
+}
+
+/** Logs what the indexer tells. */
+export function indexerLog(log: FastifyBaseLogger): Pick<IndexerOptions, 'onMissing' | 'onFailed'> {
+  return {
+    onMissing: (what) => log.warn(what),
+    onFailed: (error) => log.error({ err: error }, 'notes could not be indexed; it is tried again'),
+  };
 }
 
 /** Logs that a note cannot be found by its words. */

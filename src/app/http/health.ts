@@ -40,8 +40,8 @@ export const health: FastifyPluginAsync<HealthOptions> = async (
 
 async function indexerState(indexer: HealthOptions['indexer']): Promise<string> {
   try {
-    const { ready } = await indexer.call('status', undefined, { timeoutMs: ASK_MS });
-    return ready ? 'ready' : 'not ready';
+    await indexer.call('status', undefined, { timeoutMs: ASK_MS });
+    return 'ready';
   } catch (error) {
     if (!(error instanceof TroupeError)) throw error;
     return error.code === 'TROUPE_CALL_TIMEOUT' ? 'busy' : 'not running';

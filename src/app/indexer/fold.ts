@@ -9,12 +9,13 @@ const MARKS =
   /(?![\u3099\u309A])(?=\p{M})[\p{sc=Zinh}\p{sc=Latn}\p{sc=Grek}\p{sc=Cyrl}\p{sc=Arab}\p{sc=Hebr}\p{sc=Syrc}]/gu;
 /** Soft hyphens, joiners, directions: not seen. The tatweel only makes an Arabic word longer. */
 const UNSEEN = /[\p{Cf}\p{Emoji_Modifier}\u0640]/gu;
-const LETTERS: Readonly<Record<string, string>> = {
-  ...{ æ: 'ae', œ: 'oe', ø: 'o', ł: 'l', đ: 'd', ð: 'd', þ: 'th', ħ: 'h', ŧ: 't', ŋ: 'n', ı: 'i', ĸ: 'k' },
-  ...{ ς: 'σ', ך: 'כ', ם: 'מ', ן: 'נ', ף: 'פ', ץ: 'צ' },
-  ...{ ى: 'ي', ی: 'ي', ک: 'ك', ة: 'ه', ٱ: 'ا' },
-};
-const LETTER = new RegExp(`[${Object.keys(LETTERS).join('')}]`, 'gu');
+/** Each letter followed by what it is taken for: of Latin, Greek, Hebrew and Arabic. */
+const PAIRS =
+  'æ ae œ oe ø o ł l đ d ð d þ th ħ h ŧ t ŋ n ı i ĸ k ς σ ך כ ם מ ן נ ף פ ץ צ ى ي ی ي ک ك ة ه ٱ ا'.split(' ');
+const LETTERS = new Map(
+  PAIRS.flatMap((letter, at) => (at % 2 === 0 ? [[letter, PAIRS[at + 1]]] : [])) as [string, string][],
+);
+const LETTER = new RegExp(`[${[...LETTERS.keys()].join('')}]`, 'gu');
 const OTHER_DIGIT = /(?![0-9])\p{Nd}/gu;
 const SIMPLE = /^[a-z0-9]*$/;
 
@@ -30,7 +31,7 @@ export function fold(text: string): string {
     .toLowerCase()
     .normalize('NFKD') // İ has given i and a dot
     .replace(MARKS, '')
-    .replace(LETTER, (letter) => LETTERS[letter] ?? letter)
+    .replace(LETTER, (letter) => LETTERS.get(letter) ?? letter)
     .replace(OTHER_DIGIT, digitOf)
     .normalize('NFC');
 }

@@ -12,7 +12,7 @@
 //   clients are told to read again.
 import { defineServer, Down, GroupJoined, GroupLeft, pg } from '../../runtime/index.ts';
 import { type Pid, type Process, pubsub, started, UNHANDLED } from '../../runtime/index.ts';
-import { DatabaseQueryError, DatabaseUnavailableError } from '../database/errors.ts';
+import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';
 import type { NoteSearch } from '../notes/page.ts';
@@ -21,7 +21,7 @@ import type { Backlog } from './backlog.ts';
 /** The name that the indexer is registered under. */
 export const indexerName = 'note_indexer';
 /** Ids in the answer of a call, at most, and the bytes of their notes after which there is no further one. */
-export const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
+const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
 
 /** The time between two sweeps. */
 const SWEEP_MS = 30_000;
@@ -46,8 +46,8 @@ export interface IndexerOptions {
   readonly group: string | undefined;
   /** Told what the search cannot do, and what to do about it. */
   readonly onMissing: (what: string) => void;
-  /** Told that the database refuses what the indexer writes. */
-  readonly onRefused: (error: DatabaseQueryError) => void;
+  /** Told why the work could not be done, though the database is there. It is tried again at the next sweep. */
+  readonly onFailed: (error: unknown) => void;
 }
 
 interface Indexer extends IndexerOptions {
@@ -79,8 +79,8 @@ export const noteIndexer = defineServer({
         throw error;
       }
     },
-    /** Whether it can serve, and whether it is the one that works. */
-    status: ({ isWorking }) => ({ ready: true, working: isWorking }),
+    /** Answered when it runs: whether it is the one that works. */
+    status: ({ isWorking }) => ({ working: isWorking }),
   },
 
   cast: {
@@ -166,7 +166,10 @@ async function resync(indexer: Indexer, self: Process): Promise<void> {
   });
 }
 
-/** Tries again later while the database is away or refuses what is written. @throws any other error */
+/**
+ * Tries again when the database may be back, or at the next sweep after any other error: what makes one step fail, such as a
+ * database that refuses what is written, would make an indexer fail that starts anew, and in the end the service.
+ */
 async function attempt(
   indexer: Indexer,
   what: symbol,
@@ -176,11 +179,12 @@ async function attempt(
   try {
     await work();
   } catch (error) {
-    if (error instanceof DatabaseUnavailableError) after(indexer, error.retryAfterMs, what, self);
-    else if (error instanceof DatabaseQueryError) {
-      indexer.onRefused(error);
-      after(indexer, spread(SWEEP_MS), what, self);
-    } else throw error;
+    if (error instanceof DatabaseUnavailableError) {
+      after(indexer, error.retryAfterMs, what, self);
+      return;
+    }
+    indexer.onFailed(error);
+    after(indexer, spread(SWEEP_MS), what, self);
   }
 }
 

@@ -64,7 +64,7 @@ function forgivingWord({ forms, mayBeBeginning: isWord }: Term): string | undefi
 }
 
 /** Whether slips are forgiven in a word. */
-export function isForgiven(word: string): boolean {
+function isForgiven(word: string): boolean {
   return word.length >= SLIPS_FROM && LETTERS.test(word) && word < GLYPHS_FROM;
 }
 

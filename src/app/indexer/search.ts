@@ -18,7 +18,7 @@ import { NoteQuery } from './query.ts';
 import { planned, type Vocabulary } from './vocabulary.ts';
 
 /** Notes that are put in order, at most: the newest of those that are found. */
-export const rankedMax = 1_000;
+const rankedMax = 1_000;
 
 /** Steps of work on what is not indexed that a search does, at most. */
 const STEPS_MAX = 4;

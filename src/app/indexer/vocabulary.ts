@@ -12,9 +12,9 @@ import { distance, slipsIn } from './query.ts';
 import { lexeme } from './tsvector.ts';
 
 /** Words of a note that are added, at most. */
-export const addedMax = 2_000;
+const addedMax = 2_000;
 /** Words that stand in for one that was mistyped, at most. */
-export const similarMax = 8;
+const similarMax = 8;
 
 /** Words that have a part in common with a mistyped one, of which the nearest are taken. */
 const CANDIDATES_MAX = 50;

@@ -124,7 +124,8 @@ describe('instances that share a database', () => {
     await b.make('east');
     expect(await nextEvent(onA)).toMatchObject({ event: 'note_created', data: { title: 'west' } });
     expect(await nextEvent(onB)).toMatchObject({ event: 'note_created', data: { title: 'east' } });
-    expect([await a.search('east'), await b.search('west')]).toEqual([[], []]);
+    // Neither has been told, and the database has both.
+    expect([await a.search('east'), await b.search('west')]).toEqual([['east'], ['west']]);
     network.heal();
     await a.node.connect('b@test');
     for (const client of [onA, onB]) await nextEvent(client, 'resync');

@@ -1,179 +1,227 @@
-// How the indexer reads: others have their turn meanwhile, and what it is told meanwhile is not lost.
+// The indexer as a server: what wakes it, what it survives, and which of several works.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { noteIndexer } from '../../../src/app/indexer/indexer.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DatabaseQueryError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { type IndexerOptions, noteIndexer } from '../../../src/app/indexer/indexer.ts';
 import { notes } from '../../../src/app/notes/channel.ts';
 import { IncomingEvents } from '../../../src/app/notes/incoming.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import type { NoteRepository } from '../../../src/app/notes/repository.ts';
 import { createNode, type Node } from '../../../src/runtime/index.ts';
-import { barrier } from '../support/faulty-database.ts';
+import { createMemoryNetwork } from '../../../src/runtime/testing/index.ts';
 
-let node: Node;
-let incoming: IncomingEvents;
+let nodes: Node[];
 beforeEach(() => {
-  node = createNode();
-  incoming = new IncomingEvents({ node: node.name, isStranger: () => false, onLeftOut: () => {} });
+  nodes = [];
 });
-afterEach(() => node.stop());
+afterEach(() => Promise.all(nodes.map((node) => node.stop())));
 
-const note = (id: number, title: string, body = ''): Note => ({
-  id,
-  title,
-  body,
+const note: Note = {
+  id: 1,
+  title: 'title',
+  body: 'body',
   author: 'Ada',
   createdAt: '2026-01-01T00:00:00.000Z',
   updatedAt: '2026-01-01T00:00:00.000Z',
-});
+};
 
-/** A repository from which everything can be read, and nothing else be done. */
-function repositoryOf(batches: () => AsyncGenerator<Note[], void, undefined>): NoteRepository {
-  const refuse = () => Promise.reject(new Error('the indexer reads everything, and does nothing else'));
-  return {
-    all: batches,
-    list: refuse,
-    listAfter: refuse,
-    get: refuse,
-    getMany: refuse,
-    create: refuse,
-    update: refuse,
-    delete: refuse,
-  };
+/** A backlog that counts its steps; a test says what they answer. */
+class Steps {
+  taken = 0;
+  more = 0;
+  failures: Error[] = [];
+  readonly missing: string[] = [];
+  readonly failed: string[] = [];
+
+  options(node: Node, group: string | undefined = 'indexers of the test'): IndexerOptions {
+    return {
+      backlog: {
+        step: async () => {
+          this.taken++;
+          const failure = this.failures.shift();
+          if (failure !== undefined) throw failure;
+          return this.more-- > 0;
+        },
+        tidy: () => Promise.resolve(false),
+        prepare: () => Promise.resolve('something'),
+      },
+      search: {
+        search: (query) =>
+          query === 'away'
+            ? Promise.reject(new DatabaseUnavailableError('unreachable', 'away', 10))
+            : Promise.resolve({ notes: [note], next: undefined, indexing: false }),
+      },
+      incoming: new IncomingEvents({ node: node.name, isStranger: () => false, onLeftOut: () => {} }),
+      group,
+      onMissing: (what) => this.missing.push(what),
+      onFailed: (error) => this.failed.push(String(error)),
+    };
+  }
 }
 
-test('lets others have their turn while it reads many notes at once', async () => {
-  const body = Array.from({ length: 10_000 }, (_, n) => n.toString(36)).join(' ');
-  const many = Array.from({ length: 100 }, (_, id) => note(id + 1, 'long', body));
-  const repository = repositoryOf(async function* () {
-    yield many;
-  });
-  const indexer = await node.start(noteIndexer, [repository, incoming]);
-  const index = { isReady: false };
-  const ready = indexer
-    .call('status', undefined, { timeoutMs: Infinity })
-    .then((status) => (index.isReady = status.ready));
-  let turns = 0;
-  while (!index.isReady) {
-    await nextTurn();
-    turns++;
+function startNode(): Node {
+  const node = createNode();
+  nodes.push(node);
+  return node;
+}
+
+async function start(node = startNode(), group?: string) {
+  const steps = new Steps();
+  const indexer = await node.start(noteIndexer, [steps.options(node, group)]);
+  return { node, steps, indexer };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await nextTurn();
+}
+
+test('looks when it starts, and says once what is missing', async () => {
+  const { steps, indexer } = await start();
+  await until(() => steps.taken === 1);
+  expect([steps.missing, await indexer.call('status')]).toEqual([['something'], { working: true }]);
+});
+
+test('looks after each change that it hears of, once for all that it has heard of, and goes on while there is more', async () => {
+  const { node, steps, indexer } = await start();
+  await until(() => steps.taken === 1);
+  for (let n = 0; n < 10; n++) notes.broadcast(node, 'note_created', note);
+  await indexer.call('status');
+  await until(() => steps.taken === 2);
+  steps.more = 3;
+  notes.broadcast(node, 'note_updated', note);
+  await until(() => steps.taken === 6);
+  notes.broadcast(node, 'note_deleted', { id: 1 });
+  await indexer.call('status');
+  await indexer.call('status');
+  expect(steps.taken).toBe(6);
+});
+
+test('answers others between its steps', async () => {
+  const { node, steps, indexer } = await start();
+  await until(() => steps.taken === 1);
+  steps.more = 1_000_000;
+  notes.broadcast(node, 'note_created', note);
+  expect(await indexer.call('search', 'title')).toEqual([1]);
+  expect(steps.more).toBeGreaterThan(0);
+});
+
+test('answers what is no query, and that the database is away', async () => {
+  const { indexer } = await start();
+  expect(await indexer.call('search', 7 as never)).toEqual([]);
+  expect(await indexer.call('search', 'away')).toBe('unavailable');
+});
+
+test('finds what it was not told of by looking from time to time', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  try {
+    const { steps, indexer } = await start();
+    await until(() => steps.taken === 1);
+    await vi.advanceTimersByTimeAsync(45_000);
+    await until(() => steps.taken >= 2);
+    expect(await indexer.call('status')).toEqual({ working: true });
+  } finally {
+    vi.useRealTimers();
   }
-  await ready;
-  // Without a pause between the notes there are two or three.
-  expect(turns).toBeGreaterThan(8);
-  expect(await indexer.call('search', 'long')).toHaveLength(100);
 });
 
-test('follows what happens while it reads', async () => {
-  let told = (): void => {};
-  const isTold = new Promise<void>((resolve) => (told = resolve));
-  const repository = repositoryOf(async function* () {
-    yield [note(1, 'kept'), note(2, 'gone'), note(3, 'old')];
-    notes.broadcast(node, 'note_deleted', { id: 2 });
-    notes.broadcast(node, 'note_updated', { ...note(3, 'new'), updatedAt: '2026-01-01T00:00:00.001Z' });
-    notes.broadcast(node, 'note_created', note(5, 'fresh'));
-    yield [note(4, 'late')];
-    told();
-  });
-  const indexer = await node.start(noteIndexer, [repository, incoming]);
-  await isTold; // what is asked from now on stands behind it
-  const found = await Promise.all(
-    ['kept', 'gone', 'old', 'new', 'fresh', 'late'].map((query) => indexer.call('search', query)),
-  );
-  expect(found).toEqual([[1], [], [], [3], [5], [4]]);
-  expect(await indexer.call('status')).toEqual({ ready: true, notes: 4 });
+test('waits while the database is away, and lives on whatever else goes wrong', async () => {
+  const { node, steps, indexer } = await start();
+  await until(() => steps.taken === 1);
+  steps.failures = [new DatabaseUnavailableError('unreachable', 'away', 10)];
+  notes.broadcast(node, 'note_created', note);
+  await until(() => steps.taken === 3);
+  steps.failures = [new DatabaseQueryError('25006', 'read-only')];
+  notes.broadcast(node, 'note_created', note);
+  await until(() => steps.failed.length === 1);
+  expect([steps.failed, await indexer.call('status')]).toEqual([
+    ['DatabaseQueryError: read-only (25006)'],
+    { working: true },
+  ]);
 });
 
-describe('reading again', () => {
-  const at = (id: number, title: string, second: number): Note => ({
-    ...note(id, title),
-    updatedAt: `2026-01-01T00:00:0${second}.000Z`,
+test('tells the members of this node to read again when the database answers', async () => {
+  const { node, steps, indexer } = await start();
+  const heard: string[] = [];
+  node.spawn(async (self) => {
+    notes.join(self);
+    for (;;) heard.push((await self.receive(notes.matching())).topic);
   });
+  await until(() => steps.taken === 1);
+  steps.failures = [new DatabaseUnavailableError('unreachable', 'away', 10)];
+  indexer.cast('resync');
+  indexer.cast('resync');
+  await until(() => heard.length > 0);
+  expect([heard, steps.taken]).toEqual([['resync'], 3]);
+});
 
-  test('is done once for all who ask meanwhile, and puts right what the index has wrong', async () => {
-    const states = [
-      [at(1, 'one', 0), at(2, 'gone', 0), at(3, 'same', 0)],
-      [at(1, 'two', 1), at(3, 'same', 0), at(4, 'missed', 0)],
-    ];
-    const reads = { count: 0 };
-    const repository = repositoryOf(async function* () {
-      yield states[Math.min(reads.count++, 1)] ?? [];
-    });
-    const indexer = await node.start(noteIndexer, [repository, incoming]);
-    expect(await indexer.call('search', 'one')).toEqual([1]);
-    for (let n = 0; n < 10; n++) indexer.cast('reread');
-    expect(await indexer.call('search', 'one')).toEqual([1]);
-    while ((await indexer.call('search', 'two')).length === 0) await nextTurn();
-    const found = await Promise.all(
-      ['one', 'gone', 'same', 'missed'].map((query) => indexer.call('search', query)),
-    );
-    expect([reads.count, found]).toEqual([2, [[], [], [3], [4]]]);
-  });
-
-  test('answers searches and follows events between batches, and does not lose what they say', async () => {
-    const between: Array<Promise<unknown>> = [];
-    const reads = { count: 0, ended: 0 };
-    const repository = repositoryOf(async function* () {
-      yield [note(1, 'first')];
-      if (reads.count++ > 0) {
-        yield [note(2, 'second')];
-        notes.broadcast(node, 'note_created', note(9, 'during'));
-        notes.broadcast(node, 'note_deleted', { id: 1 });
-        for (const query of ['first', 'second', 'during', 'last'])
-          between.push(indexer.call('search', query));
-        yield [note(3, 'third')];
-        yield [note(4, 'last'), note(9, 'during')];
+describe('of several', () => {
+  async function cluster(names: readonly string[]) {
+    const network = createMemoryNetwork();
+    const members: Awaited<ReturnType<typeof start>>[] = [];
+    for (const name of names) {
+      const node = createNode({ name, carrier: network.carrier(name) });
+      nodes.push(node);
+      members.push(await start(node));
+    }
+    for (const { node } of members)
+      for (const other of nodes) if (node !== other) await node.connect(other.name);
+    const working = async () =>
+      Promise.all(members.map(async ({ indexer }) => (await indexer.call('status')).working));
+    /** Waits for it; what it waits for is what it answers. */
+    const untilWorking = async (expected: boolean[]) => {
+      for (;;) {
+        const now = await working();
+        if (now.join() === expected.join()) return now;
+        await nextTurn();
       }
-      reads.ended++;
+    };
+    return { network, members, untilWorking };
+  }
+
+  test('the first works, whoever tells of a change, and the next takes over when it has gone', async () => {
+    const { members, untilWorking } = await cluster(['b@test', 'a@test', 'c@test']);
+    await untilWorking([false, true, false]);
+    const before = members.map(({ steps }) => steps.taken);
+    // The third may have heard of the second by now, and not yet of the first.
+    await until(() => {
+      notes.broadcast(members[2]!.node, 'note_created', note);
+      return members[1]!.steps.taken > before[1]!;
     });
-    const indexer = await node.start(noteIndexer, [repository, incoming]);
-    indexer.cast('reread');
-    while (reads.ended < 2) await nextTurn();
-    expect(await Promise.all(between)).toEqual([[], [2], [9], []]);
-    const found = ['first', 'second', 'during', 'last'].map((query) => indexer.call('search', query));
-    expect(await Promise.all(found)).toEqual([[], [2], [9], [4]]);
-    expect(await indexer.call('status')).toEqual({ ready: true, notes: 4 });
+    expect([members[0]!.steps.taken, members[2]!.steps.taken]).toEqual([before[0], before[2]]);
+    await members[1]!.node.stop();
+    members.splice(1, 1);
+    await untilWorking([true, false]);
+    // It looks at once: the other may have left something.
+    await until(() => members[0]!.steps.taken > before[0]!);
+    expect(members[1]!.steps.taken).toBe(before[2]);
   });
 
-  test('waits for the reading that is under way, and tells the members of this node when it was asked to', async () => {
-    const heard: string[] = [];
-    node.spawn(async (self) => {
-      notes.join(self);
-      for (;;) heard.push((await self.receive(notes.matching())).topic);
-    });
-    const reads = { count: 0 };
-    const gate = barrier();
-    const repository = repositoryOf(async function* () {
-      if (reads.count++ === 1) await gate.wait();
-      yield [at(1, 'one', Math.min(reads.count, 3))];
-    });
-    const indexer = await node.start(noteIndexer, [repository, incoming]);
-    await indexer.call('status');
-    indexer.cast('resync');
-    await gate.reached;
-    indexer.cast('resync');
-    gate.release();
-    while (reads.count < 3) await nextTurn();
-    await indexer.call('status');
-    while (heard.length < 2) await nextTurn();
-    expect([reads.count, heard]).toEqual([3, ['resync', 'resync']]);
+  test('two work while they do not see each other, and one when they do', async () => {
+    const { network, members, untilWorking } = await cluster(['a@test', 'b@test']);
+    await untilWorking([true, false]);
+    network.cut('a@test', 'b@test');
+    expect(await untilWorking([true, true])).toEqual([true, true]);
+    network.heal();
+    await members[0]!.node.connect('b@test');
+    await untilWorking([true, false]);
   });
 
-  test('is tried again while the database is away, and then tells', async () => {
-    const heard: string[] = [];
-    node.spawn(async (self) => {
-      notes.join(self);
-      for (;;) heard.push((await self.receive(notes.matching())).topic);
-    });
-    const reads = { count: 0 };
-    const repository = repositoryOf(async function* () {
-      if (reads.count++ === 1) throw new DatabaseUnavailableError('unreachable', 'away', 10);
-      yield [note(1, 'one')];
-    });
-    const indexer = await node.start(noteIndexer, [repository, incoming]);
-    await indexer.call('status');
-    indexer.cast('resync');
-    while (heard.length === 0) await nextTurn();
-    expect([reads.count, await indexer.call('search', 'one')]).toEqual([3, [1]]);
+  test('none works where another instance does it', async () => {
+    const node = startNode();
+    const steps = new Steps();
+    const indexer = await node.start(noteIndexer, [{ ...steps.options(node), group: undefined }]);
+    notes.broadcast(node, 'note_created', note);
+    expect(await indexer.call('status')).toEqual({ working: false });
+    expect(steps.taken).toBe(0);
+  });
+
+  test('the scope that they find each other in may end', async () => {
+    const { node, steps, indexer } = await start();
+    await until(() => steps.taken === 1);
+    node.exit(node.whereis('nova_scope')!, 'kill');
+    await until(() => node.whereis('nova_scope') !== undefined);
+    notes.broadcast(node, 'note_created', note);
+    while (!(await indexer.call('status')).working) await nextTurn();
+    await until(() => steps.taken >= 2);
+    expect(await indexer.call('status')).toEqual({ working: true });
   });
 });

@@ -1,7 +1,7 @@
 // What the indexer and the search do on a database: what is changed is found, whoever changes it, however the work is broken
 // off; answers come in pages; work is bounded.
 import { sql } from 'drizzle-orm';
-import fc from 'fast-check';
+import { array, assert, asyncProperty, constant, constantFrom, nat, oneof, record } from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
 import { DatabaseBacklog, readMax } from '../../../src/app/indexer/backlog.ts';
@@ -244,37 +244,37 @@ export function describeIndexing(open: () => Promise<Database>): void {
   }, 60_000);
 
   test('after any history finds exactly the notes that have a word', async () => {
-    const word = fc.constantFrom('ab', 'cd', 'ef', '明天', 'gh');
-    const text = fc.array(word, { minLength: 1, maxLength: 3 }).map((words) => words.join(' '));
-    const change = fc.oneof(
-      fc.record({ kind: fc.constant('create' as const), at: fc.constant(0), text }),
-      fc.record({
-        kind: fc.constantFrom('update' as const, 'direct' as const, 'delete' as const),
-        at: fc.nat(5),
+    const word = constantFrom('ab', 'cd', 'ef', '明天', 'gh');
+    const text = array(word, { minLength: 1, maxLength: 3 }).map((words) => words.join(' '));
+    const change = oneof(
+      record({ kind: constant('create' as const), at: constant(0), text }),
+      record({
+        kind: constantFrom('update' as const, 'direct' as const, 'delete' as const),
+        at: nat(5),
         text,
       }),
-      fc.record({
-        kind: fc.constantFrom('step' as const, 'crash' as const, 'tidy' as const),
-        at: fc.constant(0),
-        text: fc.constant(''),
+      record({
+        kind: constantFrom('step' as const, 'crash' as const, 'tidy' as const),
+        at: constant(0),
+        text: constant(''),
       }),
     );
-    await fc.assert(
-      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (history) => {
+    await assert(
+      asyncProperty(array(change, { minLength: 1, maxLength: 15 }), async (history) => {
         await inner.run((db) => db.delete(notes));
         const model = new Map<number, string>();
         const idAt = (at: number) => [...model.keys()][at % Math.max(model.size, 1)];
-        const open: Promise<unknown>[] = [];
+        const running: Promise<unknown>[] = [];
         for (const { kind, at, text: body } of history) {
           const id = idAt(at);
           if (kind === 'create') model.set((await make('t', body)).id, body);
-          else if (kind === 'step') open.push(backlog.step());
-          else if (kind === 'tidy') open.push(backlog.tidy());
+          else if (kind === 'step') running.push(backlog.step());
+          else if (kind === 'tidy') running.push(backlog.tidy());
           else if (kind === 'crash') {
             let calls = 0;
             const dying = new FaultyDatabase(inner);
             dying.fault = { before: () => (++calls === 2 ? Promise.reject(new Error('killed')) : undefined) };
-            open.push(
+            running.push(
               instance(dying)
                 .backlog.step()
                 .catch(() => undefined),
@@ -299,7 +299,7 @@ export function describeIndexing(open: () => Promise<Database>): void {
           const found = (await search.search(each, ALL)).notes.map(({ id }) => id);
           expect(found.toSorted((a, b) => a - b)).toEqual(ids.toSorted((a, b) => a - b));
         }
-        await Promise.all(open);
+        await Promise.all(running);
       }),
       { numRuns: 25 },
     );
