@@ -1,15 +1,16 @@
 // The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, Elixir, a browser, a pseudo-terminal,
-// network namespaces.
+// network namespaces, a compiler, a small disk.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Failure, run, say } from './run.mjs';
 
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
 
-/** @typedef {'postgres' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns'} PartName */
+/** @typedef {'postgres' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -34,10 +35,12 @@ const PARTS = {
   chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
   netns: { title: 'network namespaces', packages: ['iproute2'], find: findNamespaces },
+  gcc: { title: 'C compiler', packages: ['gcc', 'libc6-dev'], find: findCompiler },
+  tmpfs: { title: 'disks in memory', packages: ['mount'], find: findTmpfs },
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'erl', 'elixir', 'chromium', 'pty', 'netns'];
+const PART_NAMES = ['postgres', 'erl', 'elixir', 'chromium', 'pty', 'netns', 'gcc', 'tmpfs'];
 
 /**
  * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres) and for Elixir (the one
@@ -185,6 +188,29 @@ function findNamespaces() {
   return probe.status === 0
     ? { found: true, path }
     : { found: false, reason: `it may not be made: ${(probe.stderr ?? '').trim()}` };
+}
+
+/** @returns {Part} */
+function findCompiler() {
+  if (process.platform !== 'linux') return { found: false, reason: 'what is compiled is for Linux' };
+  const path = onPath('gcc');
+  return path === undefined ? { found: false, reason: 'no gcc in PATH' } : { found: true, path };
+}
+
+/** @returns {Part} */
+function findTmpfs() {
+  if (process.platform !== 'linux') return { found: false, reason: 'there are none but on Linux' };
+  const path = onPath('mount');
+  if (path === undefined) return { found: false, reason: 'no mount in PATH' };
+  if (onPath('unshare') === undefined) return { found: false, reason: 'no unshare (util-linux) in PATH' };
+  // What is mounted is seen by, and ends with, the program alone.
+  const probe = spawnSync('unshare', ['--mount', '--', path, '-t', 'tmpfs', 'tmpfs', tmpdir()], {
+    encoding: 'utf8',
+    timeout: PROBE_LIMIT_MS,
+  });
+  return probe.status === 0
+    ? { found: true, path }
+    : { found: false, reason: `it may not be mounted: ${(probe.stderr ?? '').trim()}` };
 }
 
 /**

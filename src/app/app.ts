@@ -129,7 +129,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const startTree = () => {
     const onOrphanError = (error: unknown): void =>
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
-    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, peers };
+    const onNoSocket = ({ message }: Error): void => log.warn(`there is no REPL: ${message}`);
+    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, onNoSocket, peers };
     return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], {
       name: rootName,
     });

@@ -31,7 +31,9 @@ interface Rule {
 
 const inSource = (path: string) => path.startsWith('src/') && isCode(path);
 const inRuntime = (path: string) => path.startsWith('src/runtime/') && isCode(path);
-/** What opens ports besides the main file: the socket of the REPL, carriers, and the socket that is a lock's sign of life. */
+/** The main files of programs. */
+const PROGRAMS: ReadonlySet<string> = new Set(['src/app/main.ts', 'src/app/database/pglite-server.ts']);
+/** What opens ports besides the main file: the socket of the REPL, carriers, and the socket that can be a lock. */
 const LISTENERS = [
   'src/app/main.ts',
   'src/app/repl/',
@@ -142,9 +144,9 @@ const rules: Rule[] = [
     good: [['src/runtime/a.ts', "// console.log(1)\nconst a = 'console.log(1)';"]],
   },
   {
-    title: 'only the main file ends the process',
+    title: 'only the main file of a program ends the process',
     faults: exitFaults,
-    applies: (path) => inSource(path) && path !== 'src/app/main.ts',
+    applies: (path) => inSource(path) && !PROGRAMS.has(path),
     bad: [['src/app/a.ts', 'process.exit(1);', 1]],
     good: [['src/app/a.ts', 'process.exitCode = 1; node.exit(pid);']],
   },

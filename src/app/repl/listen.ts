@@ -18,6 +18,21 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** Leaves read and write to the user and nothing to others. */
 const PRIVATE_UMASK = 0o177;
 
+/** With these the system says that the folder takes no sockets, such as a shared folder of another system. */
+const NO_SOCKETS: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EINVAL',
+  'EROFS',
+]);
+
+/** The folder takes no sockets: there can be no REPL, and nothing else is wrong. */
+export class NoSocketsError extends Error {
+  override readonly name = 'NoSocketsError';
+}
+
 /** A socket that is listened on. */
 export interface Listener {
   /** Removes the socket and stops listening, at once; connections go on. */
@@ -27,6 +42,7 @@ export interface Listener {
 /**
  * Listens on a socket. The folder is made when it is not there.
  * @param onConnection gets each connection, paused
+ * @throws NoSocketsError when no socket can be made there
  * @throws Error that says which process or file is in the way, or what the system says
  */
 export async function listenPrivately(
@@ -48,7 +64,9 @@ export async function listenPrivately(
     }
   } catch (error) {
     server.close();
-    throw new Error(`the REPL cannot listen on ${path}: ${(error as Error).message}`, { cause: error });
+    const { message, code = '' } = error as NodeJS.ErrnoException;
+    const Failure = NO_SOCKETS.has(code) ? NoSocketsError : Error;
+    throw new Failure(`the REPL cannot listen on ${path}: ${message}`, { cause: error });
   }
   const { ino } = lstatSync(path);
   return {

@@ -11,7 +11,7 @@ import { SYNC_LIMIT_MS } from './evaluator.ts';
 import { Fault } from './fault.ts';
 import { allHelpers } from './helpers/help.ts';
 import { Inbox } from './inbox.ts';
-import { listenPrivately } from './listen.ts';
+import { type Listener, listenPrivately, NoSocketsError } from './listen.ts';
 import type { Hello } from './protocol.ts';
 import { sessionBehaviour, type SessionSettings } from './session.ts';
 import { socketPath } from './socket-path.ts';
@@ -36,24 +36,34 @@ export interface ReplOptions {
    * never end it.
    */
   readonly onOrphanError?: (error: unknown) => void;
+  /** Told when the data folder takes no sockets, so that there is no REPL. By default it becomes a warning of the process. */
+  readonly onNoSocket?: (error: NoSocketsError) => void;
 }
 
 /**
  * The REPL's server: `child(replServer, [options])` in a supervision tree, or `node.start(replServer, [options])`. It has
- * started when it listens, and its state is the path of its socket. With it, however it ends, all its REPLs end.
- * @throws as a failed start, when another process listens in the data folder, or the socket cannot be made
+ * started when it listens, and its state is the path of its socket. With it, however it ends, all its REPLs end. Where the
+ * data folder takes no sockets it runs without one, and its state is `undefined`.
+ * @throws as a failed start, when another process listens in the data folder
  */
 export const replServer = defineServer({
   name: 'repl_server',
-  async init(self: Process, options: ReplOptions): Promise<string> {
+  async init(self: Process, options: ReplOptions): Promise<string | undefined> {
     self.trapExit(true);
     const settings = settingsOf(self, options);
     const { clientsMax = CLIENTS_MAX } = options;
     const path = socketPath(options.dataDir);
     const clients = new Set<Connection>();
-    const listener = await listenPrivately(path, (socket) => {
-      accept(self, socket, settings, clients, clientsMax);
-    });
+    let listener: Listener;
+    try {
+      listener = await listenPrivately(path, (socket) => {
+        accept(self, socket, settings, clients, clientsMax);
+      });
+    } catch (error) {
+      if (!(error instanceof NoSocketsError)) throw error;
+      (options.onNoSocket ?? warnOfNoSocket)(error);
+      return undefined;
+    }
     self.label = `repl server at ${path}`;
     // However the process ends, nobody can connect afterwards, and the socket is gone before another one listens.
     if (!self.alive) listener.close();
@@ -113,4 +123,8 @@ function startSession(self: Process, connection: Connection, hello: Hello, setti
 function warn(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.emitWarning(`code of a REPL that has ended has failed: ${text}`, 'ReplWarning');
+}
+
+function warnOfNoSocket({ message }: NoSocketsError): void {
+  process.emitWarning(message, 'ReplWarning');
 }

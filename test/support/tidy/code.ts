@@ -99,12 +99,12 @@ export function consoleFaults(file: SourceFile): Fault[] {
   return memberFaults(file, (object) => object === 'console', 'prints: publish an event instead');
 }
 
-/** Only the program's main file ends the process. */
+/** Only the main file of a program ends the process. */
 export function exitFaults(file: SourceFile): Fault[] {
   return memberFaults(
     file,
     (object, property) => object === 'process' && ['exit', 'abort', 'reallyExit'].includes(property),
-    'ends the process: only src/app/main.ts does',
+    'ends the process: only the main file of a program does',
   );
 }
 
