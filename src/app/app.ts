@@ -21,7 +21,7 @@ import { drain, type Drain } from './http/drain.ts';
 import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
 import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
-import { servePage } from './http/page.ts';
+import { servePage, setHeaders } from './http/page.ts';
 import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
 import { Traffic } from './http/traffic.ts';
@@ -156,7 +156,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     readBodies(http, config.bodyLimitBytes, traffic);
     handleUnknown(http);
     // What is refused has the headers of all answers, too; and no stranger's host gets as far as a WebSocket.
-    await servePage(http);
+    await setHeaders(http);
     checkHosts(http, hostCheck(config.host, config.allowedHosts));
     await http.register(troupeFastify, {
       node,
@@ -171,6 +171,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       },
     });
     const end = drain(http);
+    await servePage(http);
     const stops = (): boolean => stopping !== undefined;
     await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
     await http.register(notesController, {

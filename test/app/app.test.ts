@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { requirePart } from '../support/parts.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { describePages } from './http/pages.contract.ts';
 import { describeRefusals } from './http/refusals.contract.ts';
 import { describeRequests } from './http/requests.contract.ts';
 import { describeSearch } from './indexer/search.contract.ts';
@@ -12,6 +13,9 @@ import { startTestApp, type TestApp } from './support/test-app.ts';
 function describeApp(app: () => TestApp): void {
   describe('requests', () => {
     describeRequests(app);
+  });
+  describe('pages', () => {
+    describePages(app);
   });
   describe('refusals', () => {
     describeRefusals(app);

@@ -2,6 +2,7 @@
 // all of these tests, each of which starts an application of its own on it; its start takes seconds.
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Database } from '../../src/app/database/database.ts';
+import { describeAccess } from './faults/access.cases.ts';
 import { describeFaultyRequests } from './faults/requests.cases.ts';
 import { describeLimits } from './faults/limits.cases.ts';
 import { describeStop } from './faults/stop.cases.ts';
@@ -15,6 +16,9 @@ beforeAll(async () => {
 afterAll(() => opened.remove());
 const database = (): Database => opened.database;
 
+describe('access', () => {
+  describeAccess(database);
+});
 describe('faults', () => {
   describeFaultyRequests(database);
 });

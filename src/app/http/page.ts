@@ -14,8 +14,8 @@ function pageFolder(): string {
   return existsSync(built) ? built : fileURLToPath(new URL('../../../dist/web', import.meta.url));
 }
 
-/** Sets the headers of all answers and serves the page at `/`. */
-export async function servePage(app: FastifyInstance): Promise<void> {
+/** Sets the headers of all answers, those included that refuse a request before it has come to a route. */
+export async function setHeaders(app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -33,6 +33,10 @@ export async function servePage(app: FastifyInstance): Promise<void> {
     referrerPolicy: { policy: 'no-referrer' },
     xFrameOptions: { action: 'deny' },
   });
+}
+
+/** Serves the page at `/`. */
+export async function servePage(app: FastifyInstance): Promise<void> {
   await app.register(fastifyStatic, {
     root: pageFolder(),
     cacheControl: false,

@@ -51,6 +51,66 @@ export function describeLimits(inner: () => Database): void {
     });
   });
 
+  describe('what all requests may hold', () => {
+    const busy = { error: 'the service has too much to send and to receive, try again soon' };
+    const MIB = 1_048_576;
+
+    test('is bodies that arrive: what does not fit is answered 503, and has room when others are done', async () => {
+      await start({ TRAFFIC_MAX_BYTES: String(2 * MIB), BODY_LIMIT_BYTES: String(MIB), PAGE_BYTES: '1024' });
+      const length = MIB - 1_000;
+      const head = `POST /api/notes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+      const arriving = await Promise.all([1, 2].map(() => openRaw(app.port, head + 'x'.repeat(length - 1))));
+      // Until all of it has come: one byte of either is missing.
+      let refused = await app.ask('POST', '/api/notes', {
+        json: { title: 'a', body: 'x'.repeat(5_000), author: 'b' },
+      });
+      while (refused.status === 201) {
+        refused = await app.ask('POST', '/api/notes', {
+          json: { title: 'a', body: 'x'.repeat(5_000), author: 'b' },
+        });
+      }
+      expect(refused).toMatchObject({ status: 503, body: busy });
+      expect(refused.headers.get('retry-after')).toBe('1');
+      expect((await app.ask('GET', '/livez')).status).toBe(200);
+      for (const { write } of arriving) write('x');
+      for (const { until } of arriving) expect(await until('not valid JSON')).toContain(' 400 ');
+      expect((await app.make('fits', 'x'.repeat(5_000))).title).toBe('fits');
+    });
+
+    test('is answers that are not taken', async () => {
+      await start({
+        TRAFFIC_MAX_BYTES: String(MIB),
+        PAGE_BYTES: String(MIB),
+        BODY_LIMIT_BYTES: String(MIB),
+      });
+      await app.clear();
+      const held = barrier();
+      database.fault = { before: held.wait };
+      const list = app.ask('GET', '/api/notes');
+      await held.reached;
+      const refused = await app.ask('GET', '/api/notes');
+      expect(refused).toMatchObject({ status: 503, body: busy });
+      held.release();
+      database.fault = undefined;
+      expect((await list).status).toBe(200);
+      for (let n = 0; n < 5; n++) expect((await app.ask('GET', '/api/notes')).status).toBe(200);
+    });
+  });
+
+  test('connections beyond MAX_CONNECTIONS are refused, and one line of the log says how many', async () => {
+    await start({ MAX_CONNECTIONS: '2' });
+    const kept = await openRaw(app.port);
+    const client = await app.connect();
+    for (let n = 0; n < 20; n++) expect(await (await openRaw(app.port)).rest).toBe('');
+    expect(await app.logged(/^a connection was refused/)).toMatchObject({ count: 1, maxConnections: 2 });
+    expect(app.lines.filter(({ msg }) => msg.startsWith('a connection was refused'))).toHaveLength(1);
+    // Within the bound everybody is served.
+    kept.write('GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+    expect(await kept.rest).toContain('{"status":"alive"}');
+    expect((await app.make('told')).title).toBe('told');
+    expect(await client.next()).toContain('"told"');
+  });
+
   describe('a WebSocket', () => {
     test('may be opened from the pages that ALLOWED_ORIGINS names', async () => {
       await start({ ALLOWED_ORIGINS: 'https://notes.example.org, http://127.0.0.1:1' });

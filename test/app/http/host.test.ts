@@ -9,7 +9,6 @@ const LOOPBACK = [
   'localhost:8080',
   'notes.localhost',
   'a.b.localhost:1',
-
   '127.0.0.1',
   '127.0.0.1:8080',
   '127.1.2.3',
@@ -32,7 +31,6 @@ const STRANGERS = [
   'localhost ',
   'a,localhost',
   'localhost,a',
-
   'user@localhost',
   'localhost/',
   'localhost/x',

@@ -1,5 +1,6 @@
 // What is refused before a controller runs, and what is on every answer. The database has no part in it.
 import { request } from 'node:http';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { openRaw } from '../support/client.ts';
 import type { TestApp } from '../support/test-app.ts';
@@ -53,6 +54,26 @@ export function describeRefusals(app: () => TestApp): void {
       const untyped = await ask('POST', '/api/notes', { body: Buffer.from(JSON.stringify(note)) });
       expect(untyped).toMatchObject({ status: 415, body: NO_TYPE });
       expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [], next: null });
+    });
+
+    test('that is compressed is answered 415, and so is told', async () => {
+      const json = Buffer.from(JSON.stringify(note));
+      const error = 'the body must not be compressed: send it as it is, without content-encoding';
+      for (const [encoding, body] of [
+        ['gzip', gzipSync(json)],
+        ['br', brotliCompressSync(json)],
+        ['GZIP, identity', gzipSync(json)],
+        ['gzip', json],
+        ['nonsense', json],
+      ] as const) {
+        const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+        expect(await ask('POST', '/api/notes', { body, headers })).toMatchObject({
+          status: 415,
+          body: { error },
+        });
+      }
+      const headers = { 'content-type': 'application/json', 'content-encoding': 'identity' };
+      expect((await ask('POST', '/api/notes', { body: json, headers })).status).toBe(201);
     });
 
     test('that is too large is answered 413, with a length and without', async () => {

@@ -127,7 +127,8 @@ export async function startTestApp({ env = {}, database, carrier }: TestAppOptio
       return client;
     },
     async clear() {
-      for (const { id } of await list('/api/notes')) await ask('DELETE', `/api/notes/${id}`);
+      for (let left = await list('/api/notes'); left.length > 0; left = await list('/api/notes'))
+        for (const { id } of left) await ask('DELETE', `/api/notes/${id}`);
     },
     async running(label) {
       for (;;) {
