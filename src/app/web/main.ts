@@ -1,7 +1,7 @@
 // The page in a browser: hands the browser's parts to the application, draws what it says, and does the three things
-// that a template cannot: give the focus, open the dialog, and keep the focus where it was when rows move. What a person does is
-// drawn at once, for the focus and the keyboard of a phone have to follow in the same turn; everything else once for each frame,
-// however many events it holds, and not at all while the page is not seen.
+// that a template cannot: give the focus, open the dialog, and keep the focus where it was when rows move. What a
+// person does is drawn at once, for the focus and the keyboard of a phone have to follow in the same turn; everything
+// else once for each frame, however many events it holds, and not at all while the page is not seen.
 import { render } from 'lit-html';
 import { createApi } from './api.ts';
 import { startApp } from './app.ts';

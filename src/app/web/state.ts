@@ -186,13 +186,14 @@ export function reduce<Type extends EventType>(state: State, event: PageEvent<Ty
   return handlers[event.type](state, event);
 }
 
-/** `live` is said of a page whose list, and result if one is shown, is what the server has. */
+/** Where the page stands: `live` when its list, and a result that is shown, is what the server has. */
 export type Standing = 'connecting' | 'updating' | 'live' | 'waiting';
 
 export function standingOf({ connection, list, search }: State): Standing {
   if (connection.phase !== 'online') return connection.phase;
-  const fresh = list.freshness === 'fresh' && (search.order === null || search.freshness === 'fresh');
-  return fresh ? 'live' : 'updating';
+  // What the server refused to search for is not on its way; the page says so elsewhere.
+  const found = search.order === null || search.freshness === 'fresh' || search.failure?.kind === 'refused';
+  return list.freshness === 'fresh' && found ? 'live' : 'updating';
 }
 
 /** What was kept from an earlier visit or from before a reload. */

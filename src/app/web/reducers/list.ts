@@ -144,6 +144,7 @@ function meetEdit(state: State, id: number): State {
 
 /** Confronts the edits of notes that a page answers for with what it says: those from `end` on and below `above`. */
 function meetPage(state: State, end: number, above: number): State {
+  if (state.edits.size === 0) return state;
   const edits = new Map(state.edits);
   for (const [id, edit] of edits) {
     if (id < end || id >= above) continue;

@@ -35,7 +35,7 @@ export function composerView({ draft, keepsDrafts, search }: State, { send }: Ac
             ${sending ? 'Adding…' : 'Add note'}
           </button>
         </div>
-        <div id="new-result">
+        <div id="new-result" ?hidden=${draft.failure === null && draft.added === null}>
           ${
             draft.failure === null
               ? nothing
