@@ -44,7 +44,7 @@ export interface DatabaseStatus {
   readonly state: DatabaseState;
   /**
    * Fulfilled when the first attempt to open the database has ended: `state` then is `ready` or `unavailable`.
-   * @throws DatabaseOpenError when there is no use in trying again (PGlite only)
+   * @throws DatabaseOpenError when there is no use in trying again
    */
   opened(): Promise<void>;
   /** Calls the listener at every event from now on; answers how to stop. */

@@ -1,9 +1,9 @@
 // Brings a database to the tables that this version of the application needs. The migrations are the files of `drizzle/`
 // at the root of the package, found from here, so that it works from `src/`, from `dist/` and from any folder.
 //
-// Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of the session, and the others
-// wait for it. The lock ends with its connection, however the process ends; the connection never reconnects, so no
-// statement of a migration runs without the lock.
+// Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of its transaction, and the others wait
+// for it. The lock ends with the transaction, however that ends. (One of the session would stay with a connection of a pooler
+// that gives each transaction another one.) The connection never reconnects, so no statement of a migration runs without the lock.
 import { fileURLToPath } from 'node:url';
 import type { PGlite } from '@electric-sql/pglite';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
@@ -29,8 +29,7 @@ export interface MigrationSettings {
  */
 export async function migratePostgres(settings: MigrationSettings, cut: AbortSignal): Promise<void> {
   const { url, connectTimeoutMs, timeoutMs } = settings;
-  const parameters = { lock_timeout: timeoutMs, statement_timeout: timeoutMs };
-  const connection = await openConnection({ url, connectTimeoutMs, parameters }, cut);
+  const connection = await openConnection({ url, connectTimeoutMs, parameters: {} }, cut);
   const stop = () => connection.destroy();
   let late = false;
   const timer = setTimeout(() => {
@@ -40,8 +39,13 @@ export async function migratePostgres(settings: MigrationSettings, cut: AbortSig
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
-    await connection.command(`select pg_advisory_lock(${migrationLockKey})`);
+    await connection.command(
+      `begin; set local lock_timeout = ${timeoutMs}; set local statement_timeout = ${timeoutMs}; ` +
+        `select pg_advisory_xact_lock(${migrationLockKey})`,
+    );
+    // Its own transaction is this one, which it commits; the `commit` is for a version that has none.
     await migrateOnPostgres(connection.db, { migrationsFolder });
+    await connection.command('commit');
   } catch (error) {
     throw late ? new Error(`the migrations did not end within ${timeoutMs} ms`, { cause: error }) : error;
   } finally {

@@ -1,7 +1,8 @@
 // The database of a PostgreSQL server, and what happens when the server goes away.
 //
-// - Opening means migrating, then connecting. When it fails, whatever the reason, the database is `unavailable`, says
-//   why, and tries again for ever, with growing waits: nothing has to be restarted when the server comes.
+// - Opening means migrating, then connecting. When it fails the database is `unavailable`, says why, and tries again for ever,
+//   with growing waits: nothing has to be restarted when the server comes. But what the operator alone can mend, such as a wrong
+//   password, ends the first attempt for good; once it was tried again, or has been ready, nothing does.
 // - While it is `ready`, every sign of trouble (a connection that closes, a call that breaks or is not answered) leads to
 //   one trial connection. When that fails too the database is `unavailable`: all its connections are cut, so that calls
 //   under way fail at once, as new ones do.
@@ -9,16 +10,17 @@
 import { backoffMs } from './backoff.ts';
 import { Calls, type SessionSource } from './calls.ts';
 import type { Database, Queryable, SqlRunner } from './database.ts';
-import { DatabaseUnavailableError } from './errors.ts';
-import { explain } from './faults.ts';
+import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
+import { explain, hopelessness } from './faults.ts';
 import { within } from './limits.ts';
 import { migratePostgres } from './migrations.ts';
 import { PostgresPool } from './postgres-pool.ts';
+import { describeTarget, parsePostgresUrl } from './postgres-url.ts';
 import { RETRY_AFTER_MS, WithStatus } from './status.ts';
 
 export interface PostgresSettings {
   readonly kind: 'postgres';
-  /** `postgres://user:password@host:port/database`; what follows a `?` goes to the driver and the server. */
+  /** See `postgres-url.ts`. */
   readonly url: string;
   /** Connections at a time, without those of migrations and trials. */
   readonly poolMax: number;
@@ -65,7 +67,7 @@ class PostgresDatabase extends WithStatus implements Database {
     super();
     const { url, connectTimeoutMs, queryTimeoutMs, poolMax, waitingMax = WAITING_MAX } = settings;
     this.#settings = settings;
-    this.description = describe(url);
+    this.description = describeTarget(parsePostgresUrl(url));
     const parameters = {
       statement_timeout: queryTimeoutMs,
       idle_in_transaction_session_timeout: queryTimeoutMs + 2 * GRACE_MS,
@@ -114,7 +116,10 @@ class PostgresDatabase extends WithStatus implements Database {
       await migratePostgres({ url, connectTimeoutMs, timeoutMs }, this.#closing.signal);
       this.#pool.release(await this.#pool.acquire());
     } catch (error) {
-      this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      const hopeless = this.status.state === 'starting' ? hopelessness(error) : undefined;
+      if (hopeless === undefined)
+        this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      else this.status.failed(new DatabaseOpenError(`${this.description} cannot be used: ${hopeless}`));
       return;
     }
     this.#failures = 0;
@@ -177,10 +182,4 @@ class PostgresDatabase extends WithStatus implements Database {
       return kind === 'busy' ? undefined : message; // a server that is full is there
     }
   }
-}
-
-function describe(url: string): string {
-  const { hostname, port, pathname, username } = new URL(url);
-  const database = pathname.slice(1) || decodeURIComponent(username);
-  return `PostgreSQL at ${hostname}:${port || '5432'}, database "${database}"`;
 }
