@@ -10,8 +10,8 @@ import './lib/env.mjs';
 import { ensureBuild, ensureModules } from './lib/fresh.mjs';
 import { root, say, script, signalCode } from './lib/run.mjs';
 
-/** The same signal within this time is the same wish. */
-const ECHO_MS = 200;
+/** The same signal within this time is the same wish; on a busy machine npm takes a while to pass its own on. */
+const ECHO_MS = 500;
 const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 
 await script(async () => {
@@ -27,18 +27,27 @@ await script(async () => {
  */
 function application() {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'dist/app/main.js'), ...process.argv.slice(2)], {
+    /** @type {import('node:child_process').ChildProcess | undefined} */
+    let child = undefined;
+    /** When each signal came: another one in between makes no second wish of its echo. */
+    const came = /** @type {Map<NodeJS.Signals, number>} */ (new Map());
+    /** What came before there was somebody to pass it on to. */
+    const early = /** @type {NodeJS.Signals[]} */ ([]);
+    // First: until somebody listens, a signal ends this script, and the application would run on alone.
+    for (const signal of FORWARDED) {
+      process.on(signal, () => {
+        const echo = performance.now() - (came.get(signal) ?? -Infinity) < ECHO_MS;
+        came.set(signal, performance.now());
+        if (echo) return;
+        if (child === undefined) early.push(signal);
+        else child.kill(signal);
+      });
+    }
+    child = spawn(process.execPath, [join(root, 'dist/app/main.js'), ...process.argv.slice(2)], {
       stdio: 'inherit',
       detached: true,
     });
-    let last = /** @type {{ signal?: NodeJS.Signals, at: number }} */ ({ at: 0 });
-    for (const signal of FORWARDED) {
-      process.on(signal, () => {
-        const echo = last.signal === signal && performance.now() - last.at < ECHO_MS;
-        last = { signal, at: performance.now() };
-        if (!echo) child.kill(signal);
-      });
-    }
+    for (const signal of early) child.kill(signal);
     child.on('error', reject);
     child.on('exit', (code, signal) =>
       resolve(code ?? (signal && constants.signals[signal] ? signalCode(signal) : 1)),

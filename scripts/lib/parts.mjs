@@ -1,5 +1,5 @@
-// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, Elixir, a browser, a pseudo-terminal,
-// network namespaces, a compiler, a small disk.
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, PgBouncer, Erlang, Elixir, a browser, a
+// pseudo-terminal, network namespaces, a compiler, a small disk.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { Failure, run, say } from './run.mjs';
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
 
-/** @typedef {'postgres' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
+/** @typedef {'postgres' | 'pgbouncer' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -19,6 +19,7 @@ const APT_LIMIT_MS = 10 * 60_000;
  */
 const PARTS = {
   postgres: { title: 'PostgreSQL', packages: ['postgresql'], find: findPostgres },
+  pgbouncer: { title: 'PgBouncer', packages: ['pgbouncer'], find: findPgbouncer },
   erl: {
     title: 'Erlang/OTP',
     packages: [
@@ -40,7 +41,7 @@ const PARTS = {
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'erl', 'elixir', 'chromium', 'pty', 'netns', 'gcc', 'tmpfs'];
+const PART_NAMES = ['postgres', 'pgbouncer', 'erl', 'elixir', 'chromium', 'pty', 'netns', 'gcc', 'tmpfs'];
 
 /**
  * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres) and for Elixir (the one
@@ -117,6 +118,13 @@ function findPostgres() {
     return { found: false, reason: 'no user "postgres" to run it as, and it refuses to run as root' };
   }
   return { found: true, path };
+}
+
+/** @returns {Part} */
+function findPgbouncer() {
+  // Debian has it where only root's PATH leads.
+  const path = onPath('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find((each) => existsSync(each));
+  return path === undefined ? { found: false, reason: 'no pgbouncer in PATH' } : { found: true, path };
 }
 
 /** @returns {Part} */

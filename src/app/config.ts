@@ -20,6 +20,7 @@ import {
 } from './cluster/settings.ts';
 import { isHostEntry, isLoopback } from './http/host.ts';
 import { listLimitMax } from './notes/repository.ts';
+import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -76,8 +77,8 @@ const variables = {
     Type.Refine(
       Type.String({
         description:
-          'postgres://user:password@host:5432/database (or postgresql://), one host; or troupe://name@host, an instance ' +
-          'of this cluster whose notes are used',
+          'postgres://user:password@host:5432/database (or postgresql://), one host, as libpq reads it; or troupe://name@host, ' +
+          'an instance of this cluster whose notes are used',
       }),
       (text) => isPostgresUrl(text) || nodeOfUrl(text) !== undefined,
     ),
@@ -182,6 +183,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const candidate = Value.Default(Settings, { ...given });
   const isFine = Value.Check(Settings, candidate);
   const faults = isFine ? [] : faultsOf(given, env);
+  faults.push(...urlFaults(given));
   const named = new Set(faults.map(({ variable }) => variable));
   if (isFine) faults.push(...faultsBetween(candidate));
   faults.push(...clusterFaults(given, given['DATABASE_URL']).filter(({ variable }) => !named.has(variable)));
@@ -316,22 +318,17 @@ function isProxy(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
-function isPostgresUrl(text: string): boolean {
-  const url = parseUrl(text);
-  if (url === undefined || !['postgres:', 'postgresql:'].includes(url.protocol)) return false;
-  return (
-    /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(url.hostname) &&
-    [url.username, url.password].every(isPercentEncoded)
-  );
-}
-
-/** The driver decodes name and password. */
-function isPercentEncoded(text: string): boolean {
+/** What is wrong with the address of a server, beyond its form. */
+function urlFaults(given: Readonly<Record<string, unknown>>): ConfigFault[] {
+  const { DATABASE_URL: url } = given;
+  if (typeof url !== 'string' || !isPostgresUrl(url)) return [];
   try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false; // a percent sign that begins no character
+    parsePostgresUrl(url);
+    return [];
+  } catch (error) {
+    if (!(error instanceof PostgresUrlError)) throw error;
+    const { description: allowed = '' }: TSchema & { description?: string } = variables.DATABASE_URL;
+    return [{ variable: 'DATABASE_URL', problem: `(not shown) cannot be used: ${error.message}`, allowed }];
   }
 }
 

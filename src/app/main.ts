@@ -21,7 +21,11 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name could not be looked up: set HOST to an address',
 };
 
+/** What the program makes, files and sockets, is its user's alone, whatever the shell allows. */
+const PRIVATE_UMASK = 0o077;
+
 async function main(): Promise<void> {
+  process.umask(PRIVATE_UMASK);
   if (!argumentsAreFine()) return;
   const config = settings();
   if (config === undefined) return;

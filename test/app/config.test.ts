@@ -265,20 +265,21 @@ describe('values', () => {
       'postgres://h',
       'postgres://h/d',
       'postgresql://u@[::1]:5432/d',
-      'postgres://u:p@h:1/d?x=y',
+      'postgres://u:p@h:1/d?sslmode=verify-full',
+      'postgres:///d',
+      'postgres://%2Ftmp/d',
     ]) {
       expect([DATABASE_URL, wrongVariables({ DATABASE_URL })]).toEqual([DATABASE_URL, []]);
     }
     const wrong = [
       'h',
       'mysql://h/d',
-      'postgres:///d',
+      'postgres://u:p@h:1/d?x=y',
       'postgres:d',
       'postgres://a,b/d',
       'postgres://a:1,b:2/d',
       'postgres://h:port/d',
       'postgres://u:%zz@h/d',
-      'postgres://%2Ftmp/d',
     ];
     for (const DATABASE_URL of wrong) {
       expect([DATABASE_URL, wrongVariables({ DATABASE_URL })]).toEqual([DATABASE_URL, ['DATABASE_URL']]);

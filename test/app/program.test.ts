@@ -1,7 +1,7 @@
 // The program itself: its arguments and settings, what it says when it cannot start, and that nothing is lost when it is
 // killed. How it stops is in program-stop.test.ts.
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -123,6 +123,20 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
     expect(await titlesAt(port, 'before')).toEqual(['before']);
     first.signal('SIGTERM');
     expect(await first.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('what it makes is for its user only, whatever the shell allows', async () => {
+    const DATA_DIR = join(temporaryFolder(), 'data');
+    const before = process.umask(0);
+    const env = { DATABASE_URL: `postgres://127.0.0.1:${await closedPort()}/none`, DATA_DIR };
+    const program = startProgram({ env });
+    process.umask(before);
+    await program.port;
+    const made = ['.', ...readdirSync(DATA_DIR, { recursive: true, encoding: 'utf8' })];
+    expect(made).toContain('repl.sock');
+    for (const name of made) expect([name, statSync(join(DATA_DIR, name)).mode & 0o077]).toEqual([name, 0]);
+    program.signal('SIGTERM');
+    expect(await program.ended).toMatchObject({ code: 0 });
   });
 
   test('another process has the data folder, and both have a server for the notes', async () => {

@@ -132,6 +132,23 @@ describe('start', () => {
     });
   });
 
+  test.each([
+    ['TROUPE_COOKIE=secret\n', 0o644, 'TROUPE_COOKIE'],
+    ['DATABASE_URL=postgres://me:secret@host/notes\n', 0o640, 'DATABASE_URL'],
+    ['DATABASE_URL=postgres://me@host/notes\nTROUPE_COOKIE=\n', 0o644, undefined],
+    ['TROUPE_COOKIE=secret\n', 0o600, undefined],
+  ])('warns of secrets in .env that others can read: %j %i', async (text, mode, named) => {
+    withBuilders('');
+    checkout.write('.env', text);
+    chmodSync(join(checkout.folder, '.env'), mode);
+    const { exitCode, stderr } = await checkout.run('start.mjs');
+    expect(exitCode).toBe(0);
+    const warning = `warning: others can read .env, which holds ${named}: run \`chmod 600 .env\`\n`;
+    expect(stderr.includes('warning')).toBe(named !== undefined);
+    if (named !== undefined) expect(stderr).toContain(warning);
+    expect(stderr).not.toContain('secret');
+  });
+
   test('ends with the code of a signal that ended the application', async () => {
     withBuilders("process.kill(process.pid, 'SIGKILL');");
     expect(await checkout.run('start.mjs')).toMatchObject({ exitCode: 137 });

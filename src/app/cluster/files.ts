@@ -2,9 +2,11 @@
 //
 // - All faults are told at once, each with its variable, as those of the settings are. None repeats what a file holds.
 // - A `~` at the beginning of a path is the user's folder, as a shell reads it; a line of .env has gone through no shell.
+// - A private key that others can read is refused, as libpq does: it is its owner's alone, or root's with a group that may read
+//   it, which is what a secret of Kubernetes is in a pod with an fsGroup. The cookie's rule is OTP's: its owner's alone.
 // - That a certificate is good for the host in a node's name is not checked here: the node that dials does that.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { TSchema } from 'typebox';
@@ -23,6 +25,7 @@ export interface ClusterFiles {
 
 /** The well-known authorities all together have a quarter of it. */
 const MAX_BYTES = 1_048_576;
+const ROOT = 0;
 const BEGIN_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
 
@@ -58,7 +61,7 @@ export function readClusterFiles(settings: ClusterSettings): ClusterFiles {
 }
 
 function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Attempt): ClusterFiles['tls'] {
-  const key = attempt('TROUPE_TLS_KEY', () => parsed(tls.key, privateKey));
+  const key = attempt('TROUPE_TLS_KEY', () => parsed(tls.key, privateKey, refuseOthers));
   const cert = attempt('TROUPE_TLS_CERT', () => parsed(tls.cert, certificate));
   const ca = attempt('TROUPE_TLS_CA', () => parsed(tls.ca, certificate));
   if (key === undefined || cert === undefined) return undefined;
@@ -77,17 +80,29 @@ function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Att
 function parsed<Value>(
   given: string,
   parse: (bytes: Buffer) => Value,
+  check: (path: string, stats: Stats) => void = () => undefined,
 ): { readonly bytes: Buffer; readonly value: Value } {
   const path = pathOf(given);
   const stats = statSync(path);
   if (!stats.isFile()) throw new Error(`${path} is no file`);
   if (stats.size > MAX_BYTES) throw new Error(`${path} has more than ${MAX_BYTES} bytes`);
+  check(path, stats);
   const bytes = readFileSync(path);
   try {
     return { bytes, value: parse(bytes) };
   } catch (error) {
     throw new Error(`${path} does not hold that (${whyOf(error)})`, { cause: error });
   }
+}
+
+/** Windows has no such rights. */
+function refuseOthers(path: string, { uid, mode }: Stats): void {
+  const allowed = uid === ROOT ? 0o740 : 0o700;
+  if (process.platform === 'win32' || (mode & 0o777 & ~allowed) === 0) return;
+  throw new Error(
+    `${path} can be used by others than its owner: run \`chmod 600 ${path}\`; for a secret of Kubernetes set defaultMode to 0400, ` +
+      'or to 0440 with an fsGroup',
+  );
 }
 
 function privateKey(bytes: Buffer): KeyObject {

@@ -44,7 +44,7 @@ export interface DatabaseStatus {
   readonly state: DatabaseState;
   /**
    * Fulfilled when the first attempt to open the database has ended: `state` then is `ready` or `unavailable`.
-   * @throws DatabaseOpenError when there is no use in trying again: a data folder that cannot be used
+   * @throws DatabaseOpenError when there is no use in trying again: what the operator alone can mend
    */
   opened(): Promise<void>;
   /** Calls the listener at every event from now on; answers how to stop. */

@@ -3,6 +3,7 @@
 //
 // `connection`: the server or the way to it is gone; `busy`: it is there and has no room, for a connection or on its disk; `timeout`: it
 // gave the statement up after its time; `query`: it refused the statement; `other`: not of the database at all.
+import { PostgresUrlError } from './postgres-url.ts';
 
 export type FaultKind = 'connection' | 'busy' | 'timeout' | 'query' | 'other';
 
@@ -43,6 +44,38 @@ const CONNECTION_CODES: Readonly<Record<string, string>> = {
 const CONNECTION_STATES = /^(08...|28...|3D000|25P0[34]|57P0[1-5])$/;
 const BUSY_STATES = /^53...$/; // insufficient resources: connections, disk, memory
 const TIMEOUT_STATE = '57014'; // query_canceled, by statement_timeout
+
+/** Of `postgres-connection.ts`. */
+export const NO_TLS = 'NO_TLS';
+
+/**
+ * What only the operator can mend, by SQLSTATE or by the code of Node.js, and how. At the first attempt to open a database trying
+ * again is of no use then; later it may be, as somebody changes the server.
+ */
+const REMEDIES: readonly (readonly [codes: RegExp, remedy: string])[] = [
+  [/^28P01$/, 'set the right user and password in DATABASE_URL'],
+  [
+    /^28000$/,
+    'the server takes no such connection: see its pg_hba.conf; where it wants TLS, add ?sslmode=require to DATABASE_URL',
+  ],
+  [/^3D000$/, 'create that database, or name another one in DATABASE_URL'],
+  [/^42501$/, 'let the user of DATABASE_URL make tables in that database'],
+  [/^(42704|22023)$/, 'correct the options in DATABASE_URL'],
+  [new RegExp(`^${NO_TLS}$`), 'set up TLS there, or remove sslmode from DATABASE_URL'],
+  [
+    /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|CERT_\w+|ERR_TLS_\w+|ERR_SSL_\w+|ERR_OSSL_\w+)$/,
+    'set sslrootcert in DATABASE_URL to a file with the authority of the server, whose certificate has to name the host; see sslmode',
+  ],
+];
+
+/** Why trying again is of no use, and what to do; undefined when it may be. */
+export function hopelessness(error: unknown): string | undefined {
+  const inner = unwrap(error);
+  if (inner instanceof PostgresUrlError) return `DATABASE_URL cannot be used: ${inner.message}`;
+  const code = codeOf(inner) ?? '';
+  const remedy = REMEDIES.find(([codes]) => codes.test(code))?.[1];
+  return remedy === undefined ? undefined : `${explain(inner).message} (${code}): ${remedy}`;
+}
 
 /** What an error means. */
 export function explain(error: unknown): DatabaseFault {

@@ -1,9 +1,10 @@
 // Brings a database to the tables that this version of the application needs. The migrations are the files of `drizzle/`
 // at the root of the package, found from here, so that it works from `src/`, from `dist/` and from any folder.
 //
-// Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of the session, and the others
-// wait for it. The lock ends with its connection, however the process ends; the connection never reconnects, so no
-// statement of a migration runs without the lock. An embedded database is locked already: it has one process.
+// Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of its transaction, and the others wait
+// for it. The lock ends with the transaction, however that ends. (One of the session would stay with a connection of a pooler
+// that gives each transaction another one.) The connection never reconnects, so no statement of a migration runs without the
+// lock. An embedded database is locked already: it has one process.
 import { fileURLToPath } from 'node:url';
 import { migrate as migrateWith } from 'drizzle-orm/postgres-js/migrator';
 import { openConnection, type PostgresConnection } from './postgres-connection.ts';
@@ -26,24 +27,26 @@ export interface MigrationSettings {
  */
 export async function migratePostgres(settings: MigrationSettings, cut: AbortSignal): Promise<void> {
   const { url, connectTimeoutMs, timeoutMs } = settings;
-  const parameters = { lock_timeout: timeoutMs, statement_timeout: timeoutMs };
-  const connection = await openConnection({ url, connectTimeoutMs, parameters }, cut);
+  const connection = await openConnection({ url, connectTimeoutMs, parameters: {} }, cut);
+  const begin =
+    `begin; set local lock_timeout = ${timeoutMs}; set local statement_timeout = ${timeoutMs}; ` +
+    `select pg_advisory_xact_lock(${migrationLockKey})`;
   try {
-    await migrate(connection, timeoutMs, cut, `select pg_advisory_lock(${migrationLockKey})`);
+    await migrate(connection, timeoutMs, cut, begin);
   } finally {
-    await connection.end(); // gives the lock back
+    await connection.end();
   }
 }
 
 /**
  * Migrates over a connection, which is cut when that takes too long.
- * @param first a statement that is run before
+ * @param begin a statement that begins a transaction for all of it
  */
 export async function migrate(
   connection: PostgresConnection,
   timeoutMs: number,
   cut: AbortSignal,
-  first?: string,
+  begin?: string,
 ): Promise<void> {
   const stop = () => connection.destroy();
   let late = false;
@@ -54,8 +57,10 @@ export async function migrate(
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
-    if (first !== undefined) await connection.command(first);
+    if (begin !== undefined) await connection.command(begin);
     await migrateWith(connection.db, { migrationsFolder });
+    // The migrator's own transaction is this one, which it commits; this is for a version that has none.
+    if (begin !== undefined) await connection.command('commit');
   } catch (error) {
     throw late ? new Error(`the migrations did not end within ${timeoutMs} ms`, { cause: error }) : error;
   } finally {

@@ -36,7 +36,7 @@ const OPEN_TIMEOUT_MS = 120_000;
 /** How long the process may take for its last checkpoint. Without one the next start takes longer, and nothing is lost. */
 const GOODBYE_MS = 2_500;
 /** The driver wants one; the socket that it is given leads to the process. */
-const URL = 'postgres://postgres@localhost/postgres';
+const URL = 'postgres://postgres@localhost/postgres?sslmode=disable';
 
 /** Opens the folder; it is `starting` when this returns. */
 export function openPglite(settings: PgliteSettings): Database {

@@ -10,9 +10,11 @@ import { connect, type Socket } from 'node:net';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Session } from './calls.ts';
+import { NO_TLS } from './faults.ts';
+import { parsePostgresUrl, type PostgresTarget, tlsOptions } from './postgres-url.ts';
 
 export interface ConnectionSettings {
-  /** `postgres://user:password@host:port/database` */
+  /** See `postgres-url.ts`. */
   readonly url: string;
   /** How to connect, when not to the address in the URL. */
   readonly connect?: () => Socket;
@@ -27,12 +29,18 @@ const GOODBYE_MS = 1_000;
 /** The driver's own limit ends when the server is ready; this much later an answer must have come. */
 const FIRST_ANSWER_MS = 1_000;
 const SECONDS = 1_000;
+/** What the server answers to the wish for TLS when it has none. */
+const REFUSES_TLS = 'N'.charCodeAt(0);
 
 /** Every connection reads and writes times the same, whatever the server's settings are. */
 const PARAMETERS = { application_name: 'troupe', TimeZone: 'UTC', DateStyle: 'ISO' };
 
+/** The settings with which a pooler was found: those of the server it would refuse each time. */
+const pooled = new WeakSet<ConnectionSettings>();
+
 /**
- * Connects, and answers when the server has answered a statement.
+ * Connects, and answers when the server has answered a statement. A pooler such as PgBouncer refuses settings of the server: it
+ * is connected to without, and what takes too long is ended from here alone.
  * @param cut ends the attempt, not the connection that came of it
  * @param onClosed called once when the connection is gone, whoever ended it
  */
@@ -41,9 +49,24 @@ export async function openConnection(
   cut: AbortSignal,
   onClosed: (connection: PostgresConnection) => void = () => {},
 ): Promise<PostgresConnection> {
+  if (pooled.has(settings)) return await tryToOpen({ ...settings, parameters: {} }, cut, onClosed);
+  try {
+    return await tryToOpen(settings, cut, onClosed);
+  } catch (error) {
+    if (!(error instanceof Error && /unsupported startup parameter/.test(error.message))) throw error;
+    pooled.add(settings);
+    return await tryToOpen({ ...settings, parameters: {} }, cut, onClosed);
+  }
+}
+
+async function tryToOpen(
+  settings: ConnectionSettings,
+  cut: AbortSignal,
+  onClosed: (connection: PostgresConnection) => void,
+): Promise<PostgresConnection> {
   const connection = new PostgresConnection(settings, onClosed);
   const stop = () => connection.destroy();
-  const timer = setTimeout(stop, settings.connectTimeoutMs + FIRST_ANSWER_MS);
+  const timer = setTimeout(stop, connection.connectTimeoutMs + FIRST_ANSWER_MS);
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
@@ -51,7 +74,7 @@ export async function openConnection(
     return connection;
   } catch (error) {
     connection.destroy();
-    throw error;
+    throw connection.lacksTls ? Object.assign(new Error('the server has no TLS'), { code: NO_TLS }) : error;
   } finally {
     clearTimeout(timer);
     cut.removeEventListener('abort', stop);
@@ -62,9 +85,12 @@ export class PostgresConnection implements Session {
   readonly db: PostgresJsDatabase;
   readonly #sql: postgres.Sql;
   readonly #onClosed: (connection: PostgresConnection) => void;
+  readonly #target: PostgresTarget;
   readonly #open: () => Socket;
+  readonly connectTimeoutMs: number;
   #socket: Socket | undefined;
   #usable = true;
+  #lacksTls = false;
   #retired = false;
 
   constructor(
@@ -72,23 +98,40 @@ export class PostgresConnection implements Session {
     onClosed: (connection: PostgresConnection) => void,
   ) {
     this.#onClosed = onClosed;
-    this.#open = open ?? (() => connectTo(addressOf(url)));
+    const target = parsePostgresUrl(url);
+    this.#target = target;
+    this.#open = open ?? (() => connect(target.address));
+    this.connectTimeoutMs = target.connectTimeoutMs ?? connectTimeoutMs;
+    const { host, port, user, password, database, sslnegotiation } = target;
     // The driver's types leave `socket` out; see its README, "Connection details".
-    const options: postgres.Options<Record<string, never>> & { socket: () => Socket } = {
+    const options = {
+      host,
+      port,
+      user,
+      password,
+      database,
+      ssl: tlsOptions(target),
+      sslnegotiation,
+      ...(target.readWrite && { target_session_attrs: 'read-write' as const }),
       max: 1,
-      connect_timeout: connectTimeoutMs / SECONDS,
+      connect_timeout: this.connectTimeoutMs / SECONDS,
       idle_timeout: undefined,
       max_lifetime: null, // it would end the connection between two statements of a transaction
       fetch_types: false,
-      connection: { ...PARAMETERS, ...parameters },
+      connection: { ...PARAMETERS, ...parameters, ...target.startup },
       onnotice: () => {}, // the driver would print them
       onclose: () => this.#retire(),
       socket: () => this.#connect(),
     };
-    this.#sql = postgres(url, options);
+    this.#sql = postgres(options);
     // For drizzle's migrator, which asks the driver for its transactions.
     const begin = (work: (sql: postgres.Sql) => Promise<unknown>) => this.#inTransaction(work);
     this.db = drizzle(Object.assign(this.#sql, { begin }));
+  }
+
+  /** Whether the server was asked for TLS and has none. */
+  get lacksTls(): boolean {
+    return this.#lacksTls;
   }
 
   /** Whether a statement may still be sent. */
@@ -117,12 +160,19 @@ export class PostgresConnection implements Session {
   /** Called by the driver; a second time when the server closed the first connection during the greeting. */
   #connect(): Socket {
     if (this.#socket !== undefined || !this.#usable) throw closedError();
+    const { host, sslmode } = this.#target;
     const socket = this.#open();
     this.#socket = socket;
+    // The driver goes on with TLS whatever the server answers, and what comes of that says nothing.
+    if (sslmode !== 'disable' && sslmode !== 'prefer') {
+      socket.once('data', (answer: Buffer) => {
+        this.#lacksTls = answer.length === 1 && answer[0] === REFUSES_TLS;
+      });
+    }
     // Before the driver's own listener: when that rejects the statements under way, no further one is taken.
     // For TLS the driver removes it; `onclose` follows then.
     socket.once('close', () => this.#retire());
-    return socket;
+    return Object.assign(socket, { host }); // the driver reads the host from there, to check certificates
   }
 
   #retire(): void {
@@ -144,16 +194,6 @@ export class PostgresConnection implements Session {
       throw error;
     }
   }
-}
-
-/** The driver reads the host from the socket, to check certificates. */
-function connectTo(address: { host: string; port: number }): Socket {
-  return Object.assign(connect(address), address);
-}
-
-function addressOf(url: string): { host: string; port: number } {
-  const { hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 5432 : Number(port) };
 }
 
 function closedError(): Error {

@@ -1,14 +1,16 @@
 // The database of a PostgreSQL server. Opening it means migrating, then connecting; whether it is lost is found out by one
 // trial connection beside the others. A server that takes no further connection is there.
 import type { Database } from './database.ts';
-import { explain } from './faults.ts';
+import { DatabaseOpenError } from './errors.ts';
+import { explain, hopelessness } from './faults.ts';
 import { migratePostgres } from './migrations.ts';
 import { PostgresPool } from './postgres-pool.ts';
+import { describeTarget, parsePostgresUrl } from './postgres-url.ts';
 import { ReopeningDatabase } from './reopening.ts';
 
 export interface PostgresSettings {
   readonly kind: 'postgres';
-  /** `postgres://user:password@host:port/database`; what follows a `?` goes to the driver and the server. */
+  /** See `postgres-url.ts`. */
   readonly url: string;
   /** Connections at a time, without those of migrations and trials. */
   readonly poolMax: number;
@@ -34,6 +36,7 @@ const GRACE_MS = 500;
 export function openPostgres(settings: PostgresSettings): Database {
   const { url, connectTimeoutMs, queryTimeoutMs, poolMax, retryMaxMs, closeTimeoutMs } = settings;
   const { waitingMax = WAITING_MAX, migrationTimeoutMs = MIGRATION_TIMEOUT_MS } = settings;
+  const description = describeTarget(parsePostgresUrl(url));
   const parameters = {
     statement_timeout: queryTimeoutMs,
     idle_in_transaction_session_timeout: queryTimeoutMs + 2 * GRACE_MS,
@@ -43,10 +46,16 @@ export function openPostgres(settings: PostgresSettings): Database {
       const pool = new PostgresPool({ url, connectTimeoutMs, parameters }, onLost);
       return {
         kind: 'postgres',
-        description: describe(url),
+        description,
         async open(closing) {
-          await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing);
-          pool.release(await pool.acquire());
+          try {
+            await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing);
+            pool.release(await pool.acquire());
+          } catch (error) {
+            const hopeless = hopelessness(error);
+            if (hopeless === undefined) throw error;
+            throw new DatabaseOpenError(`${description} cannot be used: ${hopeless}`, { cause: error });
+          }
         },
         acquire: () => pool.acquire(),
         release: (session) => pool.release(session),
@@ -68,10 +77,4 @@ async function tryConnection(pool: PostgresPool): Promise<string | undefined> {
     const { kind, message } = explain(error);
     return kind === 'busy' ? undefined : message;
   }
-}
-
-function describe(url: string): string {
-  const { hostname, port, pathname, username } = new URL(url);
-  const database = pathname.slice(1) || decodeURIComponent(username);
-  return `PostgreSQL at ${hostname}:${port || '5432'}, database "${database}"`;
 }

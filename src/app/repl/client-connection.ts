@@ -1,4 +1,5 @@
 // The client's end of the connection: requests and their answers, and what the server prints beside them.
+import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import {
   CLIENT_LINE_MAX,
@@ -163,6 +164,7 @@ export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<Client
       }
     };
     try {
+      if (!isTrusted(path)) throw Object.assign(new Error('another owner'), { code: 'EACCES' });
       const address = socketAddress(path);
       socket = connect(address.path, address.release);
       socket.once('close', address.release);
@@ -191,6 +193,13 @@ export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<Client
     });
     socket.write(encodeLine({ repl: PROTOCOL_VERSION, ...hello }));
   });
+}
+
+/** Whether who listens is this user, or root: in a folder that others can write to, somebody else may. Root may look anywhere. */
+function isTrusted(path: string): boolean {
+  const own = process.getuid?.();
+  const { uid } = statSync(path);
+  return own === undefined || own === 0 || uid === own || uid === 0;
 }
 
 /** Why a socket cannot be connected to. */

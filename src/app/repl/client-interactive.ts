@@ -4,7 +4,7 @@
 // - Text of the application that arrives while somebody types is printed above the line, which is then drawn anew.
 // - Ctrl-C gives up the line that runs; the next lines wait for it.
 // - node:readline puts the terminal back when it closes, and Node.js when the process ends by a signal.
-import { readFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readFileSync } from 'node:fs';
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { Recoverable, type ReplOptions, type REPLServer, start } from 'node:repl';
 import type { ReadStream, WriteStream } from 'node:tty';
@@ -39,6 +39,12 @@ export async function runInteractive(connection: ClientConnection, terminal: Ter
     `Troupe REPL ${connection.pid} on ${connection.node}; help() lists what there is, .exit leaves\n`,
   );
   return await new Conversation(connection, terminal).run();
+}
+
+/** Node.js makes the file for its user only; one that was there before may be open to others. */
+function keepPrivate(file: string): void {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found?.isFile() === true && found.uid === process.getuid?.()) chmodSync(file, 0o600);
 }
 
 /** How many lines the history keeps. */
@@ -119,6 +125,7 @@ class Conversation {
       // What keeps it from being read is printed; the history is then that of this REPL only.
       if (this.#history === undefined) resolve();
       else {
+        keepPrivate(this.#history);
         this.#repl.setupHistory(this.#history, () => {
           resolve();
         });

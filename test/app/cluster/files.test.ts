@@ -1,6 +1,6 @@
 // The files of a cluster: what is read from them, and what is said of those that cannot be used, all at once.
 import { X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -91,6 +91,26 @@ describe.skipIf(!hasOpenssl())('certificates', () => {
     const { tls } = readClusterFiles(settings);
     expect(tls?.key.toString()).toContain('PRIVATE KEY');
     expect(openCarrier(settings).peers?.()).toEqual([]);
+  });
+
+  test.each([0o640, 0o644, 0o604])('a key that others can use is refused: mode %i', (mode) => {
+    const path = file('key.pem', readFileSync(at('a.key'), 'latin1'));
+    const faults = (owner: number): string[] => {
+      chmodSync(path, mode);
+      chownSync(path, owner, process.getgid?.() ?? 0);
+      return faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_KEY: path });
+    };
+    const told = [
+      expect.stringContaining(
+        `can be used by others than its owner: run \`chmod 600 ${path}\`; for a secret`,
+      ),
+    ];
+    const own = process.getuid?.() ?? 0;
+    // As root the tests can say what is so for both: root's own may be read by a group.
+    expect(faults(own === 0 ? 1 : own)).toEqual(told);
+    if (own === 0) expect(faults(0)).toEqual(mode === 0o640 ? [] : told);
+    chmodSync(path, 0o600);
+    expect(faultsOf({ ...COOKIE, ...paths, TROUPE_TLS_KEY: path })).toEqual([]);
   });
 
   test('all that is wrong is told at once, and nothing of what is in the files', () => {

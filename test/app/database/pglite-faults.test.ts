@@ -8,6 +8,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
+import { firstPage } from '../support/first-page.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { mkdtempSync } from 'node:fs';
 import { requirePart } from '../../support/parts.ts';
@@ -61,7 +62,7 @@ const note = (title: string, body = 'b') => ({ title, body, author: 'a' });
 const make = async (database: Database, title: string, body?: string) =>
   await createNoteRepository(database).create(note(title, body));
 const titles = async (database: Database) =>
-  (await createNoteRepository(database).list()).map(({ title }) => title).toReversed();
+  (await firstPage(createNoteRepository(database))).map(({ title }) => title).toReversed();
 
 /** A statement that takes PGlite longer than any test. */
 const spin = (database: Database) =>

@@ -188,6 +188,18 @@ describe.skipIf(part.missing)('a server', () => {
     });
   });
 
+  test('whose name has a blank is found, and settings in its address hold', async () => {
+    await administer(url, `create database "my ${name()}"`);
+    const address = url.replace(name(), `my%20${name()}?channel_binding=prefer&options=-c%20work_mem%3D99kB`);
+    const database = await openReady(address);
+    expect(database.description).toContain(`database "my ${name()}"`);
+    await createNoteRepository(database).create(note('a'));
+    const [row] = await database.run((db) =>
+      db.select({ set: sql<string>`current_setting('work_mem')` }).from(notes),
+    );
+    expect(row).toEqual({ set: '99kB' });
+  });
+
   describe('that is not there yet', () => {
     test('is told with where and why, without the password, and comes by itself', async () => {
       await server.stop();
@@ -212,32 +224,84 @@ describe.skipIf(part.missing)('a server', () => {
       expect(JSON.stringify(events)).not.toContain(password());
     });
 
-    test('a database that is made later comes by itself', async () => {
+    test('a database that is made while it is tried again comes by itself', async () => {
       const later = new URL(url);
       later.pathname = `/later_${name()}`;
+      await server.stop();
       const database = open(later.href);
       const { next } = watch(database);
-      expect(await next('unavailable')).toMatchObject({
-        reason: expect.stringContaining(`database "later_${name()}" does not exist`),
-      });
+      await next('unavailable');
+      await server.start();
+      let reason = '';
+      while (!reason.includes(`database "later_${name()}" does not exist`))
+        ({ reason } = { reason: '', ...(await next('unavailable')) });
       await administer(url, `create database later_${name()}`);
       await next('ready');
     });
 
-    test('a wrong password is told, without the password, and a right one comes by itself', async () => {
+    test('what only the operator can mend ends the first attempt for good, with what to do', async () => {
       const role = `late_${name()}`;
       await administer(url, `create role ${role} login password 'other'`);
+      const at = (change: (to: URL) => void): string => {
+        const changed = new URL(url);
+        change(changed);
+        return changed.href;
+      };
+      const user = at((to) => Object.assign(to, { username: role, password: 'secret-word' }));
+      const cases: [string, RegExp][] = [
+        [
+          user,
+          /password authentication failed for user ".*" \(28P01\): set the right user and password in DATABASE_URL$/,
+        ],
+        [
+          user.replace('secret-word', 'other'),
+          /permission denied .* \(42501\): let the user of DATABASE_URL make tables/,
+        ],
+        [
+          at((to) => (to.pathname = '/none')),
+          /database "none" does not exist \(3D000\): create that database/,
+        ],
+        [
+          at((to) => (to.search = '?options=-c%20no_such%3D1')),
+          /unrecognized configuration .* \(42704\): correct the options/,
+        ],
+        [at((to) => (to.search = '?sslmode=require')), /the server has no TLS \(NO_TLS\): set up TLS there/],
+        [
+          at((to) => (to.search = '?sslmode=verify-full&sslrootcert=/no/such')),
+          /sslrootcert cannot be used: ENOENT/,
+        ],
+      ];
+      for (const [wrong, told] of cases) {
+        const database = open(wrong);
+        const { events } = watch(database);
+        // oxlint-disable-next-line no-await-in-loop
+        await expect(database.opened()).rejects.toMatchObject({
+          name: 'DatabaseOpenError',
+          message: expect.stringMatching(told),
+        });
+        expect(events.map(({ state }) => state)).toEqual(['closed']);
+        expect(JSON.stringify(events)).not.toContain('secret-word');
+      }
+    });
+
+    test('but nothing does once it has been ready', async () => {
+      const role = `once_${name()}`;
+      await administer(url, `create role ${role} login password 'right'`);
       await administer(
         url,
         `alter database ${name()} owner to ${role}; alter schema public owner to ${role}`,
       );
-      const database = open(url.replace(/\/\/.*@/, `//${role}:secret-word@`));
-      const { next, events } = watch(database);
-      const { reason } = { reason: '', ...(await next('unavailable')) };
-      expect(reason).toContain(`password authentication failed for user "${role}"`);
-      await administer(url, `alter role ${role} password 'secret-word'`);
+      const database = await openReady(url.replace(/\/\/.*@/, `//${role}:right@`));
+      const { next } = watch(database);
+      await administer(url, `alter role ${role} password 'wrong'`);
+      await server.stop();
+      await next('unavailable');
+      await server.start();
+      let reason = '';
+      while (!reason.includes('password authentication failed'))
+        ({ reason } = { reason: '', ...(await next('unavailable')) });
+      await administer(url, `alter role ${role} password 'right'`);
       await next('ready');
-      expect(JSON.stringify(events)).not.toContain('secret-word');
     });
 
     test('closing ends the attempts', async () => {

@@ -258,11 +258,13 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
 
   test('TROUPE_REPL_HISTORY names another file', async () => {
     const file = join(folder.path, 'elsewhere');
+    writeFileSync(file, '', { mode: 0o644 });
     const terminal = await open({ env: { TROUPE_REPL_HISTORY: file } });
     await enter(terminal, '77', '77');
     terminal.type(KEYS.ctrlD);
     expect(await terminal.exitCode()).toBe(0);
     expect(readFileSync(file, 'utf8')).toContain('77');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   test('.load runs a file as one input; .editor takes several lines', async () => {
