@@ -14,6 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/quiet-reports.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

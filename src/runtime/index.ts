@@ -2,6 +2,7 @@
 export type { Carrier, CarrierHost, Signal } from './distribution/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
 export { call, type CallOptions, cast, type From } from './otp/call.ts';
+export { type Program, run, type RunOptions } from './otp/run.ts';
 export {
   type Action,
   type ActionKind,

@@ -12,8 +12,9 @@ import { terminate } from '../process/exit.ts';
 import { Call } from '../otp/call.ts';
 import { Action, UNHANDLED } from '../otp/server-actions.ts';
 import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
-import { type ExitReason, formatReason, reasonOfThrown } from '../process/messages.ts';
+import { type ExitReason, formatReason, isCleanExit, reasonOfThrown } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
+import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
 import type { Connection } from './connection.ts';
 import type { WebSocketDefinition, WebSocketReplies } from './definition.ts';
@@ -25,6 +26,7 @@ import {
   type WebSocketReply,
 } from './frames.ts';
 
+const failed = telemetry('troupe:fastify:failed');
 const unexpected = telemetry('troupe:server:unexpected');
 
 /** @internal A frame of the client, as it waits in the mailbox. */
@@ -162,6 +164,10 @@ function answerOne(connection: Connection, frame: WebSocketFrame): MaybePromise 
 
 /** Ends the process with a reason. */
 function leave(connection: Connection, reason: ExitReason): MaybePromise {
+  if (!isCleanExit(reason) && !failed.hasSubscribers) {
+    const { pid, label, node } = connection.process;
+    reportFailure(node, { kind: 'error', channel: 'troupe:fastify:failed', pid, label, reason });
+  }
   const done = farewell(connection, reason);
   if (!isThenable(done)) {
     terminate(connection.process, reason);

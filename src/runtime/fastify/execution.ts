@@ -19,6 +19,7 @@ import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
 import { addWatch, type Watch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
+import { alreadyTold } from '../process/report.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
 import { TroupeHttpError } from './http-error.ts';
@@ -213,6 +214,8 @@ export class Execution extends TimerEntry implements Watch {
     const reject = this.#reject;
     this.#resolve = null;
     this.#reject = null;
+    // Fastify's error handler tells of it.
+    if (reject !== null) alreadyTold(error);
     reject?.(error);
   }
 }

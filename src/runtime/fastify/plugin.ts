@@ -13,6 +13,7 @@ import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeHttpError } from './http-error.ts';
 import { checkTime, DEFAULT_CONTROLLER_TIMEOUT_MS, limitsOf, type WebSocketOptions } from './limits.ts';
+import { logReports } from './log-reports.ts';
 import { originAllowed } from './origin.ts';
 import { TroupeApp } from './troupe-app.ts';
 import { type Upgrader, Upgrades } from './upgrades.ts';
@@ -65,7 +66,9 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   app.addHook('onRequest', (request, reply, done) => {
     done(upgrades.refusalOf(request, reply) ?? (request.ws ? refusalOf(troupe, request) : undefined));
   });
+  const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
+    stopLogging();
     for (const execution of troupe.executions) execution.shutDown();
   });
 };

@@ -32,7 +32,7 @@ export class Upgrades {
 
   /** @param upgraders the listeners of `@fastify/websocket`, in whose place it stands from now on. */
   constructor(app: FastifyInstance, upgraders: readonly Upgrader[]) {
-    this.#server = app.server as Server;
+    this.#server = app.server;
     this.#upgraders = upgraders;
     this.#decide = (request, socket, head) => {
       this.#upgrade(request, socket, head);

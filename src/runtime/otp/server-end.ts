@@ -6,6 +6,7 @@
  */
 import { isThenable } from '../process/behaviour.ts';
 import { type ExitReason, isCleanExit, ProcessExit, reasonOfThrown } from '../process/messages.ts';
+import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
 import { Call, Cast, RemoteCall } from './call.ts';
 import { NONE } from './server-actions.ts';
@@ -56,7 +57,7 @@ async function endLater(
 function cleaned(server: Server, reason: ExitReason, thrown: unknown, reply: unknown): unknown {
   if (!server.self.alive) return thrown;
   answer(server, reply);
-  if (!isCleanExit(reason)) report(server, reason);
+  if (!isCleanExit(reason)) report(server, reason, thrown);
   return thrown;
 }
 
@@ -64,7 +65,7 @@ function cleaned(server: Server, reason: ExitReason, thrown: unknown, reply: unk
 function failedToClean(server: Server, failure: unknown, reply: unknown): unknown {
   if (!server.self.alive) return failure;
   answer(server, reply);
-  report(server, reasonOfThrown(failure));
+  report(server, reasonOfThrown(failure), failure);
   return failure;
 }
 
@@ -72,10 +73,16 @@ function answer(server: Server, reply: unknown): void {
   if (reply !== NONE) server.request?.reply(reply);
 }
 
-function report(server: Server, reason: ExitReason): void {
-  if (!terminated.hasSubscribers) return;
+function report(server: Server, reason: ExitReason, thrown: unknown): void {
   const { self, lastMessage } = server;
-  terminated.publish({ pid: self.pid, label: self.label, reason, lastMessage: shown(lastMessage) });
+  const { pid, label, extra, node } = self;
+  if (terminated.hasSubscribers) {
+    terminated.publish({ pid, label, reason, lastMessage: shown(lastMessage) });
+  } else if (thrown instanceof ProcessExit && !isCleanExit(reason)) {
+    // What else is thrown is a crash of its process, which is told.
+    const channel = 'troupe:server:terminated';
+    reportFailure(node, { kind: 'error', channel, pid, label, name: extra?.name, reason });
+  }
 }
 
 /** A call or cast without what only the runtime needs. */

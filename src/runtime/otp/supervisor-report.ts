@@ -1,8 +1,9 @@
-/** What a supervisor publishes: OTP's progress and supervisor reports, as telemetry. */
-import type { ExitReason } from '../process/messages.ts';
+/** What a supervisor publishes: OTP's progress and supervisor reports, as telemetry; failures that nobody hears are reported. */
+import { type ExitReason, isCleanExit } from '../process/messages.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
-import { telemetry } from '../telemetry.ts';
+import { reportFailure } from '../process/report.ts';
+import { telemetry, type TelemetryName } from '../telemetry.ts';
 
 const started = telemetry('troupe:supervisor:child_started');
 const terminated = telemetry('troupe:supervisor:child_terminated');
@@ -26,6 +27,8 @@ export function reportTerminated(
 ): void {
   if (terminated.hasSubscribers) {
     terminated.publish({ supervisor: self.pid, label: self.label, id, pid, reason, context });
+  } else if (!isCleanExit(reason)) {
+    report(self, 'troupe:supervisor:child_terminated', id, reason, context);
   }
 }
 
@@ -33,7 +36,20 @@ export function reportTerminated(
 export function reportIntensity(self: Process, id: string): void {
   if (intensityReached.hasSubscribers) {
     intensityReached.publish({ supervisor: self.pid, label: self.label, id });
+  } else {
+    report(self, 'troupe:supervisor:intensity_reached', id, 'shutdown', 'reached_max_restart_intensity');
   }
+}
+
+function report(
+  self: Process,
+  channel: TelemetryName,
+  child: string,
+  reason: ExitReason,
+  context: string,
+): void {
+  const { pid, label, extra, node } = self;
+  reportFailure(node, { kind: 'supervisor', channel, pid, label, name: extra?.name, reason, context, child });
 }
 
 /** @internal A message that no supervisor understands. */

@@ -15,6 +15,7 @@ import type { Watch } from './monitor.ts';
 import type { Pid } from './pid.ts';
 import { EXITED, type Process, TRAP_EXIT } from './process.ts';
 import { abandonReceive } from './receive.ts';
+import { reportFailure } from './report.ts';
 
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
@@ -107,10 +108,12 @@ export function crashed(process: Process, thrown: unknown): void {
   // A continuation of a dead process that finds out by an error is at its end, and nobody waits for it.
   if (process.status === EXITED) return;
   const reason = reasonOfThrown(thrown);
-  const { pid, label, extra } = process;
+  const { pid, label, extra, node } = process;
   const name = extra?.name;
   terminate(process, reason);
-  if (!(thrown instanceof ProcessExit) && crash.hasSubscribers) crash.publish({ pid, label, name, reason });
+  if (thrown instanceof ProcessExit) return;
+  if (crash.hasSubscribers) crash.publish({ pid, label, name, reason });
+  else reportFailure(node, { kind: 'crash', channel: 'troupe:process:crash', pid, label, name, reason });
 }
 
 /** @internal The effect of `exit/2` on a process of this node. */

@@ -6,14 +6,16 @@
  * microtask of its own, whose promise the one that is waited for follows; it costs only what fails.
  */
 
+/** Takes a microtask, in which the other promise comes to follow. */
+const followed = (): Promise<void> => NOW.then(() => undefined);
+const NOW = Promise.resolve();
+
 /**
  * @internal A promise that rejects with an error whose stack leads to who waits for it. To be given to the `resolve` of the
  * promise that is waited for.
  */
 export async function rejection(error: unknown): Promise<never> {
-  // In the first microtask the other promise comes to follow this one; in the second it does.
-  await undefined;
-  await undefined;
+  await followed();
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;
 }

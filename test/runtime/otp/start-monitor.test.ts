@@ -55,9 +55,9 @@ describe.each<[ExitReason]>([[broken], ['normal'], ['tired']])(
       const node = makeNode();
       const told = inProcess(node, async (self) => {
         const { handle, ref } = await self.startMonitor(shortLived, [reason]);
-        const told = await downOf(self, ref);
+        const why = await downOf(self, ref);
         expect(node.isAlive(handle.pid)).toBe(false);
-        return told;
+        return why;
       });
       expect(await told).toBe(reason);
     });

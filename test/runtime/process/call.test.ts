@@ -257,7 +257,7 @@ describe('AbortSignal', () => {
       Array.from({ length: count }, () => failureOf(call(node, server.pid, 'get', 0, { signal })));
     const answered = start(20);
     expect(listeners()).toBe(1);
-    for (const _each of answered.slice(1)) (await server.receiveCall('get')).reply('done');
+    for (let left = answered.length; left > 1; left--) (await server.receiveCall('get')).reply('done');
     expect(listeners()).toBe(1);
     (await server.receiveCall('get')).reply('done');
     await Promise.all(answered);

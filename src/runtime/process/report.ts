@@ -1,0 +1,180 @@
+/**
+ * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up. While the
+ * channel of such an event has no subscriber it is reported here, in OTP's form on standard error or to who has taken the reports
+ * of a node over, such as the logger of a Fastify application.
+ *
+ * Invariants: a failure is told once, also when it is the end of several processes; of a kind and label at most `BURST` are told
+ * in `WINDOW_MS`, the others are counted, and the count is told. This is the only file of the runtime that prints.
+ */
+import type { TelemetryName } from '../telemetry.ts';
+import { withoutContext } from './async-context.ts';
+import { type ExitReason, formatReason } from './messages.ts';
+import type { Node } from './node.ts';
+import type { Pid } from './pid.ts';
+
+/** How many reports of one kind and label are told in a window. */
+const BURST = 10;
+const WINDOW_MS = 10_000;
+/** Kinds and labels that have a count of their own; what comes on top of them shares one. */
+const WINDOWS_MAX = 100;
+/** Characters of one reason, with its stack. */
+const REASON_MAX = 4_000;
+const LABEL_MAX = 200;
+
+/** @internal What failed. */
+export interface Failure {
+  readonly kind: 'crash' | 'error' | 'supervisor';
+  /** The event in whose place it is reported. */
+  readonly channel: TelemetryName;
+  readonly pid: Pid;
+  readonly label: string;
+  readonly name?: string | undefined;
+  readonly reason: ExitReason;
+  /** Of a supervisor: what happened, and to which child. */
+  readonly context?: string;
+  readonly child?: string;
+}
+
+/** @internal Takes reports. One without a failure says how many of the last kind were left out. */
+export type Reporter = (text: string, failure: Failure, leftOut: number) => void;
+
+const reporters = new WeakMap<Node, Reporter[]>();
+const told = new WeakSet<object>();
+const windows = new Map<string, { shown: number; leftOut: number }>();
+let explained = false;
+
+/** @internal Takes the reports of a node over, until the function that it returns is called. */
+export function takeReports(node: Node, reporter: Reporter): () => void {
+  const taken = reporters.get(node) ?? [];
+  reporters.set(node, taken);
+  taken.push(reporter);
+  return () => {
+    const index = taken.indexOf(reporter);
+    if (index >= 0) taken.splice(index, 1);
+  };
+}
+
+/** @internal Notes that a failure has been told elsewhere. */
+export function alreadyTold(reason: unknown): void {
+  if (typeof reason === 'object' && reason !== null) told.add(reason);
+}
+
+/** @internal Reports a failure, unless it was told. */
+export function reportFailure(node: Node, failure: Failure): void {
+  const { reason, kind, label } = failure;
+  if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
+  alreadyTold(reason);
+  const tell = reporters.get(node)?.at(-1) ?? print;
+  const due = isDue(`${kind} ${label}`, (leftOut) => {
+    tell(
+      `${leftOut} more of '${cut(label, LABEL_MAX)}' were left out in ${WINDOW_MS / 1000} s`,
+      failure,
+      leftOut,
+    );
+  });
+  if (due) tell(titleOf(failure), failure, 0);
+}
+
+/** @internal Says something that is no failure of a process, such as why a program ends. */
+export function say(line: string): void {
+  // What is written when standard error is closed is lost: there is nobody left to tell.
+  console.error('%s', clean(line));
+}
+
+function isDue(key: string, over: (leftOut: number) => void): boolean {
+  const own = windows.has(key) || windows.size < WINDOWS_MAX ? key : 'others';
+  let window = windows.get(own);
+  if (window === undefined) {
+    const opened = { shown: 0, leftOut: 0 };
+    window = opened;
+    windows.set(own, opened);
+    withoutContext(() =>
+      setTimeout(() => {
+        windows.delete(own);
+        if (opened.leftOut > 0) over(opened.leftOut);
+      }, WINDOW_MS).unref(),
+    );
+  }
+  if (window.shown < BURST) {
+    window.shown++;
+    return true;
+  }
+  window.leftOut++;
+  return false;
+}
+
+function titleOf({ kind, context }: Failure): string {
+  if (kind === 'crash') return 'a process crashed';
+  if (kind === 'error') return 'a process ended with a failure';
+  return context === 'reached_max_restart_intensity'
+    ? 'a supervisor gives up: its children restarted too often'
+    : 'a child of a supervisor failed';
+}
+
+// ---- OTP's form ----
+
+function print(text: string, failure: Failure, leftOut: number): void {
+  const heading = `=${failure.kind.toUpperCase()} REPORT==== ${timestamp(new Date())} ===`;
+  const lines = leftOut > 0 ? [`** (${text})`] : linesOf(failure);
+  say([heading, ...lines, ...hint(failure.channel)].join('\n'));
+}
+
+function linesOf(failure: Failure): string[] {
+  const { kind, pid, label, name, reason, context, child } = failure;
+  const shown = cut(label, LABEL_MAX);
+  if (kind === 'crash') {
+    return [
+      '  crasher:',
+      `    initial call: ${shown}`,
+      `    pid: ${pid.toString()}`,
+      `    registered_name: ${name ?? '[]'}`,
+      `    exception: ${textOf(reason)}`,
+    ];
+  }
+  if (kind === 'error') {
+    return [
+      `** Process ${shown} ${pid.toString()} terminating`,
+      `** Reason for termination == ${textOf(reason)}`,
+    ];
+  }
+  return [
+    `    supervisor: ${shown} ${pid.toString()}`,
+    `    errorContext: ${context ?? ''}`,
+    `    reason: ${textOf(reason)}`,
+    `    offender: ${cut(child ?? '', LABEL_MAX)}`,
+  ];
+}
+
+/** Says once how to be told in another way. */
+function hint(channel: TelemetryName): string[] {
+  if (explained) return [];
+  explained = true;
+  return [
+    `** (reported since nobody subscribes to it: onTelemetry('${channel}', ...) takes such reports over)`,
+  ];
+}
+
+function textOf(reason: ExitReason): string {
+  const stack = reason instanceof Error ? reason.stack : undefined;
+  return cut(typeof stack === 'string' && stack !== '' ? stack : formatReason(reason), REASON_MAX);
+}
+
+function cut(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+}
+
+/** A text of a stranger must not command the terminal. */
+function clean(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- these are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `28-Nov-2026::09:30:00.123`, local time. */
+function timestamp(at: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${at.getDate()}-${MONTHS[at.getMonth()] ?? ''}-${at.getFullYear()}`;
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':');
+  return `${day}::${time}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+}

@@ -1,0 +1,171 @@
+// Failures that nobody subscribes to: reported once, in OTP's form, and never without a bound.
+import {
+  child,
+  childProcess,
+  createNode,
+  defineServer,
+  defineSupervisor,
+  type Node,
+  onTelemetry,
+  type Process,
+  stop,
+} from 'troupe';
+import { awaitExit, settle } from 'troupe/testing';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { reportAloud } from '../../support/quiet-reports.ts';
+
+reportAloud();
+
+const printed: string[] = [];
+let node: Node;
+/** Labels are new in each test: reports are counted for each. */
+let count = 0;
+let label = '';
+
+beforeEach(() => {
+  printed.length = 0;
+  label = `label_${++count}`;
+  node = createNode();
+  vi.spyOn(console, 'error').mockImplementation((_format, text: string) => void printed.push(text));
+});
+afterEach(async () => {
+  await node.stop();
+  vi.restoreAllMocks();
+});
+
+async function crash(thrown: unknown = new Error('out of paper')): Promise<void> {
+  const pid = node.spawnWith({ label, name: label }, () => {
+    throw thrown;
+  });
+  await awaitExit(node, pid);
+}
+
+const server = () =>
+  defineServer({
+    name: label,
+    init: () => undefined,
+    call: { stop: (_state, reason: string) => stop(reason, { reply: 'done' }) },
+    cast: {
+      fail: () => {
+        throw new Error('cannot');
+      },
+    },
+  });
+
+describe('is told', () => {
+  test('a crash, with its stack, and once how to be told otherwise', async () => {
+    await crash();
+    await crash();
+    expect(printed).toHaveLength(2);
+    expect(printed[0]).toMatch(
+      /^=CRASH REPORT==== \d\d?-[A-Z][a-z]{2}-\d{4}::\d\d:\d\d:\d\d\.\d{3} ===\n {2}crasher:\n/,
+    );
+    expect(printed[0]).toContain(`    initial call: ${label}\n`);
+    expect(printed[0]).toContain(`    registered_name: ${label}\n`);
+    expect(printed[0]).toContain('    exception: Error: out of paper\n    at ');
+    expect(printed[0]).toContain("onTelemetry('troupe:process:crash'");
+    expect(printed[1]).not.toContain('onTelemetry');
+  });
+
+  test('a thrown value that is no error', async () => {
+    await crash('no error');
+    expect(printed[0]).toContain('exception: {nocatch, no error}');
+  });
+
+  test('a server whose cast throws, once', async () => {
+    const ref = await node.start(server());
+    ref.cast('fail');
+    await awaitExit(node, ref.pid);
+    expect(printed).toHaveLength(1);
+    expect(printed[0]).toContain('Error: cannot');
+  });
+
+  test('a server that stops with a failure', async () => {
+    const ref = await node.start(server());
+    expect(await ref.call('stop', 'broken')).toBe('done');
+    await settle(node);
+    expect(printed).toEqual([expect.stringMatching(/^=ERROR REPORT====/)]);
+    expect(printed[0]).toContain('** Reason for termination == broken');
+  });
+
+  test('a child that was killed, by its supervisor', async () => {
+    const tree = await node.start(
+      defineSupervisor({ name: label, children: () => [child(server(), [], { name: 'victim' })] }),
+    );
+    node.exit(node.whereis('victim') as never, 'kill');
+    await tree.countChildren();
+    expect(printed).toHaveLength(1);
+    expect(printed[0]).toMatch(/^=SUPERVISOR REPORT====/);
+    expect(printed[0]).toContain('errorContext: child_terminated\n    reason: killed\n    offender: victim');
+  });
+
+  test('a supervisor that gives up, with the crashes of its child, each once', async () => {
+    const failing = (self: Process): void => {
+      self.label = `${label}_child`;
+      throw new Error('again');
+    };
+    const tree = defineSupervisor({
+      name: label,
+      intensity: 2,
+      children: () => [childProcess(failing, [], { id: 'failing' })],
+    });
+    const { ended } = await node.startMonitor(tree);
+    expect(await ended).toBe('shutdown');
+    expect(printed.map((text) => /^=(\w+)/.exec(text)?.[1])).toEqual([
+      'CRASH',
+      'CRASH',
+      'CRASH',
+      'SUPERVISOR',
+    ]);
+    expect(printed[3]).toContain(
+      'errorContext: reached_max_restart_intensity\n    reason: shutdown\n    offender: failing',
+    );
+  });
+});
+
+describe('is not told', () => {
+  test('what is asked for', async () => {
+    const ref = await node.start(server());
+    await ref.stop();
+    await awaitExit(
+      node,
+      node.spawn((self) => self.exit('enough')),
+    );
+    await awaitExit(
+      node,
+      node.spawn(() => undefined),
+    );
+    const waits = node.spawn((self) => self.receive());
+    node.exit(waits, 'kill');
+    const tree = await node.start(defineSupervisor({ name: label, children: () => [child(server())] }));
+    await tree.stop('shutdown');
+    expect(printed).toEqual([]);
+  });
+
+  test('what somebody subscribes to', async () => {
+    const events: unknown[] = [];
+    onTestFinished(onTelemetry('troupe:process:crash', (event) => events.push(event)));
+    await crash();
+    expect([events.length, printed]).toEqual([1, []]);
+  });
+});
+
+describe('is bounded', () => {
+  test('in number: the others are counted, and the count is told', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    for (let index = 0; index < 30; index++) await crash();
+    expect(printed).toHaveLength(10);
+    vi.advanceTimersByTime(10_000);
+    expect(printed).toHaveLength(11);
+    expect(printed[10]).toContain(`** (20 more of '${label}' were left out in 10 s)`);
+    await crash();
+    expect(printed).toHaveLength(12);
+  });
+
+  test('in length, and what would command a terminal is taken out', async () => {
+    await crash(`\u001B[2J${'x'.repeat(100_000)}`);
+    expect(printed[0]).toContain('\uFFFD[2Jxxx');
+    expect(printed[0]?.length).toBeLessThan(5_000);
+  });
+});
