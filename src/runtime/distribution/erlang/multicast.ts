@@ -136,7 +136,11 @@ export class ReceivedLists {
    * not kept.
    * @returns each once; undefined when the peer is at fault: there is no such list, or the bytes name nobody.
    */
-  read(id: unknown, ids: unknown, find: (id: number, serial: number) => Pid | undefined): readonly Pid[] | undefined {
+  read(
+    id: unknown,
+    ids: unknown,
+    find: (id: number, serial: number) => Pid | undefined,
+  ): readonly Pid[] | undefined {
     if (typeof id !== 'number' || id < 0) return undefined;
     if (Array.isArray(ids) && ids.length === 0) return this.#known.get(id);
     if (!(ids instanceof Uint8Array) || ids.length === 0 || ids.length % LISTED_BYTES !== 0) return undefined;

@@ -46,7 +46,8 @@ export function reasonOf(term: unknown): unknown {
     return isWord ? term.elements.map(reasonOf) : term;
   }
   if (typeof term === 'string') return isReasonWord(term) ? utf8.encode(term) : term;
-  if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0])) term[0] = utf8.encode(term[0]);
+  if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0]))
+    term[0] = utf8.encode(term[0]);
   return term;
 }
 
