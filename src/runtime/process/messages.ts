@@ -141,11 +141,16 @@ export function reasonOfThrown(thrown: unknown): ExitReason {
 /** How many elements of tuples are shown of one reason, and how deep. */
 const SHOWN_ELEMENTS_MAX = 1_000;
 const SHOWN_DEPTH_MAX = 32;
+/** How long the text of a reason is at most. */
+const SHOWN_CHARACTERS_MAX = 65_536;
+/** How much is made of a bigint: its decimal digits take ever longer the more they are. */
+const SHOWN_BITS_MAX = 1_024;
 
 /** An exit reason in one line, for messages and logs. It never throws: whatever a process ends with, it ends. */
 export function formatReason(reason: ExitReason): string {
   try {
-    return format(reason, { left: SHOWN_ELEMENTS_MAX }, 0);
+    const text = format(reason, { left: SHOWN_ELEMENTS_MAX }, 0);
+    return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
   } catch {
     // A value whose own code throws, such as a getter or `toString`, or that has none, can only be named by its type.
     return `[${typeof reason}]`;
@@ -170,6 +175,7 @@ function format(reason: unknown, elements: { left: number }, depth: number): str
     const prototype: unknown = Object.getPrototypeOf(reason);
     if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
   }
+  if (typeof reason === 'bigint' && BigInt.asIntN(SHOWN_BITS_MAX, reason) !== reason) return '[bigint]';
   return String(reason);
 }
 

@@ -113,7 +113,8 @@ class TextWriter {
       case 'number':
         return Number.isSafeInteger(value) && !Object.is(value, -0) ? `i${value};` : this.#float(value);
       case 'bigint':
-        return `i${value};`;
+        // Large ones take very long to be written with decimal digits.
+        return Number.isSafeInteger(Number(value)) ? `i${value};` : `x${value.toString(16)};`;
       case 'boolean':
       case 'undefined':
         return sized('a', String(value));

@@ -2,8 +2,9 @@
  * Prints terms as Erlang's `~tp` does, on one line: `{point,1.0,<<"x">>}`. A string is a binary, an array is a list of its
  * elements and never a text in quotes; only a `Charlist` is one.
  *
- * It never throws, and shows a part of what is large: 1,000 elements, 32 levels, 4,096 characters of one text; `...` stands
- * for the rest. What is no term is shown by its type in brackets.
+ * It never throws, and shows a part of what is large: 1,000 elements, 32 levels, 4,096 characters of one text, 65,536 in all; `...`
+ * stands for the rest. An integer of more than 300 digits is shown with the first of them to the base of 16. What is no term is
+ * shown by its type in brackets.
  */
 import { isUtf8 } from 'node:buffer';
 import { Pid } from '../process/pid.ts';
@@ -20,6 +21,10 @@ import { Tuple } from './tuple.ts';
 const SHOWN_ELEMENTS = 1_000;
 const SHOWN_DEPTH = 32;
 const SHOWN_CHARACTERS = 4_096;
+const SHOWN_IN_ALL = 65_536;
+/** Beyond, an integer is not shown with all its digits. */
+const LARGE = 10n ** 300n;
+const SHOWN_DIGITS = 32;
 
 /** An atom that needs no quotes: a small letter, then letters, digits, `_` and `@`, of Latin-1. */
 const PLAIN_ATOM = /^[a-z\u00df-\u00f6\u00f8-\u00ff][\w@\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*$/;
@@ -45,7 +50,15 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** @internal The text of a term. */
 export function formatTerm(term: unknown): string {
-  return new Formatter().format(term, 0);
+  const text = new Formatter().format(term, 0);
+  return text.length > SHOWN_IN_ALL ? `${text.slice(0, SHOWN_IN_ALL)}...` : text;
+}
+
+/** @internal An integer: with decimal digits, which take ever longer the more they are, as long as it is small. */
+export function formatInteger(value: bigint): string {
+  if (value < LARGE && value > -LARGE) return String(value);
+  const digits = value.toString(16);
+  return `${value < 0n ? '-' : ''}16#${digits.slice(value < 0n ? 1 : 0, SHOWN_DIGITS)}...`;
 }
 
 /** The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
@@ -85,6 +98,7 @@ class Formatter {
         if (value === null) return 'nil';
         return depth > SHOWN_DEPTH ? '...' : this.#object(value, depth + 1);
       case 'bigint':
+        return formatInteger(value);
       case 'boolean':
       case 'undefined':
         return String(value);

@@ -5,6 +5,9 @@
  *                   ▲            │ failed
  *                   └─ waiting ◀─┘ 0.5 s, 1 s, ... 30 s, each less up to a half by chance
  *
+ * A connection that was up for less than `STEADY_MS` counts as a failure, so that nodes which cannot stay connected do not try
+ * ever again at once.
+ *
  * There are two kinds of nodes: seeds, which are tried for ever, and nodes that were learnt of, which are given up after
  * `ATTEMPTS_MAX` failures and not tried again for `REST_MS`, and are left alone when the program has disconnected them until
  * they connect by themselves.
@@ -23,6 +26,8 @@ export const DIALS_MAX = 16;
 export const ATTEMPTS_MAX = 8;
 /** For how long it is not tried then, whoever tells of it. */
 export const REST_MS = 300_000;
+/** How long a connection has to be up for the failures before it to be forgotten. */
+export const STEADY_MS = 60_000;
 /** The wait after the first failure, which doubles with each, and the longest. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
@@ -34,6 +39,8 @@ class Target extends TimerEntry {
   seed: boolean;
   state: 'queued' | 'dialling' | 'up' | 'waiting' | 'resting' | 'left' = 'queued';
   failures = 0;
+  /** When it came up, by the clock of the node. */
+  upAt = 0;
 
   constructor(redialler: Redialler, name: string, seed: boolean) {
     super();
@@ -90,15 +97,18 @@ export class Redialler {
     if (target === undefined) return;
     this.#stopWaiting(target);
     target.state = 'up';
-    target.failures = 0;
+    target.upAt = this.#node.clock.now();
   }
 
   /** A connection was lost. @param left the program has dropped it. */
   down(name: string, left: boolean): void {
     const target = this.#targets.get(name);
     if (target === undefined || target.state !== 'up') return;
+    const steady = this.#node.clock.now() - target.upAt >= STEADY_MS;
+    if (steady) target.failures = 0;
     if (left && !target.seed) target.state = 'left';
-    else this.#wait(target, this.#delay(1));
+    else if (steady) this.#wait(target, this.#delay(1));
+    else this.#failed(target);
   }
 
   close(): void {
@@ -120,7 +130,7 @@ export class Redialler {
     this.#targets.set(name, target);
     if (!seed) this.#learnt++;
     if (this.#node.router.connection(name) === undefined) this.#enqueue(target);
-    else target.state = 'up';
+    else this.up(name);
   }
 
   #enqueue(target: Target): void {

@@ -258,6 +258,7 @@ export class TermReader extends ScalarReader {
 
   #binary(size: number): string | Uint8Array {
     this.need(size);
+    this.chargeBytes(size);
     const start = this.position;
     const text = decodeText(this.buffer, start, start + size);
     if (text === undefined) return this.copy(size);

@@ -63,8 +63,9 @@ const MAX_REF_WORDS = 5;
 /** Refs whose first word is below this, and whose third is 0, may be those of this runtime. */
 const OWN_LOW_WORDS = 0x4_0000;
 const FLOAT_TEXT_BYTES = 31;
-/** The size up to which an integer is read as quickly as any. */
-const WORD_BYTES = 16;
+/** How many bytes of a large integer, and of a long text, take as long as a value. */
+const BIG_BYTES_PER_VALUE = 64;
+const TEXT_BYTES_PER_VALUE = 256;
 const TWO_32 = 0x1_0000_0000;
 /** The high half of the largest safe integer, plus one. */
 const SAFE_HIGH = 0x20_0000;
@@ -105,6 +106,11 @@ export class ScalarReader {
 
   /** Counts what takes as long as some values. */
   protected charge(_values: number): void {}
+
+  /** Counts the bytes of a text. */
+  protected chargeBytes(size: number): void {
+    if (size >= TEXT_BYTES_PER_VALUE) this.charge(Math.floor(size / TEXT_BYTES_PER_VALUE));
+  }
 
   protected u8(): number {
     this.need(1);
@@ -165,7 +171,7 @@ export class ScalarReader {
   protected big(size: number): number | bigint {
     if (size > this.#maxBigBytes) throw this.bad(`An integer has more than ${this.#maxBigBytes} bytes`);
     this.need(size + 1);
-    if (size > WORD_BYTES) this.charge(size >> 4);
+    if (size >= BIG_BYTES_PER_VALUE) this.charge(Math.floor(size / BIG_BYTES_PER_VALUE));
     const negative = this.u8() !== 0;
     const start = this.position;
     this.position = start + size;

@@ -9,8 +9,9 @@
  *   has such a group must not keep the others from being known.
  * - A function may hold only what can be read the quick way.
  *
- * Limits: `MESSAGE_VALUES` values in a message, where a large integer counts for several.
+ * Limits: `MESSAGE_VALUES` values in a message, where a large integer and a long text count for several.
  */
+import { constants, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
@@ -22,14 +23,17 @@ import { hasDeclaredKeys, messageOf, reasonOf } from './records-made.ts';
 import { GEN_CAST } from './records-read.ts';
 import type { TermHost } from './scalar-reader.ts';
 import { skipTerm } from './skip.ts';
-import { LARGE_TUPLE, LIST, MAP, NEW_FUN, NIL, RECORD, SMALL_TUPLE, STRING } from './tags.ts';
+import { BINARY, LARGE_TUPLE, LIST, MAP, NEW_FUN, NIL, RECORD, SMALL_TUPLE, STRING } from './tags.ts';
 
 /** How many values are read at once. */
 export const QUICK_VALUES = 8_192;
 /** How many values a message may hold. */
-export const MESSAGE_VALUES = 4_194_304;
-/** How many values are read between two looks at the clock. */
-const VALUES_PER_LOOK = 64;
+export const MESSAGE_VALUES = 1_048_576;
+/** How many values are read between two looks at the clock, and how many steps are made. */
+const VALUES_PER_LOOK = 512;
+const STEPS_PER_LOOK = 64;
+/** How many bytes of a long text are read in a step. */
+const TEXT_BYTES = 262_144;
 /** How many fields a record may have: their names are read at once. */
 const RECORD_FIELDS = 65_536;
 
@@ -68,6 +72,11 @@ export class SlicingReader extends TermReader {
   /** True while a term is read in slices. */
   slicing = false;
   #result: unknown = undefined;
+  /** What was read of a long text, and where that ends. */
+  #text: string | undefined = undefined;
+  #textEnd = 0;
+  /** True when a step has taken long. */
+  #long = false;
 
   /** @param maxValues how many values a message may hold. */
   constructor(host: TermHost, maxValues = MESSAGE_VALUES) {
@@ -91,6 +100,7 @@ export class SlicingReader extends TermReader {
   abandon(): void {
     this.slicing = false;
     this.#open = [];
+    this.#text = undefined;
     this.#result = undefined;
   }
 
@@ -109,7 +119,9 @@ export class SlicingReader extends TermReader {
   goOn(until: number): boolean {
     try {
       for (;;) {
-        for (let read = 0; read < VALUES_PER_LOOK; read++) {
+        const enough = this.left - VALUES_PER_LOOK;
+        this.#long = false;
+        for (let steps = 0; steps < STEPS_PER_LOOK && this.left > enough && !this.#long; steps++) {
           if (!this.#step()) continue;
           this.slicing = false;
           return true;
@@ -126,6 +138,7 @@ export class SlicingReader extends TermReader {
 
   /** Reads a value, or begins or ends one that holds others. @returns whether all is read. */
   #step(): boolean {
+    if (this.#text !== undefined) return this.#textGoesOn();
     const top = this.#open.at(-1);
     if (top === undefined) return this.#next();
     if (top.left > 0) {
@@ -158,6 +171,8 @@ export class SlicingReader extends TermReader {
         return this.#begins(RECORD, 2);
       case NEW_FUN:
         return this.#has(this.#function());
+      case BINARY:
+        return this.#binary();
       default:
         return this.#has(this.value(this.#open.length));
     }
@@ -186,6 +201,38 @@ export class SlicingReader extends TermReader {
     const spread = tag === MAP && count > 2 * MANY_KEYS ? new KeySpread(count / 2) : undefined;
     this.#open.push({ tag, items: [], left: count, tail: false, record, map: null, spread, made: 0 });
     return false;
+  }
+
+  /** A long text is read piece by piece. Whether it is one is found out at once, which is quick. */
+  #binary(): boolean {
+    const start = this.position + 5;
+    if (start > this.end) throw this.bad('The term is cut off');
+    const size = this.buffer.readUInt32BE(start - 4);
+    if (size <= TEXT_BYTES || size > constants.MAX_STRING_LENGTH)
+      return this.#has(this.value(this.#open.length));
+    this.position = start;
+    this.need(size);
+    this.chargeBytes(size);
+    if (!isUtf8(this.buffer.subarray(start, start + size))) return this.#has(this.copy(size));
+    this.#text = '';
+    this.#textEnd = start + size;
+    return false;
+  }
+
+  #textGoesOn(): boolean {
+    const { buffer, position } = this;
+    let end = Math.min(position + TEXT_BYTES, this.#textEnd);
+    // Not within a character.
+    while (end < this.#textEnd && ((buffer[end] as number) & 0xc0) === 0x80) end--;
+    this.#long = true;
+    const text = `${this.#text}${buffer.toString('utf8', position, end)}`;
+    this.position = end;
+    if (end < this.#textEnd) {
+      this.#text = text;
+      return false;
+    }
+    this.#text = undefined;
+    return this.#has(text);
   }
 
   /** A function is read as a whole. */
@@ -243,6 +290,7 @@ export class SlicingReader extends TermReader {
     const key = items[top.made * 2];
     const value = items[top.made * 2 + 1];
     if (top.map instanceof ErlMap) {
+      this.#long = typeof key === 'object';
       if (top.spread?.add(key) === false) throw this.bad('Keys of a map collide');
       this.put(top.map, key, value);
       if (top.map.size !== top.made + 1) throw this.bad('A map has a key twice');

@@ -10,6 +10,7 @@ import { type Atom, atom } from '../../terms/atom.ts';
 export const MAX_CACHED_BYTES = 64;
 const SLOTS = 512;
 const MAX_ATOM_CHARACTERS = 255;
+const LONG_BYTES = 4_096;
 
 /** A text with its bytes. */
 export class CachedText {
@@ -60,6 +61,8 @@ function asKey(text: string): string {
 /** The text of UTF-8 bytes; undefined when they are none, or more than a string can hold. */
 export function decodeText(buffer: Buffer, start: number, end: number): string | undefined {
   if (end - start > constants.MAX_STRING_LENGTH) return undefined;
+  // Bytes that are no text take the engine long to make one of.
+  if (end - start > LONG_BYTES && !isUtf8(buffer.subarray(start, end))) return undefined;
   const text = buffer.toString('utf8', start, end);
   // What is no UTF-8 is replaced by this character, which may also stand there by itself.
   return text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end)) ? undefined : text;

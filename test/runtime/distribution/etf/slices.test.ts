@@ -1,0 +1,200 @@
+// Terms that are read in slices: the same comes of them as of what is read at once, whatever the bytes are; and how much is read
+// between two looks at the clock does not grow with them.
+import * as fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { declareChannel } from '../../../../src/runtime/channel-forms.ts';
+import { encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
+import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
+import {
+  MESSAGE_VALUES,
+  SlicingReader,
+  TOO_DEEP,
+  type Wanted,
+} from '../../../../src/runtime/distribution/etf/slicing-reader.ts';
+import { Cast } from '../../../../src/runtime/otp/call.ts';
+import { Broadcast } from '../../../../src/runtime/pg/broadcast.ts';
+import { canonicalText } from '../../../../src/runtime/pg/group-key.ts';
+import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
+import { Ref } from '../../../../src/runtime/process/ref.ts';
+import { atom, ImproperList, tuple, Tuple } from '../../../../src/runtime/terms/index.ts';
+import { terms } from './arbitraries.ts';
+
+const origin = new Origin('here@h', 4);
+const host = { origin, internPid: (pid: Pid): Pid => pid };
+const peer = new Pid(new Origin('peer@h', 5), 1, 2);
+
+/** Reads bytes in slices that are over at once. */
+function sliced(bytes: Buffer, wanted: Wanted): { value: unknown; position: number; slices: number } {
+  const reader = new SlicingReader(host);
+  reader.reset(bytes, 0, bytes.length);
+  reader.begin(wanted, 'peer@h', 0);
+  let slices = 1;
+  while (!reader.goOn(0)) slices++;
+  return { value: reader.taken(), position: reader.position, slices };
+}
+
+function atOnce(bytes: Buffer, wanted: Wanted): { value: unknown; position: number } {
+  const reader = new TermReader(host);
+  reader.reset(bytes, 0, bytes.length);
+  const value =
+    wanted === 'message' ? reader.message('peer@h') : wanted === 'reason' ? reader.reason() : reader.term();
+  return { value, position: reader.position };
+}
+
+function outcome(read: () => object): object {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof EtfError)) throw error;
+    return { refused: true };
+  }
+}
+
+const bytesOf = (value: unknown): Buffer => Buffer.from(encodeTerm(value)).subarray(1);
+
+describe('what is read', () => {
+  beforeAll(() => {
+    declareChannel('slices_keyed', { atomKeys: ['id', 'title'] });
+  });
+  const ref = new Ref(peer.origin, 3, 4);
+  const requests = fc.oneof(
+    terms,
+    fc.constant(atom('ask')),
+    terms.map((term) => tuple(atom('ask'), term)),
+    terms.map((term) => tuple(atom('terminate'), term)),
+  );
+  const froms = fc.constantFrom(
+    tuple(peer, ref),
+    tuple(peer, new ImproperList([atom('alias')], ref)),
+    peer,
+    1,
+  );
+  const messages = fc.oneof(
+    terms,
+    terms.map(
+      (term) => new Broadcast('slices_keyed', peer, 'topic', { id: 1, title: term, other: { id: 2 } }),
+    ),
+    terms.map((term) => new Broadcast('slices_plain', peer, 'töpic', term)),
+    terms.map((term) => tuple(atom('nova_pubsub'), atom('slices_keyed'), 1, [116], { id: term })),
+    requests.map((request) => tuple(atom('$gen_cast'), request)),
+    fc.tuple(froms, requests).map(([from, request]) => tuple(atom('$gen_call'), from, request)),
+    fc.tuple(froms, requests).map(([from, request]) => tuple(atom('system'), from, request)),
+    terms.map((term) => tuple(atom('shutdown'), tuple(atom('noproc'), term))),
+  );
+
+  test('is what is read at once: messages, reasons and terms', () => {
+    fc.assert(
+      fc.property(messages, (message) => {
+        const bytes = bytesOf(message);
+        for (const wanted of ['message', 'reason', 'term'] as const) {
+          expect(sliced(bytes, wanted)).toMatchObject({ position: bytes.length });
+          expect(sliced(bytes, wanted).value).toStrictEqual(atOnce(bytes, wanted).value);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('is refused when it is refused at once', () => {
+    const change = fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }));
+    fc.assert(
+      fc.property(messages, fc.array(change, { minLength: 1, maxLength: 4 }), (message, changes) => {
+        const bytes = bytesOf(message);
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+        for (const wanted of ['reason', 'term'] as const) {
+          const one = outcome(() => atOnce(bytes, wanted));
+          expect(outcome(() => sliced(bytes, wanted))).toMatchObject(one);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a long text, whose characters lie across its pieces', () => {
+    for (const text of ['é'.repeat(400_000), `a${'😀'.repeat(300_000)}`, 'x'.repeat(1_000_000)]) {
+      const { value, slices } = sliced(bytesOf([text, 1]), 'term');
+      expect((value as [string])[0] === text).toBe(true);
+      expect(slices).toBeGreaterThan(2);
+    }
+    const bytes = Buffer.concat([Buffer.alloc(600_000, 'x'), Buffer.of(0xff)]);
+    expect(Buffer.from(sliced(bytesOf(bytes), 'term').value as Uint8Array).equals(bytes)).toBe(true);
+  });
+});
+
+describe('how much is read at once', () => {
+  /** How many slices a term takes, when each is over at once. */
+  function slicesOf(bytes: Buffer): number {
+    return sliced(bytes, 'term').slices;
+  }
+
+  test.each<[string, (size: number) => unknown]>([
+    ['a wide list', (size) => Array.from({ length: size }, () => [])],
+    ['a wide tuple', (size) => new Tuple(Array.from({ length: size }, () => 1))],
+    ['a map', (size) => new Map(Array.from({ length: size }, (_, at) => [at, 1]))],
+    ['an object', (size) => Object.fromEntries(Array.from({ length: size }, (_, at) => [`k${at}`, 1]))],
+    ['large integers', (size) => Array.from({ length: size / 20 }, (_, at) => (1n << 8_000n) + BigInt(at))],
+    ['a text', (size) => 'x'.repeat(size * 1_000)],
+  ])('grows with the term, in slices of one size: %s', (_, make) => {
+    const [few, many] = [slicesOf(bytesOf(make(10_000))), slicesOf(bytesOf(make(40_000)))];
+    expect(few).toBeGreaterThan(10);
+    expect(many / few).toBeGreaterThan(2.5);
+  });
+});
+
+describe('limits', () => {
+  const u32 = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+  };
+
+  test('as many values as a message may hold, and one more', () => {
+    const nils = (count: number): Buffer =>
+      Buffer.concat([Buffer.of(105), u32(count), Buffer.alloc(count, 106)]);
+    expect((sliced(nils(MESSAGE_VALUES), 'term').value as Tuple).length).toBe(MESSAGE_VALUES);
+    expect(() => sliced(nils(MESSAGE_VALUES + 1), 'term')).toThrow('more than 1048576 values');
+  });
+
+  test('keys that were chosen to collide', () => {
+    // The lower 64 bits of integers are what the engine looks at.
+    const key = (at: number): Buffer =>
+      Buffer.concat([Buffer.of(110, 12, 0), Buffer.from([5, 0, 0, 0, 0, 0, 0, 0]), u32(at + 1)]);
+    const map = (count: number): Buffer =>
+      Buffer.concat([
+        Buffer.of(116),
+        u32(count),
+        ...Array.from({ length: count }, (_, at) => Buffer.concat([key(at), Buffer.of(106)])),
+      ]);
+    expect((sliced(map(1_000), 'term').value as Map<unknown, unknown>).size).toBe(1_000);
+    expect(() => sliced(map(20_000), 'term')).toThrow('Keys of a map collide');
+    const honest = new Map(Array.from({ length: 50_000 }, (_, at) => [2 ** 40 + at * 4_096, at]));
+    expect((sliced(bytesOf(honest), 'term').value as Map<unknown, unknown>).size).toBe(50_000);
+  });
+
+  test('the name of a group that is nested too deeply costs a snapshot that group', () => {
+    const deep = Buffer.concat([...Array.from({ length: 5_000 }, () => Buffer.of(104, 1)), Buffer.of(106)]);
+    const entry = (name: Buffer): Buffer => Buffer.concat([Buffer.of(104, 2), name, bytesOf([peer])]);
+    const snapshot = Buffer.concat([
+      Buffer.of(104, 2),
+      bytesOf(atom('$gen_cast')),
+      Buffer.of(104, 3),
+      bytesOf(atom('sync')),
+      bytesOf(peer),
+      Buffer.of(108),
+      u32(2),
+      entry(deep),
+      entry(bytesOf(atom('group'))),
+      Buffer.of(106),
+    ]);
+    const { argument } = sliced(snapshot, 'message').value as Cast;
+    const [tag, pid, groups] = (argument as Tuple).elements;
+    const [first, second] = groups as [Tuple, Tuple];
+    expect([tag, pid, second]).toStrictEqual([atom('sync'), peer, tuple(atom('group'), [peer])]);
+    // It has no name that a group can have, and so is left out where it is read.
+    let name = first.elements[0];
+    while (name instanceof Tuple) [name] = name.elements;
+    expect(name).toBe(TOO_DEEP);
+    expect(() => canonicalText(first.elements[0])).toThrow('TROUPE_BAD_ARGUMENT');
+    expect(() => sliced(deep, 'message')).toThrow('deeper than 1024');
+  });
+});
