@@ -14,7 +14,14 @@ let node: Node;
 let incoming: IncomingEvents;
 beforeEach(() => {
   node = createNode();
-  incoming = new IncomingEvents({ node: node.name, isStranger: () => false, onLeftOut: () => {} });
+  incoming = new IncomingEvents({
+    node: node.name,
+    isStranger: () => false,
+    onLeftOut: () => undefined,
+    get: () => Promise.resolve(undefined),
+    tell: () => undefined,
+    onMissed: () => undefined,
+  });
 });
 afterEach(() => node.stop());
 
