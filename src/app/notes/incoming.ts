@@ -4,13 +4,17 @@
 // - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
 //   reaches the index or a client.
 // - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
+// - A note of a program that has other fields for its times, or none, is looked up first; see `lookups.ts`.
 // - A message is checked once, however many processes of this node get it.
-// - What is left out is counted, and told seldom; see `recurring.ts`.
+// - What is left out is counted, and told seldom (see `recurring.ts`); whoever shows notes is then told to read all again, at
+//   most every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Broadcast } from '../../runtime/index.ts';
 import { Recurring } from '../recurring.ts';
+import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note, noteLimits } from './note.ts';
+import { readToldNote } from './told-note.ts';
 
 /** A change of a note, or the advice to read everything again: changes may have been missed. */
 export type NoteEvent =
@@ -28,7 +32,7 @@ export interface LeftOut {
 }
 
 /** What decides about events. */
-export interface IncomingOptions {
+export interface IncomingOptions extends LookupOptions {
   /** The name of this node. */
   readonly node: string;
   /** True for a node whose notes are not those of this one. */
@@ -37,6 +41,8 @@ export interface IncomingOptions {
 }
 
 const TOPIC_SHOWN_MAX = 100;
+/** How often all notes are read again at most because something was left out. */
+const MISSED_MS = 10_000;
 
 /** Times are compared as texts, so they have one form. */
 const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$';
@@ -55,9 +61,13 @@ export class IncomingEvents {
   readonly #options: IncomingOptions;
   readonly #seen = new WeakMap<Broadcast, NoteEvent | 'left out'>();
   readonly #leftOut = new Recurring();
+  readonly #lookups: Lookups;
+  #missedAt = -Infinity;
+  #missing: NodeJS.Timeout | undefined = undefined;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
+    this.#lookups = new Lookups({ ...options, onMissed: () => this.#missed() });
   }
 
   /** The event that a message of the channel is; undefined when it is to be left out. */
@@ -77,7 +87,34 @@ export class IncomingEvents {
     if (!own && this.#options.isStranger(peer))
       return this.#leaveOut(message, 'the node keeps notes of its own');
     const event = eventOf(message);
-    return typeof event === 'string' ? this.#leaveOut(message, event) : event;
+    if (typeof event !== 'string') {
+      if (event.topic !== 'resync') this.#lookups.forget(event.payload.id);
+      return event;
+    }
+    const { topic, payload } = message;
+    if (topic === 'note_created' || topic === 'note_updated') {
+      const note = readToldNote(payload, topic, new Date());
+      if (note !== undefined) {
+        this.#lookups.start(topic, note);
+        return 'left out';
+      }
+    }
+    this.#missed();
+    return this.#leaveOut(message, event);
+  }
+
+  /** Has all notes read again, now or when the last time is long enough ago. */
+  #missed(): void {
+    const wait = this.#missedAt + MISSED_MS - performance.now();
+    if (wait <= 0) {
+      this.#missedAt = performance.now();
+      this.#options.onMissed();
+    } else if (this.#missing === undefined) {
+      this.#missing = setTimeout(() => {
+        this.#missing = undefined;
+        this.#missed();
+      }, wait).unref();
+    }
   }
 
   #leaveOut({ sender, topic: given }: Broadcast, problem: string): 'left out' {

@@ -50,7 +50,14 @@ class Steps {
             ? Promise.reject(new DatabaseUnavailableError('unreachable', 'away', 10))
             : Promise.resolve({ notes: [note], next: undefined, indexing: false }),
       },
-      incoming: new IncomingEvents({ node: node.name, isStranger: () => false, onLeftOut: () => {} }),
+      incoming: new IncomingEvents({
+        node: node.name,
+        isStranger: () => false,
+        onLeftOut: () => {},
+        get: () => Promise.resolve(undefined),
+        tell: () => {},
+        onMissed: () => {},
+      }),
       group,
       onMissing: (what) => this.missing.push(what),
       onFailed: (error) => this.failed.push(String(error)),

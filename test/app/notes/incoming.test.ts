@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { IncomingEvents, type LeftOut } from '../../../src/app/notes/incoming.ts';
 import { Strangers } from '../../../src/app/cluster/strangers.ts';
-import { Broadcast, createNode, type Pid } from '../../../src/runtime/index.ts';
+import type { Note } from '../../../src/app/notes/note.ts';
+import { atom, Broadcast, charlist, createNode, type Pid, tuple } from '../../../src/runtime/index.ts';
 
 const note = {
   id: 1,
@@ -19,14 +20,23 @@ const other = pidOf('other@test');
 let told: LeftOut[];
 let strangers: Strangers;
 let events: IncomingEvents;
+let stored: (id: number) => Promise<Note | undefined>;
+let toldHere: unknown[];
+let missed: number;
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'] });
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'Date'], now: Date.UTC(2026, 0, 2) });
   told = [];
+  toldHere = [];
+  missed = 0;
+  stored = () => Promise.resolve(undefined);
   strangers = new Strangers(() => {});
   events = new IncomingEvents({
     node: 'own@test',
     isStranger: (node) => strangers.has(node),
     onLeftOut: (what) => told.push(what),
+    get: (id) => stored(id),
+    tell: (topic, told) => toldHere.push([topic, told]),
+    onMissed: () => missed++,
   });
 });
 afterEach(() => {
@@ -110,4 +120,98 @@ test('strangers are told of once, and a thousand of them are known', () => {
   expect(met).toEqual(['a@test', 'a@test']);
   for (let n = 0; n < 2_000; n++) strangers.add(`n${n}@test`, 'theirs');
   expect([met.length, strangers.has('n998@test'), strangers.has('n999@test')]).toEqual([1_001, true, false]);
+});
+
+describe('a note of a program that has other fields', () => {
+  const { createdAt: _created, updatedAt: _updated, ...bare } = note;
+  const NOW = '2026-01-02T00:00:00.000Z';
+  const at = (time: string) => `2026-01-01T${time}Z`;
+  const both = (time: string) => ({ createdAt: time, updatedAt: time });
+
+  test.each<[string, object, object]>([
+    ['without times', {}, both(NOW)],
+    ['a datetime', { inserted_at: tuple(tuple(2026, 1, 1), tuple(10, 20, 30)) }, both(at('10:20:30.000'))],
+    [
+      'a datetime with a fraction',
+      { inserted_at: tuple(tuple(2026, 1, 1), tuple(1, 2, 3.25)) },
+      both(at('01:02:03.250')),
+    ],
+    ['a text without milliseconds', { inserted_at: '2026-01-01T10:20:30Z' }, both(at('10:20:30.000'))],
+    ['a text without a zone', { created_at: '2026-01-01 10:20:30.123456' }, both(at('10:20:30.123'))],
+    ['a text with a zone', { created_at: '2026-01-01T10:20:30+02:00' }, both(at('08:20:30.000'))],
+    [
+      'a list of characters',
+      { inserted_at: [...Buffer.from('2026-01-01T10:20:30Z')] },
+      both(at('10:20:30.000')),
+    ],
+    ['seconds', { inserted_at: 1_767_262_830 }, both(at('10:20:30.000'))],
+    [
+      'a struct',
+      { inserted_at: { year: 2026, month: 1, day: 1, hour: 1, minute: 2, second: 3, __struct__: atom('x') } },
+      both(at('01:02:03.000')),
+    ],
+    [
+      'both times',
+      { inserted_at: 1_767_262_830, updated_at: 1_767_262_831 },
+      { createdAt: at('10:20:30.000'), updatedAt: at('10:20:31.000') },
+    ],
+    ['no date', { inserted_at: tuple(tuple(2026, 6, 31), tuple(0, 0, 0)) }, both(NOW)],
+    ['what is no time', { inserted_at: atom('soon'), updated_at: -1 }, both(NOW)],
+  ])('is told with the times there are, or now: %s', async (_what, times, expected) => {
+    expect(read(other, 'note_created', { ...bare, ...times })).toBeUndefined();
+    await vi.waitFor(() => expect(toldHere).toEqual([['note_created', { ...bare, ...expected }]]));
+    expect([told, missed]).toEqual([[], 0]);
+  });
+
+  test('is told as it is stored, where it is; a text may be a list of characters', async () => {
+    stored = () => Promise.resolve(note);
+    read(other, 'note_updated', { ...bare, title: 'other', body: [...Buffer.from('text')] });
+    await vi.waitFor(() => expect(toldHere).toEqual([['note_updated', note]]));
+    stored = () => Promise.resolve(undefined);
+    read(other, 'note_updated', { ...bare, id: 2, title: charlist('characters') });
+    await vi.waitFor(() =>
+      expect(toldHere[1]).toMatchObject(['note_updated', { id: 2, title: 'characters' }]),
+    );
+  });
+
+  test('is told all the same when it cannot be read, and all are read again', async () => {
+    stored = () => Promise.reject(new Error('away'));
+    read(other, 'note_created', bare);
+    await vi.waitFor(() => expect(toldHere).toHaveLength(1));
+    expect(missed).toBe(1);
+  });
+
+  test('is forgotten when it is deleted meanwhile', async () => {
+    let answer = (_note: Note | undefined): void => undefined;
+    stored = () => new Promise((resolve) => (answer = resolve));
+    read(other, 'note_created', bare);
+    expect(read(other, 'note_deleted', { id: 1 })).toMatchObject({ topic: 'note_deleted' });
+    answer(note);
+    await Promise.resolve();
+    stored = () => Promise.resolve(undefined);
+    read(other, 'note_created', { ...bare, id: 2 });
+    await vi.waitFor(() => expect(toldHere).toMatchObject([['note_created', { id: 2 }]]));
+  });
+
+  test('is not read beyond a hundred at a time: all are read again instead', () => {
+    stored = () => new Promise(() => undefined);
+    for (let id = 1; id <= 100; id++) read(other, 'note_created', { ...bare, id });
+    expect(missed).toBe(0);
+    read(other, 'note_created', { ...bare, id: 101 });
+    expect(missed).toBe(1);
+  });
+});
+
+test('what is left out has all notes read again, at once and then every ten seconds', () => {
+  read(other, 'note_created', { id: 1 });
+  expect(missed).toBe(1);
+  for (let n = 0; n < 5; n++) read(other, 'note_created', { id: 1 });
+  expect(missed).toBe(1);
+  vi.advanceTimersByTime(10_000);
+  expect(missed).toBe(2);
+  vi.advanceTimersByTime(60_000);
+  expect(missed).toBe(2);
+  strangers.add('other@test', 'theirs');
+  read(other, 'note_created', { id: 1 });
+  expect(missed).toBe(2);
 });
