@@ -109,8 +109,18 @@ describe.skipIf(part.missing)('a long list', () => {
       await toTheEnd(page);
       await rows(page, 200);
       await noteNamed(page, 'n120').scrollIntoViewIfNeeded();
+      /** Where the row is once it has come to rest: rows that come into sight take their true height first. */
       const top = () =>
-        noteNamed(page, 'n120').evaluate((row) => Math.round(row.getBoundingClientRect().top));
+        noteNamed(page, 'n120').evaluate(async (row) => {
+          let at = Number.NaN;
+          for (let still = 0; still < 10;) {
+            await new Promise(requestAnimationFrame);
+            const { top: now } = row.getBoundingClientRect();
+            still = now === at ? still + 1 : 0;
+            at = now;
+          }
+          return at;
+        });
       const before = await top();
       stage.server.closeSockets(code);
       stage.server.create({ title: 'missed', body: 'text', author: 'Joe' });
