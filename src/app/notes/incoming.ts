@@ -2,7 +2,7 @@
 // sent anything, whether by mistake, with an older version, or on purpose.
 //
 // - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
-//   reaches the index or a client.
+//   reaches a client.
 // - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
 // - A message is checked once, however many processes of this node get it.
 // - What is left out is counted, and told seldom; see `recurring.ts`.
