@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Kind } from '../kind.ts';
 import { open } from '../lib/raw.ts';
 
-const DESCRIPTORS = 256;
-const SOCKETS = 600;
+const DESCRIPTORS = 512;
+const SOCKETS = 1_200;
 const HELD_MS = 3_000;
 
 export const descriptors: Kind = {

@@ -2,7 +2,7 @@
 // purpose. So are events of this node, which programs beside this one may send, too: the REPL, or a plugin.
 //
 // - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
-//   reaches the index or a client.
+//   reaches a client.
 // - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
 // - A note of a program that has other fields for its times, or none, is looked up first; see `lookups.ts`.
 // - A message is checked once, however many processes of this node get it.

@@ -196,6 +196,22 @@ export function describeIndexing(open: () => Promise<Database>): void {
     });
   });
 
+  test('ranks the newest of many, wherever they are', async () => {
+    const store = async (count: number, title: string) => {
+      const values = Array.from({ length: count }, () => ({ title, body: 'b', author: 'a' }));
+      await inner.run((db) => db.insert(notes).values(values));
+    };
+    for (let n = 0; n < 6; n++) await store(1_000, 'old');
+    const last = (await make('old')).id;
+    for (let n = 0; n < 2; n++) await store(1_000, 'new');
+    await inner.run((db) =>
+      db.update(notes).set({ words: sql`(title || ':1A')::tsvector`, unindexed: null }),
+    );
+    const { notes: found } = await search.search('old', ALL);
+    expect(found.map(({ id }) => id)).toEqual(Array.from({ length: 1_000 }, (_, n) => last - n));
+    expect((await search.search('new', ALL)).notes[0]?.id).toBe(last + 2_000);
+  }, 60_000);
+
   test('reads little at a time of notes that are large', async () => {
     for (let n = 0; n < 8; n++) await make(`large${n}`, 'x '.repeat(50_000));
     expect([await backlog.step(), await unindexed()]).toEqual([true, 5]);
