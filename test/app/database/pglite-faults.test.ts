@@ -1,7 +1,17 @@
 // The embedded database when its process or its disk fails: calls fail with a reason, it comes back by itself, and nothing
 // that was answered is lost.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
@@ -9,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import type { Database } from '../../../src/app/database/database.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
-import { mkdtempSync } from 'node:fs';
+import { buildFailingDisk, mountSmallDisk } from '../support/disk.ts';
 import { requirePart } from '../../support/parts.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
 
@@ -27,13 +37,7 @@ beforeAll(async () => {
   const database = openDatabase({ kind: 'pglite', folder: template, queryTimeoutMs: 5_000 });
   await database.opened();
   await database.close();
-  if (gcc.missing) return;
-  shim = join(dirname(template), 'disk.so');
-  const source = join(import.meta.dirname, 'disk.c');
-  const compiled = spawnSync(gcc.path, ['-shared', '-fPIC', '-O1', '-o', shim, source, '-ldl'], {
-    encoding: 'utf8',
-  });
-  if (compiled.status !== 0) throw new Error(compiled.stderr);
+  if (!gcc.missing) shim = buildFailingDisk(dirname(template));
 });
 afterAll(() => rmSync(dirname(template), { recursive: true, force: true }));
 
@@ -191,15 +195,13 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
 
 test.skipIf(tmpfs.missing)('a disk that is full, and has room again', async () => {
   const disk = temporaryFolder();
-  expect(spawnSync(tmpfs.path, ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', disk]).status).toBe(0);
-  onTestFinished(() => void spawnSync('umount', ['--lazy', disk]));
+  mountSmallDisk(disk, 96);
   const database = await openReady(dataFolder(disk));
   const { next } = watch(database);
   await make(database, 'first');
   const filler = join(disk, 'filler');
-  const free =
-    Number(spawnSync('stat', ['-f', '-c', '%a %S', disk], { encoding: 'utf8' }).stdout.split(' ')[0]) * 4_096;
-  writeFileSync(filler, Buffer.alloc(free - 1_000_000));
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 1_000_000));
   const { made, failure } = await makeUntilFailure(database);
   expect(failure).toMatchObject({ name: 'DatabaseUnavailableError' });
   const full = expect.stringContaining('the disk is full (ENOSPC');
