@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { within } from './limits.ts';
 import { CLIENT_FD, EXIT_UNUSABLE } from './pglite-exit.ts';
 
 /** Compiled, or from the sources, where the program needs what this one has been started with. */
@@ -24,6 +25,7 @@ export interface Ended {
 /** So much of what it says on stderr is kept: its end, where the reason is. */
 const SAID_MAX = 4_096;
 const REASON_MAX = 500;
+const LAST_WORDS_MS = 1_000;
 
 export class PgliteProcess {
   /** How it ended; never rejected. */
@@ -60,8 +62,11 @@ export class PgliteProcess {
     return socket as Socket;
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
+  /** Waits for its end for a moment, since one that breaks its connection is about to say why, and then ends it. */
+  async endSoon(reason: string): Promise<Ended> {
+    await within(LAST_WORDS_MS, this.ended);
+    this.kill(reason);
+    return await this.ended;
   }
 
   /** Ends it at once; what it had not committed is undone when the folder is opened again. */

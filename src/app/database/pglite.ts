@@ -84,11 +84,11 @@ class PgliteEngine implements Engine {
       this.#connection = connection;
     } catch (error) {
       connection?.destroy();
-      started.kill(explain(error).message); // unless it has ended by itself, and said why
-      const { reason, isUnusable } = await started.ended;
+      if (closing.aborted) started.kill('it was closed');
+      const { reason, isUnusable } = await started.endSoon(explain(error).message);
       throw isUnusable
         ? new DatabaseOpenError(`the data folder ${folder} ${reason}`, { cause: error })
-        : new Error(reason, { cause: error });
+        : new Error(reason);
     }
   }
 
@@ -100,15 +100,15 @@ class PgliteEngine implements Engine {
   release(): void {}
 
   discard(session: Session): void {
-    if (session !== this.#connection) return;
+    // One that is broken already, and its process, are asked why by `whyLost`.
+    if (session !== this.#connection || !this.#connection.usable) return;
     this.#process?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
     this.#connection.destroy();
   }
 
   async whyLost(): Promise<string | undefined> {
     if (this.#connection?.usable === true) return undefined;
-    this.#process?.kill('its connection broke');
-    return (await this.#process?.ended)?.reason ?? 'it has no process';
+    return (await this.#process?.endSoon('its connection broke'))?.reason ?? 'it has no process';
   }
 
   cut(): void {

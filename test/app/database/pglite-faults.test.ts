@@ -1,7 +1,17 @@
 // The embedded database when its process or its disk fails: calls fail with a reason, it comes back by itself, and nothing
 // that was answered is lost.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
@@ -10,7 +20,7 @@ import type { Database } from '../../../src/app/database/database.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
 import { firstPage } from '../support/first-page.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
-import { mkdtempSync } from 'node:fs';
+import { buildFailingDisk, mountSmallDisk } from '../support/disk.ts';
 import { requirePart } from '../../support/parts.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
 
@@ -28,13 +38,7 @@ beforeAll(async () => {
   const database = openDatabase({ kind: 'pglite', folder: template, queryTimeoutMs: 5_000 });
   await database.opened();
   await database.close();
-  if (gcc.missing) return;
-  shim = join(dirname(template), 'disk.so');
-  const source = join(import.meta.dirname, 'disk.c');
-  const compiled = spawnSync(gcc.path, ['-shared', '-fPIC', '-O1', '-o', shim, source, '-ldl'], {
-    encoding: 'utf8',
-  });
-  expect(compiled.stderr).toBe('');
+  if (!gcc.missing) shim = buildFailingDisk(dirname(template));
 });
 afterAll(() => rmSync(dirname(template), { recursive: true, force: true }));
 
@@ -88,17 +92,14 @@ const isAlive = (pid: number) =>
 
 /** Turns of the event loop while something is under way. */
 async function turnsDuring(work: Promise<unknown>): Promise<number> {
-  let turns = 0;
-  let isDone = false;
-  void work.then(
-    () => (isDone = true),
-    () => (isDone = true),
+  const settled = work.then(
+    () => 'settled',
+    () => 'settled',
   );
-  while (!isDone) {
-    turns++;
-    await new Promise(setImmediate);
+  const turn = () => new Promise<string>((resolve) => setImmediate(resolve, 'turn'));
+  for (let turns = 0; ; turns++) {
+    if ((await Promise.race([settled, turn()])) === 'settled') return turns;
   }
-  return turns;
 }
 
 /** Makes notes of 50,000 characters until one fails; answers the titles of those that were made, and the failure. */
@@ -195,15 +196,13 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
 
 test.skipIf(tmpfs.missing)('a disk that is full, and has room again', async () => {
   const disk = temporaryFolder();
-  expect(spawnSync(tmpfs.path, ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', disk]).status).toBe(0);
-  onTestFinished(() => void spawnSync('umount', ['--lazy', disk]));
+  mountSmallDisk(disk, 96);
   const database = await openReady(dataFolder(disk));
   const { next } = watch(database);
   await make(database, 'first');
   const filler = join(disk, 'filler');
-  const free =
-    Number(spawnSync('stat', ['-f', '-c', '%a %S', disk], { encoding: 'utf8' }).stdout.split(' ')[0]) * 4_096;
-  writeFileSync(filler, Buffer.alloc(free - 1_000_000));
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 1_000_000));
   const { made, failure } = await makeUntilFailure(database);
   expect(failure).toMatchObject({ name: 'DatabaseUnavailableError' });
   const full = expect.stringContaining('the disk is full (ENOSPC');

@@ -1,7 +1,18 @@
 // The embedded database: one process at a time, what is kept when a process ends, and what cannot be opened.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
@@ -157,6 +168,41 @@ describe('a folder', () => {
     await database.opened();
     expect(existsSync(mark)).toBe(false);
     expect(await titles(database)).toEqual([]);
+  });
+
+  test('that others could enter is closed to them, with all that is made in it', async () => {
+    const folder = dataFolder();
+    chmodSync(folder, 0o777);
+    const database = open(folder);
+    await database.opened();
+    await createNoteRepository(database).create(note('private'));
+    await database.run((db) => db.execute(sql`create table made (id int primary key)`));
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    const paths = [
+      `${folder}.pid`,
+      ...readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name))),
+    ];
+    expect(paths.filter((path) => (statSync(path).mode & 0o077) !== 0)).toEqual([]);
+  });
+
+  test.each(['', '-42', '1\n/somewhere', 'garbage'])(
+    'is opened with %j in its postmaster.pid',
+    async (text) => {
+      const folder = dataFolder();
+      writeFileSync(join(folder, 'postmaster.pid'), text);
+      const database = open(folder);
+      await database.opened();
+      expect(await titles(database)).toEqual([]);
+    },
+  );
+
+  test('that holds something else is left alone', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'diary'), 'dear');
+    await expect(open(folder).opened()).rejects.toThrow(
+      `the data folder ${folder} cannot be opened: it holds something else than data of PostgreSQL; set DATA_DIR to another folder`,
+    );
+    expect(readdirSync(folder)).toEqual(['diary']);
   });
 
   test('that cannot be opened is told in one line', async () => {

@@ -1,6 +1,7 @@
 // Preloaded into the embedded database, below the folder that TROUPE_TEST_FOLDER names: what is written and synced fails
 // with an I/O error as long as the file TROUPE_TEST_EIO is there; and whatever is synced is copied, as it is then, to the
-// folder TROUPE_TEST_SYNCED: that is all that a power cut leaves for certain.
+// folder TROUPE_TEST_SYNCED: that is all that a power cut leaves for certain. With TROUPE_TEST_NO_SOCKETS no Unix socket can
+// be made in any folder.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* The path of a descriptor below the folder, or NULL for another one. */
@@ -80,4 +83,12 @@ int fsync(int fd) {
   int result = real(fd);
   if (result == 0) keep(fd);
   return result;
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t length) {
+  int (*real)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, "bind");
+  int is_path = address->sa_family == AF_UNIX && ((const struct sockaddr_un *)address)->sun_path[0] != 0;
+  if (!is_path || getenv("TROUPE_TEST_NO_SOCKETS") == NULL) return real(fd, address, length);
+  errno = EPERM;
+  return -1;
 }
