@@ -5,15 +5,7 @@ import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { createNode, type Node, onTelemetry, type Pid, type Process } from 'troupe';
 import type { NodeOptions, TelemetryEvents, TelemetryName } from 'troupe';
-import {
-  defineWebSocketHandler,
-  text,
-  troupeFastify,
-  type TroupeFastifyOptions,
-  webSocketHandler,
-  type WebSocketOptions,
-} from 'troupe/fastify';
-import type { ManualClock } from 'troupe/testing';
+import { troupeFastify, type TroupeFastifyOptions } from 'troupe/fastify';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 
@@ -244,25 +236,4 @@ export function gate<T = void>(): Gate<T> {
       release(value);
     },
   };
-}
-
-/** A server that echoes text, sends what is broadcast, and says when it was joined. */
-export async function serveGroup(webSocket: WebSocketOptions, clock?: ManualClock) {
-  let group: Group | undefined;
-  const server = await serve(
-    (app, node) => {
-      const made = (group = new Group(node));
-      const handler = defineWebSocketHandler({
-        name: 'member',
-        init: (self) => {
-          made.join(self);
-        },
-        handle: (_state, frame) => text(`${frame.type}:${frame.data.toString()}`),
-        info: (_state, message) => text(message as string),
-      });
-      app.get('/socket', { websocket: true }, webSocketHandler(handler));
-    },
-    { webSocket, ...(clock === undefined ? {} : { node: { clock } }) },
-  );
-  return { ...server, group: group as Group };
 }

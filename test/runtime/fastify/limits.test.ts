@@ -6,7 +6,8 @@ import { defineWebSocketHandler, text, webSocketHandler, type WebSocketOptions }
 import { awaitExit, createManualClock, type ManualClock, settle } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
-import { type Client, Events, gate, open, refusal, serve, serveGroup, start } from './helpers.ts';
+import { serveGroup } from './group-server.ts';
+import { type Client, Events, gate, open, refusal, serve, start } from './helpers.ts';
 
 describe('heartbeat', () => {
   /** The client has got a ping, and the server its answer. */

@@ -2,7 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { createManualClock } from 'troupe/testing';
 import { describe, expect, test } from 'vitest';
-import { type Client, Events, type Group, open, serveGroup } from './helpers.ts';
+import { serveGroup } from './group-server.ts';
+import { type Client, Events, type Group, open } from './helpers.ts';
 
 const MIB = 1_048_576;
 
