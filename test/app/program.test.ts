@@ -5,6 +5,9 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { root } from '../../scripts/lib/run.mjs';
+import { connectionsFor } from '../../src/app/http/connections.ts';
+import { openRaw } from './support/client.ts';
 import {
   buildProgram,
   type DataFolders,
@@ -52,6 +55,42 @@ describe('arguments', () => {
       expect(stderr).toContain('Usage: node dist/app/main.js');
     }
   });
+});
+
+test('however many connect, there are descriptors for the database, and the log tells once of those refused', async () => {
+  const files = 600;
+  const program = startProgram({
+    env: { DATA_DIR: folders.make() },
+    command: [
+      'bash',
+      '-c',
+      `ulimit -n ${files} && exec "$0" "$1"`,
+      process.execPath,
+      join(root, 'dist/app/main.js'),
+    ],
+  });
+  const port = await program.port;
+  const first = await openRaw(port);
+  const others = await Promise.all(Array.from({ length: files }, () => openRaw(port)));
+  let refused = 0;
+  await new Promise<void>((resolve) => {
+    const most = connectionsFor(files);
+    for (const { rest } of others) {
+      void rest.then(() => {
+        if (++refused === 1 + others.length - most) resolve();
+      });
+    }
+  });
+  const body = JSON.stringify({ title: 'stored', body: 'b', author: 'a' });
+  const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`;
+  first.write(`POST /api/notes HTTP/1.1\r\nhost: localhost\r\n${head}${body}`);
+  expect(await first.rest).toContain(' 201 Created');
+  for (const { socket } of others) socket.destroy();
+  expect(await titlesAt(port)).toEqual(['stored']);
+  program.signal('SIGTERM');
+  const { code, stdout } = await program.ended;
+  expect(code).toBe(0);
+  expect(lines(stdout).filter((line) => line.includes('a connection was refused'))).toHaveLength(1);
 });
 
 test('settings that cannot be used are all told at once, and no password with them', async () => {

@@ -1,4 +1,5 @@
-// The notes over HTTP. A list is answered in pages. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`.
+// The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`. Lists and
+// searches are answered in pages.
 //
 // A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
 // broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,

@@ -216,9 +216,14 @@ describe('an instance that uses the notes of another', () => {
     expect((await b.ask('PUT', `/api/notes/${made.id}`, { json: change })).body).toMatchObject(change);
     for (const app of [a, b]) await untilFound(app, 'changed');
     for (let n = 0; n < 120; n++) await a.make(`many ${n}`);
-    const list = async (app: TestApp) => (await app.ask('GET', '/api/notes')).body as { notes: Note[] };
-    expect((await list(b)).notes).toHaveLength(121);
-    expect(await list(b)).toEqual(await list(a));
+    const list = async (app: TestApp, query: string) =>
+      (await app.ask('GET', `/api/notes${query}`)).body as { notes: Note[]; next: string | null };
+    for (const query of ['?limit=500', '?limit=50', ''])
+      expect(await list(b, query)).toEqual(await list(a, query));
+    expect(await list(b, '?limit=500')).toMatchObject({ notes: { length: 121 }, next: null });
+    const { next } = await list(b, '?limit=120');
+    expect((await list(b, `?cursor=${next}`)).notes).toMatchObject([{ id: made.id }]);
+    expect((await b.ask('GET', `/api/notes?cursor=${next}!`)).status).toBe(400);
     expect(await b.search('many')).toEqual(await a.search('many'));
     expect((await b.ask('PUT', '/api/notes/2147483647', { json: change })).status).toBe(404);
     expect((await b.ask('DELETE', `/api/notes/${made.id}`)).status).toBe(204);
