@@ -4,7 +4,7 @@ import type { PinoLoggerOptions } from 'fastify/types/logger.js';
 /** Characters of one text in a line. */
 export const TEXT_SHOWN_MAX = 2_000;
 /** Characters of the stack of an error, which holds its message, too. */
-export const STACK_SHOWN_MAX = 8_000;
+const STACK_SHOWN_MAX = 8_000;
 
 /** How many errors deep what caused an error is shown. */
 const CAUSES_MAX = 5;

@@ -38,7 +38,7 @@ function logProcesses(log: FastifyBaseLogger): (() => void)[] {
     onTelemetry('troupe:process:crash', ({ pid, label, name, reason }) => {
       if (isExpected(reason)) return; // a controller whose client has been told; the request's own line says it
       const err = errorIn(reason);
-      const count = crashes.due(`${label} ${name ?? ''} ${err.name}`);
+      const count = crashes.due(`${label} ${name ?? ''} ${err.message.slice(0, KIND_MAX)}`);
       if (count !== undefined)
         log.error({ process: pid.toString(), label, name, count, err }, 'a process crashed');
     }),
@@ -218,6 +218,8 @@ const EPMD = {
 const TOLD_MAX = 1_000;
 /** So many refusals of one host are told in ten seconds. */
 const REFUSALS_TOLD = 20;
+/** Characters of an error by which crashes are told apart. */
+const KIND_MAX = 100;
 /** So many texts that processes of one node write are told in ten seconds. */
 const PRINTS_TOLD = 20;
 

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { root } from '../../scripts/lib/run.mjs';
 import { connectionsFor } from '../../src/app/http/connections.ts';
 import { openRaw } from './support/client.ts';
+import { requirePart } from '../support/parts.ts';
+import { startPostgres } from '../support/postgres.ts';
 import {
   buildProgram,
   type DataFolders,
@@ -197,6 +199,31 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
     expect(stdout + stderr + second.stdout + second.stderr).not.toContain('s3cret');
   });
 });
+
+const part = requirePart('postgres');
+
+test.skipIf(part.missing)(
+  'a server that it can never use ends the start, and it says what to do',
+  async () => {
+    const server = await startPostgres();
+    try {
+      const { url } = await server.createDatabase();
+      const DATABASE_URL = url.replace(/:[^:/]+@/, ':not-it@');
+      const { code, stderr, stdout } = await startProgram({
+        env: { DATA_DIR: temporaryFolder(), DATABASE_URL },
+      }).ended;
+      expect(code).toBe(1);
+      expect(lines(stderr)).toEqual([
+        expect.stringMatching(
+          /^PostgreSQL at 127\.0\.0\.1:\d+, database ".*" cannot be used: password authentication failed for user ".*" \(28P01\): set the right user and password in DATABASE_URL$/,
+        ),
+      ]);
+      expect(stdout + stderr).not.toContain('not-it');
+    } finally {
+      await server.remove();
+    }
+  },
+);
 
 test('nothing is lost when the program is killed, and the next one takes over its folder', async () => {
   const env = { DATA_DIR: folders.make() };

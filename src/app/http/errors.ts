@@ -9,6 +9,9 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { Recurring } from '../recurring.ts';
 import { kindOf } from './request-lines.ts';
 
+/** Characters of an error by which failures are told apart. */
+const KIND_MAX = 100;
+
 /** An answer other than success, thrown by a controller. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
@@ -117,7 +120,9 @@ function answer(
   failures: Recurring,
 ): FastifyReply {
   const count =
-    told.statusCode < 500 ? undefined : failures.due(`${cause.name} ${cause.message} ${kindOf(request)}`);
+    told.statusCode < 500
+      ? undefined
+      : failures.due(`${cause.message.slice(0, KIND_MAX)} ${kindOf(request)}`);
   if (count !== undefined) {
     if (told.statusCode === 503)
       request.log.warn({ reason: cause.message, count }, 'the request cannot be served now');

@@ -70,7 +70,8 @@ function guardMicrotasks(): void {
   const { queueMicrotask: queue } = globalThis;
   globalThis.queueMicrotask = (callback) => {
     const owner = typeof callback === 'function' ? markOf(executionAsyncResource()) : undefined;
-    if (owner === undefined || innermost() === 'scheduler') {
+    const who = owner === undefined ? undefined : innermost();
+    if (owner === undefined || who === 'scheduler' || who === 'application') {
       queue(callback);
       return;
     }

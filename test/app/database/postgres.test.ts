@@ -236,7 +236,7 @@ describe.skipIf(part.missing)('a server', () => {
       while (!reason.includes(`database "later_${name()}" does not exist`))
         ({ reason } = { reason: '', ...(await next('unavailable')) });
       await administer(url, `create database later_${name()}`);
-      await next('ready');
+      expect(await next('ready')).toEqual({ state: 'ready' });
     });
 
     test('what only the operator can mend ends the first attempt for good, with what to do', async () => {
@@ -301,7 +301,7 @@ describe.skipIf(part.missing)('a server', () => {
       while (!reason.includes('password authentication failed'))
         ({ reason } = { reason: '', ...(await next('unavailable')) });
       await administer(url, `alter role ${role} password 'right'`);
-      await next('ready');
+      expect(await next('ready')).toEqual({ state: 'ready' });
     });
 
     test('closing ends the attempts', async () => {
