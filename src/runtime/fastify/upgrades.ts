@@ -25,8 +25,8 @@ export type Upgrader = (request: IncomingMessage, socket: Duplex, head: Buffer) 
 export class Upgrades {
   readonly #server: Server;
   readonly #upgraders: readonly Upgrader[];
-  /** The last answer on a connection, while it is not over. */
-  readonly #answering = new WeakMap<Socket, ServerResponse>();
+  /** The last answer on a connection. */
+  readonly #answers = new WeakMap<Socket, ServerResponse>();
   readonly #decide: Upgrader;
   #closing = false;
 
@@ -40,10 +40,7 @@ export class Upgrades {
     for (const upgrader of upgraders) this.#server.removeListener('upgrade', upgrader);
     this.#server.on('upgrade', this.#decide);
     this.#server.on('request', (request, response) => {
-      this.#answering.set(request.socket, response);
-      response.once('close', () => {
-        if (this.#answering.get(request.socket) === response) this.#answering.delete(request.socket);
-      });
+      this.#answers.set(request.socket, response);
     });
     app.addHook('onRoute', note);
   }
@@ -78,8 +75,8 @@ export class Upgrades {
       if (!(socket instanceof Socket)) endWhenSaid(socket);
       for (const upgrader of this.#upgraders) upgrader.call(this.#server, request, socket, head);
     } else if (socket instanceof Socket && this.#server.listenerCount('upgrade') === 1) {
-      const before = this.#answering.get(socket);
-      if (before === undefined) this.#answer(request, socket, head);
+      const before = this.#answers.get(socket);
+      if (before === undefined || before.writableFinished) this.#answer(request, socket, head);
       else before.once('close', () => this.#answer(request, socket, head));
     }
   }

@@ -163,12 +163,18 @@ export class Node {
    * Starts a server or supervisor, as {@link start}, and tells of its end, in one step: the reason is known also when it ends
    * at once. For a process see `Process.startMonitor`.
    * @returns what the start answered, and a promise of the exit reason.
+   * @throws TroupeError as the start does; TROUPE_START_FAILED with the reason `ignore` when `init` wants to be ignored.
    */
   async startMonitor<Args extends readonly unknown[], Options, Handle extends { readonly pid: Pid }>(
     startable: Startable<Args, Options, Handle>,
     ...parameters: StartArguments<Args, Options>
   ): Promise<{ readonly handle: Handle; readonly ended: Promise<ExitReason> }> {
     const handle = await this.start(startable, ...parameters);
+    if ((handle as Handle | undefined) === undefined) {
+      throw new TroupeError('TROUPE_START_FAILED', 'What was to be started wants to be ignored.', {
+        reason: 'ignore',
+      });
+    }
     const process = this.find(handle.pid);
     const ended = new Promise<ExitReason>((resolve) => {
       if (process === null) resolve(exitReasonOf(handle.pid));

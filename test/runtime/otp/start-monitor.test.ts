@@ -119,6 +119,7 @@ test('a start that fails rejects, and leaves no Down behind', async () => {
     expect(await self.startMonitor(ignored)).toEqual({ handle: undefined, ref: undefined });
   });
   await expect(node.startMonitor(fails)).rejects.toMatchObject({ code: 'TROUPE_START_FAILED' });
+  await expect(node.startMonitor(ignored as never)).rejects.toMatchObject({ reason: 'ignore' });
 });
 
 test('a child is monitored by a process', async () => {

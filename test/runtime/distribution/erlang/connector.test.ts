@@ -1,5 +1,6 @@
 // Setting connections up between nodes of Troupe over loopback: both directions, crossing attempts, stale connections, limits,
 // and others that do not keep to the protocol.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import type { TroupeError } from 'troupe';
@@ -67,6 +68,20 @@ describe('dialling', () => {
     expect(b.links.get('a@h')).toMatchObject({ peer: 'a@h', creation: 100, flags, initiator: false });
     await a.connector.dial('b@h');
     expect([a.log, b.log]).toEqual([['up b@h'], ['up a@h']]);
+  });
+
+  test('the connection has no async context, whoever dialled', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const b = await site('b@h', places);
+    await storage.run('a request', () => a.connector.dial('b@h'));
+    await b.happened(/up a@h/);
+    const seen = new Promise((resolve) => {
+      a.links.get('b@h')?.socket.once('data', () => resolve(storage.getStore()));
+    });
+    b.links.get('a@h')?.socket.write('x');
+    expect(await seen).toBeUndefined();
   });
 
   test('what is sent right after the handshake is not lost', async () => {
