@@ -58,7 +58,7 @@ export function framesTarget(): Target {
           initiator: false,
         },
         host,
-        MAX_FRAME_BYTES,
+        { maxFrameBytes: MAX_FRAME_BYTES, fragmentTimeMs: 60_000 },
         {
           signal: (signal) => host.receive(PEER.name, signal),
           spawnRequest: (request) => services.spawnRequest(link, request),

@@ -29,7 +29,7 @@ const LENGTH_BYTES = 2;
 const RIGHT = Buffer.alloc(16, 0x2a);
 
 export function handshakeTarget(role: 'initiator' | 'acceptor'): Target {
-  const local: LocalNode = { ...SELF, flags: ownFlags(false), cookie: () => COOKIE };
+  const local: LocalNode = { ...SELF, flags: ownFlags(false), cookie: () => COOKIE, gaveOut: () => false };
   const bytes = new Bytes();
   const conversation = (dice: Dice) => (role === 'acceptor' ? dialling(bytes, dice) : answering(bytes, dice));
   return {

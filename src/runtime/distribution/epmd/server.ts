@@ -34,6 +34,8 @@ export interface EpmdServerOptions {
   readonly maxConnections?: number;
   /** Names at a time; more are refused. Default 768, which leaves connections for those who ask. */
   readonly maxNames?: number;
+  /** Names that one address may have; more are refused. Default 384. */
+  readonly maxNamesPerAddress?: number;
   /** How many milliseconds a connection may last that holds no name. Default 10,000. */
   readonly requestMs?: number;
 }
@@ -45,6 +47,8 @@ export class EpmdServer {
   readonly #requestMs: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** How many names each address has. */
+  readonly #named = new Map<string, number>();
 
   constructor(options: EpmdServerOptions) {
     this.#options = options;
@@ -94,6 +98,7 @@ export class EpmdServer {
     socket.unref();
     const gathered = new Gathered(2 + REQUEST_MAX_BYTES);
     const timer = setTimeout(() => socket.destroy(), this.#requestMs).unref();
+    const address = socket.remoteAddress ?? '';
     let entry: Entry | undefined;
     let isAnswered = false;
 
@@ -114,7 +119,11 @@ export class EpmdServer {
     socket.on('close', () => {
       clearTimeout(timer);
       this.#sockets.delete(socket);
-      if (entry !== undefined) this.#registry.remove(entry);
+      if (entry === undefined) return;
+      this.#registry.remove(entry);
+      const left = (this.#named.get(address) ?? 1) - 1;
+      if (left === 0) this.#named.delete(address);
+      else this.#named.set(address, left);
     });
   }
 
@@ -123,10 +132,14 @@ export class EpmdServer {
     const request = decodeRequest(body);
     switch (request?.kind) {
       case 'register': {
-        if (!isLoopback(socket.remoteAddress ?? '')) return void socket.destroy();
-        const creation = this.#registry.add(request.entry);
+        const address = socket.remoteAddress ?? '';
+        if (!isLoopback(address)) return void socket.destroy();
+        const named = this.#named.get(address) ?? 0;
+        const isFull = named >= (this.#options.maxNamesPerAddress ?? 384);
+        const creation = isFull ? undefined : this.#registry.add(request.entry);
         const answer = encodeRegisterAnswer(request.entry.highest, creation);
         if (creation === undefined) return void socket.end(answer);
+        this.#named.set(address, named + 1);
         socket.setKeepAlive(true, KEEPALIVE_MS);
         socket.write(answer);
         return request.entry;

@@ -115,7 +115,8 @@ export class Connection implements PeerLink, Ticked {
         drained: () => this.#drained(),
       },
     );
-    this.#inbound = new Inbound(link, host, settings.maxFrameBytes, {
+    const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
+    this.#inbound = new Inbound(link, host, limitsIn, {
       signal: (signal) => {
         if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
         if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);

@@ -3,7 +3,8 @@
  * when a node comes anew whose connection seems to be up still. See `erl_dist_protocol`, "Distribution Handshake".
  *
  * A connection that is up belongs to whoever was told; the connector asks about it (`LinkEvents.isUp`) and forgets it. There
- * is at most one handshake at a time with a node that says to have a certain name, and at most one attempt to dial it.
+ * is at most one attempt to dial a node. Anybody may say to have a name: a claim keeps nobody waiting who claims it, too, nor this
+ * node from dialling, and the first who proves it has it.
  */
 import type { Socket } from 'node:net';
 import type { LinkEvents } from './contracts.ts';
@@ -12,7 +13,7 @@ import { ownFlags } from './flags.ts';
 import type { Agreed, LocalNode } from './handshake.ts';
 import { Acceptor, type Admission } from './handshake-acceptor.ts';
 import { isNodeName } from './handshake-messages.ts';
-import { addressOf, Listener } from './listener.ts';
+import { addressOf, Listener, type Place } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
 import { SecureIdentity, type TlsOptions } from './tls.ts';
 
@@ -20,6 +21,8 @@ export type { TlsOptions } from './tls.ts';
 
 /** How many connections from outside may be set up at a time, unless the carrier is told otherwise. */
 const DEFAULT_MAX_PENDING = 256;
+/** How many of them may come from one address, unless the carrier is told otherwise. */
+const DEFAULT_MAX_PER_ADDRESS = 128;
 /**
  * How many nodes may be dialled at a time, unless the carrier is told otherwise. Whoever is answered is dialled, and another
  * node may ask in the names of ever new ones.
@@ -39,8 +42,10 @@ export interface ConnectorOptions {
   readonly listen: { readonly host: string; readonly port: number } | false;
   /** How long each step of a set-up may take: looking up, connecting, each message; as `net_setuptime` of OTP. */
   readonly setupTimeoutMs: number;
-  /** How many connections from outside may be set up at a time; more are closed at once. Default 256. */
+  /** How many connections from outside may be set up at a time; for more the oldest give way. Default 256. */
   readonly maxPending?: number;
+  /** How many of them may come from one address. Default 128. */
+  readonly maxPerAddress?: number;
   /** How many nodes may be dialled at a time; for more it fails at once. Default 1,024. */
   readonly maxDialled?: number;
   /** Connect with TLS, and let others in only so. */
@@ -61,9 +66,8 @@ export class Connector {
   readonly #tls: SecureIdentity | undefined;
   /** Attempts of this node, by the name of the other. */
   readonly #dialling = new Map<string, Dialling>();
-  /** Handshakes that others began, and of them those that were let in so far, by the name they gave. */
-  readonly #inbound = new Set<Setup>();
-  readonly #accepting = new Map<string, Setup>();
+  /** Handshakes that others began, with their sides of this node and their places. */
+  readonly #inbound = new Map<Setup, { readonly machine: Acceptor; readonly place: Place }>();
   readonly #context: DiallingContext;
   #closed = false;
 
@@ -78,6 +82,8 @@ export class Connector {
       creation,
       flags: ownFlags(options.visible),
       cookie: (peer) => options.cookie(peer),
+      gaveOut: (challenge) =>
+        [...this.#inbound.values()].some(({ machine }) => machine.challenge === challenge),
     };
     this.#context = {
       local: this.#local,
@@ -85,8 +91,8 @@ export class Connector {
       tls,
       resolve: (peer) => options.resolve(peer),
       isUp: (peer) => events.isUp(peer),
-      isAccepting: (peer) => this.#accepting.has(peer),
-      stopAccepting: (peer) => this.#stopAccepting(peer),
+      isClaimed: (peer) =>
+        [...this.#inbound.values()].some(({ machine }) => machine.admitted && machine.peer === peer),
       done: (setup, agreed, send, leftover) => this.#up(setup, agreed, send, leftover, true),
       gaveUp: (dialling, address, fault) => this.#gaveUp(dialling, address, fault),
     };
@@ -96,7 +102,8 @@ export class Connector {
         tls,
         setupTimeoutMs,
         maxPending: options.maxPending ?? DEFAULT_MAX_PENDING,
-        accept: (socket) => this.#accept(socket),
+        maxPerAddress: options.maxPerAddress ?? DEFAULT_MAX_PER_ADDRESS,
+        accept: (socket, place) => this.#accept(socket, place),
         refused: (address, reason) => options.refused(undefined, address, reason),
       });
     }
@@ -142,7 +149,7 @@ export class Connector {
   /** Stops listening, and ends all set-ups. Connections that are up go on. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const setup of this.#inbound) {
+    for (const setup of this.#inbound.keys()) {
       setup.cancel();
       this.#release(setup);
     }
@@ -150,9 +157,9 @@ export class Connector {
     await this.#listener?.close();
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, place: Place): void {
     const address = addressOf(socket);
-    const machine = new Acceptor(this.#local, (peer) => this.#admit(peer, setup));
+    const machine = new Acceptor(this.#local, (peer) => this.#admit(peer));
     const setup: Setup = new Setup({
       socket,
       machine,
@@ -165,26 +172,25 @@ export class Connector {
           this.#up(setup, agreed, send, leftover, false);
         },
         failed: (_setup, fault) => {
-          const wasIn = this.#release(setup);
+          this.#release(setup);
           this.#report(machine.peer, address, fault);
-          if (wasIn && machine.peer !== undefined) this.#dialling.get(machine.peer)?.otherFailed();
+          if (machine.admitted) this.#dialling.get(machine.peer as string)?.otherFailed();
         },
       },
     });
-    this.#inbound.add(setup);
+    this.#inbound.set(setup, { machine, place });
+    place.giveWay = () => {
+      setup.cancel();
+      this.#release(setup);
+    };
   }
 
   /** Decides about a node that wants in; see `erl_dist_protocol`, the status messages, and `net_kernel` of OTP. */
-  #admit(peer: string, setup: Setup): Admission {
-    if (this.#closed || this.#accepting.has(peer)) return 'busy';
-    const dialling = this.#dialling.get(peer);
-    if (dialling?.crosses === true) {
-      if (this.#options.name > peer) return 'nok';
-      this.#accepting.set(peer, setup);
-      dialling.giveWay();
-      return 'ok_simultaneous';
-    }
-    this.#accepting.set(peer, setup);
+  #admit(peer: string): Admission {
+    if (this.#closed) return 'busy';
+    // The own attempt goes on until the other has proven its name; the node that has it ends it with `nok`.
+    if (this.#dialling.get(peer)?.crosses === true)
+      return this.#options.name > peer ? 'nok' : 'ok_simultaneous';
     return this.#options.events.isUp(peer) ? 'alive' : 'ok';
   }
 
@@ -216,21 +222,9 @@ export class Connector {
     this.#options.refused(peer, address, `${fault.reason}: ${fault.detail}`);
   }
 
-  #stopAccepting(peer: string): void {
-    const setup = this.#accepting.get(peer);
-    if (setup === undefined) return;
-    setup.cancel();
-    this.#release(setup);
-    this.#options.refused(peer, '', 'timeout: took too long to prove who it is');
-  }
-
-  /** A handshake that another node began is over. @returns whether it had been let in. */
-  #release(setup: Setup): boolean {
-    if (!this.#inbound.delete(setup)) return false;
-    this.#listener?.release();
-    const { peer } = setup.machine;
-    if (peer === undefined || this.#accepting.get(peer) !== setup) return false;
-    this.#accepting.delete(peer);
-    return true;
+  /** A handshake that another node began is over. */
+  #release(setup: Setup): void {
+    this.#inbound.get(setup)?.place.release();
+    this.#inbound.delete(setup);
   }
 }

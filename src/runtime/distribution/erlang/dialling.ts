@@ -41,10 +41,8 @@ export interface DiallingContext {
   readonly tls: SecureIdentity | undefined;
   resolve(node: string): Promise<{ readonly host: string; readonly port: number } | undefined>;
   isUp(peer: string): boolean;
-  /** Whether a handshake with the node is under way that it began. */
-  isAccepting(peer: string): boolean;
-  /** Ends that handshake: it took too long. */
-  stopAccepting(peer: string): void;
+  /** Whether one who says to be the node is just being let in. */
+  isClaimed(peer: string): boolean;
   /** A handshake is done. The owner ends the attempt with `finish`. */
   done(setup: Setup, agreed: Agreed, send: readonly Buffer[], leftover: Buffer): void;
   /** The attempt is over without a connection. */
@@ -83,16 +81,9 @@ export class Dialling {
     return this.#state === 'dialling';
   }
 
-  /** Begins; or, when the other node is just being let in, waits for that. */
+  /** Begins. */
   start(): void {
-    if (this.#context.isAccepting(this.peer)) this.#wait();
-    else this.#dial();
-  }
-
-  /** The attempt of the other node is the one that counts: drops this one's socket, and waits. */
-  giveWay(): void {
-    this.#setup?.cancel();
-    this.#wait();
+    this.#dial();
   }
 
   /** The attempt of the other node has failed. */
@@ -175,7 +166,7 @@ export class Dialling {
         failed: (_setup, fault) => {
           this.#setup = undefined;
           if (fault.reason === 'alive') this.finish();
-          else if (fault.reason === 'nok') this.#wait();
+          else if (fault.reason === 'nok' || this.#context.isClaimed(this.peer)) this.#wait();
           else this.fail(fault);
         },
       },
@@ -185,11 +176,7 @@ export class Dialling {
 
   #wait(): void {
     this.#enter('waiting');
-    this.#timer = setTimeout(() => {
-      // Whoever holds a name that it cannot prove must not keep this node from dialling the one who has it.
-      this.#context.stopAccepting(this.peer);
-      this.#again();
-    }, this.#context.setupTimeoutMs);
+    this.#timer = setTimeout(() => this.#again(), this.#context.setupTimeoutMs);
   }
 
   #again(): void {

@@ -3,7 +3,8 @@
  * others (tag 70) only bytes; they count down to 1, and those of several messages may be interleaved. See `erl_ext_dist`,
  * "Distribution Header for fragmented messages".
  *
- * Both the number of unfinished messages and their bytes are limited for a connection; a peer that goes beyond is cut off.
+ * The number of unfinished messages of a connection, their bytes, and the time between two fragments of one are limited; a peer that
+ * goes beyond is cut off.
  * It does not read terms: the bytes of the control message and of the payload come out as they would in one frame.
  */
 import type { Atom } from '../../terms/atom.ts';
@@ -42,6 +43,8 @@ interface Sequence {
   bytes: number;
   /** The number that the next fragment has. */
   next: bigint;
+  /** When the last fragment came. */
+  cameAt: number;
 }
 
 /** The unfinished messages of a connection. */
@@ -89,7 +92,13 @@ export class Fragments {
     this.#bytes += body.length;
     const held = Buffer.allocUnsafeSlow(Math.max(2 * body.length, FIRST_BUFFER_BYTES));
     body.copy(held);
-    this.#sequences.set(sequence, { refs, buffer: held, bytes: body.length, next: fragment - 1n });
+    this.#sequences.set(sequence, {
+      refs,
+      buffer: held,
+      bytes: body.length,
+      next: fragment - 1n,
+      cameAt: performance.now(),
+    });
     return undefined;
   }
 
@@ -116,10 +125,18 @@ export class Fragments {
     buffer.copy(unfinished.buffer, unfinished.bytes, start, end);
     unfinished.bytes = bytes;
     unfinished.next = fragment - 1n;
+    unfinished.cameAt = performance.now();
     if (fragment > 1n) return undefined;
     this.#sequences.delete(sequence);
     this.#bytes -= bytes;
     return { body: unfinished.buffer.subarray(0, bytes), refs: unfinished.refs };
+  }
+
+  /** Whether nothing has come of one of them for so long. */
+  waits(timeMs: number): boolean {
+    const before = performance.now() - timeMs;
+    for (const { cameAt } of this.#sequences.values()) if (cameAt <= before) return true;
+    return false;
   }
 
   /** Forgets all unfinished messages. */

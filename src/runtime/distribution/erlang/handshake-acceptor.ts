@@ -43,7 +43,8 @@ export class Acceptor implements HandshakeMachine {
   #flags = 0n;
   #creation = 0;
   #old = false;
-  #challenge = 0;
+  #challenge: number | undefined = undefined;
+  #admitted = false;
   #cookie = '';
 
   /** @param admit Asked once, when the name of the other node is known and nothing is wrong with it. */
@@ -55,6 +56,16 @@ export class Acceptor implements HandshakeMachine {
   /** Who the other says to be; it has not proved that before the machine is done. */
   get peer(): string | undefined {
     return this.#peer;
+  }
+
+  /** What the other has been given to answer. */
+  get challenge(): number | undefined {
+    return this.#challenge;
+  }
+
+  /** Whether it may come in once it has proven who it is. */
+  get admitted(): boolean {
+    return this.#admitted;
   }
 
   start(): readonly Buffer[] {
@@ -133,10 +144,12 @@ export class Acceptor implements HandshakeMachine {
   }
 
   #ask(): Buffer {
-    this.#challenge = makeChallenge();
+    const challenge = makeChallenge();
+    this.#challenge = challenge;
+    this.#admitted = true;
     this.#state = this.#old ? 'complement' : 'answer';
     const { flags, creation, name } = this.#local;
-    return writeChallenge({ flags, challenge: this.#challenge, creation, name });
+    return writeChallenge({ flags, challenge, creation, name });
   }
 
   #complement(buffer: Buffer, start: number, end: number): Step {
@@ -150,7 +163,7 @@ export class Acceptor implements HandshakeMachine {
 
   #finish(buffer: Buffer, start: number, end: number): Step {
     const message = readReply(buffer, start, end);
-    if (message === undefined || this.#peer === undefined) {
+    if (message === undefined || this.#peer === undefined || this.#challenge === undefined) {
       return fail('bad_message', 'did not answer the challenge');
     }
     if (!isDigest(message.answer, this.#cookie, this.#challenge)) return fail('cookie', 'has another cookie');

@@ -110,6 +110,9 @@ export class Initiator implements HandshakeMachine {
     if (lacking !== undefined) return fail(lacking.reason, lacking.detail);
     const found = cookieFor(this.#local, this.peer);
     if (!('cookie' in found)) return fail(found.reason, found.detail);
+    if (this.#local.gaveOut(message.challenge)) {
+      return fail('reflected', 'asks this node for the answer to a challenge that this node has given out');
+    }
     this.#cookie = found.cookie;
     this.#challenge = makeChallenge();
     this.#agreed = {

@@ -13,6 +13,8 @@ export interface LocalNode {
   readonly flags: bigint;
   /** The cookie for a node. @throws TroupeError TROUPE_BAD_COOKIE */
   cookie(peer: string): string;
+  /** Whether another node has just been given this challenge to answer. */
+  gaveOut(challenge: number): boolean;
 }
 
 /** What a handshake has agreed on. */
@@ -31,6 +33,8 @@ export type HandshakeReason =
   | 'flags'
   /** The other node does not let this one in: it misses flags, or has a list of nodes that may. */
   | 'not_allowed'
+  /** The other side had this node answer a challenge of its own: it has no cookie, and tries to come by the answer. */
+  | 'reflected'
   /** Both dial at the same time, and the other's attempt is the one that counts. */
   | 'nok'
   /** There is a connection already, which the one who dialled keeps. */

@@ -45,6 +45,14 @@ export interface InboundOwner extends ControlSink {
   closed(): void;
 }
 
+/** What one connection may send. */
+export interface InboundLimits {
+  /** The longest frame; also how many bytes unfinished messages may have in all. */
+  readonly maxFrameBytes: number;
+  /** How long the next fragment of a message may take. */
+  readonly fragmentTimeMs: number;
+}
+
 /** The way in of one connection. */
 export class Inbound implements FrameSink, TakesTurns {
   readonly #socket: Socket;
@@ -58,6 +66,9 @@ export class Inbound implements FrameSink, TakesTurns {
   readonly #control: ControlReader;
   readonly #cache = new AtomCache();
   readonly #fragments: Fragments;
+  readonly #fragmentTimeMs: number;
+  /** Looks after the unfinished messages while there are any. */
+  #fragmentTimer: NodeJS.Timeout | undefined = undefined;
   #frames: FrameReader;
   #stopped = false;
   /** True from when the socket has ended while something that had come before was not worked on yet. */
@@ -100,7 +111,8 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#takeRest();
   }
 
-  constructor(link: EstablishedLink, host: CarrierHost, maxFrameBytes: number, owner: InboundOwner) {
+  constructor(link: EstablishedLink, host: CarrierHost, limits: InboundLimits, owner: InboundOwner) {
+    const { maxFrameBytes } = limits;
     const { socket, leftover, peer, creation, flags } = link;
     this.#socket = socket;
     this.#leftover = leftover;
@@ -111,7 +123,8 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#terms = new SlicingReader(host);
     const about = { name: peer, creation, versions: !this.#headers };
     this.#control = new ControlReader(this.#terms, host, owner, about);
-    this.#fragments = new Fragments({ maxBytes: 2 * maxFrameBytes });
+    this.#fragments = new Fragments({ maxBytes: maxFrameBytes });
+    this.#fragmentTimeMs = limits.fragmentTimeMs;
     this.#frames = new FrameReader(this, { maxFrameBytes });
   }
 
@@ -141,6 +154,7 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#stopped = true;
     this.#rest = undefined;
     this.#control.abandon();
+    clearInterval(this.#fragmentTimer);
     this.#socket.off('data', this.#data);
     this.#fragments.clear();
   }
@@ -287,9 +301,24 @@ export class Inbound implements FrameSink, TakesTurns {
   }
 
   #assembled(result: Assembled | FragmentFault | undefined): string | undefined {
+    if (result === undefined) this.#fragmentTimer ??= this.#watchFragments();
     if (result === undefined || typeof result === 'string') return result;
     this.#message(result.body, 0, result.body.length, result.refs);
     return undefined;
+  }
+
+  #watchFragments(): NodeJS.Timeout {
+    const timer = setInterval(
+      () => {
+        // What has come may be waiting to be worked on.
+        if (!this.working && this.#fragments.waits(this.#fragmentTimeMs)) this.#bad('fragment_timeout');
+        if (this.#fragments.size > 0) return;
+        clearInterval(timer);
+        this.#fragmentTimer = undefined;
+      },
+      Math.ceil(this.#fragmentTimeMs / 4),
+    );
+    return timer.unref();
   }
 
   #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] | null): void {

@@ -1,8 +1,10 @@
 /**
  * The port on which a node lets others in. Hands over sockets that are ready for the handshake: connected, and with TLS when
- * the node uses that. How many may be between connecting and being up is limited; what comes on top is closed at once.
+ * the node uses that. How many may be between connecting and being up is limited, in all and for each address. Where there is no
+ * place, the oldest gives way that has proven nothing, of the address that has the most: who proves who it is does so within
+ * milliseconds, and who is silent keeps nobody out. With TLS a certificate that was checked is a proof.
  *
- * It keeps nothing of a socket that it has handed over, but for its place among those: see `release`.
+ * It keeps nothing of a socket that it has handed over, but for its place among those.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Server as SecureServer, TLSSocket } from 'node:tls';
@@ -18,10 +20,34 @@ export interface ListenerOptions {
   /** How long the TLS handshake may take. */
   readonly setupTimeoutMs: number;
   readonly maxPending: number;
-  /** A socket is ready; its place has to be given back with `release`. */
-  accept(socket: Socket): void;
+  /** How many of them may have one address. */
+  readonly maxPerAddress: number;
+  /** A socket is ready; its place has to be given back. */
+  accept(socket: Socket, place: Place): void;
   /** A socket was closed before that. */
   refused(address: string, reason: string): void;
+}
+
+/** The place of a connection that is being set up. */
+export class Place {
+  /** The address of the other side, without its port. */
+  readonly address: string;
+  readonly #places: Set<Place>;
+  proven = false;
+  /** Ends the set-up for the sake of another. */
+  giveWay: () => void;
+
+  constructor(places: Set<Place>, address: string, giveWay: () => void) {
+    this.#places = places;
+    this.address = address;
+    this.giveWay = giveWay;
+    places.add(this);
+  }
+
+  /** The set-up has ended. */
+  release(): void {
+    this.#places.delete(this);
+  }
 }
 
 /** Lets other nodes in. */
@@ -30,8 +56,9 @@ export class Listener {
   readonly #server: Server;
   readonly #secureServer: SecureServer | undefined;
   /** Sockets in the TLS handshake, by the address of the other side. */
-  readonly #securing = new Map<string, Socket>();
-  #handedOver = 0;
+  readonly #securing = new Map<string, { readonly socket: Socket; readonly place: Place }>();
+  /** The oldest first. */
+  readonly #places = new Set<Place>();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -69,14 +96,9 @@ export class Listener {
     });
   }
 
-  /** Gives back the place of a socket that was handed over: its set-up has ended. */
-  release(): void {
-    this.#handedOver--;
-  }
-
   /** Stops listening. Sockets that were handed over are left alone. */
   close(): Promise<void> {
-    for (const socket of this.#securing.values()) socket.destroy();
+    for (const { socket } of this.#securing.values()) socket.destroy();
     this.#securing.clear();
     // Not its callback: that waits for all connections to end, which may go on.
     this.#server.close();
@@ -84,37 +106,67 @@ export class Listener {
   }
 
   #connected(socket: Socket): void {
-    if (this.#handedOver + this.#securing.size >= this.#options.maxPending) {
+    const address = socket.remoteAddress ?? '';
+    if (!this.#makeRoom(address)) {
       this.#options.refused(addressOf(socket), 'too_many');
       socket.destroy();
       return;
     }
+    const place = new Place(this.#places, address, () => socket.destroy());
     if (this.#secureServer === undefined) {
-      this.#handOver(socket);
+      this.#options.accept(socket, place);
       return;
     }
     const key = addressOf(socket);
-    this.#securing.set(key, socket);
+    this.#securing.set(key, { socket, place });
     socket.once('close', () => {
-      if (this.#securing.get(key) === socket) this.#securing.delete(key);
+      if (this.#securing.get(key)?.socket !== socket) return;
+      this.#securing.delete(key);
+      place.release();
     });
     this.#secureServer.emit('connection', socket);
   }
 
+  /** @returns false when all places are taken by others that have proven who they are. */
+  #makeRoom(address: string): boolean {
+    const { maxPending, maxPerAddress } = this.#options;
+    const counts = new Map<string, number>();
+    for (const place of this.#places) counts.set(place.address, (counts.get(place.address) ?? 0) + 1);
+    if ((counts.get(address) ?? 0) >= maxPerAddress)
+      return this.#giveWay((place) => place.address === address);
+    if (this.#places.size < maxPending) return true;
+    const most = Math.max(...counts.values());
+    return this.#giveWay((place) => counts.get(place.address) === most) || this.#giveWay(() => true);
+  }
+
+  #giveWay(concerns: (place: Place) => boolean): boolean {
+    for (const place of this.#places) {
+      if (place.proven || !concerns(place)) continue;
+      place.release();
+      place.giveWay();
+      this.#options.refused(place.address, 'gave_way');
+      return true;
+    }
+    return false;
+  }
+
   #secured(socket: TLSSocket): void {
-    this.#securing.delete(addressOf(socket));
-    this.#handOver(socket);
+    const key = addressOf(socket);
+    const place = this.#securing.get(key)?.place;
+    if (place === undefined) {
+      // It was closed just now.
+      socket.destroy();
+      return;
+    }
+    this.#securing.delete(key);
+    place.proven = socket.authorized;
+    this.#options.accept(socket, place);
   }
 
   #notSecured(error: Error, socket: TLSSocket): void {
     const code = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
     this.#options.refused(addressOf(socket), `tls: ${code}`);
     socket.destroy();
-  }
-
-  #handOver(socket: Socket): void {
-    this.#handedOver++;
-    this.#options.accept(socket);
   }
 }
 

@@ -378,3 +378,15 @@ describe('frames that may come in any pieces', () => {
     expect(turns).toBeGreaterThan(10);
   });
 });
+
+test('a message whose fragments stop coming costs the connection', async () => {
+  const bad = recordTelemetry('troupe:distribution:bad_frame');
+  const site = await startSite('faulty@x', { netTickTimeMs: 200 });
+  const peer = await rawPeer(site);
+  peer.write(fragment(true, 1n, 2n, Buffer.concat([sendTo(peer, site), term('begun')])));
+  // It is not silent otherwise.
+  const ticks = setInterval(() => peer.write(Buffer.alloc(4)), 20);
+  await peer.closed();
+  clearInterval(ticks);
+  expect(bad).toMatchObject([{ peer: 'raw@x', reason: 'fragment_timeout' }]);
+});

@@ -28,7 +28,14 @@ import type {
 import { TroupeError } from '../../../../src/runtime/errors.ts';
 
 function local(name: string, changes: Partial<LocalNode> = {}): LocalNode {
-  return { name, creation: 77, flags: ownFlags(false), cookie: () => 'secret', ...changes };
+  return {
+    name,
+    creation: 77,
+    flags: ownFlags(false),
+    cookie: () => 'secret',
+    gaveOut: () => false,
+    ...changes,
+  };
 }
 
 /** Feeds a message with other bytes around it, as it lies in a chunk. */

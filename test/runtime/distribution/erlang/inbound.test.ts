@@ -40,7 +40,7 @@ function start() {
     flags: FULL_FLAGS,
     initiator: true,
   };
-  const inbound = new Inbound(link, node.router, 1_000_000, {
+  const inbound = new Inbound(link, node.router, { maxFrameBytes: 1_000_000, fragmentTimeMs: 60_000 }, {
     signal: count('signal'),
     spawnRequest: count('spawnRequest'),
     spawnReply: count('spawnReply'),
