@@ -1,4 +1,4 @@
-// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang, Elixir, a browser, a pseudo-terminal,
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, Erlang and its library for C, Elixir, a browser, a pseudo-terminal,
 // network namespaces.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
@@ -8,8 +8,10 @@ import { Failure, run, say } from './run.mjs';
 
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
+/** Where Debian, and OTP's own installation, have erl_interface. */
+const EI_FOLDERS = ['/usr/lib/erlang/usr', '/usr/local/lib/erlang/usr'];
 
-/** @typedef {'postgres' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns'} PartName */
+/** @typedef {'postgres' | 'erl' | 'ei' | 'elixir' | 'chromium' | 'pty' | 'netns'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -30,6 +32,7 @@ const PARTS = {
     ],
     find: findErl,
   },
+  ei: { title: 'erl_interface and a C compiler', packages: ['erlang-dev', 'gcc', 'libc6-dev'], find: findEi },
   elixir: { title: 'Elixir', packages: ['elixir'], find: findElixir },
   chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
@@ -37,11 +40,11 @@ const PARTS = {
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'erl', 'elixir', 'chromium', 'pty', 'netns'];
+const PART_NAMES = ['postgres', 'erl', 'ei', 'elixir', 'chromium', 'pty', 'netns'];
 
 /**
- * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres) and for Elixir (the one
- * of its applications), else a program.
+ * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), for erl_interface (the one
+ * with include and lib) and for Elixir (the one of its applications), else a program.
  * @param {PartName} name
  * @returns {Part}
  */
@@ -134,6 +137,17 @@ function findErl() {
   return listed === ''
     ? { found: true, path }
     : { found: false, reason: `without the applications ${listed}` };
+}
+
+/** @returns {Part} */
+function findEi() {
+  if (onPath('cc') === undefined) return { found: false, reason: 'no cc in PATH' };
+  const path = EI_FOLDERS.find(
+    (folder) => existsSync(join(folder, 'include/ei.h')) && existsSync(join(folder, 'lib/libei.a')),
+  );
+  return path === undefined
+    ? { found: false, reason: `no include/ei.h and lib/libei.a in ${EI_FOLDERS.join(' or ')}` }
+    : { found: true, path };
 }
 
 /** @returns {Part} */

@@ -10,6 +10,7 @@
 import { TroupeError } from '../../errors.ts';
 import { Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
+import { formed } from '../../terms/forms.ts';
 import {
   BitString,
   ExternalFunction,
@@ -141,7 +142,7 @@ export class TermReader extends ScalarReader {
       case BINARY:
         return this.#binary(this.u32());
       case SMALL_TUPLE:
-        return new Tuple(this.#elements(this.take(this.u8()), depth));
+        return this.tuple(this.#elements(this.take(this.u8()), depth));
       case NIL:
         return [];
       case STRING:
@@ -197,6 +198,11 @@ export class TermReader extends ScalarReader {
     this.#left -= count;
     if (this.#left < 0) throw this.bad(`A message has more than ${this.#maxValues} values`);
     return count;
+  }
+
+  /** @internal A tuple, or the instance of a class of the program that it stands for; not within a key. */
+  tuple(elements: readonly unknown[]): unknown {
+    return this.#keyNesting === 0 ? formed(elements) : new Tuple(elements);
   }
 
   #enter(depth: number): void {

@@ -40,7 +40,7 @@ export function readMessage(reader: TermReader): unknown {
       if (tag === DOWN && arity === 5) return readDown(reader);
       const elements: unknown[] = [reader.atomValue(tag)];
       for (let at = 1; at < arity; at++) elements.push(reader.value(1));
-      return new Tuple(elements);
+      return reader.tuple(elements);
     }
     reader.position = start;
   }
