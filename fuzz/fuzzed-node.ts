@@ -4,7 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Carrier, CarrierHost, Signal } from '../src/runtime/distribution/carrier.ts';
 import type { PeerLink, Services } from '../src/runtime/distribution/erlang/contracts.ts';
 import { ControlWriter } from '../src/runtime/distribution/erlang/control-writer.ts';
-import { ownFlags } from '../src/runtime/distribution/erlang/flags.ts';
+import { OWN_FLAGS } from '../src/runtime/distribution/erlang/flags.ts';
 import { createServices } from '../src/runtime/distribution/erlang/services/index.ts';
 import { EtfError } from '../src/runtime/distribution/etf/reader.ts';
 import { TermWriter } from '../src/runtime/distribution/etf/writer.ts';
@@ -38,7 +38,7 @@ export class FuzzedNode {
 
   constructor() {
     const writer = new TermWriter({ maxBytes: MAX_FRAME_BYTES }, BUFFER_BYTES);
-    const flags = ownFlags(false);
+    const flags = OWN_FLAGS;
     const control = new ControlWriter(writer, {
       peer: PEER.name,
       creation: PEER.creation,

@@ -1,7 +1,7 @@
 // A stream of frames as it comes over a connection, cut anywhere, to a node with all its services: splitting, headers, atom
 // caches, fragments, control messages, and what the node and its processes make of them. At most this connection ends.
 import { Socket } from 'node:net';
-import { FLAGS, ownFlags } from '../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
 import { Inbound } from '../../src/runtime/distribution/erlang/inbound.ts';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
@@ -18,7 +18,7 @@ const FOREIGN =
 
 export function framesTarget(): Target {
   const bytes = new Bytes();
-  const whole = ownFlags(false);
+  const whole = OWN_FLAGS;
   const plain = whole & ~FLAGS.DIST_HDR_ATOM_CACHE & ~FLAGS.FRAGMENTS;
   let fuzzed: FuzzedNode;
   const valid = (dice: Dice, headers: boolean): Buffer => {

@@ -1,7 +1,7 @@
 // The handshake, either side: a conversation in which messages are changed. Nothing throws, every fault has a reason, and
 // nobody is let in who has not answered the challenge.
 import { createHash } from 'node:crypto';
-import { FLAGS, ownFlags } from '../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
 import { Acceptor, type Admission } from '../../src/runtime/distribution/erlang/handshake-acceptor.ts';
 import { Initiator } from '../../src/runtime/distribution/erlang/handshake-initiator.ts';
 import type { HandshakeMachine, LocalNode, Step } from '../../src/runtime/distribution/erlang/handshake.ts';
@@ -29,7 +29,7 @@ const LENGTH_BYTES = 2;
 const RIGHT = Buffer.alloc(16, 0x2a);
 
 export function handshakeTarget(role: 'initiator' | 'acceptor'): Target {
-  const local: LocalNode = { ...SELF, flags: ownFlags(false), cookie: () => COOKIE, gaveOut: () => false };
+  const local: LocalNode = { ...SELF, flags: OWN_FLAGS, cookie: () => COOKIE, gaveOut: () => false };
   const bytes = new Bytes();
   const conversation = (dice: Dice) => (role === 'acceptor' ? dialling(bytes, dice) : answering(bytes, dice));
   return {
@@ -168,7 +168,7 @@ function digest(dice: Dice): Buffer {
 
 function flagsOf(dice: Dice): bigint {
   if (dice.once(10)) return (BigInt(dice.u32()) << 32n) | BigInt(dice.u32());
-  return dice.once(20) ? ownFlags(false) | FLAGS.NAME_ME : ownFlags(dice.once(2));
+  return OWN_FLAGS | (dice.once(20) ? FLAGS.NAME_ME : 0n) | (dice.once(2) ? FLAGS.PUBLISHED : 0n);
 }
 
 function nameOf(dice: Dice): string {

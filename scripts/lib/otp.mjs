@@ -27,7 +27,6 @@ export const RELEASES = { 25: 'bookworm', 27: 'trixie', 29: 'sid' };
 const CACHE = process.env['TROUPE_OTP_CACHE'] ?? '/var/cache/troupe-otp';
 const MIRROR = 'http://deb.debian.org/debian';
 const PACKAGES = ['erlang-base', 'erlang-crypto', 'erlang-asn1', 'erlang-public-key', 'erlang-ssl', 'elixir'];
-const NEEDED = ['debootstrap', 'chroot', 'unshare'];
 const PROGRAMS = ['erl', 'epmd', 'elixir'];
 const INSTALL_LIMIT_MS = 10 * 60_000;
 const PROBE_LIMIT_MS = 20_000;
@@ -44,7 +43,7 @@ export async function prepareOtp(release, suite, { install }) {
   const path = process.env['PATH'] ?? '';
   if (releaseOf('erl', path) === release) return { path, remove: () => undefined };
   const folder = join(CACHE, release);
-  const lacking = missing();
+  const lacking = await missing(install);
   if (lacking !== undefined) return { reason: lacking };
   if (!existsSync(join(folder, 'usr/bin/erl'))) {
     if (!install) return { reason: `${folder} has none, and nothing may be installed` };
@@ -64,22 +63,23 @@ export async function prepareOtp(release, suite, { install }) {
   return { reason: found === undefined ? `erl of ${folder} does not run` : `${folder} has OTP ${found}` };
 }
 
-/** Why no other release can be run here; undefined when it can. */
-function missing() {
+/**
+ * Why no other release can be run here; undefined when it can.
+ * @param {boolean} install
+ */
+async function missing(install) {
   if (process.platform !== 'linux') return 'other releases of OTP come from Debian, and run on Linux only';
   if (process.getuid?.() !== 0)
     return 'only root can install another release of OTP in a folder, and run it there';
-  for (const name of NEEDED) {
-    if (spawnSync(name, ['--help']).error === undefined) continue;
-    if (name !== 'debootstrap' || spawnSync('apt-get', ['--version']).error !== undefined)
-      return `there is no ${name}`;
-    const got = spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'debootstrap'], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      timeout: INSTALL_LIMIT_MS,
-    });
-    if (got.status !== 0) return 'there is no debootstrap, and apt-get cannot install it';
-  }
-  return undefined;
+  const lacks = (/** @type {string} */ name) => spawnSync(name, ['--help']).error !== undefined;
+  const without = ['chroot', 'unshare'].find(lacks);
+  if (without !== undefined) return `there is no ${without}`;
+  if (!lacks('debootstrap')) return undefined;
+  if (!install || lacks('apt-get')) return 'there is no debootstrap';
+  const args = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', 'debootstrap'];
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const code = await run('apt-get', args, { env, quiet: true, limitMs: INSTALL_LIMIT_MS });
+  return code === 0 ? undefined : 'there is no debootstrap, and apt-get cannot install it';
 }
 
 /**

@@ -1,5 +1,5 @@
-// The programs that parts of the tests need and npm cannot bring: PostgreSQL, PgBouncer, Erlang, Elixir, a browser, a
-// pseudo-terminal, network namespaces, a compiler, a small disk.
+// The programs that parts of the tests need and npm cannot bring: PostgreSQL, PgBouncer, Erlang and its library for C, Elixir, a
+// browser, a pseudo-terminal, network namespaces, a compiler, a small disk.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -9,8 +9,10 @@ import { Failure, run, say } from './run.mjs';
 
 const PROBE_LIMIT_MS = 20_000;
 const APT_LIMIT_MS = 10 * 60_000;
+/** Where Debian, and OTP's own installation, have erl_interface. */
+const EI_FOLDERS = ['/usr/lib/erlang/usr', '/usr/local/lib/erlang/usr'];
 
-/** @typedef {'postgres' | 'pgbouncer' | 'erl' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
+/** @typedef {'postgres' | 'pgbouncer' | 'erl' | 'ei' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -32,6 +34,7 @@ const PARTS = {
     ],
     find: findErl,
   },
+  ei: { title: 'erl_interface and a C compiler', packages: ['erlang-dev', 'gcc', 'libc6-dev'], find: findEi },
   elixir: { title: 'Elixir', packages: ['elixir'], find: findElixir },
   chromium: { title: 'Chromium', packages: ['chromium-headless-shell'], find: findChromium },
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
@@ -41,11 +44,22 @@ const PARTS = {
 };
 
 /** @type {PartName[]} */
-const PART_NAMES = ['postgres', 'pgbouncer', 'erl', 'elixir', 'chromium', 'pty', 'netns', 'gcc', 'tmpfs'];
+const PART_NAMES = [
+  'postgres',
+  'pgbouncer',
+  'erl',
+  'ei',
+  'elixir',
+  'chromium',
+  'pty',
+  'netns',
+  'gcc',
+  'tmpfs',
+];
 
 /**
- * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres) and for Elixir (the one
- * of its applications), else a program.
+ * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), for erl_interface (the one
+ * with include and lib) and for Elixir (the one of its applications), else a program.
  * @param {PartName} name
  * @returns {Part}
  */
@@ -145,6 +159,17 @@ function findErl() {
   return listed === ''
     ? { found: true, path }
     : { found: false, reason: `without the applications ${listed}` };
+}
+
+/** @returns {Part} */
+function findEi() {
+  if (onPath('cc') === undefined) return { found: false, reason: 'no cc in PATH' };
+  const path = EI_FOLDERS.find(
+    (folder) => existsSync(join(folder, 'include/ei.h')) && existsSync(join(folder, 'lib/libei.a')),
+  );
+  return path === undefined
+    ? { found: false, reason: `no include/ei.h and lib/libei.a in ${EI_FOLDERS.join(' or ')}` }
+    : { found: true, path };
 }
 
 /** @returns {Part} */

@@ -18,7 +18,7 @@ const table = {
   TROUPE_NODE_STOPPED: 'The node was stopped; make another with createNode().',
   TROUPE_NO_CARRIER: 'Give the node a carrier in createNode() before addressing other nodes.',
   TROUPE_NOT_ENCODABLE:
-    'Send only values that the carrier can encode; functions and symbols cannot leave a node.',
+    'Send only values that the carrier can encode; functions, symbols and classes without defineTerm() cannot leave a node.',
   TROUPE_BAD_TERM: 'Decode only what term_to_binary/1 or encodeTerm() has made, and within the limits.',
   TROUPE_BAD_COOKIE:
     'Give both nodes the same cookie: `cookie` or `cookieFile` here, -setcookie or ~/.erlang.cookie there.',
@@ -30,6 +30,8 @@ const table = {
   TROUPE_CALL_NOPROC: 'The server is not running; start it, or let its supervisor restart it.',
   TROUPE_CALL_NODEDOWN: 'The node of the server is not connected.',
   TROUPE_CALL_EXIT: 'The server exited before it answered; its exit reason is in `reason`.',
+  TROUPE_REPLY_NOT_ENCODABLE:
+    'The server answered with what cannot leave its node; answer with other values, or give the class a form with defineTerm().',
   TROUPE_CALL_SELF: 'A server cannot call itself; call the function directly, or cast.',
   TROUPE_CALL_ABORTED: 'The AbortSignal given to the call fired before the answer came.',
   TROUPE_MAILBOX_FULL: 'The mailbox of the server is at its limit; try again later, or answer 503.',

@@ -1,9 +1,9 @@
 // The service beside an application of Nova, written as Nova's article on publish and subscribe writes it: the notes of each reach
 // the clients and the indexer of the other.
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort, startErl } from '../support/erl.ts';
+import { type ErlNode, freePort, startErl } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
-import { nextEvent, settingsOf, SOON, startInstance } from './support/instances.ts';
+import { type Instance, nextEvent, settingsOf, SOON, startInstance } from './support/instances.ts';
 import { buildProgram, type DataFolders, makeNote, prepareDataFolders } from './support/program.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
@@ -18,7 +18,8 @@ describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
   });
   afterAll(() => folders.remove());
 
-  async function begin() {
+  /** Starting an instance takes long, so there is one test. */
+  test('hears of our notes, and our clients hear of its notes', async () => {
     const epmdPort = await freePort();
     const here = await startInstance(settingsOf('one', epmdPort, { DATA_DIR: folders.make() }));
     const nova = await startErl({ name: 'nova@127.0.0.1', epmdPort, cookie: COOKIE });
@@ -31,66 +32,68 @@ describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
       async () => expect(await nova.eval(nodes)).toBe(`['nova@127.0.0.1','one@127.0.0.1']`),
       SOON,
     );
-    return { here, nova };
-  }
-
-  test('hears of our notes, in its WebSocket handler and its indexer', async () => {
-    const { here, nova } = await begin();
-    const note = await makeNote(here.port, 'Plan');
-    const path = `http://127.0.0.1:${here.port}/api/notes/${note.id}`;
-    await vi.waitFor(
-      async () => expect(await nova.eval('nova_notes:indexed()')).toBe(`#{${note.id} => <<"Plan">>}`),
-      SOON,
-    );
-    expect((await fetch(path, { method: 'DELETE' })).status).toBe(204);
-    await vi.waitFor(async () => expect(await nova.eval('nova_notes:indexed()')).toBe('#{}'), SOON);
-    const texts = (
-      await nova.evalBytes('iolist_to_binary(lists:join(10, nova_notes:frames(client)))')
-    ).subarray(6);
-    expect(
-      texts
-        .toString()
-        .split('\n')
-        .map((text) => JSON.parse(text) as unknown),
-    ).toEqual([
-      { event: 'note_created', data: note },
-      { event: 'note_deleted', data: { id: note.id } },
-    ]);
-  });
-
-  test('tells our clients of its notes, with the times that it has or with none', async () => {
-    const { here, nova } = await begin();
-    const client = await here.connect();
-    const told = { title: 'made in Nova', body: 'text', author: 'Nova' };
-    const time = '2026-01-02T03:04:05.000Z';
-    for (const [id, times] of [
-      [4_001, 'inserted_at => {{2026,1,2},{3,4,5}}'],
-      [4_002, 'inserted_at => <<"2026-01-02T03:04:05Z">>'],
-      [4_003, 'inserted_at => 1767323045'],
-    ] as const) {
-      await nova.eval(`nova_notes:create(${id}, #{${times}})`);
-      expect(await nextEvent(client)).toEqual({
-        event: 'note_created',
-        data: { id, ...told, createdAt: time, updatedAt: time },
-      });
-    }
-    const before = new Date().toISOString();
-    await nova.eval('nova_notes:create(4004, #{})');
-    const { data } = await nextEvent(client);
-    expect(data).toMatchObject({ id: 4_004, ...told });
-    expect((data as { createdAt: string }).createdAt >= before).toBe(true);
-    await nova.eval('nova_notes:delete(4004)');
-    expect(await nextEvent(client)).toEqual({ event: 'note_deleted', data: { id: 4_004 } });
-    // What is no note makes clients read again.
-    await nova.eval('nova_notes:create(0, #{})');
-    await nextEvent(client, 'resync');
-  });
-
-  test('tells of a note that is stored here: clients get it as it is stored', async () => {
-    const { here, nova } = await begin();
-    const note = await makeNote(here.port, 'Plan');
-    const client = await here.connect();
-    await nova.eval(`nova_notes:update(${note.id}, #{})`);
-    expect(await nextEvent(client)).toEqual({ event: 'note_updated', data: note });
+    await hearsOfOurs(here, nova);
+    await tellsWithItsTimes(here, nova);
+    await tellsOfStored(here, nova);
   });
 });
+
+/** Its WebSocket handler and its indexer hear of notes that are made and deleted here. */
+async function hearsOfOurs(here: Instance, nova: ErlNode): Promise<void> {
+  const note = await makeNote(here.port, 'Plan');
+  const path = `http://127.0.0.1:${here.port}/api/notes/${note.id}`;
+  await vi.waitFor(
+    async () => expect(await nova.eval('nova_notes:indexed()')).toBe(`#{${note.id} => <<"Plan">>}`),
+    SOON,
+  );
+  expect((await fetch(path, { method: 'DELETE' })).status).toBe(204);
+  await vi.waitFor(async () => expect(await nova.eval('nova_notes:indexed()')).toBe('#{}'), SOON);
+  const texts = (
+    await nova.evalBytes('iolist_to_binary(lists:join(10, nova_notes:frames(client)))')
+  ).subarray(6);
+  expect(
+    texts
+      .toString()
+      .split('\n')
+      .map((text) => JSON.parse(text) as unknown),
+  ).toEqual([
+    { event: 'note_created', data: note },
+    { event: 'note_deleted', data: { id: note.id } },
+  ]);
+}
+
+/** Our clients hear of its notes, with the times that it has or with none. */
+async function tellsWithItsTimes(here: Instance, nova: ErlNode): Promise<void> {
+  const client = await here.connect();
+  const told = { title: 'made in Nova', body: 'text', author: 'Nova' };
+  const time = '2026-01-02T03:04:05.000Z';
+  for (const [id, times] of [
+    [4_001, 'inserted_at => {{2026,1,2},{3,4,5}}'],
+    [4_002, 'inserted_at => <<"2026-01-02T03:04:05Z">>'],
+    [4_003, 'inserted_at => 1767323045'],
+  ] as const) {
+    await nova.eval(`nova_notes:create(${id}, #{${times}})`);
+    expect(await nextEvent(client)).toEqual({
+      event: 'note_created',
+      data: { id, ...told, createdAt: time, updatedAt: time },
+    });
+  }
+  const before = new Date().toISOString();
+  await nova.eval('nova_notes:create(4004, #{})');
+  const { data } = await nextEvent(client);
+  expect(data).toMatchObject({ id: 4_004, ...told });
+  expect((data as { createdAt: string }).createdAt >= before).toBe(true);
+  await nova.eval('nova_notes:delete(4004)');
+  expect(await nextEvent(client)).toEqual({ event: 'note_deleted', data: { id: 4_004 } });
+  // What is no note makes clients read again.
+  await nova.eval('nova_notes:create(0, #{})');
+  await nextEvent(client, 'resync');
+}
+
+/** It tells of a note that is stored here: clients get it as it is stored. */
+async function tellsOfStored(here: Instance, nova: ErlNode): Promise<void> {
+  const note = await makeNote(here.port, 'Plan');
+  const client = await here.connect();
+  await nova.eval(`nova_notes:update(${note.id}, #{})`);
+  expect(await nextEvent(client)).toEqual({ event: 'note_updated', data: note });
+}

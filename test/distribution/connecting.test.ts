@@ -33,14 +33,6 @@ describe.skipIf(part.missing)('connecting', () => {
     expect(await erl.eval('nodes()')).toBe('[]');
   });
 
-  test('a visible node is listed', async () => {
-    const lab = shared.forTest();
-    const troupe = await lab.troupe('seen', { visible: true });
-    expect(await erl.eval(`net_kernel:connect_node('${troupe.name}')`)).toBe('true');
-    expect(await erl.eval('nodes()')).toBe(`['${troupe.name}']`);
-    expect(await erl.eval(`net_adm:ping('${troupe.name}')`)).toBe('pong');
-  });
-
   test('either side ends a connection, and both are told', async () => {
     const lab = shared.forTest();
     const troupe = await lab.troupe('leaving');

@@ -95,7 +95,7 @@ export class IncomingEvents {
     if (topic === 'note_created' || topic === 'note_updated') {
       const note = readToldNote(payload, topic, new Date());
       if (note !== undefined) {
-        this.#lookups.start(topic, note);
+        this.#lookups.start(message.sender, topic, note);
         return 'left out';
       }
     }

@@ -4,6 +4,7 @@
 // Known forms of a time: ISO 8601 with any precision and any zone, UTC without one; `{{Year, Month, Day}, {Hour, Minute, Second}}`;
 // the structs `DateTime` and `NaiveDateTime`; seconds since 1970. A text may be a binary or a list of characters.
 import { text, Tuple } from '../../runtime/index.ts';
+import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { Note, noteLimits } from './note.ts';
 
@@ -12,6 +13,13 @@ const UPDATED = ['updatedAt', 'updated_at'];
 const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?$/;
 /** The year 10000, which the form of our times has no room for. */
 const SECONDS_END = 253_402_300_800;
+
+/** Texts of others that are empty may be shown; those that are longer than any here may not. */
+const Limited = {
+  title: Type.String({ maxLength: noteLimits.title }),
+  body: Type.String({ maxLength: noteLimits.body }),
+  author: Type.String({ maxLength: noteLimits.author }),
+};
 
 /**
  * Reads a note. A time that is missing is the other one, or `now`.
@@ -23,7 +31,7 @@ export function readToldNote(payload: unknown, topic: string, now: Date): Note |
   const id = fields.get('id');
   const [title, body, author] = (['title', 'body', 'author'] as const).map((name) => {
     const value = text(fields.get(name));
-    return value !== undefined && [...value].length <= noteLimits[name] ? value : undefined;
+    return Value.Check(Limited[name], value) ? value : undefined;
   });
   if (!Value.Check(Note.properties.id, id)) return undefined;
   if (title === undefined || body === undefined || author === undefined) return undefined;

@@ -317,7 +317,7 @@ export class RemoteCall implements Request {
     } catch (error) {
       if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
       // Whoever asks from another node must not end a server by it: the caller is told instead.
-      this.#end(['not_encodable', error.message]);
+      this.#end(['not_encodable', error.what]);
     }
   }
 
@@ -513,6 +513,10 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
   if (reason === 'noconnection') {
     const what = `${describe(request)}: there is no connection with its node.`;
     return new TroupeError('TROUPE_CALL_NODEDOWN', what, { reason: 'nodedown' });
+  }
+  if (Array.isArray(reason) && reason[0] === 'not_encodable') {
+    const what = `${describe(request)} was answered, but the answer cannot be sent: ${formatReason(reason[1])}`;
+    return new TroupeError('TROUPE_REPLY_NOT_ENCODABLE', what, { reason });
   }
   return new TroupeError(
     'TROUPE_CALL_EXIT',

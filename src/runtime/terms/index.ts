@@ -6,3 +6,4 @@ export { ErlMap } from './erl-map.ts';
 export { Float, float } from './float.ts';
 export { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction, Port } from './opaque.ts';
 export { Tuple, tuple } from './tuple.ts';
+export { defineTerm, type TermForm } from './forms.ts';

@@ -35,7 +35,7 @@ beforeEach(() => {
     isStranger: (node) => strangers.has(node),
     onLeftOut: (what) => told.push(what),
     get: (id) => stored(id),
-    tell: (topic, told) => toldHere.push([topic, told]),
+    tell: (topic, noted) => toldHere.push([topic, noted]),
     onMissed: () => missed++,
   });
 });
@@ -179,6 +179,15 @@ describe('a note of a program that has other fields', () => {
     read(other, 'note_created', bare);
     await vi.waitFor(() => expect(toldHere).toHaveLength(1));
     expect(missed).toBe(1);
+  });
+
+  test('is told once, although each process that follows the channel gets it, and anew when it has changed', async () => {
+    const titles = ['a', 'a', 'b', 'b', 'a'];
+    for (const title of titles) {
+      read(other, 'note_updated', { ...bare, title });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(toldHere.map((event) => (event as [string, Note])[1].title)).toEqual(['a', 'b', 'a']);
   });
 
   test('is forgotten when it is deleted meanwhile', async () => {

@@ -62,7 +62,7 @@ const fails = {
 
 /** What a carrier would tell; the network in memory counts nothing. */
 const none = { messages: 0, frames: 0, writes: 0, bytes: 0, ticks: 0 };
-const up = { creation: 7, state: 'up', direction: 'out', hidden: true, since: new Date(0) } as const;
+const up = { creation: 7, state: 'up', direction: 'out', since: new Date(0) } as const;
 const peers = [
   {
     ...up,

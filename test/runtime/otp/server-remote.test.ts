@@ -160,8 +160,8 @@ describe('failures', () => {
   test('a reply that cannot leave the node fails the call; the server goes on', async () => {
     const { named } = await begin();
     const error = await failure(named.call('unsendable'));
-    expect(error.code).toBe('TROUPE_CALL_EXIT');
-    expect(error.reason).toEqual(['not_encodable', expect.stringContaining('TROUPE_NOT_ENCODABLE')]);
+    expect(error.code).toBe('TROUPE_REPLY_NOT_ENCODABLE');
+    expect(error.reason).toEqual(['not_encodable', expect.stringContaining('a function')]);
     expect(await named.call('log')).toEqual([]);
   });
 
@@ -214,7 +214,10 @@ describe('system messages to another node', () => {
     const { here, there, named } = await begin();
     await there.start(defineServer({ init: () => new AbortController() }), [], { name: 'closed' });
     const error = await failure(sys.getState(here, { name: 'closed', node: 'there@x' }));
-    expect([error.code, (error.reason as unknown[])[0]]).toEqual(['TROUPE_CALL_EXIT', 'not_encodable']);
+    expect([error.code, (error.reason as unknown[])[0]]).toEqual([
+      'TROUPE_REPLY_NOT_ENCODABLE',
+      'not_encodable',
+    ]);
     expect(there.whereis('closed')).toBeDefined();
     expect(await named.call('log')).toEqual([]);
   });

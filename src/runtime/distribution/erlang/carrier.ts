@@ -106,7 +106,6 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
       name,
       creation,
       cookie: (peer) => this.#cookies.of(peer),
-      visible: settings.visible,
       listen: settings.listen && { host: settings.host ?? hostOf(name), port: settings.port },
       setupTimeoutMs: settings.setupTimeoutMs,
       ...(settings.tls === undefined ? {} : { tls: settings.tls }),
@@ -141,7 +140,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   async #listen(connector: Connector, epmd: Epmd, name: string): Promise<void> {
     if (!this.settings.listen) return;
     this.#port = await connector.listen();
-    await epmd.register(name.slice(0, name.indexOf('@')), this.#port, !this.settings.visible);
+    await epmd.register(name.slice(0, name.indexOf('@')), this.#port, true);
   }
 
   /** @internal */

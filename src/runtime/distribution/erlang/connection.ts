@@ -334,7 +334,6 @@ export class Connection implements PeerLink, Ticked {
       creation: this.creation,
       state: 'up',
       direction: this.#link.initiator ? 'out' : 'in',
-      hidden: (this.flags & FLAGS.PUBLISHED) === 0n,
       troupe: this.#troupe,
       since: this.#since,
       sent: {

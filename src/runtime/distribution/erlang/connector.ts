@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 import type { LinkEvents } from './contracts.ts';
 import { type ConnectFault, Dialling, type DiallingContext } from './dialling.ts';
-import { ownFlags } from './flags.ts';
+import { OWN_FLAGS } from './flags.ts';
 import type { Agreed, LocalNode } from './handshake.ts';
 import { Acceptor, type Admission } from './handshake-acceptor.ts';
 import { isNodeName } from './handshake-messages.ts';
@@ -36,8 +36,6 @@ export interface ConnectorOptions {
   readonly creation: number;
   /** The cookie for a node. @throws TroupeError TROUPE_BAD_COOKIE */
   cookie(peer: string): string;
-  /** Whether this node is in the `nodes()` of others. */
-  readonly visible: boolean;
   /** Where other nodes connect, port 0 for any that is free; false when they cannot. */
   readonly listen: { readonly host: string; readonly port: number } | false;
   /** How long each step of a set-up may take: looking up, connecting, each message; as `net_setuptime` of OTP. */
@@ -80,7 +78,7 @@ export class Connector {
     this.#local = {
       name,
       creation,
-      flags: ownFlags(options.visible),
+      flags: OWN_FLAGS,
       cookie: (peer) => options.cookie(peer),
       gaveOut: (challenge) =>
         [...this.#inbound.values()].some(({ machine }) => machine.challenge === challenge),

@@ -55,8 +55,11 @@ export const REQUIRED_FLAGS =
   FLAGS.BIG_CREATION |
   FLAGS.HANDSHAKE_23;
 
-/** What a hidden node of Troupe understands: what OTP 25 does. A visible one adds PUBLISHED. */
-const OWN_FLAGS =
+/**
+ * What a node of Troupe understands: what OTP 25 does, but for PUBLISHED. So it is hidden: it is not among the `nodes()` of others,
+ * and they send it nothing of their own accord.
+ */
+export const OWN_FLAGS =
   REQUIRED_FLAGS |
   FLAGS.DIST_MONITOR |
   FLAGS.DIST_MONITOR_NAME |
@@ -72,11 +75,6 @@ const OWN_FLAGS =
   FLAGS.SPAWN |
   FLAGS.V4_NC |
   FLAGS.ALIAS;
-
-/** The flags of this node. A hidden node is not among the `nodes()` of others, and they send it nothing of their own accord. */
-export function ownFlags(visible: boolean): bigint {
-  return visible ? OWN_FLAGS | FLAGS.PUBLISHED : OWN_FLAGS;
-}
 
 /**
  * Whether a node has registered names that can be looked for: nodes of Troupe and BEAM nodes. C nodes and the like (`erl_interface`)

@@ -72,7 +72,6 @@ export class Line {
       creation: 0,
       state: 'connecting',
       direction: undefined,
-      hidden: false,
       troupe: false,
       since: this.#since,
       sent: { messages: 0, writes: 0, bytes: 0, ticks: 0 },

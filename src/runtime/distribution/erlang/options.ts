@@ -59,8 +59,6 @@ export interface ErlangCarrierOptions {
   /** Where nodes listen that epmd need not be asked for, by full node name. */
   readonly addresses?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
 
-  /** Whether `nodes()` of BEAM nodes lists this one; see docs/adr/0012 before. Default false. */
-  readonly visible?: boolean;
   /** After how much silence a peer is gone. Default 60,000. See `kernel`, `net_ticktime`. */
   readonly netTickTimeMs?: number;
   /**
@@ -103,7 +101,6 @@ export interface Settings {
   readonly epmdServeOn: string;
   readonly epmdPort: number;
   readonly addresses: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
-  readonly visible: boolean;
   readonly netTickTimeMs: number;
   readonly busyWaitMs: number;
   readonly setupTimeoutMs: number;
@@ -132,6 +129,7 @@ export function checkOptions(options: ErlangCarrierOptions): Settings {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The options of the carrier are an object.');
   }
   for (const name of Object.keys(options)) {
+    if (name === 'visible') throw bad(name, VISIBLE);
     if (!Object.hasOwn(KNOWN, name)) throw bad(name, 'is no option of the carrier');
   }
   const { sendQueue = {} } = options;
@@ -153,7 +151,6 @@ export function checkOptions(options: ErlangCarrierOptions): Settings {
     epmdServeOn: string('epmdServeOn', options.epmdServeOn ?? '127.0.0.1'),
     epmdPort: port('epmdPort', options.epmdPort, defaultEpmdPort()),
     addresses: addresses(options.addresses),
-    visible: boolean('visible', options.visible, false),
     netTickTimeMs: count('netTickTimeMs', options.netTickTimeMs, 60_000, MAX_TIMER_MS),
     busyWaitMs: busyWait(options.busyWaitMs),
     setupTimeoutMs: count('setupTimeoutMs', options.setupTimeoutMs, 7_000, MAX_TIMER_MS),
@@ -187,7 +184,6 @@ const KNOWN: Readonly<Record<keyof ErlangCarrierOptions, true>> = {
   epmdServeOn: true,
   epmdPort: true,
   addresses: true,
-  visible: true,
   netTickTimeMs: true,
   busyWaitMs: true,
   setupTimeoutMs: true,
@@ -200,6 +196,11 @@ const KNOWN: Readonly<Record<keyof ErlangCarrierOptions, true>> = {
   expose: true,
   output: true,
 };
+
+/** Why there is no such option; see docs/adr/0012. */
+const VISIBLE =
+  'is none of the carrier: a visible node has to take part in `global`, and this one does not, so that global:sync() would ' +
+  'wait for it on every BEAM node. Leave it out; nodes(hidden) lists this node';
 
 const EPMD_MODES: ReadonlySet<unknown> = new Set(['auto', 'client', 'embedded', false]);
 

@@ -9,8 +9,6 @@ export interface PeerInfo {
   readonly state: 'connecting' | 'up';
   /** Which of the two dialled; undefined while connecting. */
   readonly direction: 'out' | 'in' | undefined;
-  /** Whether the connection is hidden: `nodes()` of BEAM nodes lists only nodes whose connections are not. */
-  readonly hidden: boolean;
   /** Whether it has said that it is a node of Troupe. */
   readonly troupe: boolean;
   /** Since when it is in this state. */

@@ -10,6 +10,7 @@
 import { TroupeError } from '../../errors.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
+import { formed } from '../../terms/forms.ts';
 import {
   BitString,
   ExternalFunction,
@@ -152,7 +153,7 @@ export class TermReader extends ScalarReader {
       case BINARY:
         return this.#binary(this.u32());
       case SMALL_TUPLE:
-        return new Tuple(this.#elements(this.take(this.u8()), depth));
+        return this.tuple(this.#elements(this.take(this.u8()), depth));
       case NIL:
         return [];
       case STRING:
@@ -212,6 +213,11 @@ export class TermReader extends ScalarReader {
   protected override charge(values: number): void {
     this.left -= values;
     if (this.left < 0) throw new TooManyValues(`A message has more than ${this.#maxValues} values`);
+  }
+
+  /** @internal A tuple, or the instance of a class of the program that it stands for; not within a key. */
+  tuple(elements: readonly unknown[]): unknown {
+    return this.keyNesting === 0 ? formed(elements) : new Tuple(elements);
   }
 
   #enter(depth: number): void {

@@ -38,7 +38,7 @@ export function readMessage(reader: TermReader, peer: string): unknown {
       if (tag === SYSTEM_TAG && arity === 3) return readSystemCall(reader);
       const elements: unknown[] = [reader.atomValue(tag)];
       for (let at = 1; at < arity; at++) elements.push(reader.value(1));
-      return new Tuple(elements);
+      return reader.tuple(elements);
     }
     reader.position = start;
   }

@@ -15,7 +15,6 @@ import { constants, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
-import { Tuple } from '../../terms/tuple.ts';
 import { KeySpread, MANY_KEYS } from './collisions.ts';
 import { nameOf, setKey } from './maps.ts';
 import { EtfError, MAX_KEY_NESTING, TermReader, TooManyValues } from './reader.ts';
@@ -146,6 +145,7 @@ export class SlicingReader extends TermReader {
       return this.#next();
     }
     if (top.tag === MAP) return this.#mapEnds(top);
+    if (top.tag === SMALL_TUPLE) return this.#ends(this.tuple(top.items));
     if (top.tag !== LIST || top.tail) return this.#ends(made(top));
     return this.#listEnds(top);
   }
@@ -338,9 +338,8 @@ export class SlicingReader extends TermReader {
   }
 }
 
-/** The value of which all parts are there. */
-function made({ tag, items, tail, record }: Open): unknown {
-  if (tag === SMALL_TUPLE) return new Tuple(items);
+/** The record or improper list of which all parts are there. */
+function made({ items, tail, record }: Open): unknown {
   if (record !== null) {
     const [module, name, ...fields] = record.names as [Atom, Atom, ...Atom[]];
     return new NativeRecord(

@@ -18,6 +18,7 @@ import { Atom } from '../../terms/atom.ts';
 import { hasEqualKeys } from '../../terms/canonical.ts';
 import { Charlist } from '../../terms/charlist.ts';
 import { Float } from '../../terms/float.ts';
+import { formOf } from '../../terms/forms.ts';
 import {
   BitString,
   ExternalFunction,
@@ -223,6 +224,8 @@ export class TermWriter extends ScalarWriter {
       this.#take(record.fields.length + 1);
       return writeRecord(this, value, record, depth);
     }
+    const form = formOf(value);
+    if (form !== undefined) return this.#tuple(form.elements, depth);
     if (value instanceof Ref) return this.ref(value);
     if (value instanceof Float) return this.float(value.value);
     if (value instanceof Charlist) {

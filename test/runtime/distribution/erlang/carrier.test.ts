@@ -92,7 +92,6 @@ describe('connecting', () => {
       name: NAMES[1],
       creation: two.node.origin.creation,
       state: 'up',
-      hidden: true,
     });
   });
 

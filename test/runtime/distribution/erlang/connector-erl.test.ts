@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Epmd } from '../../../../src/runtime/distribution/epmd/epmd.ts';
 import type { ConnectorOptions } from '../../../../src/runtime/distribution/erlang/connector.ts';
-import { FLAGS, flagNames, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, flagNames, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import { readStatus, writeName } from '../../../../src/runtime/distribution/erlang/handshake-messages.ts';
 import {
   type Epmd as EpmdProgram,
@@ -53,16 +53,9 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     const a = await registered('a@127.0.0.1');
     await a.connector.dial(OTP);
     const link = a.links.get(OTP)!;
-    expect(flagNames(link.flags)).toEqual(flagNames(ownFlags(false)));
+    expect(flagNames(link.flags)).toEqual(flagNames(OWN_FLAGS));
     expect(String(link.creation)).toBe(await node.eval('erlang:system_info(creation)'));
     expect(await node.eval('{nodes(), nodes(hidden)}')).toBe("{[],['a@127.0.0.1']}");
-  });
-
-  test('Troupe dials as a visible node', async () => {
-    const a = await registered('visible@127.0.0.1', { visible: true });
-    await a.connector.dial(OTP);
-    expect(await node.eval('nodes()')).toBe("['visible@127.0.0.1']");
-    expect(flagNames(a.links.get(OTP)!.flags)).toContain('PUBLISHED');
   });
 
   test('Erlang dials', async () => {
@@ -95,7 +88,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
   test('Troupe lacks a flag: not_allowed, and Erlang names it in its log', async () => {
     const start = node.output().length;
     const wire = Wire.to((await lookUp()).port);
-    const flags = ownFlags(false) & ~FLAGS.MANDATORY_25_DIGEST & ~FLAGS.MAP_TAG;
+    const flags = OWN_FLAGS & ~FLAGS.MANDATORY_25_DIGEST & ~FLAGS.MAP_TAG;
     wire.send(writeName(flags, 9, 'f@127.0.0.1'));
     const status = await wire.receive();
     expect(readStatus(status!, 0, status!.length)).toBe('not_allowed');

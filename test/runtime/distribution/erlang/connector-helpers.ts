@@ -38,7 +38,6 @@ export async function site(
     name,
     creation: 100 + places.size,
     cookie: () => 'secret',
-    visible: false,
     listen: { host: '127.0.0.1', port: 0 },
     setupTimeoutMs: 5_000,
     resolve: (node) => Promise.resolve(places.get(node)),

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import type { TroupeError } from 'troupe';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { digest } from '../../../../src/runtime/distribution/erlang/digest.ts';
-import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import {
   readChallenge,
   writeChallenge,
@@ -17,7 +17,7 @@ import {
 import { type Places, site, Wire } from './connector-helpers.ts';
 
 const failed = (reason: string) => expect.objectContaining({ code: 'TROUPE_CONNECT_FAILED', reason });
-const flags = ownFlags(false);
+const flags = OWN_FLAGS;
 
 /** What a promise is rejected with. */
 function failureOf(promise: Promise<unknown>): Promise<unknown> {
@@ -61,7 +61,7 @@ describe('dialling', () => {
   test('a node: both are told, with name, creation and flags of the other', async () => {
     const places: Places = new Map();
     const a = await site('a@h', places);
-    const b = await site('b@h', places, { visible: true });
+    const b = await site('b@h', places);
     await Promise.all([a.connector.dial('b@h'), a.connector.dial('b@h')]);
     await b.happened(/up a@h/);
     expect(a.links.get('b@h')).toMatchObject({ peer: 'b@h', creation: 101, flags, initiator: true });

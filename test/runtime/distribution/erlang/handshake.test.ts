@@ -6,7 +6,7 @@ import {
   FLAGS,
   flagNames,
   missingFlags,
-  ownFlags,
+  OWN_FLAGS,
   REQUIRED_FLAGS,
 } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import { Acceptor, type Admission } from '../../../../src/runtime/distribution/erlang/handshake-acceptor.ts';
@@ -28,14 +28,7 @@ import type {
 import { TroupeError } from '../../../../src/runtime/errors.ts';
 
 function local(name: string, changes: Partial<LocalNode> = {}): LocalNode {
-  return {
-    name,
-    creation: 77,
-    flags: ownFlags(false),
-    cookie: () => 'secret',
-    gaveOut: () => false,
-    ...changes,
-  };
+  return { name, creation: 77, flags: OWN_FLAGS, cookie: () => 'secret', gaveOut: () => false, ...changes };
 }
 
 /** Feeds a message with other bytes around it, as it lies in a chunk. */
@@ -87,8 +80,8 @@ const faultOf = (step: Step | undefined) => (step?.kind === 'fault' ? step.fault
 
 describe('flags', () => {
   test('are those of OTP 25', () => {
-    expect(ownFlags(false)).toBe(0xd07df7fbcn);
-    expect(ownFlags(true)).toBe(0xd07df7fbdn);
+    expect(OWN_FLAGS).toBe(0xd07df7fbcn);
+    expect(OWN_FLAGS | FLAGS.PUBLISHED).toBe(0xd07df7fbdn);
     expect(REQUIRED_FLAGS).toBe(0x1070f94n);
     expect(missingFlags(REQUIRED_FLAGS & ~FLAGS.UTF8_ATOMS & ~FLAGS.BIG_CREATION)).toEqual([
       'UTF8_ATOMS',
@@ -100,9 +93,9 @@ describe('flags', () => {
 
 describe('a handshake', () => {
   test('agrees on the common flags, and tells each the creation of the other', () => {
-    const [initiator, acceptor] = pair({ b: { flags: ownFlags(true) & ~FLAGS.SPAWN } });
+    const [initiator, acceptor] = pair({ b: { flags: (OWN_FLAGS | FLAGS.PUBLISHED) & ~FLAGS.SPAWN } });
     const result = talk(initiator, acceptor);
-    const flags = ownFlags(false) & ~FLAGS.SPAWN;
+    const flags = OWN_FLAGS & ~FLAGS.SPAWN;
     expect(result.initiator).toMatchObject({ kind: 'done', agreed: { peer: 'b@h', creation: 88, flags } });
     expect(result.acceptor).toMatchObject({ kind: 'done', agreed: { peer: 'a@h', creation: 77, flags } });
     expect(initiator.receive(Buffer.from('sok'), 0, 3)).toMatchObject({ kind: 'fault' });
@@ -118,12 +111,15 @@ describe('a handshake', () => {
         const cookie = () => `${name}é`;
         const result = talk(
           new Initiator(local(`1${name}@h`, { creation: one, flags, cookie }), `2${name}@x`, () => false),
-          new Acceptor(local(`2${name}@x`, { creation: two, flags: ownFlags(true), cookie }), () => 'ok'),
+          new Acceptor(
+            local(`2${name}@x`, { creation: two, flags: OWN_FLAGS | FLAGS.PUBLISHED, cookie }),
+            () => 'ok',
+          ),
         );
         expect(result.initiator).toMatchObject({ kind: 'done', agreed: { creation: two } });
         expect(result.acceptor).toMatchObject({
           kind: 'done',
-          agreed: { peer: `1${name}@h`, creation: one, flags: flags & ownFlags(true) },
+          agreed: { peer: `1${name}@h`, creation: one, flags: flags & (OWN_FLAGS | FLAGS.PUBLISHED) },
         });
       }),
       { numRuns: 100 },
@@ -151,7 +147,7 @@ describe('a handshake', () => {
     const kept = talk(...pair({ admission: 'alive', isUp: true }));
     expect([faultOf(kept.initiator), faultOf(kept.acceptor)]).toEqual(['alive', 'alive']);
     const [, acceptor] = pair({ admission: 'alive' });
-    feed(acceptor, writeName(ownFlags(false), 1, 'a@h'));
+    feed(acceptor, writeName(OWN_FLAGS, 1, 'a@h'));
     expect(faultOf(feed(acceptor, writeStatus('perhaps')))).toBe('bad_message');
   });
 
@@ -165,7 +161,7 @@ describe('a handshake', () => {
   test('an acceptor that does not know the cookie, but answers', () => {
     const [initiator] = pair();
     feed(initiator, writeStatus('ok'));
-    feed(initiator, writeChallenge({ flags: ownFlags(false), challenge: 1, creation: 1, name: 'b@h' }));
+    feed(initiator, writeChallenge({ flags: OWN_FLAGS, challenge: 1, creation: 1, name: 'b@h' }));
     expect(faultOf(feed(initiator, writeAck(digest('other', 1))))).toBe('cookie');
   });
 
@@ -179,7 +175,7 @@ describe('a handshake', () => {
   });
 
   test('missing flags are named, on either side', () => {
-    const flags = ownFlags(false) & ~FLAGS.MANDATORY_25_DIGEST & ~FLAGS.MAP_TAG;
+    const flags = OWN_FLAGS & ~FLAGS.MANDATORY_25_DIGEST & ~FLAGS.MAP_TAG;
     const result = talk(...pair({ a: { flags } }));
     expect(faultOf(result.initiator)).toBe('not_allowed');
     expect(result.acceptor).toMatchObject({
@@ -199,13 +195,13 @@ describe('a handshake', () => {
   });
 
   test('a node of the same name, one without, and one that wants a name', () => {
-    const begin = (name: string, flags = ownFlags(false)) => feed(pair()[1], writeName(flags, 5, name));
+    const begin = (name: string, flags = OWN_FLAGS) => feed(pair()[1], writeName(flags, 5, name));
     const notAllowed = [writeStatus('not_allowed')];
     expect(begin('b@h')).toMatchObject({ fault: { reason: 'own_name' }, send: notAllowed });
     for (const name of ['', 'a', '@h', 'a@', 'a@b@c', 'a b@h', 'a\n@h', `${'x'.repeat(254)}@h`]) {
       expect(faultOf(begin(name))).toBe('bad_message');
     }
-    expect(begin('h', ownFlags(false) | FLAGS.NAME_ME)).toMatchObject({
+    expect(begin('h', OWN_FLAGS | FLAGS.NAME_ME)).toMatchObject({
       fault: { reason: 'dynamic_name' },
       send: notAllowed,
     });
@@ -213,7 +209,7 @@ describe('a handshake', () => {
 
   test('a node that begins with the old message completes it later', () => {
     const [, acceptor] = pair();
-    const flags = ownFlags(false);
+    const flags = OWN_FLAGS;
     const old = Buffer.concat([Buffer.from([0x6e, 0, 5]), Buffer.alloc(4), Buffer.from('old@h')]);
     old.writeUInt32BE(Number(flags & 0xffff_ffffn), 3);
     const asked = feed(acceptor, old);

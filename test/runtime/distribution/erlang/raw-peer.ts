@@ -5,7 +5,7 @@ import { type Atom, createNode, type Node, type NodeOptions, Pid, Ref, type Tupl
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { onTestFinished } from 'vitest';
 import { AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
-import { FLAGS, ownFlags } from '../../../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import { Fragments } from '../../../../src/runtime/distribution/erlang/fragments.ts';
 import { FrameReader } from '../../../../src/runtime/distribution/erlang/frames.ts';
 import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
@@ -13,7 +13,7 @@ import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
 import { Origin } from '../../../../src/runtime/process/pid.ts';
 
 /** What Troupe and OTP 25 agree on: headers, fragments, payloads. */
-export const FULL_FLAGS = ownFlags(false);
+export const FULL_FLAGS = OWN_FLAGS;
 /** As few flags as JInterface has: no headers, no payloads, no senders, no monitors. */
 export const FEW_FLAGS =
   FULL_FLAGS &

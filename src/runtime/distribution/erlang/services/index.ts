@@ -10,7 +10,7 @@
  * | `troupe_cluster` | other nodes of Troupe, that tell which nodes there are                 |
  *
  * Other names, such as `global_name_server`, are not served: what is sent to them is dropped, and a monitor ends with
- * `noproc`. A visible node, too, is none that `global` counts on.
+ * `noproc`.
  */
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/call.ts';

@@ -27,16 +27,16 @@ class Answer implements Watch {
   watched: Process | null = null;
   watchPrev: Watch | null = null;
   watchNext: Watch | null = null;
-  readonly #request: Call | RemoteCall;
+  readonly #answer: (reply: unknown) => void;
   readonly #tag: Ref;
 
-  constructor(request: Call | RemoteCall, tag: Ref) {
-    this.#request = request;
+  constructor(answer: (reply: unknown) => void, tag: Ref) {
+    this.#answer = answer;
     this.#tag = tag;
   }
 
   targetExited(reason: ExitReason): void {
-    this.#request.reply(replyFor(reason, this.#tag));
+    this.#answer(replyFor(reason, this.#tag));
   }
 }
 
@@ -53,7 +53,24 @@ export class Rex {
     else if (message instanceof Cast) this.#cast(self, message.argument);
     else if (isFeaturesRequest(message)) {
       self.send(message.elements[0], tuple(atom('features_reply'), atom(self.node.name), [atom('erpc')]));
-    } else publishDropped(self.node, '', () => 'a message to rex');
+    } else if (!this.#oldCall(self, message)) publishDropped(self.node, '', () => 'a message to rex');
+  }
+
+  /** `{From, {call, Module, Function, Args, _}}`, which C nodes send (`ei_rpc`) and is answered by `{rex, Reply}`. */
+  #oldCall(self: Process, message: unknown): boolean {
+    if (!(message instanceof Tuple) || message.length !== 2) return false;
+    const [from, request] = message.elements;
+    const wanted = from instanceof Pid ? readRequest(request, ['call']) : undefined;
+    if (wanted === undefined) return false;
+    const { node } = (from as Pid).origin;
+    const tag = self.node.makeRef();
+    const execution = readFunction(node, wanted.what, wanted.groupLeader, tag);
+    if (execution === undefined) return false;
+    const answer = (reply: unknown): void => self.node.route(self.pid, from as Pid, tuple(atom(REX), reply));
+    const process = this.#start(execution);
+    if (process === undefined) answer(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
+    else addWatch(process, new Answer(answer, tag));
+    return true;
   }
 
   #call(self: Process, request: Call | RemoteCall): void {
@@ -67,7 +84,7 @@ export class Rex {
     }
     const process = this.#start(execution);
     if (process === undefined) request.reply(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
-    else addWatch(process, new Answer(request, tag));
+    else addWatch(process, new Answer((reply) => request.reply(reply), tag));
   }
 
   #cast(self: Process, argument: unknown): void {

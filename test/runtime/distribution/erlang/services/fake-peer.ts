@@ -2,7 +2,7 @@
 import { type Node, type NodeOptions, Pid, Ref, Tuple } from 'troupe';
 import type { Carrier, CarrierHost, Signal } from '../../../../../src/runtime/distribution/carrier.ts';
 import type { PeerLink, Services } from '../../../../../src/runtime/distribution/erlang/contracts.ts';
-import { ownFlags } from '../../../../../src/runtime/distribution/erlang/flags.ts';
+import { OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
 import {
   createServices,
   type ServicesOptions,
@@ -54,7 +54,7 @@ export class FakePeer implements PeerLink {
   #words = 0;
   #ids = 10;
 
-  constructor(host: CarrierHost, name: string, flags = ownFlags(false)) {
+  constructor(host: CarrierHost, name: string, flags = OWN_FLAGS) {
     this.name = name;
     this.flags = flags;
     this.origin = new Origin(name, this.creation);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { atom, type Pid, type Process, Ref, tuple, type Tuple } from 'troupe';
 import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
-import { FLAGS, ownFlags } from '../../../../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
 import * as erpc from '../../../../../src/runtime/distribution/erlang/services/erpc.ts';
 import { servicesOf } from '../../../../../src/runtime/distribution/erlang/services/nodes.ts';
 import { expectFailure, failure } from '../../../otp/helpers.ts';
@@ -110,7 +110,7 @@ describe('a call', () => {
       reason: tuple(atom('erpc'), atom('system_limit')),
     });
 
-    const old = site.peer('old@x', ownFlags(false) & ~FLAGS.SPAWN);
+    const old = site.peer('old@x', OWN_FLAGS & ~FLAGS.SPAWN);
     const unsupported = await failure(erpc.call(site.node, old.name, 'm', 'f'));
     expect(unsupported.reason).toEqual({ class: 'error', reason: tuple(atom('erpc'), atom('notsup')) });
     expect(old.controls).toEqual([]);
@@ -327,7 +327,7 @@ describe('a cast', () => {
 
   test('nothing to a node that runs nothing for others', () => {
     const site = makeSite();
-    const old = site.peer('old@x', ownFlags(false) & ~FLAGS.SPAWN);
+    const old = site.peer('old@x', OWN_FLAGS & ~FLAGS.SPAWN);
     erpc.cast(site.node, old.name, 'm', 'f');
     expect(old.controls).toEqual([]);
   });

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { atom, type Pid, type Process, Ref, tuple, Tuple } from 'troupe';
 import type { SpawnRequest } from '../../../../../src/runtime/distribution/erlang/contracts.ts';
-import { FLAGS, ownFlags } from '../../../../../src/runtime/distribution/erlang/flags.ts';
+import { FLAGS, OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
 import { exposeFunction } from '../../../../../src/runtime/distribution/erlang/services/expose.ts';
 import { makeGate, recordTelemetry } from '../../../process/helpers.ts';
 import { type FakePeer, makeSite, type Site } from './fake-peer.ts';
@@ -124,7 +124,7 @@ describe('functions of the allow-list', () => {
 
   test('the outcome is in the control message for a node that knows no payloads of exits', async () => {
     const site = makeSite({ expose });
-    const peer = site.peer('old@x', ownFlags(false) & ~FLAGS.EXIT_PAYLOAD);
+    const peer = site.peer('old@x', OWN_FLAGS & ~FLAGS.EXIT_PAYLOAD);
     const { ref, from, tag } = ask(site, peer, 'add', [1, 2]);
     await site.settle();
     const outcome = tuple(tag, atom('return'), 3);

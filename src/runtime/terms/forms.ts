@@ -1,0 +1,78 @@
+/**
+ * Classes of the program as terms: `{Tag, Term}`, an atom and what the class says that it holds.
+ *
+ * A class of which nothing was said cannot leave a node, and a tuple whose tag nobody has defined stays a tuple: from another node
+ * nothing becomes an instance but of the classes that this program has named, and only by their own `fromTerm`, which is to check
+ * what it gets. An instance of a subclass is none of its class here. As a key of a map a class is no term.
+ */
+import { TroupeError } from '../errors.ts';
+import { Atom, atom } from './atom.ts';
+import { Tuple } from './tuple.ts';
+
+/** How instances of a class travel. */
+export interface TermForm<T extends object> {
+  /** The first element of the tuple, the same on all nodes. It is an atom there, so it is to stand in the program. */
+  readonly tag: string;
+  /** What the instance holds, as a term: values that can leave a node, among them other such instances. */
+  toTerm(value: T): unknown;
+  /**
+   * Makes an instance of what came. It may have been made up by anybody who has the cookie: when this throws, the tuple stays what
+   * it is.
+   */
+  fromTerm(term: unknown): T;
+}
+
+/** Tags that mean something as the first of two elements already. */
+const TAKEN: ReadonlySet<string> = new Set(['ok', 'error', '$gen_cast', 'true', 'false', 'nil', 'undefined']);
+
+const byPrototype = new Map<object, TermForm<object> & { readonly atom: Atom }>();
+const byTag = new Map<Atom, TermForm<object>>();
+
+/**
+ * Gives a class of the program its form between nodes. Both nodes have to know it, at best by the same module.
+ * @example `defineTerm(Date, { tag: 'date', toTerm: (date) => date.getTime(), fromTerm: (ms) => new Date(Number(ms)) })`
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for a class or a tag that has a form, and for a tag with a meaning of its own.
+ */
+export function defineTerm<T extends object>(
+  constructor: abstract new (...args: never[]) => T,
+  form: TermForm<T>,
+): void {
+  const tag = atom(form.tag);
+  const prototype = constructor.prototype as object;
+  if (TAKEN.has(form.tag) || byTag.has(tag)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The tag '${form.tag}' has a meaning already.`);
+  }
+  if (byPrototype.has(prototype) || OWN.has(prototype)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${constructor.name}' has a form already.`);
+  }
+  byPrototype.set(prototype, { ...(form as unknown as TermForm<object>), atom: tag });
+  byTag.set(tag, form);
+}
+
+/** What is a term by itself, and would be taken for something else. */
+const OWN: ReadonlySet<object> = new Set([
+  Object.prototype,
+  Array.prototype,
+  Atom.prototype,
+  Tuple.prototype,
+]);
+
+/** @internal An instance of a class with a form as its tuple; undefined for any other value. */
+export function formOf(value: object): Tuple | undefined {
+  if (byPrototype.size === 0) return undefined;
+  const form = byPrototype.get(Object.getPrototypeOf(value) as object);
+  return form && new Tuple([form.atom, form.toTerm(value)]);
+}
+
+/** @internal The instance that the elements of a tuple stand for, or the tuple. */
+export function formed(elements: readonly unknown[]): unknown {
+  const tuple = new Tuple(elements);
+  if (byTag.size === 0 || elements.length !== 2 || !(elements[0] instanceof Atom)) return tuple;
+  const form = byTag.get(elements[0]);
+  if (form === undefined) return tuple;
+  try {
+    return form.fromTerm(elements[1]);
+  } catch {
+    return tuple; // What it makes of it is up to who receives it, as with any other term.
+  }
+}
