@@ -185,16 +185,26 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
 
 function searchOf(notes: NotesOfInstance): NoteSearch {
   return {
-    async search(query, { limit, ...page }) {
-      const argument = {
-        query: query.slice(0, queryMax),
-        limit: Math.min(limit, notesPerAnswerMax),
-        ...page,
-      };
-      const { next, ...found } = await notes.ask('search', argument, Found);
-      return { ...found, next: next ?? undefined };
+    async search(text, { limit, maxBytes, after }) {
+      const query = text.slice(0, queryMax);
+      const found: Note[] = [];
+      let [next, bytes, indexing] = [after, 0, false];
+      do {
+        const part = Math.min(limit - found.length, notesPerAnswerMax);
+        const page = { limit: part, maxBytes: maxBytes - bytes, ...(next !== undefined && { after: next }) };
+        const answer = await notes.ask('search', { query, ...page }, Found);
+        found.push(...answer.notes);
+        bytes += answer.notes.reduce((sum, note) => sum + bytesOf(note), 0);
+        next = answer.next ?? undefined;
+        indexing ||= answer.indexing;
+      } while (next !== undefined && found.length < limit && bytes < maxBytes);
+      return { notes: found, next, indexing };
     },
   };
+}
+
+function bytesOf({ title, body, author }: Note): number {
+  return Buffer.byteLength(title) + Buffer.byteLength(body) + Buffer.byteLength(author);
 }
 
 /** The other instance indexes its notes: here is nothing to be done, but it must be there. */
