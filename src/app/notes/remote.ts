@@ -187,10 +187,6 @@ function searchOf(notes: NotesOfInstance): NoteSearch {
   };
 }
 
-function bytesOf({ title, body, author }: Note): number {
-  return Buffer.byteLength(title) + Buffer.byteLength(body) + Buffer.byteLength(author);
-}
-
 /** The other instance indexes its notes: here is nothing to be done, but it must be there. */
 function backlogOf(notes: NotesOfInstance): Backlog {
   return {
