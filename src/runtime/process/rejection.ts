@@ -6,8 +6,6 @@
  * microtask of its own, whose promise the one that is waited for follows; it costs only what fails.
  */
 
-/** Takes a microtask, in which the other promise comes to follow. */
-const followed = (): Promise<void> => NOW.then(() => undefined);
 const NOW = Promise.resolve();
 
 /**
@@ -15,7 +13,8 @@ const NOW = Promise.resolve();
  * promise that is waited for.
  */
 export async function rejection(error: unknown): Promise<never> {
-  await followed();
+  // One microtask more than an await takes: until then the other promise has come to follow this one.
+  await NOW.then(() => undefined);
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;
 }
