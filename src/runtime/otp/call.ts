@@ -17,7 +17,7 @@ import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
-import { Ref } from '../process/ref.ts';
+import type { Ref } from '../process/ref.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
