@@ -98,7 +98,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
     get: (id) => repository.get(id),
-    tell: (topic, note) => notes.localBroadcast(node, topic, note),
+    tell: (topic, note) => {
+      if (stopping === undefined) notes.localBroadcast(node, topic, note);
+    },
     onMissed: () => indexer.cast('resync'),
   });
   const cluster = settings && { identity, indexer, strangers };

@@ -273,7 +273,7 @@ const counts = defineServer({
   call: { all: (state) => state, byNumber: () => new Map<number, string>(), list: () => [1] },
 });
 
-export async function arrives(node: Node): Promise<void> {
+export async function arrives(): Promise<void> {
   const here = await node.start(counts);
   yes(expectType<Map<string, number>>()(await here.call('all')));
   for (const away of [
