@@ -13,7 +13,7 @@ import { add, vitest } from './vitest.mjs';
 const NEEDS_ERL = 'test/support/erl.ts';
 /** What tests the repository and its tools, and what needs a browser. */
 const NOT_FOR_NODES = ['test/house/**', 'test/e2e/**'];
-const RELEASE_LIMIT_MS = 15 * 60_000;
+const RELEASE_LIMIT_MS = 30 * 60_000;
 
 /**
  * Runs the files that need a BEAM node, or those given, on releases of OTP.

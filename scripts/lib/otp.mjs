@@ -9,6 +9,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -16,7 +17,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { root, run, say } from './run.mjs';
+import { isAlive, root, run, say } from './run.mjs';
 
 /**
  * The releases that are tested, and the suite of Debian that has them. What `sid` has changes.
@@ -93,8 +94,11 @@ async function debootstrap(release, suite, folder) {
   say(`otp: debootstrap of ${suite} for OTP ${release} into ${folder}`);
   try {
     mkdirSync(CACHE, { recursive: true });
-    const args = ['--variant=minbase', `--include=${PACKAGES.join(',')}`, suite, fresh, MIRROR];
-    const code = await run('debootstrap', args, { quiet: true, limitMs: INSTALL_LIMIT_MS });
+    removeAbandoned();
+    // In a mount namespace of its own: what it mounts must be gone, however it ends, before the folder is removed.
+    const args = ['--mount', '--propagation', propagation(), '--', 'debootstrap', '--variant=minbase'];
+    args.push(`--include=${PACKAGES.join(',')}`, suite, fresh, MIRROR);
+    const code = await run('unshare', args, { quiet: true, limitMs: INSTALL_LIMIT_MS });
     if (code !== 0) return `debootstrap of ${suite} ended with exit code ${code}`;
     for (const file of ['hosts', 'resolv.conf']) writeFileSync(join(fresh, 'etc', file), '', { flag: 'a' });
     // Another run may have installed it meanwhile.
@@ -105,20 +109,30 @@ async function debootstrap(release, suite, folder) {
   }
 }
 
+/** Removes what runs that were killed have left. */
+function removeAbandoned() {
+  for (const name of readdirSync(CACHE)) {
+    const pid = /^\d+\.(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid)))
+      rmSync(join(CACHE, name), { recursive: true, force: true });
+  }
+}
+
+/** Where mounts are shared, as with systemd, ours must not be. Where the root is no mount, as in a chroot, that cannot be said. */
+function propagation() {
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(' shared:') ? 'private' : 'unchanged';
+}
+
 /**
  * The text of a program that runs another one within a folder.
  * @param {string} folder
  * @param {string} program
  */
 function wrapper(folder, program) {
-  // Where mounts are shared, as with systemd, these must not be. Where the root is no mount, as in a chroot, that cannot be said.
-  const propagation = readFileSync('/proc/self/mountinfo', 'utf8').includes(' shared:')
-    ? 'private'
-    : 'unchanged';
   const mounts = ['/proc', '/dev', '/etc/hosts', '/etc/resolv.conf', tmpdir(), root];
   return `#!/bin/sh
 # Runs ${program} of ${folder}. PATH is that of the folder: a program there must not find this one again.
-exec unshare --mount --propagation ${propagation} -- sh -ec '
+exec unshare --mount --propagation ${propagation()} -- sh -ec '
   folder=$1; shift
   for mount in ${mounts.map((mount) => `"${mount}"`).join(' ')}; do
     [ -f "$mount" ] || mkdir -p "$folder$mount"

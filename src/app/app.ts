@@ -110,7 +110,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     isStranger: (name) => strangers.has(name),
     onLeftOut: (what) => logLeftOut(log, what),
     get: (id) => repository.get(id),
-    tell: (topic, note) => notes.localBroadcast(node, topic, note),
+    tell: (topic, note) => {
+      if (stopping === undefined) notes.localBroadcast(node, topic, note);
+    },
     onMissed: () => indexer.cast('resync'),
   });
   const indexing = { backlog, search, incoming, group: indexers, ...indexerLog(log) };

@@ -19,6 +19,7 @@ export { defineServer, type ServerDefinition } from './otp/server-definition.ts'
 export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/server-ref.ts';
 export type {
   AnyServerDefinition,
+  Arrived,
   CallHandler,
   CallTable,
   CastHandler,

@@ -205,7 +205,7 @@ export function addressing(): void {
   const named = serverRef(node, indexer, 'indexer');
   const byPid = serverRef(node, indexer, self.pid);
   const anyOfThem: ServerRef<typeof indexer>[] = [named, byPid];
-  yes(expectType<string>()(named.name), expectType<ServerInstance<typeof indexer>>()(byPid));
+  yes(expectType<string>()(named.name), expectType<ServerInstance<typeof indexer, true>>()(byPid));
   self.monitor(named);
   self.link(byPid.pid);
   void anyOfThem;
@@ -267,3 +267,24 @@ export const withOneHandler = defineServer({
   init: async () => new Index(),
   info: onText((index, text) => index.notes.push({ id: 1, title: text })),
 });
+
+const counts = defineServer({
+  init: () => new Map<string, number>(),
+  call: { all: (state) => state, byNumber: () => new Map<number, string>(), list: () => [1] },
+});
+
+export async function arrives(): Promise<void> {
+  const here = await node.start(counts);
+  yes(expectType<Map<string, number>>()(await here.call('all')));
+  for (const away of [
+    serverRef(node, counts, { name: 'a', node: 'b@c' }),
+    serverRef(node, counts, here.pid),
+  ]) {
+    // A Map whose keys are strings is an object on another node.
+    yes(expectType<Map<string, number> | Readonly<Record<string, number>>>()(await away.call('all')));
+    yes(
+      expectType<Map<number, string>>()(await away.call('byNumber')),
+      expectType<number[]>()(await away.call('list')),
+    );
+  }
+}

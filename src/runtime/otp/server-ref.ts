@@ -10,6 +10,7 @@ import { call, type CallOptions, cast } from './call.ts';
 import type {
   AnyServerDefinition,
   ArgumentOf,
+  Arrived,
   CastOptions,
   ReplyOf,
   WithoutArgument,
@@ -19,8 +20,14 @@ import { stopProcess } from './stop.ts';
 type Calls<Definition extends AnyServerDefinition> = Definition['types']['calls'];
 type Casts<Definition extends AnyServerDefinition> = Definition['types']['casts'];
 
-/** A server, however it is addressed. */
-export abstract class ServerRef<Definition extends AnyServerDefinition> {
+type Reply<
+  Definition extends AnyServerDefinition,
+  Away extends boolean,
+  Name extends keyof Calls<Definition>,
+> = Away extends true ? Arrived<ReplyOf<Calls<Definition>[Name]>> : ReplyOf<Calls<Definition>[Name]>;
+
+/** A server, however it is addressed. `Away`: whether it may run on another node, where replies have the types that arrive. */
+export abstract class ServerRef<Definition extends AnyServerDefinition, Away extends boolean = false> {
   readonly #node: Node;
 
   /** @internal */
@@ -42,12 +49,12 @@ export abstract class ServerRef<Definition extends AnyServerDefinition> {
     name: Name,
     argument?: ArgumentOf<Calls<Definition>[Name]>,
     options?: CallOptions,
-  ): Promise<ReplyOf<Calls<Definition>[Name]>>;
+  ): Promise<Reply<Definition, Away, Name>>;
   call<Name extends keyof Calls<Definition> & string>(
     name: Name,
     argument: ArgumentOf<Calls<Definition>[Name]>,
     options?: CallOptions,
-  ): Promise<ReplyOf<Calls<Definition>[Name]>>;
+  ): Promise<Reply<Definition, Away, Name>>;
   call(name: string, argument: unknown, options?: CallOptions): Promise<unknown> {
     return call(this.#node, this.address, name, argument, options);
   }
@@ -80,7 +87,10 @@ export abstract class ServerRef<Definition extends AnyServerDefinition> {
 }
 
 /** One process of a definition. It has a `pid`, so it can be sent to, linked and monitored as one. */
-export class ServerInstance<Definition extends AnyServerDefinition> extends ServerRef<Definition> {
+export class ServerInstance<
+  Definition extends AnyServerDefinition,
+  Away extends boolean = false,
+> extends ServerRef<Definition, Away> {
   readonly pid: Pid;
 
   /** @internal Use `start` or {@link serverRef}. */
@@ -100,7 +110,10 @@ export class ServerInstance<Definition extends AnyServerDefinition> extends Serv
 }
 
 /** Whichever process has a name when it is called: after a restart, the new one. It can be sent to and monitored. */
-export class NamedServer<Definition extends AnyServerDefinition> extends ServerRef<Definition> {
+export class NamedServer<
+  Definition extends AnyServerDefinition,
+  Away extends boolean = false,
+> extends ServerRef<Definition, Away> {
   readonly name: string;
   /** The name of the node where it is registered. */
   readonly node: string;
@@ -130,17 +143,22 @@ export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   definition: Definition,
   to: Pid | { readonly pid: Pid },
-): ServerInstance<Definition>;
+): ServerInstance<Definition, true>;
 export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   definition: Definition,
-  to: string | { readonly name: string; readonly node: string },
+  to: string,
 ): NamedServer<Definition>;
+export function serverRef<Definition extends AnyServerDefinition>(
+  node: Node,
+  definition: Definition,
+  to: { readonly name: string; readonly node: string },
+): NamedServer<Definition, true>;
 export function serverRef<Definition extends AnyServerDefinition>(
   node: Node,
   _definition: Definition,
   to: Destination,
-): ServerInstance<Definition> | NamedServer<Definition> {
+): ServerInstance<Definition, true> | NamedServer<Definition, boolean> {
   if (typeof to === 'string') return new NamedServer(node, to, node.name);
   if (to instanceof Pid) return new ServerInstance(node, to);
   return 'pid' in to ? new ServerInstance(node, to.pid) : new NamedServer(node, to.name, to.node);

@@ -72,6 +72,17 @@ type StateIn<Made> =
 export type IgnoredBy<Result> = 'ignore' extends KindsIn<Awaited<Result>> ? undefined : never;
 type KindsIn<Made> = Made extends Action<infer Kind> ? Kind : never;
 
+/**
+ * What the reply of a server arrives as that may run on another node: a Map whose keys are all strings is an object there, unless
+ * the program has given Map a form (`defineTerm`).
+ */
+export type Arrived<Reply> =
+  Reply extends ReadonlyMap<infer Key, infer Value>
+    ? [Key] extends [string]
+      ? Reply | Readonly<Record<string, Value>>
+      : Reply
+    : Reply;
+
 /** The reply of a call handler. */
 export type ReplyOf<Handler> = Handler extends AnyFunction
   ? ReplyIn<Awaited<ReturnType<Handler>>, Handler>

@@ -317,7 +317,7 @@ describe('calls', () => {
   test('an answer that cannot leave the node fails the call', async () => {
     const { cluster, kept, a, pid } = await served();
     await expect(call(a, pid, 'stranger', undefined)).rejects.toMatchObject({
-      code: 'TROUPE_CALL_EXIT',
+      code: 'TROUPE_REPLY_NOT_ENCODABLE',
       message: expect.stringContaining('a function') as string,
     });
     await cluster.settle();

@@ -2,6 +2,7 @@
 // gen_server:stop/3 and the requests of supervisors; both ways, and byte for byte what OTP itself sends on the release that runs.
 import {
   atom,
+  Broadcast,
   call,
   defineServer,
   defineSupervisor,
@@ -224,5 +225,41 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     expect(
       await beam.eval(`{plain, '${NAME}'} ! alias(), receive Any -> Any after 5000 -> timeout end`),
     ).toBe('{to_alias,1}');
+  });
+
+  test('a topic may be an atom, and an error that erpc tells of names no folder of this machine', async () => {
+    const { beam, node: make } = world();
+    const bad = (): never => {
+      throw new RangeError('bad day');
+    };
+    const { node } = await make(NAME, { expose: { module: { bad } } });
+    const probe = createProbe(node);
+    node.register('probe', probe.pid);
+    expect(await node.connect(beam.name)).toBe(true);
+    await beam.eval(`{probe, '${NAME}'} ! {nova_pubsub, notes, self(), note_created, 7}`);
+    const message = await probe.receive();
+    expect(message).toBeInstanceOf(Broadcast);
+    expect(message).toMatchObject({ channel: 'notes', topic: 'note_created', payload: 7 });
+
+    const failed = await beam.eval(
+      `try erpc:call('${NAME}', module, bad, []) catch Class:{exception, Reason, _} -> {Class, Reason} end`,
+    );
+    expect(failed).toMatch(/<<"bad day">>.*erl-system\.test\.ts/s);
+    expect(failed).not.toContain(import.meta.dirname);
+  });
+
+  test('multi_call is answered where it waits, also with a failure', async () => {
+    const { beam, node } = await begin();
+    await node.start(lamp, [], { name: 'lamp' });
+    expect(await beam.eval(`gen_server:multi_call(['${NAME}'], lamp, isOn, infinity)`)).toBe(
+      `{[{'${NAME}',false}],[]}`,
+    );
+    expect(await beam.eval(`gen_server:multi_call(['${NAME}'], lamp, dance, infinity)`)).toBe(
+      `{[],['${NAME}']}`,
+    );
+    // Nothing is left over in the mailbox of who has asked.
+    expect(
+      await beam.eval(`gen_server:multi_call(['${NAME}'], lamp, isOn), process_info(self(), messages)`),
+    ).toBe('{messages,[]}');
   });
 });
