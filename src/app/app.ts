@@ -82,8 +82,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const unsubscribe = [logRuntime(log)];
   if (own !== undefined) unsubscribe.push(logDatabase(log, own));
   const startCluster = async (): ReturnType<typeof startNode> => {
-    // The embedded database takes this thread for seconds when it is made. Other nodes must not wait for this one then,
-    // least of all when they ask it as their epmd.
+    // An instance that cannot open its own notes joins no cluster, not even for a moment.
     if (settings !== undefined && own?.kind === 'pglite') await own.opened();
     return startNode(settings && carrier && { name: settings.node, carrier }, log);
   };

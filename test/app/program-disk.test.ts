@@ -1,4 +1,5 @@
 // The program on disks that are full or take no sockets: it lives, says why, comes back and stops.
+import { randomBytes } from 'node:crypto';
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -17,7 +18,7 @@ const post = (port: number, title: string) =>
   fetch(`http://127.0.0.1:${port}/api/notes`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ title, body: 'long '.repeat(20_000), author: 'a' }),
+    body: JSON.stringify({ title, body: randomBytes(60_000).toString('base64'), author: 'a' }),
   });
 const status = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 

@@ -11,7 +11,7 @@ import { explain } from './faults.ts';
 import { within } from './limits.ts';
 import { migrate } from './migrations.ts';
 import { PgliteProcess } from './pglite-process.ts';
-import { openConnection, type PostgresConnection } from './postgres-connection.ts';
+import { type LentSession, openConnection, type PostgresConnection } from './postgres-connection.ts';
 import { type Engine, ReopeningDatabase } from './reopening.ts';
 
 export interface PgliteSettings {
@@ -35,6 +35,8 @@ const RETRY_MAX_MS = 10_000;
 const OPEN_TIMEOUT_MS = 120_000;
 /** How long the process may take for its last checkpoint. Without one the next start takes longer, and nothing is lost. */
 const GOODBYE_MS = 2_500;
+/** How long what a late call has under way may go on, until the process counts as one that spins. */
+const GRACE_MS = 1_000;
 /** The driver wants one; the socket that it is given leads to the process. */
 const URL = 'postgres://postgres@localhost/postgres?sslmode=disable';
 
@@ -58,6 +60,9 @@ class PgliteEngine implements Engine {
   readonly #onLost: () => void;
   #process: PgliteProcess | undefined;
   #connection: PostgresConnection | undefined;
+  #session: LentSession | undefined;
+  /** Until when the session of a late call is settled. */
+  #settled: Promise<void> | undefined;
 
   constructor(settings: PgliteSettings, onLost: () => void) {
     this.#settings = settings;
@@ -82,6 +87,7 @@ class PgliteEngine implements Engine {
       connection = await openConnection(target, closing, () => this.#onLost());
       await migrate(connection, openTimeoutMs, closing);
       this.#connection = connection;
+      this.#session = connection.lend();
     } catch (error) {
       connection?.destroy();
       if (closing.aborted) started.kill('it was closed');
@@ -92,8 +98,9 @@ class PgliteEngine implements Engine {
     }
   }
 
-  async acquire(): Promise<PostgresConnection> {
-    if (this.#connection?.usable === true) return this.#connection;
+  async acquire(): Promise<Session> {
+    await this.#settled;
+    if (this.#connection?.usable === true && this.#session !== undefined) return this.#session;
     throw Object.assign(new Error('its connection is gone'), { code: 'CONNECTION_CLOSED' });
   }
 
@@ -101,9 +108,26 @@ class PgliteEngine implements Engine {
 
   discard(session: Session): void {
     // One that is broken already, and its process, are asked why by `whyLost`.
-    if (session !== this.#connection || !this.#connection.usable) return;
-    this.#process?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
-    this.#connection.destroy();
+    if (session !== this.#session || this.#connection?.usable !== true) return;
+    this.#session.revoke();
+    this.#session = undefined;
+    this.#settled = this.#settle(this.#connection, this.#process);
+  }
+
+  /** Nothing of a late call goes on: it is rolled back behind its last statement, or with the process. */
+  async #settle(connection: PostgresConnection, running: PgliteProcess | undefined): Promise<void> {
+    let isBack = false;
+    const rolledBack = connection.command('rollback').then(
+      () => (isBack = true),
+      () => false,
+    );
+    await within(GRACE_MS, rolledBack);
+    if (isBack && connection.usable) {
+      this.#session = connection.lend();
+      return;
+    }
+    running?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
+    connection.destroy();
   }
 
   async whyLost(): Promise<string | undefined> {

@@ -81,6 +81,11 @@ async function tryToOpen(
   }
 }
 
+export interface LentSession extends Session {
+  /** Makes every further statement of `db` fail. */
+  readonly revoke: () => void;
+}
+
 export class PostgresConnection implements Session {
   readonly db: PostgresJsDatabase;
   readonly #sql: postgres.Sql;
@@ -142,6 +147,12 @@ export class PostgresConnection implements Session {
   async command(text: string): Promise<string | undefined> {
     if (!this.#usable) throw closedError();
     return (await this.#sql.unsafe(text)).command;
+  }
+
+  /** A session that can be taken back from a call, while the connection goes on. */
+  lend(): LentSession {
+    const { proxy, revoke } = Proxy.revocable(this.#sql, {});
+    return { db: drizzle(proxy), command: (text) => this.command(text), revoke };
   }
 
   /** Cuts the connection; statements under way fail. */

@@ -13,13 +13,16 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
+
+// Each test starts processes, and some make data anew.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Data without notes, made once: PGlite takes seconds to make them. */
 let template: string;

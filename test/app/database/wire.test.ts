@@ -1,5 +1,5 @@
 // Where the messages of PostgreSQL's protocol end, however their bytes arrive.
-import fc from 'fast-check';
+import { array, assert, nat, property, string } from 'fast-check';
 import { expect, test } from 'vitest';
 import { MessageReader, simpleQuery } from '../../../src/app/database/wire.ts';
 
@@ -21,9 +21,9 @@ function read(pieces: readonly Uint8Array[]): Array<[string, string]> {
 }
 
 test('messages are found, in whatever pieces they come', () => {
-  const texts = fc.array(fc.string({ maxLength: 50 }), { maxLength: 10 });
-  fc.assert(
-    fc.property(texts, fc.array(fc.nat(600), { maxLength: 20 }), (statements, cuts) => {
+  const texts = array(string({ maxLength: 50 }), { maxLength: 10 });
+  assert(
+    property(texts, array(nat(600), { maxLength: 20 }), (statements, cuts) => {
       const messages = [startup, ...statements.map(simpleQuery), terminate];
       const bytes = Buffer.concat(messages);
       const ends = [...cuts.filter((cut) => cut < bytes.length), bytes.length].toSorted((a, b) => a - b);
