@@ -289,7 +289,7 @@ describe('test', () => {
     test('fails with CI=true', async () => {
       const { exitCode, stdout, stderr } = await run(['x'], { ...bare(), CI: 'true' });
       expect(stderr).toMatch(
-        /missing: .*erl, elixir, chromium, pty, netns \(with CI=true every part must be there\)/,
+        /missing: .*erl, ei, elixir, chromium, pty, netns \(with CI=true every part must be there\)/,
       );
       expect([exitCode, stdout]).toEqual([1, '0 passed, 1 failed, 0 skipped\n']);
     });

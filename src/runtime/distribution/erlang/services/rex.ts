@@ -66,7 +66,15 @@ export class Rex {
     const tag = self.node.makeRef();
     const execution = readFunction(node, wanted.what, wanted.groupLeader, tag);
     if (execution === undefined) return false;
-    const answer = (reply: unknown): void => self.node.route(self.pid, from as Pid, tuple(atom(REX), reply));
+    const send = (reply: unknown): void => self.node.route(self.pid, from as Pid, tuple(atom(REX), reply));
+    const answer = (reply: unknown): void => {
+      try {
+        send(reply);
+      } catch (error) {
+        if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
+        send(badRpc(tuple(atom('EXIT'), tuple(atom('not_encodable'), error.what))));
+      }
+    };
     const process = this.#start(execution);
     if (process === undefined) answer(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
     else addWatch(process, new Answer(answer, tag));

@@ -248,6 +248,21 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     expect(failed).not.toContain(import.meta.dirname);
   });
 
+  test('rpc in the form of C nodes is answered, also when the result cannot be sent', async () => {
+    const { beam, node: make } = world();
+    const { node } = await make(NAME, {
+      expose: { module: { add: (_self, a: number, b: number) => a + b, odd: () => () => 1 } },
+    });
+    expect(await node.connect(beam.name)).toBe(true);
+    const ask = (name: string, args: string): Promise<string> =>
+      beam.eval(
+        `{rex, '${NAME}'} ! {self(), {call, module, ${name}, ${args}, user}}, receive {rex, R} -> R after 5000 -> late end`,
+      );
+    expect(await ask('add', '[1, 2]')).toBe('3');
+    expect(await ask('odd', '[]')).toMatch(/^\{badrpc,\{'EXIT',\{not_encodable,<<".*a function.*">>\}\}\}$/);
+    expect(await ask('none', '[]')).toMatch(/^\{badrpc,\{'EXIT',\{undef,/);
+  });
+
   test('multi_call is answered where it waits, also with a failure', async () => {
     const { beam, node } = await begin();
     await node.start(lamp, [], { name: 'lamp' });
