@@ -16,7 +16,7 @@ import { NoteWords, type Text } from './tsvector.ts';
 import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
 
 /** Notes that are read at a time, and bytes of their texts, after which no further note is read. */
-export const readMax = { notes: 50, bytes: 256_000 } as const;
+export const readMax = { notes: 50, bytes: 64_000 } as const;
 
 /** How long words are cut before others have their turn on this thread. */
 const TURN_MS = 5;
