@@ -1,13 +1,13 @@
 // The program behind `npm run attack`; see scripts/attack.mjs for its arguments.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { peers } from './kinds/peers.ts';
 import type { Family, Kind } from './lib/kind.ts';
-import { Victim } from './lib/victim.ts';
+import { type TlsFiles, Victim } from './lib/victim.ts';
 import { Witnesses } from './lib/witness.ts';
 
 const MB = 1024 * 1024;
@@ -59,7 +59,7 @@ if (chosen.length === 0 || Object.values(limits).some(Number.isNaN)) {
 async function run(
   kind: Kind,
   transport: string,
-  tls: { key: string; cert: string } | undefined,
+  tls: TlsFiles | undefined,
   folder: string,
 ): Promise<boolean> {
   const name = 'attacked@127.0.0.1';
@@ -95,14 +95,21 @@ async function run(
   }
 }
 
-/** A key with a certificate that is its own authority. */
-function certificate(folder: string): { key: string; cert: string } {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const options =
-    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost ' +
-    `-addext subjectAltName=DNS:localhost,DNS:127.0.0.1,IP:127.0.0.1 -keyout ${key} -out ${cert}`;
-  execFileSync('openssl', options.split(' '), { stdio: 'ignore' });
-  return { key, cert };
+/** A key with a certificate, and the authority that has signed it. */
+function certificate(folder: string): TlsFiles {
+  const file = (name: string): string => join(folder, name);
+  const openssl = (command: string): void => {
+    execFileSync('openssl', command.split(' '), { stdio: 'ignore' });
+  };
+  const kind = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+  const [ca, key, cert] = [file('ca.pem'), file('key.pem'), file('cert.pem')];
+  writeFileSync(file('names'), 'subjectAltName=DNS:localhost,DNS:127.0.0.1,IP:127.0.0.1\n');
+  openssl(`req -x509 ${kind} -days 2 -subj /CN=attack -keyout ${file('ca.key')} -out ${ca}`);
+  openssl(`req -new ${kind} -subj /CN=node -keyout ${key} -out ${file('csr')}`);
+  openssl(
+    `x509 -req -in ${file('csr')} -CA ${ca} -CAkey ${file('ca.key')} -CAcreateserial -days 2 -out ${cert} -extfile ${file('names')}`,
+  );
+  return { key, cert, ca };
 }
 
 async function freePort(): Promise<number> {

@@ -18,7 +18,7 @@ const carrier = createErlangCarrier({
   epmd: 'embedded',
   epmdPort,
   host: '127.0.0.1',
-  tls: tls && { key: readFileSync(tls.key), cert: readFileSync(tls.cert), ca: readFileSync(tls.cert) },
+  tls: tls && { key: readFileSync(tls.key), cert: readFileSync(tls.cert), ca: readFileSync(tls.ca) },
   expose: { attack: { echo: (_self, value) => value } },
 });
 const node = createNode({ name, carrier });

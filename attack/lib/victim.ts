@@ -2,13 +2,19 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+/** Paths of a key, its certificate and the authority that has signed it. */
+export interface TlsFiles {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
 /** How the attacked node is reached. */
 export interface VictimOptions {
   readonly name: string;
   readonly epmdPort: number;
   readonly cookie: string;
-  /** Paths of a key and a certificate, which is its own authority. */
-  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** How it was with an attack. */

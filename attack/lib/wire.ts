@@ -27,7 +27,7 @@ export function socketTo(victim: Victim, certified = false): Socket {
   const socket = connectSecurely({
     ...target,
     ...identity,
-    ca: readFileSync(tls.cert),
+    ca: readFileSync(tls.ca),
     servername: 'localhost',
     checkServerIdentity: () => undefined,
   });

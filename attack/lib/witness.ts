@@ -43,7 +43,7 @@ export class Witnesses {
     const files = tls && {
       key: readFileSync(tls.key),
       cert: readFileSync(tls.cert),
-      ca: readFileSync(tls.cert),
+      ca: readFileSync(tls.ca),
     };
     const carrier = createErlangCarrier({
       cookie,
@@ -110,7 +110,7 @@ export class Witnesses {
     const secure: string[] = [];
     if (tls !== undefined) {
       const options = `{certfile, ${JSON.stringify(tls.cert)}}, {keyfile, ${JSON.stringify(tls.key)}},
-        {cacertfile, ${JSON.stringify(tls.cert)}}, {verify, verify_peer}`;
+        {cacertfile, ${JSON.stringify(tls.ca)}}, {verify, verify_peer}`;
       const path = join(folder, 'dist.conf');
       writeFileSync(
         path,

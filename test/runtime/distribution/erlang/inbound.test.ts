@@ -40,17 +40,22 @@ function start() {
     flags: FULL_FLAGS,
     initiator: true,
   };
-  const inbound = new Inbound(link, node.router, { maxFrameBytes: 1_000_000, fragmentTimeMs: 60_000 }, {
-    signal: count('signal'),
-    spawnRequest: count('spawnRequest'),
-    spawnReply: count('spawnReply'),
-    leftOut: count('leftOut'),
-    hello: count('hello'),
-    came: () => undefined,
-    tick: count('tick'),
-    bad: count('bad'),
-    closed: count('closed'),
-  });
+  const inbound = new Inbound(
+    link,
+    node.router,
+    { maxFrameBytes: 1_000_000, fragmentTimeMs: 60_000 },
+    {
+      signal: count('signal'),
+      spawnRequest: count('spawnRequest'),
+      spawnReply: count('spawnReply'),
+      leftOut: count('leftOut'),
+      hello: count('hello'),
+      came: () => undefined,
+      tick: count('tick'),
+      bad: count('bad'),
+      closed: count('closed'),
+    },
+  );
   inbound.start();
   const writer = new TermWriter();
   for (const byte of [131, 68, 0]) writer.u8(byte);
