@@ -24,6 +24,7 @@ const SILENT_SOCKETS = 600;
 const RECONNECTS = 10;
 const FLOOD_PEERS = 4;
 const FLOOD_MESSAGES = 100_000;
+const FLOOD_BATCH = 1_000;
 const EXIT_LINK = 24;
 const LINK = 1;
 const FRAGMENT_BYTES = 65_536;
@@ -57,11 +58,13 @@ async function flood({ victim }: Scene): Promise<readonly string[]> {
     names.map(async (name) => {
       const peer = await Peer.connect(victim, name);
       const payload = term('x');
-      for (let count = 0; count < FLOOD_MESSAGES; count++) {
+      for (let sent = 0; sent < FLOOD_MESSAGES; sent += FLOOD_BATCH) {
+        peer.socket.cork();
+        for (let count = 0; count < FLOOD_BATCH; count++) peer.send(payload);
+        peer.socket.uncork();
         // oxlint-disable-next-line no-await-in-loop -- the attacker's own memory is not what is attacked
-        if (!peer.send(payload)) await peer.drained();
+        await peer.drained();
       }
-      await peer.drained();
       peer.close();
     }),
   );

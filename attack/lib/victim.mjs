@@ -47,7 +47,7 @@ const tree = await node.start(
 );
 await carrier.ready();
 
-process.on('message', async ({ ask, peer }) => {
+const asked = async ({ ask, peer }) => {
   let answer = {};
   if (ask === 'begin') delays.reset();
   if (ask === 'connect') answer = { connected: await node.connect(peer) };
@@ -63,7 +63,8 @@ process.on('message', async ({ ask, peer }) => {
     };
   }
   process.send?.({ ask, ...answer });
-});
+};
+process.on('message', (question) => void asked(question));
 process.on('disconnect', () => process.exit());
 process.send?.({
   ask: 'ready',

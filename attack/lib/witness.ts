@@ -26,7 +26,7 @@ export class Witnesses {
   #calls = 0;
   #lost = 0;
   #downs = 0;
-  #running = true;
+  readonly #stopping = new AbortController();
   /** How often the good peer of this program has come anew. */
   reconnects = 0;
   #rounds: Promise<void>;
@@ -76,14 +76,14 @@ export class Witnesses {
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
+    this.#stopping.abort();
     await this.#rounds;
     this.#beam?.kill('SIGKILL');
     await this.#node.stop();
   }
 
   async #ask(): Promise<void> {
-    for (let count = 0; this.#running; count++) {
+    for (let count = 0; !this.#stopping.signal.aborted; count++) {
       this.#calls++;
       // oxlint-disable-next-line no-await-in-loop -- one call after the other
       const answer: unknown = await erpc
