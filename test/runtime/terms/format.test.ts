@@ -175,8 +175,8 @@ describe.skipIf(part.missing)('as Erlang prints it', () => {
 test('integers of very many digits, and very many texts, cost no more than they show', () => {
   const huge = 1n << 500_000n;
   const shown = formatTerm(Array.from({ length: 1_000 }, () => huge));
-  expect(shown.slice(0, 40)).toBe(`[16#2${'0'.repeat(31)}...,`.slice(0, 40));
-  expect(formatTerm(-huge)).toMatch(/^-16#20+\.\.\.$/);
+  expect(shown.slice(0, 40)).toBe(`[16#1${'0'.repeat(31)}...,`.slice(0, 40));
+  expect(formatTerm(-huge)).toMatch(/^-16#10+\.\.\.$/);
   expect(formatTerm(10n ** 299n)).toBe(String(10n ** 299n));
   expect(formatTerm(Array.from({ length: 1_000 }, () => 'x'.repeat(4_000))).length).toBe(65_536 + 3);
   expect(formatReason(['shutdown', huge])).toBe('{shutdown, [bigint]}');
