@@ -15,7 +15,7 @@ import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './mon
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
 import { Pid } from './pid.ts';
-import type { Process } from './process.ts';
+import { ASKS_FROM, type Process } from './process.ts';
 import type { Ref } from './ref.ts';
 
 const up = telemetry('troupe:node:up');
@@ -378,8 +378,9 @@ export class Router implements CarrierHost {
 
 function deliver(process: Process | null, peer: string, message: unknown): void {
   if (process === null) return;
-  const { behaviour } = process;
-  process.deliver(behaviour.fromPeer === undefined ? message : behaviour.fromPeer(peer, message));
+  // A bit, since this is what bounds a broadcast to many processes.
+  if ((process.flags & ASKS_FROM) === 0) process.deliver(message);
+  else process.deliver(process.behaviour.fromPeer?.(peer, message));
 }
 
 function onWire(target: MonitorTarget): Pid | string {
