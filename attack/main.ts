@@ -1,69 +1,64 @@
 // The program behind `npm run attack`; see scripts/attack.mjs for its arguments.
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { campaign, type Outcome } from './campaign.ts';
-import { allKinds } from './kinds.ts';
-import { root } from './lib/service.ts';
+import type { Family } from './family.ts';
+import { peersFamily } from './peers/campaign.ts';
+import { serviceFamily } from './service/campaign.ts';
 
-const STOP_MS = '250';
-const MEMORY_BYTES = 1e9;
+const FAMILIES: readonly Family[] = [serviceFamily, peersFamily];
+const MB = 1_000_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     short: { type: 'boolean', default: false },
-    checkout: { type: 'string', default: root },
-    'stop-ms': { type: 'string', default: STOP_MS },
+    checkout: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+    'stop-ms': { type: 'string', default: '250' },
+    'memory-mb': { type: 'string', default: '1000' },
+    tcp: { type: 'boolean', default: false },
+    tls: { type: 'boolean', default: false },
+    'no-erlang': { type: 'boolean', default: false },
   },
 });
-const kinds = allKinds();
-const stopMs = Number(values['stop-ms']);
-const unknown = positionals.filter((name) => !kinds.some((kind) => kind.name === name));
+const options = {
+  short: values.short,
+  checkout: resolve(values.checkout),
+  stopMs: Number(values['stop-ms']),
+  memoryBytes: Number(values['memory-mb']) * MB,
+  noErlang: values['no-erlang'],
+  transports:
+    values.tcp === values.tls
+      ? (['TCP', 'TLS'] as const)
+      : values.tcp
+        ? (['TCP'] as const)
+        : (['TLS'] as const),
+};
+const names = FAMILIES.flatMap(({ name, kinds }) => [
+  name,
+  ...Array.from(kinds.keys(), (kind) => `${name}:${kind}`),
+]);
+const unknown = positionals.filter((name) => !names.includes(name));
 
-if (unknown.length > 0 || !(stopMs > 0)) {
-  print(`Usage: npm run attack -- [--short] [--stop-ms N] [--checkout FOLDER] [KIND...]\nKinds:`);
-  for (const { name, title } of kinds) print(`  ${name.padEnd(12)} ${title}`);
+if (unknown.length > 0 || !(options.stopMs > 0) || !(options.memoryBytes > 0)) {
+  print(
+    'Usage: npm run attack -- [--short] [--stop-ms N] [--memory-mb N] [--tcp | --tls] [--no-erlang] [FAMILY | FAMILY:KIND ...]',
+  );
+  for (const { name, kinds } of FAMILIES)
+    for (const [kind, title] of kinds) print(`  ${`${name}:${kind}`.padEnd(20)} ${title}`);
   process.exitCode = 2;
 } else {
-  print(`${'kind'.padEnd(12)} longest stop   memory  good: made refused  seconds`);
-  const outcomes = await campaign(
-    {
-      kinds: kinds.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
-      scale: values.short ? 'short' : 'full',
-      checkout: resolve(values.checkout),
-      limits: { stopMs, memoryBytes: MEMORY_BYTES },
-    },
-    (outcome) => print(describe(outcome)),
-  );
-  const broken = outcomes.filter(({ problems }) => problems.length > 0).length;
-  print(
-    broken === 0
-      ? 'nothing was lost, and every limit was kept'
-      : `${broken} of ${outcomes.length} kinds broke something`,
-  );
+  let broken = 0;
+  for (const family of FAMILIES) {
+    const isWanted = (kind: string): boolean =>
+      positionals.length === 0 ||
+      positionals.includes(family.name) ||
+      positionals.includes(`${family.name}:${kind}`);
+    // oxlint-disable-next-line no-await-in-loop -- one attack at a time
+    broken += await family.play([...family.kinds.keys()].filter(isWanted), options, print);
+  }
+  print(broken === 0 ? 'nothing was lost, and every limit was kept' : `${broken} attacks broke something`);
   process.exitCode = broken === 0 ? 0 : 1;
-}
-
-function describe({
-  kind,
-  skipped,
-  longestStopMs,
-  peakBytes,
-  made,
-  refused,
-  seconds,
-  problems,
-}: Outcome): string {
-  if (skipped !== undefined) return `${kind.padEnd(12)} skipped: ${skipped}`;
-  const row = [
-    kind.padEnd(12),
-    `${longestStopMs.toFixed(0)} ms`.padStart(12),
-    `${(peakBytes / 1e6).toFixed(0)} MB`.padStart(8),
-    String(made).padStart(11),
-    String(refused).padStart(7),
-    seconds.toFixed(0).padStart(8),
-  ].join(' ');
-  return [row, ...problems.map((problem) => `  - ${problem}`)].join('\n');
 }
 
 function print(line: string): void {

@@ -1,57 +1,59 @@
 // A short run of `npm run attack`, and that it notices what it is there for. How long the event loop stands is not asserted
 // here: beside other tests it stands whenever they have the processor.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { campaign } from '../../attack/campaign.ts';
-import type { Kind } from '../../attack/kind.ts';
-import { allKinds } from '../../attack/kinds.ts';
+import type { AttackOptions } from '../../attack/family.ts';
+import { peersFamily } from '../../attack/peers/campaign.ts';
+import { play } from '../../attack/service/campaign.ts';
+import type { Kind } from '../../attack/service/kind.ts';
+import { allKinds } from '../../attack/service/kinds.ts';
 import { ensureBuild } from '../../scripts/lib/fresh.mjs';
-import { root } from '../../scripts/lib/run.mjs';
+import { root, run } from '../../scripts/lib/run.mjs';
 
-const BUILD_LIMIT_MS = 120_000;
-const KIND_LIMIT_MS = 120_000;
-const options = { scale: 'short', checkout: root, limits: { memoryBytes: 1e9 } } as const;
-const nobody = (): void => undefined;
+const LIMIT_MS = 120_000;
+const options: AttackOptions = {
+  short: true,
+  checkout: root,
+  stopMs: Infinity,
+  memoryBytes: 1e9,
+  noErlang: true,
+  transports: ['TCP'],
+};
 
-beforeAll(ensureBuild, BUILD_LIMIT_MS);
+beforeAll(ensureBuild, LIMIT_MS);
 
-describe('an attack costs nobody anything', () => {
+describe('an attack on the service costs nobody anything', () => {
   for (const kind of allKinds()) {
     const missing = kind.missing?.();
     test.skipIf(missing !== undefined)(
       `${kind.name}: ${kind.title}${missing === undefined ? '' : ` (${missing})`}`,
       async () => {
-        const [outcome] = await campaign({ ...options, kinds: [kind] }, nobody);
-        expect(outcome?.problems).toEqual([]);
-        expect((outcome?.made ?? 0) + (outcome?.refused ?? 0)).toBeGreaterThan(0);
+        const { problems, made, refused } = await play(kind, options);
+        expect(problems).toEqual([]);
+        expect(made + refused).toBeGreaterThan(0);
       },
-      KIND_LIMIT_MS,
+      LIMIT_MS,
     );
   }
 });
 
-describe('the attack notices', () => {
-  const play = async (kind: Omit<Kind, 'name' | 'title'>) => {
-    const [outcome] = await campaign(
-      { ...options, kinds: [{ name: 'test', title: 'test', ...kind }] },
-      nobody,
-    );
-    return outcome?.problems ?? [];
-  };
+describe('the attack on the service notices', () => {
+  const problemsOf = async (kind: Omit<Kind, 'name' | 'title'>) =>
+    (await play({ name: 'test', title: 'test', ...kind }, options)).problems;
 
   test(
     'a program that ends',
     async () => {
-      const problems = await play({ play: async ({ pid }) => void process.kill(pid, 'SIGKILL') });
+      const problems = await problemsOf({ play: async ({ pid }) => void process.kill(pid, 'SIGKILL') });
       expect(problems).toContainEqual(expect.stringMatching(/^the program has ended \(SIGKILL\)/));
       expect(problems).toContainEqual(expect.stringMatching(/^a follower was closed with 1006/));
     },
-    KIND_LIMIT_MS,
+    LIMIT_MS,
   );
 
   test(
     'a note that is gone, and an answer that nobody should get',
     async () => {
-      const problems = await play({
+      const problems = await problemsOf({
         async play({ base }, _scale, broken) {
           for (let id = 1; id <= 3;) {
             const { status } = await fetch(`${base}/api/notes/${id}`, { method: 'DELETE' });
@@ -67,6 +69,43 @@ describe('the attack notices', () => {
         ]),
       );
     },
-    KIND_LIMIT_MS,
+    LIMIT_MS,
   );
+});
+
+describe('an attack on a node', () => {
+  const lines: string[] = [];
+  const attack = async (kinds: readonly string[], changes: Partial<AttackOptions> = {}) => {
+    lines.length = 0;
+    return await peersFamily.play(kinds, { ...options, ...changes }, (line) => lines.push(line));
+  };
+
+  test(
+    'by peers that forge, that say nothing and that reflect costs the others nothing',
+    async () => {
+      expect(await attack(['forged', 'silent', 'reflected'])).toBe(0);
+      expect(lines.slice(1)).toEqual(
+        ['forged', 'silent', 'reflected'].map((kind) =>
+          expect.stringMatching(new RegExp(`^${kind} TCP +\\d+ ms +\\d+ MB +\\d+ +\\d+ `)),
+        ),
+      );
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'that breaks a limit is told',
+    async () => {
+      expect(await attack(['forged'], { memoryBytes: 1e6 })).toBe(1);
+      expect(lines.at(-1)).toContain('it took more than 1 MB');
+    },
+    LIMIT_MS,
+  );
+});
+
+test('a kind that there is not is told', async () => {
+  const code = await run(process.execPath, ['--import', 'tsx', 'attack/main.ts', 'peers:nothing'], {
+    quiet: true,
+  });
+  expect(code).toBe(2);
 });

@@ -17,7 +17,7 @@ import { type ExitReason, ProcessExit } from '../process/messages.ts';
 import { addWatch, type Watch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import { Pid } from '../process/pid.ts';
-import type { Process } from '../process/process.ts';
+import { ASKS_FROM, type Process } from '../process/process.ts';
 import type { Ref } from '../process/ref.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group } from './group.ts';
@@ -58,6 +58,7 @@ export class Scope implements Watch {
     this.name = name;
     this.node = node;
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
+    this.process.flags |= ASKS_FROM;
     this.#naming = namingOf(name);
     this.#exchange = new Exchange(this.process, name, this.#naming, this.#members, (change) => {
       this.#observers.tell(change);

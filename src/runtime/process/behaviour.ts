@@ -24,8 +24,8 @@ export interface Behaviour<State = unknown, Args extends readonly unknown[] = re
    */
   handle(self: Process, message: unknown, state: State): void | Promise<void>;
   /**
-   * @internal For who must know over which connection a message came: what is put into the mailbox in place of one that another
-   * node has sent.
+   * @internal For who must know over which connection a message came, and has the flag `ASKS_FROM`: what is put into the mailbox
+   * in place of a message that another node has sent.
    */
   fromPeer?(peer: string, message: unknown): unknown;
 }

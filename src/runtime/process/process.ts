@@ -56,6 +56,8 @@ export const TRAP_EXIT = 1;
 const STARTED = 2;
 /** @internal */ export const BOUNDED = 4;
 /** @internal */ export const OVER_MARK = 8;
+/** @internal Its behaviour has `fromPeer`, and wants it asked. */
+export const ASKS_FROM = 16;
 
 /** What `startMonitor` answers: what the start did, and the ref that the `Down` will carry. */
 export interface MonitoredStart<Handle> {

@@ -15,7 +15,7 @@ import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './mon
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
 import { Pid } from './pid.ts';
-import type { Process } from './process.ts';
+import { ASKS_FROM, type Process } from './process.ts';
 import type { Ref } from './ref.ts';
 
 const up = telemetry('troupe:node:up');
@@ -273,7 +273,10 @@ export class Router implements CarrierHost {
         deliver(node.find(signal.to), peer.name, signal.message);
         return;
       case 'sendMany':
-        for (const to of signal.to) deliver(node.find(to), peer.name, signal.message);
+        for (const to of signal.to) {
+          const process = node.find(to);
+          if (process !== null) hand(process, peer.name, signal.message);
+        }
         return;
       case 'sendNamed':
         deliver(node.registry.find(signal.to), peer.name, signal.message);
@@ -388,8 +391,13 @@ function deliver(process: Process | null, peer: string, message: unknown): void 
   if (typeof message === 'object' && message !== null && ADDRESSED in message) {
     (message as { [ADDRESSED]: (process: Process) => void })[ADDRESSED](process);
   }
-  const { behaviour } = process;
-  process.deliver(behaviour.fromPeer === undefined ? message : behaviour.fromPeer(peer, message));
+  hand(process, peer, message);
+}
+
+/** Of a broadcast to many processes this is what bounds it: a bit tells who wants to know where a message comes from. */
+function hand(process: Process, peer: string, message: unknown): void {
+  if ((process.flags & ASKS_FROM) === 0) process.deliver(message);
+  else process.deliver(process.behaviour.fromPeer?.(peer, message));
 }
 
 function onWire(target: MonitorTarget): Pid | string {

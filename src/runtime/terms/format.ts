@@ -54,8 +54,8 @@ export function formatTerm(term: unknown): string {
   return text.length > SHOWN_IN_ALL ? `${text.slice(0, SHOWN_IN_ALL)}...` : text;
 }
 
-/** @internal An integer: with decimal digits, which take ever longer the more they are, as long as it is small. */
-export function formatInteger(value: bigint): string {
+/** An integer: with decimal digits, which take ever longer the more they are, as long as it is small. */
+function formatInteger(value: bigint): string {
   if (value < LARGE && value > -LARGE) return String(value);
   const digits = value.toString(16);
   return `${value < 0n ? '-' : ''}16#${digits.slice(value < 0n ? 1 : 0, SHOWN_DIGITS)}...`;

@@ -14,6 +14,7 @@ import {
   OpaqueFunction,
   Port,
   tuple,
+  formatReason,
 } from 'troupe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeTerm } from '../../../src/runtime/distribution/etf/codec.ts';
@@ -169,4 +170,15 @@ describe.skipIf(part.missing)('as Erlang prints it', () => {
   ])('%s', async (term) => {
     expect(formatTerm(term)).toBe(await print(term));
   });
+});
+
+test('integers of very many digits, and very many texts, cost no more than they show', () => {
+  const huge = 1n << 500_000n;
+  const shown = formatTerm(Array.from({ length: 1_000 }, () => huge));
+  expect(shown.slice(0, 40)).toBe(`[16#1${'0'.repeat(31)}...,`.slice(0, 40));
+  expect(formatTerm(-huge)).toMatch(/^-16#10+\.\.\.$/);
+  expect(formatTerm(10n ** 299n)).toBe(String(10n ** 299n));
+  expect(formatTerm(Array.from({ length: 1_000 }, () => 'x'.repeat(4_000))).length).toBe(65_536 + 3);
+  expect(formatReason(['shutdown', huge])).toBe('{shutdown, [bigint]}');
+  expect(formatReason('x'.repeat(100_000)).length).toBe(65_536 + 3);
 });

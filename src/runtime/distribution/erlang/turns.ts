@@ -48,4 +48,5 @@ class Turns {
   };
 }
 
+/** The turns of the program's event loop. */
 export const turns = new Turns();

@@ -18,11 +18,11 @@ import { Tuple } from '../../terms/tuple.ts';
 import type { TermReader } from './reader.ts';
 import { SMALL_TUPLE } from './tags.ts';
 
-export const NOVA_PUBSUB = atom('nova_pubsub');
-export const GEN_CAST = atom('$gen_cast');
-export const GEN_CALL = atom('$gen_call');
-export const SYSTEM_TAG = atom('system');
-export const TERMINATE = atom('terminate');
+/** @internal */ export const NOVA_PUBSUB = atom('nova_pubsub');
+/** @internal */ export const GEN_CAST = atom('$gen_cast');
+/** @internal */ export const GEN_CALL = atom('$gen_call');
+/** @internal */ export const SYSTEM_TAG = atom('system');
+/** @internal */ export const TERMINATE = atom('terminate');
 const ALIAS = atom('alias');
 
 /** @internal Reads a message. @param peer the node that it came from. @throws EtfError when the bytes are no term. */

@@ -25,7 +25,7 @@ import { skipTerm } from './skip.ts';
 import { BINARY, LARGE_TUPLE, LIST, MAP, NEW_FUN, NIL, RECORD, SMALL_TUPLE, STRING } from './tags.ts';
 
 /** How many values are read at once. */
-export const QUICK_VALUES = 8_192;
+const QUICK_VALUES = 8_192;
 /** How many values a message may hold. */
 export const MESSAGE_VALUES = 1_048_576;
 /** How many values are read between two looks at the clock, and how many steps are made. */

@@ -152,9 +152,9 @@ describe('limits', () => {
     expect(() => reader.term()).toThrow('deeper than 20');
     const standard = new TermReader(host);
     const deep = nested(100_000, head, tail);
-    for (const read of [() => standard.term(), () => standard.message('a@h'), () => standard.reason()]) {
+    for (const readDeep of [() => standard.term(), () => standard.message('a@h'), () => standard.reason()]) {
       standard.reset(deep, 0, deep.length);
-      expect(read).toThrow('deeper than 1024');
+      expect(readDeep).toThrow('deeper than 1024');
     }
   });
 

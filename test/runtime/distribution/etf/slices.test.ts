@@ -11,7 +11,7 @@ import {
   TOO_DEEP,
   type Wanted,
 } from '../../../../src/runtime/distribution/etf/slicing-reader.ts';
-import { Cast } from '../../../../src/runtime/otp/call.ts';
+import type { Cast } from '../../../../src/runtime/otp/call.ts';
 import { Broadcast } from '../../../../src/runtime/pg/broadcast.ts';
 import { canonicalText } from '../../../../src/runtime/pg/group-key.ts';
 import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';

@@ -7,6 +7,7 @@ import {
   NODES_MAX,
   Redialler,
   REST_MS,
+  STEADY_MS,
 } from '../../../../../src/runtime/distribution/erlang/seeds.ts';
 import { makeNode } from '../../../process/helpers.ts';
 import { FakeCarrier } from './fake-peer.ts';
@@ -80,6 +81,26 @@ describe('a seed', () => {
     carrier.onConnect = () => false;
     expect([await waits(), await waits()]).toEqual([500, 500]);
     expect(carrier.dialled.length).toBe(dialled + 2);
+  });
+
+  test('that does not stay connected is waited for ever longer, until it has stayed', async () => {
+    const { redialler, clock, waits, up, down, carrier } = begin();
+    carrier.onConnect = (name) => {
+      up(name);
+      return true;
+    };
+    redialler.keep(SEED);
+    await clock.advance(0);
+    const waited: number[] = [];
+    for (let count = 0; count < 8; count++) {
+      down(SEED);
+      waited.push(await waits());
+      await clock.advance(0);
+    }
+    expect(waited).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    await clock.advance(STEADY_MS);
+    down(SEED);
+    expect(await waits()).toBe(500);
   });
 
   test('also when the program has disconnected it', async () => {

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 /** How the program is started. */
 export interface ServiceOptions {
@@ -160,6 +159,3 @@ function residentBytes(pid: number): number {
     return 0;
   }
 }
-
-/** The root of this checkout. */
-export const root = fileURLToPath(new URL('../..', import.meta.url));
