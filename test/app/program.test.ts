@@ -250,7 +250,7 @@ test('the page is served, with its files and under its policy', async () => {
   expect(page.headers.get('cache-control')).toBe('no-cache');
   const html = await page.text();
   expect(html).not.toMatch(/<script(?![^>]* src=)|<style|style="|onload=/);
-  const files = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '');
+  const files = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '');
   expect(files.length).toBeGreaterThanOrEqual(2);
   for (const path of files) {
     const { status, headers } = await fetch(`${base}${path}`);

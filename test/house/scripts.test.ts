@@ -21,6 +21,11 @@ const calls = () => {
 };
 const called = () => calls().map((line) => line.split(' ')[0]);
 /** Stand-ins of what builds: each writes the file that it was asked for. */
+/** In place of the embedded database: makes its data folder, and the file of its lock. */
+const TEMPLATE = `import { mkdirSync, writeFileSync } from 'node:fs';
+mkdirSync(process.argv[2]);
+writeFileSync(process.argv[2] + '.pid', '');`;
+
 const withBuilders = (main: string) => {
   checkout.write('src/app/main.ts', '');
   checkout.tool(
@@ -29,8 +34,9 @@ const withBuilders = (main: string) => {
     import { mkdirSync, writeFileSync } from 'node:fs';
     const out = process.argv[process.argv.indexOf('--outDir') + 1];
     if (process.argv.includes('--outDir')) {
-      mkdirSync(out + '/app', { recursive: true });
+      mkdirSync(out + '/app/database', { recursive: true });
       writeFileSync(out + '/app/main.js', ${JSON.stringify(main)});
+      writeFileSync(out + '/app/database/pglite-server.js', ${JSON.stringify(TEMPLATE)});
     }`,
   );
   checkout.tool('vite', noting('vite'));
@@ -289,7 +295,7 @@ describe('test', () => {
     test('fails with CI=true', async () => {
       const { exitCode, stdout, stderr } = await run(['x'], { ...bare(), CI: 'true' });
       expect(stderr).toMatch(
-        /missing: .*erl, ei, elixir, chromium, pty, netns \(with CI=true every part must be there\)/,
+        /missing: .*erl, ei, elixir, chromium, pty, netns, gcc, tmpfs \(with CI=true every part must be there\)/,
       );
       expect([exitCode, stdout]).toEqual([1, '0 passed, 1 failed, 0 skipped\n']);
     });
