@@ -1,22 +1,20 @@
 // The data folder of the embedded database: locked, made when it is missing, and closed to other users.
 //
 // A folder is made from a template, which the build has: to make one from nothing takes PGlite seconds and three times the
-// memory. Without a template (the sources, run as they are) that is what it does. What was not made to its end, and so
+// memory. Without a template (the sources, before there is a build) that is what it does. What was not made to its end, and so
 // has nothing in it yet, is marked beside it and made anew; a folder counts as made when all of it is on the disk.
 import {
   chmodSync,
-  closeSync,
   cpSync,
+  type Dirent,
   existsSync,
-  fchmodSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FolderInUseError } from './errors.ts';
@@ -25,13 +23,16 @@ import { lockFolder } from './folder-lock.ts';
 const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
 const OTHERS = 0o077;
+const SYNCS_AT_ONCE = 16;
 
-/** Where the build puts the template: beside this file. */
-const template = fileURLToPath(new URL('template', import.meta.url));
+/** Where the build puts the template: beside this file, which the sources find in the build. */
+const template = ['template', '../../../dist/app/database/template']
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  .find((path) => existsSync(path));
 
 export interface DataFolder {
   /** To be called when the database has been opened for the first time. */
-  finish(): void;
+  finish(): Promise<void>;
 }
 
 /**
@@ -60,19 +61,19 @@ export async function prepareFolder(folder: string): Promise<DataFolder> {
       );
     }
     removeOwnLock(folder);
-    return { finish: () => {} };
+    return { finish: () => Promise.resolve() };
   }
   writeFileSync(mark, '');
   mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
-  if (existsSync(template)) cpSync(template, folder, { recursive: true });
+  if (template !== undefined) cpSync(template, folder, { recursive: true });
   closeToOthers(folder);
   removeOwnLock(folder);
   return {
-    finish() {
-      settle(folder);
-      sync(dirname(folder));
+    async finish() {
+      await settle(folder);
+      await sync(dirname(folder));
       rmSync(mark);
-      sync(dirname(folder));
+      await sync(dirname(folder));
     },
   };
 }
@@ -95,22 +96,27 @@ function closeToOthers(folder: string): void {
   }
 }
 
-/** Closes a folder with all that is in it to others, and brings it to the disk. */
-function settle(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) settle(path);
-    else sync(path, PRIVATE_FILE);
-  }
-  sync(folder, PRIVATE_FOLDER);
+/** Closes a folder with all that is in it to others, and brings it to the disk: some files at a time, which is many times faster. */
+async function settle(folder: string): Promise<void> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.map((entry) => [join(entry.parentPath, entry.name), modeOf(entry)] as const);
+  const lane = async (): Promise<void> => {
+    for (let next = paths.pop(); next !== undefined; next = paths.pop()) await sync(...next);
+  };
+  await Promise.all(Array.from({ length: SYNCS_AT_ONCE }, lane));
+  await sync(folder, PRIVATE_FOLDER);
 }
 
-function sync(path: string, mode?: number): void {
-  const fd = openSync(path, 'r');
+function modeOf(entry: Dirent): number {
+  return entry.isDirectory() ? PRIVATE_FOLDER : PRIVATE_FILE;
+}
+
+async function sync(path: string, mode?: number): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    if (mode !== undefined) fchmodSync(fd, mode);
-    fsyncSync(fd);
+    if (mode !== undefined) await file.chmod(mode);
+    await file.sync();
   } finally {
-    closeSync(fd);
+    await file.close();
   }
 }

@@ -58,7 +58,7 @@ async function open(): Promise<{ database: PGlite; files: DatabaseFiles }> {
       ],
       onStderr,
     });
-    prepared.finish();
+    await prepared.finish();
     return { database, files };
   } catch (error) {
     const fault = fileFault(error);
