@@ -10,7 +10,6 @@ import {
   existsSync,
   fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   rmSync,
@@ -19,6 +18,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makePrivateFolder } from '../private-folder.ts';
 import { FolderInUseError } from './errors.ts';
 import { lockFolder } from './folder-lock.ts';
 
@@ -39,7 +39,7 @@ export interface DataFolder {
  * @throws Error that says what to do
  */
 export async function prepareFolder(folder: string): Promise<DataFolder> {
-  mkdirSync(dirname(folder), { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(dirname(folder));
   try {
     await lockFolder(`${folder}.pid`, process.ppid);
   } catch (error) {
@@ -63,7 +63,7 @@ export async function prepareFolder(folder: string): Promise<DataFolder> {
     return { finish: () => {} };
   }
   writeFileSync(mark, '');
-  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(folder);
   if (existsSync(template)) cpSync(template, folder, { recursive: true });
   closeToOthers(folder);
   removeOwnLock(folder);
