@@ -3,7 +3,6 @@
 //
 // Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
 // that requests and connections end while what they use is there, then the tree in reverse, then the node.
-import { mkdirSync } from 'node:fs';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
@@ -34,6 +33,7 @@ import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { notifications } from './notifications/route.ts';
+import { makePrivateFolder } from './private-folder.ts';
 import { Recurring } from './recurring.ts';
 import { notesTree, rootName } from './tree.ts';
 
@@ -210,7 +210,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
 /** It is needed also when the notes are on a server: the REPL's socket is in it. */
 function makeDataFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makePrivateFolder(folder);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`the data folder ${folder} cannot be made: ${why}; set DATA_DIR to another one`, {

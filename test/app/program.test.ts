@@ -139,13 +139,15 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
   test('the data folder cannot be made', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    const { code, stdout, stderr } = await startProgram({ env: { DATA_DIR: join(file, 'data') } }).ended;
-    expect([code, stdout]).toEqual([1, '']);
-    expect(lines(stderr)).toEqual([
-      expect.stringMatching(
-        /^the data folder .*\/file\/data cannot be made: .*; set DATA_DIR to another one$/,
-      ),
-    ]);
+    for (const DATA_DIR of [join(file, 'data'), '/proc/none/data']) {
+      const { code, stdout, stderr } = await startProgram({ env: { DATA_DIR } }).ended;
+      expect([code, stdout]).toEqual([1, '']);
+      expect(lines(stderr)).toEqual([
+        expect.stringMatching(
+          /^the data folder \/.*\/data cannot be made: E.*; set DATA_DIR to another one$/,
+        ),
+      ]);
+    }
   });
 
   test('another process has the data folder, which goes on unharmed', async () => {

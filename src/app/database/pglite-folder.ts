@@ -8,7 +8,6 @@ import {
   cpSync,
   type Dirent,
   existsSync,
-  mkdirSync,
   readdirSync,
   rmSync,
   statSync,
@@ -17,6 +16,7 @@ import {
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makePrivateFolder } from '../private-folder.ts';
 import { FolderInUseError } from './errors.ts';
 import { lockFolder } from './folder-lock.ts';
 
@@ -40,7 +40,7 @@ export interface DataFolder {
  * @throws Error that says what to do
  */
 export async function prepareFolder(folder: string): Promise<DataFolder> {
-  mkdirSync(dirname(folder), { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(dirname(folder));
   try {
     await lockFolder(`${folder}.pid`, process.ppid);
   } catch (error) {
@@ -64,7 +64,7 @@ export async function prepareFolder(folder: string): Promise<DataFolder> {
     return { finish: () => Promise.resolve() };
   }
   writeFileSync(mark, '');
-  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(folder);
   if (template !== undefined) cpSync(template, folder, { recursive: true });
   closeToOthers(folder);
   removeOwnLock(folder);

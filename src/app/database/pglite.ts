@@ -92,9 +92,8 @@ class PgliteEngine implements Engine {
       connection?.destroy();
       if (closing.aborted) started.kill('it was closed');
       const { reason, isUnusable } = await started.endSoon(explain(error).message);
-      throw isUnusable
-        ? new DatabaseOpenError(`the data folder ${folder} ${reason}`, { cause: error })
-        : new Error(reason);
+      // What its process says is the cause; that the connection to it broke off is not.
+      throw isUnusable ? new DatabaseOpenError(`the data folder ${folder} ${reason}`) : new Error(reason);
     }
   }
 

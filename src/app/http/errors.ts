@@ -39,6 +39,10 @@ const texts: Readonly<Record<string, string>> = {
 /** Answers to what is no HTTP request at all, by the code of Node.js; anything else is a bad request. */
 const clientErrors: Readonly<Record<string, readonly [status: string, text: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
+  HPE_INVALID_URL: [
+    '400 Bad Request',
+    'the address has characters that must be percent-encoded; curl does it with -G --data-urlencode',
+  ],
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too large'],
 };
 

@@ -6,9 +6,10 @@
 //   nobody answers on is that of a process that was killed, and is replaced; one that somebody answers on is left alone,
 //   and so is a file that is no socket. Of two that start at once, one gets the name.
 import { randomBytes } from 'node:crypto';
-import { linkSync, lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import { makePrivateFolder } from '../private-folder.ts';
 import { socketAddress } from './socket-path.ts';
 
 /** How often a stale socket is replaced before giving up: others may be doing the same. */
@@ -51,7 +52,7 @@ export async function listenPrivately(
 ): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true }, onConnection);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makePrivateFolder(dirname(path));
     // No longer than the right name, but for two characters: addresses are short.
     const bound = join(dirname(path), `repl.${randomBytes(3).toString('hex')}`);
     const address = socketAddress(bound);

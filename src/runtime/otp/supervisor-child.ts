@@ -7,7 +7,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Body, SpawnOptions } from '../process/behaviour.ts';
 import { link } from '../process/links.ts';
-import { START, type Startable } from '../process/node.ts';
+import { checkStartable, START, type Startable } from '../process/node.ts';
 import type { Pid } from '../process/pid.ts';
 import type { Process } from '../process/process.ts';
 import { DynamicSupervisorDefinition, SupervisorDefinition } from './supervisor-definition.ts';
@@ -37,6 +37,7 @@ export function child<Args extends readonly unknown[], Options extends object, S
   startable: Startable<Args, Options, Started>,
   ...[args, options]: ChildArguments<Args, ChildOptions & NoInfer<Options>>
 ): ChildSpec<Started> {
+  checkStartable(startable);
   const { policy, rest } = split(startable, options);
   const given = (args ?? []) as unknown as Args;
   const start = (self: Process): Promise<Started> =>
@@ -71,6 +72,7 @@ export function childTemplate<
   startable: Startable<Args, Options, Started>,
   options?: ChildOptions & NoInfer<Options>,
 ): ChildTemplate<Args, Started> {
+  checkStartable(startable);
   const { policy, rest } = split(startable, options);
   const start = (self: Process, ...args: Args): Promise<Started> =>
     startable[START](self.node, self, true, args, rest as Options);

@@ -77,6 +77,15 @@ export interface Startable<Args extends readonly unknown[], Options, Handle> {
 /** @internal */
 export const START: unique symbol = Symbol('start');
 
+/** @internal Checks what is to be started. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkStartable(startable: unknown): void {
+  if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] === 'function') return;
+  throw new TroupeError(
+    'TROUPE_BAD_ARGUMENT',
+    `What is started is made by defineServer or defineSupervisor; this is a value of type ${typeof startable}.`,
+  );
+}
+
 /** Arguments of a start: they may be left out where none are needed. */
 export type StartArguments<Args extends readonly unknown[], Options> = [] extends Args
   ? [args?: Args, options?: Options]
@@ -156,6 +165,7 @@ export class Node {
     startable: Startable<Args, Options, Handle>,
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
+    checkStartable(startable);
     return startable[START](this, undefined, false, (args ?? []) as unknown as Args, options);
   }
 

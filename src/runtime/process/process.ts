@@ -36,7 +36,14 @@ import { checkHighWater, overflow } from './mailbox-limit.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
 import { demonitor, type DemonitorOptions, monitor, monitorStarted } from './monitoring.ts';
 import type { Monitor, Watch } from './monitor.ts';
-import { type Destination, type Node, START, type Startable, type StartArguments } from './node.ts';
+import {
+  checkStartable,
+  type Destination,
+  type Node,
+  START,
+  type Startable,
+  type StartArguments,
+} from './node.ts';
 import type { Pid } from './pid.ts';
 import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
 import type { Ref } from './ref.ts';
@@ -188,6 +195,7 @@ export class Process extends Mailbox implements Runnable {
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
     if (this.status === EXITED) throw this.dead();
+    checkStartable(startable);
     return startable[START](this.node, this, false, (args ?? []) as unknown as Args, options);
   }
 
@@ -197,6 +205,7 @@ export class Process extends Mailbox implements Runnable {
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
     if (this.status === EXITED) throw this.dead();
+    checkStartable(startable);
     return startable[START](this.node, this, true, (args ?? []) as unknown as Args, options);
   }
 

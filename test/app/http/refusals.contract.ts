@@ -196,6 +196,11 @@ export function describeRefusals(app: () => TestApp): void {
       const nonsense = await answerTo('nonsense\r\n\r\n');
       expect(nonsense).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
       expect(nonsense.split('\r\n\r\n')[1]).toBe('{"error":"this is not an HTTP request"}');
+      const unescaped = await answerTo('GET /api/notes?q=zürich HTTP/1.1\r\nhost: localhost\r\n\r\n');
+      expect(unescaped).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
+      expect(unescaped.split('\r\n\r\n')[1]).toBe(
+        '{"error":"the address has characters that must be percent-encoded; curl does it with -G --data-urlencode"}',
+      );
       const large = await answerTo(
         `GET / HTTP/1.1\r\nhost: localhost\r\nlarge: ${'x'.repeat(20_000)}\r\n\r\n`,
       );

@@ -1,6 +1,6 @@
 /** What a program gets wrong is told where it is done, with a code, and costs nobody else anything. */
 import { describe, expect, test } from 'vitest';
-import { createNode, type Pid, type Process } from '../../../src/runtime/index.ts';
+import { child, childTemplate, createNode, type Pid, type Process } from '../../../src/runtime/index.ts';
 import { createProbe, settle } from '../../../src/runtime/testing/index.ts';
 
 const nothing = [undefined, null, 7, {}, '<0.0.0>'] as unknown as Pid[];
@@ -34,6 +34,25 @@ describe('what is no pid is refused (erlang: badarg)', () => {
     expect(await probe.receive()).toBe('alive');
     await node.stop();
   });
+});
+
+test('what cannot be started is refused, and says how it is made', async () => {
+  const node = createNode();
+  const probe = createProbe(node);
+  const made = /made by defineServer or defineSupervisor; this is a value of type/;
+  for (const what of [undefined, null, {}, () => undefined] as unknown[] as never[]) {
+    expect(() => node.start(what)).toThrow(made);
+    await expect(node.startMonitor(what)).rejects.toThrow(bad);
+    expect(() => child(what, [], { id: 'a' })).toThrow(bad);
+    expect(() => childTemplate(what)).toThrow(bad);
+    node.spawn((self: Process) => {
+      expect(() => self.start(what)).toThrow(bad);
+      expect(() => self.startLink(what)).toThrow(bad);
+      self.send(probe.pid, 'alive');
+    });
+    expect(await probe.receive()).toBe('alive');
+  }
+  await node.stop();
 });
 
 test('dropOldest looks for a message behind 64 signals at most, then drops what comes', async () => {

@@ -28,7 +28,9 @@ export interface SyntaxTree {
   readonly comments: ReadonlyArray<{ type: 'Line' | 'Block'; value: string; start: number; end: number }>;
 }
 
-const SKIPPED_FOLDERS = new Set(['node_modules', '.git', '.tmp', 'coverage', 'data', 'drizzle', 'dist']);
+const SKIPPED_FOLDERS = /^(node_modules|\.git|\.tmp|coverage|data(-.*)?|drizzle|dist(\..*)?)$/;
+/** `.git` is a file in a worktree. */
+const SKIPPED_FILES = new Set(['package-lock.json', '.git']);
 const TEXT = new Set([
   '.ts',
   '.mts',
@@ -50,10 +52,8 @@ const CODE = new Set(['.ts', '.mts', '.js', '.mjs']);
 export function listFiles(root: string, folder = ''): SourceFile[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      return SKIPPED_FOLDERS.has(entry.name) || entry.name.startsWith('dist.') ? [] : listFiles(root, path);
-    }
-    const wanted = entry.isFile() && TEXT.has(extname(entry.name)) && entry.name !== 'package-lock.json';
+    if (entry.isDirectory()) return SKIPPED_FOLDERS.test(entry.name) ? [] : listFiles(root, path);
+    const wanted = entry.isFile() && TEXT.has(extname(entry.name)) && !SKIPPED_FILES.has(entry.name);
     return wanted ? [{ path, text: readFileSync(join(root, path), 'utf8') }] : [];
   });
 }
