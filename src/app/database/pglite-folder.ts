@@ -36,9 +36,15 @@ export interface DataFolder {
 
 /**
  * Locks the folder, as long as this process lives, and makes it ready to be opened.
+ * @param hasData whether it has been opened before, so that it is not made anew when nothing is there: its disk may be away
  * @throws Error that says what to do
  */
-export async function prepareFolder(folder: string): Promise<DataFolder> {
+export async function prepareFolder(folder: string, hasData: boolean): Promise<DataFolder> {
+  if (hasData && !existsSync(join(folder, 'PG_VERSION'))) {
+    throw new Error(
+      'cannot be opened: its data is gone; bring it back to where it was, or start the service again to begin with an empty one',
+    );
+  }
   mkdirSync(dirname(folder), { recursive: true, mode: PRIVATE_FOLDER });
   try {
     await lockFolder(`${folder}.pid`, process.ppid);

@@ -110,8 +110,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
     try {
       await this.#engine.open(this.#closing.signal);
     } catch (error) {
-      if (error instanceof DatabaseOpenError && this.status.state === 'starting') this.status.failed(error);
-      else this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      if (!(error instanceof DatabaseOpenError))
+        this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      else if (this.status.state === 'starting') this.status.failed(error);
+      else this.#openLater(error.message); // what it has been made from says less
       return;
     }
     this.#failures = 0;
