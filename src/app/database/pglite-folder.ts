@@ -17,6 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FolderInUseError } from './errors.ts';
@@ -56,6 +57,9 @@ export async function prepareFolder(folder: string, hasData: boolean): Promise<D
       { cause: error },
     );
   }
+  if (await isHeldByOlder(folder)) {
+    throw new Error('is in use by an older version of this service: stop that one first');
+  }
   const mark = `${folder}.unfinished`;
   if (existsSync(mark)) rmSync(folder, { recursive: true, force: true });
   if (existsSync(folder) && readdirSync(folder).length > 0) {
@@ -81,6 +85,26 @@ export async function prepareFolder(folder: string, hasData: boolean): Promise<D
       sync(dirname(folder));
     },
   };
+}
+
+/** Versions before the lock of the kernel listen on a socket in a folder beside this one, and know nothing of that lock. */
+async function isHeldByOlder(folder: string): Promise<boolean> {
+  const sockets = `${folder}.lock`;
+  if (!existsSync(sockets)) return false;
+  for (const name of readdirSync(sockets)) {
+    if (name.endsWith('.socket') && (await isListening(join(sockets, name)))) return true;
+  }
+  return false;
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
 
 /** PostgreSQL's own lock of a folder means nothing here, and one that was cut off would keep it from starting. */
