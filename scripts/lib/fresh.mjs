@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -94,7 +95,21 @@ async function makeTemplate(folder) {
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Failure(`build failed: the embedded database ended with exit code ${code}`);
   rmSync(`${made}.pid`);
+  openToOthers(made);
   renameSync(made, join(folder, 'template'));
+}
+
+/**
+ * Lets other users read what has been built, as all of dist: the service may run as one. Nobody's notes are in it.
+ * @param {string} folder
+ */
+function openToOthers(folder) {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) openToOthers(path);
+    else chmodSync(path, 0o644);
+  }
 }
 
 /**

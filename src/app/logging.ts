@@ -250,13 +250,23 @@ export function logStranger(log: FastifyBaseLogger, peer: string, theirs: string
   );
 }
 
+/** An outage is told again after so many further attempts of the same kind: at the longest waits, in a quarter of an hour. */
+const AWAY_TOLD_EVERY = 100;
+
 /** Logs what happens to the database, until the function that it returns is called. */
-export function logDatabase(log: FastifyBaseLogger, database: DatabaseStatus): () => void {
+export function logDatabase(
+  log: FastifyBaseLogger,
+  database: Pick<DatabaseStatus, 'description' | 'onEvent'>,
+): () => void {
+  let told: string | undefined;
   return database.onEvent((event) => {
     const { description } = database;
+    const reason = event.state === 'unavailable' ? event.reason : undefined;
+    const isNews = reason !== told;
+    told = reason;
     if (event.state === 'ready') log.info(`the database is ready: ${description}`);
     else if (event.state === 'unavailable') {
-      log.error(
+      log[isNews || event.attempt % AWAY_TOLD_EVERY === 0 ? 'error' : 'debug'](
         { attempt: event.attempt, retryInMs: event.retryInMs },
         `the database is away: ${event.reason}`,
       );

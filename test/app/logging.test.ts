@@ -1,9 +1,10 @@
 // What the events of the distribution become in the log: each one line, at the level that says whether somebody is needed.
 import { channel } from 'node:diagnostics_channel';
-import Fastify from 'fastify';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { boundedLines } from '../../src/app/log-lines.ts';
-import { logRuntime } from '../../src/app/logging.ts';
+import type { DatabaseEvent, DatabaseStatus } from '../../src/app/database/database.ts';
+import { logDatabase, logRuntime } from '../../src/app/logging.ts';
 import { createNode, type TelemetryEvents, type TelemetryName } from '../../src/runtime/index.ts';
 
 interface Line {
@@ -15,12 +16,14 @@ interface Line {
 const [DEBUG, INFO, WARN, ERROR] = [20, 30, 40, 50];
 const from = createNode({ name: 'b@test' }).initPid;
 let lines: Line[];
+let log: FastifyBaseLogger;
 let unsubscribe: () => void;
 
 beforeEach(() => {
   lines = [];
   const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Line) };
-  unsubscribe = logRuntime(Fastify({ logger: { level: 'debug', ...boundedLines, stream } }).log);
+  ({ log } = Fastify({ logger: { level: 'debug', ...boundedLines, stream } }));
+  unsubscribe = logRuntime(log);
 });
 afterEach(() => {
   unsubscribe();
@@ -185,4 +188,31 @@ test('a flood of one peer, or of many, is a bounded number of bounded lines', ()
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('an outage is told when it begins, when its reason changes, and now and then', () => {
+  let tell: (event: DatabaseEvent) => void = () => {};
+  const database: Pick<DatabaseStatus, 'description' | 'onEvent'> = {
+    description: 'a database',
+    onEvent(listener) {
+      tell = listener;
+      return () => {};
+    },
+  };
+  logDatabase(log, database);
+  const fail = (reason: string, attempt: number) =>
+    tell({ state: 'unavailable', reason, attempt, retryInMs: 10_000 });
+  fail('it was lost', 1);
+  for (let attempt = 2; attempt <= 250; attempt++) fail('refused', attempt);
+  tell({ state: 'ready' });
+  fail('refused', 1);
+  expect(lines.filter(({ level }) => level > DEBUG).map(({ msg, attempt }) => [msg, attempt])).toEqual([
+    ['the database is away: it was lost', 1],
+    ['the database is away: refused', 2],
+    ['the database is away: refused', 100],
+    ['the database is away: refused', 200],
+    ['the database is ready: a database', undefined],
+    ['the database is away: refused', 1],
+  ]);
+  expect(lines).toHaveLength(252);
 });

@@ -1,6 +1,6 @@
 // The first minute of a newcomer: `npm start` in a fresh clone, a note, the REPL, Ctrl-C. The clone is a copy of this checkout
 // without what is derived; its node_modules has the packages of this one, so nothing is downloaded.
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { root } from '../../scripts/lib/run.mjs';
@@ -52,6 +52,14 @@ test('npm start builds and serves, the REPL attaches, and a signal to npm ends a
     'start: node dist/app/main.js',
   ]);
   expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+
+  // Who builds it need not be who runs it.
+  const dist = join(cwd, 'dist');
+  const closed = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => {
+    const file = statSync(join(dist, name));
+    return (~file.mode & (file.isDirectory() ? 0o005 : 0o004)) !== 0;
+  });
+  expect(closed).toEqual([]);
 }, 240_000);
 
 /** The application runs in a process group of its own: it would outlive an npm that is killed. */

@@ -6,7 +6,7 @@
 //   has been told that it failed, except a statement that the server already has.
 // - A transaction is `begin` and `commit` on the session of the call. It never survives its session: a session whose
 //   connection is gone takes no further statement (see `postgres-connection.ts`).
-import type { Queryable, SqlRunner } from './database.ts';
+import type { Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseQueryError, DatabaseUnavailableError, type UnavailableReason } from './errors.ts';
 import { explain } from './faults.ts';
 import { Gate, GateFullError } from './gate.ts';
@@ -50,8 +50,8 @@ export class Calls implements SqlRunner {
     this.#timeoutMs = timeoutMs;
   }
 
-  run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
-    return this.#carryOut(async (session, late) => await unlessAborted(work(session.db), late));
+  run<T>(work: (db: Queryable) => PromiseLike<T>, { timeoutMs }: RunOptions = {}): Promise<T> {
+    return this.#carryOut(async (session, late) => await unlessAborted(work(session.db), late), timeoutMs);
   }
 
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
@@ -66,14 +66,18 @@ export class Calls implements SqlRunner {
   }
 
   /** @param work ends soon after its signal is aborted */
-  async #carryOut<T>(work: (session: Session, late: AbortSignal) => Promise<T>): Promise<T> {
+  async #carryOut<T>(
+    work: (session: Session, late: AbortSignal) => Promise<T>,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<T> {
     const limit = new AbortController();
-    let late = () => unavailable('busy', `no connection was free within ${this.#timeoutMs} ms`);
-    const timer = setTimeout(() => limit.abort(late()), this.#timeoutMs);
+    const abort = (reason: UnavailableReason, what: string, ms: number) =>
+      setTimeout(() => limit.abort(unavailable(reason, `${what} within ${ms} ms`)), ms);
+    let timer = abort('busy', 'no connection was free', this.#timeoutMs);
     try {
       const leave = await this.#gate.enter(limit.signal);
-      timer.refresh();
-      late = () => unavailable('timeout', `the database did not answer within ${this.#timeoutMs} ms`);
+      clearTimeout(timer);
+      timer = abort('timeout', 'the database did not answer', timeoutMs);
       // `leave` follows the work itself, not the answer: a late call keeps its place until its session is free.
       const done = this.#onSession(work, limit.signal).finally(leave);
       return await unlessAborted(done, limit.signal);

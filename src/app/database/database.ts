@@ -56,9 +56,15 @@ export interface DatabaseStatus {
   close(): Promise<void>;
 }
 
+export interface RunOptions {
+  /** How long the call may take from when it has its turn, where that is not what the settings say. */
+  readonly timeoutMs?: number;
+}
+
 /** A database that statements run on. */
 export interface Database extends SqlRunner, DatabaseStatus {
   readonly kind: 'pglite' | 'postgres';
+  run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T>;
   /**
    * Runs statements in one transaction: committed when `work` is fulfilled, rolled back when it is rejected or takes
    * longer than the time a call has. Statements of the transaction go through the runner it is given, and only until

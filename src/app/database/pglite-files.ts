@@ -2,8 +2,9 @@
 // folders, so that a commit is on the disk, as far as that keeps its promises, before it is answered.
 //
 // A fault of the disk or of the process (no space, I/O error, no descriptor) is told at once and never comes back to
-// PGlite, whose state is wrong after one: it would write on, or turn in a circle.
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+// PGlite, whose state is wrong after one: it would write on, or turn in a circle. So is a folder that was removed, moved or
+// covered by a mount: files that are open can be written all the same, and whoever opens the folder again does not find that.
+import { closeSync, fstatSync, fsyncSync, openSync, type Stats, statSync } from 'node:fs';
 import type { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 
@@ -29,6 +30,10 @@ export function fileFault(error: unknown): string | undefined {
   return words === undefined ? undefined : `${words} (${error.message})`;
 }
 
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 /** What is used of Emscripten's file system for Node.js, which has no types. */
 interface NodeFiles {
   realPath(node: object): string;
@@ -50,15 +55,23 @@ interface Stream {
 
 /** PGlite sets the mode of each file that it makes, whatever the umask is. */
 const PRIVATE = ~0o077;
+const FOLDER_GONE = 'the folder was removed or moved away';
 const WAL = /\/pg_wal\/[0-9A-F]{24}$/;
 
+/** What the folder is, whatever its path leads to later. */
+type Identity = Pick<Stats, 'dev' | 'ino'>;
+
 export class DatabaseFiles extends NodeFS {
+  readonly #folder: string;
+  readonly #identity: Identity;
   readonly #onFault: (fault: string) => never;
   #walBytes = 0;
 
   /** @param onFault must not return */
   constructor(folder: string, onFault: (fault: string) => never) {
     super(folder);
+    this.#folder = folder;
+    this.#identity = statSync(folder);
     this.#onFault = onFault;
   }
 
@@ -76,6 +89,13 @@ export class DatabaseFiles extends NodeFS {
     return { emscriptenOpts: { ...emscriptenOpts, preRun } };
   }
 
+  /** Whether the folder is where it was, and the open file is still in it. */
+  #isInPlace(nfd?: number): boolean {
+    const { dev, ino } = statSync(this.#folder, { throwIfNoEntry: false }) ?? {};
+    const isSame = dev === this.#identity.dev && ino === this.#identity.ino;
+    return isSame && (nfd === undefined || fstatSync(nfd).nlink > 0);
+  }
+
   #amend(files: NodeFiles): void {
     const { tryFSOperation } = files;
     const { write } = files.stream_ops;
@@ -84,7 +104,8 @@ export class DatabaseFiles extends NodeFS {
         try {
           return operation();
         } catch (error) {
-          const fault = fileFault(error);
+          const fault =
+            fileFault(error) ?? (isMissing(error) && !this.#isInPlace() ? FOLDER_GONE : undefined);
           if (fault !== undefined) this.#onFault(fault);
           throw error;
         }
@@ -96,6 +117,8 @@ export class DatabaseFiles extends NodeFS {
     }
     files.stream_ops.fsync = (stream) => {
       files.tryFSOperation(() => syncStream(files, stream));
+      // What is answered is on the disk when the log is: it has to be the log that the next one to open the folder reads.
+      if (WAL.test(files.realPath(stream.node)) && !this.#isInPlace(stream.nfd)) this.#onFault(FOLDER_GONE);
       return 0;
     };
     files.stream_ops.write = (stream, ...rest) => {

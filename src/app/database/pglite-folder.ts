@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makePrivateFolder } from '../private-folder.ts';
@@ -37,9 +38,15 @@ export interface DataFolder {
 
 /**
  * Locks the folder, as long as this process lives, and makes it ready to be opened.
+ * @param hasData whether it has been opened before, so that it is not made anew when nothing is there: its disk may be away
  * @throws Error that says what to do
  */
-export async function prepareFolder(folder: string): Promise<DataFolder> {
+export async function prepareFolder(folder: string, hasData: boolean): Promise<DataFolder> {
+  if (hasData && !existsSync(join(folder, 'PG_VERSION'))) {
+    throw new Error(
+      'cannot be opened: its data is gone; bring it back to where it was, or start the service again to begin with an empty one',
+    );
+  }
   makePrivateFolder(dirname(folder));
   try {
     await lockFolder(`${folder}.pid`, process.ppid);
@@ -50,6 +57,9 @@ export async function prepareFolder(folder: string): Promise<DataFolder> {
       `is in use by ${holder}: stop that process, or set DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL server`,
       { cause: error },
     );
+  }
+  if (await isHeldByOlder(folder)) {
+    throw new Error('is in use by an older version of this service: stop that one first');
   }
   const mark = `${folder}.unfinished`;
   if (existsSync(mark)) rmSync(folder, { recursive: true, force: true });
@@ -76,6 +86,26 @@ export async function prepareFolder(folder: string): Promise<DataFolder> {
       await sync(dirname(folder));
     },
   };
+}
+
+/** Versions before the lock of the kernel listen on a socket in a folder beside this one, and know nothing of that lock. */
+async function isHeldByOlder(folder: string): Promise<boolean> {
+  const sockets = `${folder}.lock`;
+  if (!existsSync(sockets)) return false;
+  for (const name of readdirSync(sockets)) {
+    if (name.endsWith('.socket') && (await isListening(join(sockets, name)))) return true;
+  }
+  return false;
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
 
 /** PostgreSQL's own lock of a folder means nothing here, and one that was cut off would keep it from starting. */

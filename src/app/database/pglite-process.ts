@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { within } from './limits.ts';
-import { CLIENT_FD, EXIT_UNUSABLE } from './pglite-exit.ts';
+import { CLIENT_FD, EXIT_UNUSABLE, HAS_DATA } from './pglite-exit.ts';
 
 /** Compiled, or from the sources, where the program needs what this one has been started with. */
 const extension = extname(import.meta.url);
@@ -34,9 +34,10 @@ export class PgliteProcess {
   #said = '';
   #killed: string | undefined;
 
-  constructor(folder: string) {
+  /** @param hasData whether the folder has been opened before; then it is not made when it is missing */
+  constructor(folder: string, hasData: boolean) {
     const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [];
-    const child = spawn(process.execPath, [...loader, program, folder], {
+    const child = spawn(process.execPath, [...loader, program, folder, ...(hasData ? [HAS_DATA] : [])], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
     this.#child = child;

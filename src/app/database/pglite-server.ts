@@ -1,5 +1,6 @@
 // The program that the embedded database runs in: PGlite on one data folder, for one client, which speaks PostgreSQL's
-// protocol on descriptor 3. `pglite-process.ts` starts it; its argument is the folder.
+// protocol on descriptor 3. `pglite-process.ts` starts it; its arguments are the folder, and HAS_DATA where it is not to make
+// one.
 //
 // - It has no event loop while it serves: it reads, lets PGlite work and writes, each to its end. So nothing of a session
 //   is ever half done here, and an answered commit is on the disk.
@@ -15,7 +16,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { DatabaseFiles, fileFault } from './pglite-files.ts';
 import { prepareFolder } from './pglite-folder.ts';
-import { CLIENT_FD, EXIT_BROKEN, EXIT_UNUSABLE, PARENT_FD } from './pglite-exit.ts';
+import { CLIENT_FD, EXIT_BROKEN, EXIT_UNUSABLE, HAS_DATA, PARENT_FD } from './pglite-exit.ts';
 import { MessageReader, simpleQuery } from './wire.ts';
 
 /** After so many bytes of the write-ahead log a checkpoint makes them superfluous: PGlite makes none by itself. */
@@ -31,7 +32,7 @@ const SETTINGS = [
   'log_min_messages=fatal',
 ];
 
-const [, , folder = ''] = process.argv;
+const [, , folder = '', hasData] = process.argv;
 /** The last thing that PostgreSQL has said. */
 let lastWords = '';
 
@@ -47,7 +48,7 @@ try {
 
 async function open(): Promise<{ database: PGlite; files: DatabaseFiles }> {
   try {
-    const prepared = await prepareFolder(folder);
+    const prepared = await prepareFolder(folder, hasData === HAS_DATA);
     const files = new DatabaseFiles(folder, (fault) => end(EXIT_BROKEN, fault));
     const database = await PGlite.create({
       fs: files,

@@ -61,6 +61,8 @@ class PgliteEngine implements Engine {
   #process: PgliteProcess | undefined;
   #connection: PostgresConnection | undefined;
   #session: LentSession | undefined;
+  /** Whether the folder has been opened before. */
+  #hasData = false;
   /** Until when the session of a late call is settled. */
   #settled: Promise<void> | undefined;
 
@@ -74,7 +76,7 @@ class PgliteEngine implements Engine {
     const { folder, openTimeoutMs = OPEN_TIMEOUT_MS } = this.#settings;
     await this.#process?.ended;
     closing.throwIfAborted();
-    const started = new PgliteProcess(folder);
+    const started = new PgliteProcess(folder, this.#hasData);
     this.#process = started;
     let connection: PostgresConnection | undefined;
     try {
@@ -88,6 +90,7 @@ class PgliteEngine implements Engine {
       await migrate(connection, openTimeoutMs, closing);
       this.#connection = connection;
       this.#session = connection.lend();
+      this.#hasData = true;
     } catch (error) {
       connection?.destroy();
       if (closing.aborted) started.kill('it was closed');

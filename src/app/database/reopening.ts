@@ -8,7 +8,7 @@
 // - One call that fails, and a database that takes no further one, are no loss.
 import { backoffMs } from './backoff.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
-import type { Database, Queryable, SqlRunner } from './database.ts';
+import type { Database, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './limits.ts';
@@ -80,9 +80,9 @@ export class ReopeningDatabase extends WithStatus implements Database {
     this.#opening = this.#open();
   }
 
-  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+  async run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     this.status.assertReady();
-    return await this.#calls.run(work);
+    return await this.#calls.run(work, options);
   }
 
   async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
@@ -110,8 +110,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
     try {
       await this.#engine.open(this.#closing.signal);
     } catch (error) {
-      if (error instanceof DatabaseOpenError && this.status.state === 'starting') this.status.failed(error);
-      else this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      if (!(error instanceof DatabaseOpenError))
+        this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
+      else if (this.status.state === 'starting') this.status.failed(error);
+      else this.#openLater(error.message); // what it has been made from says less
       return;
     }
     this.#failures = 0;

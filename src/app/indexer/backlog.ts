@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import { DatabaseQueryError } from '../database/errors.ts';
+import { Vacuum } from '../database/vacuum.ts';
 import { noteLimits } from '../notes/note.ts';
 import { notes } from '../notes/schema.ts';
 import { NoteWords, type Text } from './tsvector.ts';
@@ -60,6 +61,7 @@ interface Indexed {
 export class DatabaseBacklog implements Backlog {
   readonly #database: Database;
   readonly #vocabulary: Vocabulary;
+  readonly #vacuum: Vacuum;
   readonly #onNotIndexed: (what: NotIndexed) => void;
   #running: Promise<boolean> | undefined;
   #next: Promise<boolean> | undefined;
@@ -67,6 +69,7 @@ export class DatabaseBacklog implements Backlog {
   constructor(database: Database, vocabulary: Vocabulary, onNotIndexed: (what: NotIndexed) => void) {
     this.#database = database;
     this.#vocabulary = vocabulary;
+    this.#vacuum = new Vacuum(database);
     this.#onNotIndexed = onNotIndexed;
   }
 
@@ -77,7 +80,8 @@ export class DatabaseBacklog implements Backlog {
 
   async tidy(): Promise<boolean> {
     await this.#vocabulary.clean();
-    return this.#vocabulary.isCleaningDue;
+    const isVacuuming = await this.#vacuum.step();
+    return isVacuuming || this.#vocabulary.isCleaningDue;
   }
 
   async prepare(): Promise<string | undefined> {

@@ -179,6 +179,7 @@ async function attempt(
   try {
     await work();
   } catch (error) {
+    if (self.signal.aborted) return; // it was stopped meanwhile: the next one finds what is to be done
     if (error instanceof DatabaseUnavailableError) {
       after(indexer, error.retryAfterMs, what, self);
       return;

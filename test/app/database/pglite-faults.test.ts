@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   writeFileSync,
@@ -17,6 +18,7 @@ import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
 import { firstPage } from '../support/first-page.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
@@ -252,5 +254,50 @@ describe.skipIf(gcc.missing)('a disk', () => {
     process.kill(serverPid(folder), 'SIGKILL');
     const after = await openReady(synced);
     expect(await titles(after)).toEqual(made);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('a folder that is there no longer', () => {
+  const GONE = /the folder was removed or moved away$/;
+  const MISSING = /its data is gone; bring it back to where it was, or start the service again/;
+
+  test('takes nothing more, is not made anew, and goes on when it is back', async () => {
+    const folder = dataFolder();
+    const database = await openReady(folder);
+    const { next } = watch(database);
+    await make(database, 'before');
+    renameSync(folder, `${folder}.away`);
+    await expect(make(database, 'lost')).rejects.toBeInstanceOf(DatabaseUnavailableError);
+    expect(await next('unavailable')).toMatchObject({ reason: expect.stringMatching(GONE) });
+    expect(await next('unavailable')).toMatchObject({ reason: expect.stringMatching(MISSING) });
+    expect(existsSync(folder)).toBe(false);
+    renameSync(`${folder}.away`, folder);
+    await next('ready');
+    // What was written and not answered may be there or not, as after any broken connection.
+    expect((await titles(database)).filter((title) => title !== 'lost')).toEqual(['before']);
+    await make(database, 'after');
+  });
+
+  test('is not replaced by an empty one in its place, as under a disk that is not mounted', async () => {
+    const folder = dataFolder();
+    const database = await openReady(folder);
+    const { next } = watch(database);
+    renameSync(folder, `${folder}.away`);
+    mkdirSync(folder);
+    await expect(make(database, 'lost')).rejects.toBeInstanceOf(DatabaseUnavailableError);
+    expect(await next('unavailable')).toMatchObject({ reason: expect.stringMatching(GONE) });
+    expect(await next('unavailable')).toMatchObject({ reason: expect.stringMatching(MISSING) });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('with its files removed takes nothing more', async () => {
+    const folder = dataFolder();
+    const database = await openReady(folder);
+    const { next } = watch(database);
+    rmSync(dirname(folder), { recursive: true });
+    await expect(make(database, 'lost')).rejects.toBeInstanceOf(DatabaseUnavailableError);
+    await next('unavailable');
+    expect(await next('unavailable')).toMatchObject({ reason: expect.stringMatching(MISSING) });
+    expect(existsSync(dirname(folder))).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 // The embedded database: one process at a time, what is kept when a process ends, and what cannot be opened.
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -10,6 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
@@ -198,6 +200,21 @@ describe('a folder', () => {
       expect(await titles(database)).toEqual([]);
     },
   );
+
+  test('that an older version has, which listens beside it, is refused until that has ended', async () => {
+    const folder = dataFolder();
+    mkdirSync(`${folder}.lock`);
+    const older = createServer().listen(join(`${folder}.lock`, '0123456789abcdef.socket'));
+    onTestFinished(() => void older.close());
+    await once(older, 'listening');
+    await expect(open(folder).opened()).rejects.toThrow(
+      `the data folder ${folder} is in use by an older version of this service: stop that one first`,
+    );
+    const ended = once(older, 'close');
+    older.close();
+    await ended;
+    await open(folder).opened();
+  });
 
   test('that holds something else is left alone', async () => {
     const folder = temporaryFolder();

@@ -3,7 +3,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Database, DatabaseState, Queryable, SqlRunner } from '../../../src/app/database/database.ts';
+import type {
+  Database,
+  DatabaseState,
+  Queryable,
+  RunOptions,
+  SqlRunner,
+} from '../../../src/app/database/database.ts';
 import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
 import { openDatabase } from '../../../src/app/database/open.ts';
 
@@ -52,10 +58,10 @@ export class FaultyDatabase implements Database {
     return this.pretended ?? this.#inner.state;
   }
 
-  async run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T> {
+  async run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     const { fault } = this;
     await fault?.before?.();
-    const result = await this.#inner.run(work);
+    const result = await this.#inner.run(work, options);
     await fault?.after?.();
     return result;
   }
