@@ -55,6 +55,8 @@ const requests = (): (string | Buffer)[] => [
   post(JSON.stringify({ title: '\ud800', body: '\u0000', author: 'a' })),
   request('POST', '/api/notes', { ...json, 'content-encoding': 'gzip' }, gzipSync('{}').toString('latin1')),
   request('POST', '/api/notes', { ...json, 'content-length': '3000000000' }, '{'),
+  // One byte a chunk: each costs far more than a byte, unless they are put together as they come.
+  `POST /api/notes HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(300_000)}0\r\n\r\n`,
   request('POST', '/api/notes', { ...json, 'transfer-encoding': 'chunked' }, 'ffffffffffffffff\r\n'),
 ];
 

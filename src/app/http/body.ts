@@ -3,12 +3,16 @@
 //
 // An empty body is no body, whatever its type says: many clients send the type with every request. Bytes that are not UTF-8
 // are refused, since reading them all the same would replace characters in silence. Nothing is decompressed: a small body
-// could become one of any size. Bytes are counted as they arrive, of all requests together (`traffic.ts`).
+// could become one of any size. Bytes are counted as they arrive, of all requests together (`traffic.ts`), and put together at
+// once: a client may send them one by one, each in a chunk of its own that would cost a hundred times as much.
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HttpError } from './errors.ts';
 import type { Traffic } from './traffic.ts';
+
+/** Room that a body has at first. */
+const ROOM_MIN = 4_096;
 
 /** Sets how bodies are read. Every other type is answered 415, plain text included. */
 export function readBodies(app: FastifyInstance, bodyLimitBytes: number, traffic: Traffic): void {
@@ -39,7 +43,7 @@ function read(
   traffic: Traffic,
   done: (error: Error | undefined, body: Buffer) => void,
 ): void {
-  const chunks: Buffer[] = [];
+  let body = Buffer.alloc(0);
   let bytes = 0;
   const onData = (chunk: Buffer): void => {
     bytes += chunk.length;
@@ -53,12 +57,17 @@ function read(
       end(error as HttpError);
       return;
     }
-    chunks.push(chunk);
+    if (bytes > body.length) {
+      const grown = Buffer.allocUnsafe(Math.min(limit, Math.max(ROOM_MIN, bytes, body.length * 2)));
+      body.copy(grown, 0, 0, bytes - chunk.length);
+      body = grown;
+    }
+    chunk.copy(body, bytes - chunk.length);
   };
   const onEnd = (): void => end();
   const end = (error?: Error): void => {
     payload.off('data', onData).off('end', onEnd);
-    done(error, Buffer.concat(error === undefined ? chunks : []));
+    done(error, body.subarray(0, bytes));
   };
   payload.on('data', onData).on('end', onEnd);
 }

@@ -45,17 +45,58 @@ export class NoteQuery {
    * @param similar for words of `forgiving` the words that will do as well
    */
   toTsquery(similar?: ReadonlyMap<string, readonly string[]>): string {
+    const sought = this.#terms.map((term, place): Alternatives => {
+      const isLast = place === this.#terms.length - 1;
+      const forms = term.forms.map((form) =>
+        withoutImplied(
+          form.map((text) => ({ text, isBeginning: term.mayBeBeginning && mayBeBeginning(text, isLast) })),
+          implies,
+        ),
+      );
+      const others = similar?.get(forgivingWord(term) ?? '') ?? [];
+      return [...forms, ...others.map((text) => [{ text, isBeginning: false }])];
+    });
     return all(
-      this.#terms.map((term, place) => {
-        const isLast = place === this.#terms.length - 1;
-        const forms = term.forms.map((form) =>
-          all(form.map((word) => lexeme(word, term.mayBeBeginning && mayBeBeginning(word, isLast)))),
-        );
-        const others = similar?.get(forgivingWord(term) ?? '') ?? [];
-        return any([...forms, ...others.map((word) => lexeme(word, false))]);
-      }),
+      withoutImplied(sought, (one, other) =>
+        one.every((form) => other.some((words) => hasAll(form, words))),
+      ).map((alternatives) =>
+        any(alternatives.map((form) => all(form.map(({ text, isBeginning }) => lexeme(text, isBeginning))))),
+      ),
     );
   }
+}
+
+/** A word that is looked for, or the beginning of one. */
+interface Sought {
+  readonly text: string;
+  readonly isBeginning: boolean;
+}
+
+/** Any of these lists of words will do, all of whose words must be there. */
+type Alternatives = readonly (readonly Sought[])[];
+
+/** Whether who has the one has the other. */
+function implies(one: Sought, other: Sought): boolean {
+  return other.isBeginning ? one.text.startsWith(other.text) : !one.isBeginning && one.text === other.text;
+}
+
+function hasAll(form: readonly Sought[], words: readonly Sought[]): boolean {
+  return words.every((word) => form.some((one) => implies(one, word)));
+}
+
+/**
+ * Without what is there wherever something else of the list is. Words that begin each other would each have the database read
+ * all words that begin with the shortest: this way it reads none twice.
+ */
+function withoutImplied<T>(list: readonly T[], doesImply: (one: T, other: T) => boolean): readonly T[] {
+  const kept: T[] = [];
+  for (const item of list) {
+    if (kept.some((other) => doesImply(other, item))) continue;
+    const rest = kept.filter((other) => !doesImply(item, other));
+    kept.length = 0;
+    kept.push(...rest, item);
+  }
+  return kept;
 }
 
 function forgivingWord({ forms, mayBeBeginning: isWord }: Term): string | undefined {

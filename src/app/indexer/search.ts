@@ -64,10 +64,7 @@ export class DatabaseSearch implements NoteSearch {
     const forgiving = (await this.#vocabulary.prepare()) === undefined ? query.forgiving : [];
     return await this.#database.transaction(async (transaction) => {
       await transaction.run((db) => planned(db));
-      const similar = new Map<string, string[]>();
-      for (const word of forgiving) {
-        similar.set(word, await transaction.run((db) => this.#vocabulary.similar(db, word)));
-      }
+      const similar = await this.#vocabulary.similar(transaction, forgiving);
       const sought = { query: query.toTsquery(similar), exact: query.toTsquery() };
       const matches = (await matchesOf(transaction, sought)).toSorted(inOrder);
       const rest = after === undefined ? matches : matches.filter((match) => inOrder(after, match) < 0);

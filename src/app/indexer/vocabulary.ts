@@ -1,13 +1,15 @@
 // The words in use, in a table of the database, so that a mistyped word leads to those that are like it.
 //
 // - PostgreSQL's extension pg_trgm finds them. Where it cannot be had, slips are not forgiven, and all else works.
+// - Words that are like too many others are not forgiven: a search compares a bounded number (`crowds.ts`).
 // - Words that are in no note any more are removed: for each word that is added two others are looked at, in turn. So the
 //   table grows with the text there is, not with that there was.
 // - A word is added in the transaction that writes it into a note, under a shared lock, and removed under the exclusive one:
 //   one that has just come into use is not removed.
 import { asc, gt, inArray, sql } from 'drizzle-orm';
-import type { Database, Queryable } from '../database/database.ts';
+import type { Database, Queryable, SqlRunner } from '../database/database.ts';
 import { notes, noteWords } from '../notes/schema.ts';
+import { comparedMax, Crowds } from './crowds.ts';
 import { distance, slipsIn } from './query.ts';
 import { lexeme } from './tsvector.ts';
 
@@ -19,7 +21,7 @@ const similarMax = 8;
 /** Words that have a part in common with a mistyped one, of which the nearest are taken. */
 const CANDIDATES_MAX = 50;
 /** pg_trgm's own 0.3 misses two letters of a short word that have changed places. */
-const SIMILARITY = '0.2';
+const SIMILARITY = 0.2;
 /** Words that are looked at for each one that is added. */
 const LOOKED_AT = 2;
 /** Words that are looked at in one statement. */
@@ -110,24 +112,38 @@ export class Vocabulary {
     this.#due -= count;
   }
 
-  /** The words in use that are like one, the nearest first. */
-  async similar(db: Queryable, word: string): Promise<string[]> {
-    const slips = slipsIn(word);
-    const rows = await db
-      .select()
-      .from(noteWords)
-      .where(
-        sql`${noteWords.word} % ${word} and length(${noteWords.word}) between ${word.length - slips}::int and ${word.length + slips}::int`,
-      )
-      .orderBy(sql`similarity(${noteWords.word}, ${word}) desc`, asc(noteWords.word))
-      .limit(CANDIDATES_MAX);
-    return rows
-      .map((row) => ({ word: row.word, slips: distance(row.word, word) }))
-      .filter((found) => found.slips > 0 && found.slips <= slips)
-      .toSorted((a, b) => a.slips - b.slips)
-      .slice(0, similarMax)
-      .map((found) => found.word);
+  /** For each of some mistyped words those in use that are like it, the nearest first; in a transaction that is `planned`. */
+  async similar(transaction: SqlRunner, words: readonly string[]): Promise<Map<string, readonly string[]>> {
+    const similar = new Map<string, readonly string[]>();
+    if (words.length === 0) return similar;
+    const crowds = await Crowds.of(transaction, words.length);
+    let left = comparedMax;
+    for (const word of words) {
+      const comparisons = crowds.comparisonsWith(word, SIMILARITY);
+      if (comparisons > left) continue;
+      left -= comparisons;
+      similar.set(word, await transaction.run((db) => similarTo(db, word)));
+    }
+    return similar;
   }
+}
+
+async function similarTo(db: Queryable, word: string): Promise<string[]> {
+  const slips = slipsIn(word);
+  const rows = await db
+    .select()
+    .from(noteWords)
+    .where(
+      sql`${noteWords.word} % ${word} and length(${noteWords.word}) between ${word.length - slips}::int and ${word.length + slips}::int`,
+    )
+    .orderBy(sql`similarity(${noteWords.word}, ${word}) desc`, asc(noteWords.word))
+    .limit(CANDIDATES_MAX);
+  return rows
+    .map((row) => ({ word: row.word, slips: distance(row.word, word) }))
+    .filter((found) => found.slips > 0 && found.slips <= slips)
+    .toSorted((a, b) => a.slips - b.slips)
+    .slice(0, similarMax)
+    .map((found) => found.word);
 }
 
 /** Those of a note's words that can be what somebody meant, so many as are added. */
@@ -148,7 +164,7 @@ export async function planned(db: Queryable): Promise<void> {
   await db
     .select({ set: sql`1` })
     .from(
-      sql`(select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('pg_trgm.similarity_threshold', ${SIMILARITY}, true)) as settings`,
+      sql`(select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('pg_trgm.similarity_threshold', ${String(SIMILARITY)}, true)) as settings`,
     );
 }
 

@@ -12,10 +12,11 @@ import type { PageLimits } from '../config.ts';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
+import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
-import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
+import { BadCursorError, type NotePage, type NoteSearch, type PageRequest, type SearchPage } from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** What the controllers work with. */
@@ -32,6 +33,8 @@ export interface NotesOptions {
   readonly onUnsure: () => void;
 }
 
+/** Of lists, and of searches: a database that takes one call at a time has others done between them. */
+const laneLimits = { insideMax: 4, waitingMax: 250, waitMs: 5_000 } as const;
 /** Characters of a cursor, at most; those that this service writes are shorter. */
 const cursorMax = 1_000;
 
@@ -64,6 +67,8 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     }
   };
 
+  const [lists, searches] = [new Lane(laneLimits), new Lane(laneLimits)];
+
   app.get(
     '/api/notes',
     { schema: { querystring: Query, response: { 200: NoteList } } },
@@ -76,9 +81,12 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
           maxBytes: limits.bytes,
           ...(cursor !== undefined && { after: cursor }),
         };
-        traffic.expect(request, limits.bytes);
-        const read = query === '' ? repository.list(page) : search.search(query, page);
-        const { notes: listed, next, ...more } = await read.catch(badCursor);
+        const read = (): Promise<NotePage | SearchPage> => {
+          traffic.expect(request, limits.bytes);
+          return query === '' ? repository.list(page) : search.search(query, page);
+        };
+        const lane = query === '' ? lists : searches;
+        const { notes: listed, next, ...more } = await lane.run(reply.raw, read).catch(badCursor);
         if (next !== undefined) void reply.header('link', `<${linkTo(request.query, next)}>; rel="next"`);
         return { notes: [...listed], next: next ?? null, ...more };
       },

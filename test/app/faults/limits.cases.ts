@@ -1,6 +1,7 @@
 // Limits that settings change, and clients that run into them: each is told, and nobody else is.
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
+import { shareMax } from '../../../src/app/http/traffic.ts';
 import { notes } from '../../../src/app/notes/channel.ts';
 import { openClient, openRaw, UPGRADE } from '../support/client.ts';
 import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
@@ -56,11 +57,16 @@ export function describeLimits(inner: () => Database): void {
     const MIB = 1_048_576;
 
     test('is bodies that arrive: what does not fit is answered 503, and has room when others are done', async () => {
-      await start({ TRAFFIC_MAX_BYTES: String(2 * MIB), BODY_LIMIT_BYTES: String(MIB), PAGE_BYTES: '1024' });
+      await start({
+        TRAFFIC_MAX_BYTES: String(Math.ceil((2 * MIB) / shareMax)),
+        BODY_LIMIT_BYTES: String(MIB),
+        PAGE_BYTES: '1024',
+      });
       const length = MIB - 1_000;
       const head = `POST /api/notes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
       const arriving = await Promise.all([1, 2].map(() => openRaw(app.port, head + 'x'.repeat(length - 1))));
-      // Until all of it has come: one byte of either is missing.
+      // One byte of either is missing. The rest is read meanwhile: a note that comes before could take the room of a body.
+      for (let n = 0; n < 200; n++) expect((await app.ask('GET', '/livez')).status).toBe(200);
       let refused = await app.ask('POST', '/api/notes', {
         json: { title: 'a', body: 'x'.repeat(5_000), author: 'b' },
       });
@@ -72,6 +78,8 @@ export function describeLimits(inner: () => Database): void {
       expect(refused).toMatchObject({ status: 503, body: busy });
       expect(refused.headers.get('retry-after')).toBe('1');
       expect((await app.ask('GET', '/livez')).status).toBe(200);
+      // What is left is for answers.
+      expect((await app.ask('GET', '/api/notes')).status).toBe(200);
       for (const { write } of arriving) write('x');
       for (const { until } of arriving) expect(await until('not valid JSON')).toContain(' 400 ');
       expect((await app.make('fits', 'x'.repeat(5_000))).title).toBe('fits');
@@ -95,6 +103,48 @@ export function describeLimits(inner: () => Database): void {
       expect((await list).status).toBe(200);
       for (let n = 0; n < 5; n++) expect((await app.ask('GET', '/api/notes')).status).toBe(200);
     });
+  });
+
+  test('lists and searches without end leave room for changes, and for each other', async () => {
+    const PAGE = 100_000;
+    await start({
+      TRAFFIC_MAX_BYTES: '1048576',
+      PAGE_BYTES: String(PAGE),
+      BODY_LIMIT_BYTES: '102400',
+    });
+    await app.clear();
+    const { id } = await app.make('there');
+    expect((await app.ask('GET', '/api/notes?q=there')).body).toMatchObject({ notes: [{ id }] });
+    // The indexer answers what stands before its work on the note, and then behind it: it has nothing more to do.
+    for (let n = 0; n < 3; n++) expect((await app.ask('GET', '/readyz')).status).toBe(200);
+    const held = barrier();
+    let isHeld = 0;
+    database.fault = {
+      before() {
+        if (isHeld >= 4) return undefined;
+        isHeld++;
+        return held.wait();
+      },
+    };
+    const flood = Array.from({ length: 300 }, () => app.ask('GET', '/api/notes'));
+    const refused = await Promise.any(
+      flood.map(async (asked) => {
+        const { status } = await asked;
+        if (status !== 503) throw new Error('it was answered');
+        return status;
+      }),
+    );
+    // Four are worked on, and hold what they may be; those that wait hold nothing.
+    expect([refused, isHeld]).toEqual([503, 4]);
+    expect((await app.ask('GET', `/api/notes/${id}`)).status).toBe(200);
+    expect((await app.ask('GET', '/api/notes?q=there')).body).toMatchObject({ notes: [{ id }] });
+    expect((await app.make('made meanwhile', 'x'.repeat(50_000))).title).toBe('made meanwhile');
+    held.release();
+    const statuses = (await Promise.all(flood)).map(({ status }) => status);
+    const answered = statuses.filter((status) => status === 200).length;
+    expect(answered).toBeGreaterThanOrEqual(4);
+    expect(answered).toBeLessThan(300);
+    expect(statuses.every((status) => status === 200 || status === 503)).toBe(true);
   });
 
   test('connections beyond MAX_CONNECTIONS are refused, and one line of the log says how many', async () => {

@@ -93,6 +93,17 @@ export function describeIndexing(open: () => Promise<Database>): void {
     expect(await titles('ckae')).toEqual([]);
   });
 
+  test('does not forgive a slip in a word that is like too many others, and all others as ever', async () => {
+    await make('cake', 'sourdough');
+    await make('crowd', 'aaaaaaaaxyz');
+    await backlog.step();
+    const crowd = sql`select 'aaaaaaaa' || translate(n::text, '0123456789', 'bcdefghijk') from generate_series(1, 60000) as n`;
+    await inner.run((db) => db.insert(noteWords).select(crowd));
+    expect(await titles('aaaaaaaaxzy')).toEqual([]);
+    expect(await titles('sourdugh')).toEqual(['cake']);
+    await inner.run((db) => db.delete(noteWords).where(sql`${noteWords.word} ~ '^a{8}[b-k]'`));
+  });
+
   test('finds what is in a title before what is in a text, and of the same the newest first', async () => {
     await make('one', 'bread');
     await make('bread');

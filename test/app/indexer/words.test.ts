@@ -116,7 +116,7 @@ describe('a query', () => {
   const of = (text: string) => new NoteQuery(text).toTsquery();
 
   test('looks for the beginnings of words, for a single letter only at its end', () => {
-    expect(of('bread b')).toBe("('bread':* & 'b':*)");
+    expect(of('bread s')).toBe("('bread':* & 's':*)");
     expect(of('b bread')).toBe("('b' & 'bread':*)");
   });
 
@@ -135,6 +135,15 @@ describe('a query', () => {
     const words = Array.from({ length: termsMax + 5 }, (_, n) => `a${n}`);
     expect(of([...words, ...words].join(' ')).split('&')).toHaveLength(termsMax);
     expect(new NoteQuery(`${' '.repeat(queryMax)}late`).isEmpty).toBe(true);
+  });
+
+  test('looks once for words that begin each other', () => {
+    expect(of('ab abc abc.abcd.abcdef')).toBe("('abc.abcd.abcdef':* | 'abcdef':*)");
+    expect(of('abcd ab xyz abc')).toBe("('abcd':* & 'xyz':*)");
+    expect(of('bread bread.soup')).toBe("('bread.soup':* | ('bread':* & 'soup':*))");
+    const like = new Map([['bread', ['beard']]]);
+    // A note with `beard` alone has not what begins with `brea`.
+    expect(new NoteQuery('brea bread').toTsquery(like)).toBe("('brea':* & ('bread':* | 'beard'))");
   });
 
   test('takes other words for those that may be mistyped', () => {
