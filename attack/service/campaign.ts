@@ -52,7 +52,7 @@ async function attack(kind: Kind, { short, checkout, stopMs, memoryBytes }: Atta
   const problems = new Tally();
   try {
     const service = await Service.start(checkout, kind.prepare?.());
-    const good = await GoodClients.start(service, problems, kind.mayRefuse ?? false);
+    const good = await GoodClients.start(service, problems, kind.mayRefuse);
     let failure: unknown;
     try {
       await kind.play(service, short ? 'short' : 'full', (what) => problems.add(what));

@@ -13,8 +13,11 @@ export interface Kind {
   /** How the program is started. What it makes is removed by `cleanUp`, which is called in any case. */
   readonly prepare?: () => ServiceOptions;
   readonly cleanUp?: () => void;
-  /** Whether the service may answer good clients 503 meanwhile: it must lose nothing that it has answered all the same. */
-  readonly mayRefuse?: boolean;
+  /**
+   * Whether the service may answer good clients 503 meanwhile, or refuse their connections, too. It must lose nothing that it
+   * has answered all the same.
+   */
+  readonly mayRefuse?: 'requests' | 'connections';
   /**
    * Attacks, in a bounded time.
    * @param broken told of each answer that a hostile client must not get

@@ -22,6 +22,15 @@ const post = (port: number, title: string) =>
   });
 const status = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
+/** Takes all the room there is; the database may have taken of it meanwhile. */
+function fillUp(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(200_000_000));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+  }
+}
+
 describe.skipIf(tmpfs.missing)('a full disk', () => {
   test('is answered with 503 as long as it is full, and the program lives and stops', async () => {
     const disk = temporaryFolder();
@@ -47,7 +56,7 @@ describe.skipIf(tmpfs.missing)('a full disk', () => {
     while (response.status === 503);
     expect(response.status).toBe(201);
     expect((await titlesAt(port)).length).toBeGreaterThanOrEqual(answered + 1);
-    writeFileSync(filler, Buffer.alloc(statfsSync(disk).bavail * bsize - 100_000));
+    fillUp(filler);
     do response = await post(port, 'too much');
     while (response.status === 201);
     program.signal('SIGTERM');

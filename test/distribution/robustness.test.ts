@@ -24,7 +24,7 @@ const toProbe = [...HEADER, ...small(integer(6), pid(name), atom(''), atom('targ
 const nested = (depth: number) => [...Array.from({ length: depth }, () => [108, 0, 0, 0, 1]).flat(), 106];
 const invalidText = [119, 2, 0xc3, 0x28];
 
-/** Each is one frame or several. */
+/** Each is one frame or several, of which nothing can be read. */
 const faults: Array<[what: string, ...frames: number[][]]> = [
   ['a frame of one byte', [1]],
   ['a header that is none', [131, 7, 1]],
@@ -34,6 +34,19 @@ const faults: Array<[what: string, ...frames: number[][]]> = [
   ['an unknown operation', [...HEADER, ...small(integer(99), integer(1))]],
   ['too few elements', [...HEADER, ...small(integer(1), pid(name))]],
   ['a name where a pid is needed', [...HEADER, ...small(integer(1), atom('a'), atom('b'))]],
+  ['an empty slot of the atom cache', [131, 68, 1, 0, 5, ...small(integer(6), [82, 0])]],
+  ['atoms that the header does not have', [...HEADER, ...small(integer(6), [82, 3])]],
+  ['a fragment of nothing', [131, 70, ...u64(9), ...u64(1), 1]],
+  [
+    'fragments out of order',
+    [131, 69, ...u64(1), ...u64(3), 0, ...toProbe.slice(3), 109],
+    [131, 70, ...u64(1), ...u64(1), 1],
+  ],
+  ['the end of a link with the id 0', [...HEADER, ...small(integer(35), integer(0), pid(name), pid(name))]],
+];
+
+/** Whom each is for can be read, and what it says cannot. */
+const unreadable: Array<[what: string, frame: number[]]> = [
   ['a message without payload', toProbe],
   ['a truncated term', [...toProbe, 104, 3, 97, 1]],
   ['an unknown tag', [...toProbe, 200]],
@@ -45,15 +58,6 @@ const faults: Array<[what: string, ...frames: number[][]]> = [
   ['nesting without end', [...toProbe, ...nested(100_000)]],
   ['not a number', [...toProbe, 70, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]],
   ['an atom that is no text', [...toProbe, ...invalidText]],
-  ['an empty slot of the atom cache', [131, 68, 1, 0, 5, ...small(integer(6), [82, 0])]],
-  ['atoms that the header does not have', [...HEADER, ...small(integer(6), [82, 3])]],
-  ['a fragment of nothing', [131, 70, ...u64(9), ...u64(1), 1]],
-  [
-    'fragments out of order',
-    [131, 69, ...u64(1), ...u64(3), 0, ...toProbe.slice(3), 109],
-    [131, 70, ...u64(1), ...u64(1), 1],
-  ],
-  ['the end of a link with the id 0', [...HEADER, ...small(integer(35), integer(0), pid(name), pid(name))]],
 ];
 
 describe.skipIf(part.missing)('a node among others', () => {
@@ -91,6 +95,18 @@ describe.skipIf(part.missing)('a node among others', () => {
     await peer.closed;
     expect(told).toEqual([{ node: troupe.name, peer: name, reason: expect.any(String) }]);
     expect(troupe.node.nodes()).toEqual([erl.name]);
+    await unharmed();
+  });
+
+  test.each(unreadable)('%s: that message is left out, and the next one is heard', async (_what, frame) => {
+    const told = telemetry('troupe:distribution:dropped');
+    const peer = await openHostile(port, name);
+    peer.frame(Buffer.from(frame));
+    peer.frame(Buffer.from([...toProbe, ...integer(42)]));
+    expect(await next(target)).toBe(42);
+    expect(told).toEqual([{ node: troupe.name, peer: name, what: expect.any(String) }]);
+    peer.end();
+    await eventually(() => expect(troupe.node.nodes()).toEqual([erl.name]));
     await unharmed();
   });
 

@@ -12,7 +12,7 @@ export const descriptors: Kind = {
   title: `more connections than a program with ${DESCRIPTORS} descriptors can have`,
   prepare: () => ({ descriptorsMax: DESCRIPTORS }),
   // Connections that have come before the good clients' next one may have taken the last place.
-  mayRefuse: true,
+  mayRefuse: 'connections',
   async play(service, scale) {
     const rounds = scale === 'full' ? 3 : 1;
     for (let round = 0; round < rounds; round++) {

@@ -56,7 +56,7 @@ export const disk: Kind = {
       : 'it takes root on Linux to mount a file system',
   prepare: mount,
   cleanUp: unmount,
-  mayRefuse: true,
+  mayRefuse: 'requests',
   async play(service, _scale, broken) {
     const filler = join(folder ?? '', 'filler');
     fillUp(filler);

@@ -4,6 +4,7 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import type { Kind } from '../kind.ts';
 import type { Service } from './service.ts';
 import type { Tally } from './tally.ts';
 
@@ -16,13 +17,14 @@ const TAIL_LIMIT_MS = 30_000;
 
 interface Follower {
   readonly socket: WebSocket;
+  readonly closed: Promise<unknown>;
   /** Ids of the notes that were told as new, in this order. */
   readonly told: number[];
 }
 
 export class GoodClients {
   readonly #service: Service;
-  readonly #mayRefuse: boolean;
+  readonly #mayRefuse: Kind['mayRefuse'];
   readonly #followers: Follower[] = [];
   readonly #made: number[] = [];
   readonly #problems: Tally;
@@ -30,7 +32,7 @@ export class GoodClients {
   #over = false;
   #refused = 0;
 
-  private constructor(service: Service, problems: Tally, mayRefuse: boolean) {
+  private constructor(service: Service, problems: Tally, mayRefuse: Kind['mayRefuse']) {
     this.#service = service;
     this.#problems = problems;
     this.#mayRefuse = mayRefuse;
@@ -38,9 +40,9 @@ export class GoodClients {
 
   /**
    * @param problems where it adds what they have lost
-   * @param mayRefuse whether 503 is an answer that they put up with
+   * @param mayRefuse what they put up with
    */
-  static async start(service: Service, problems: Tally, mayRefuse: boolean): Promise<GoodClients> {
+  static async start(service: Service, problems: Tally, mayRefuse: Kind['mayRefuse']): Promise<GoodClients> {
     const clients = new GoodClients(service, problems, mayRefuse);
     for (let count = 0; count < FOLLOWERS; count++) await clients.#follow();
     clients.#work = Promise.all([clients.#write(), clients.#ask()]);
@@ -49,6 +51,8 @@ export class GoodClients {
 
   /** Ends their work and looks whether they have lost anything. */
   async finish(): Promise<{ made: number; refused: number }> {
+    // Those that follow a program that has ended are about to hear of it.
+    if (this.#service.ended !== undefined) await Promise.all(this.#followers.map(({ closed }) => closed));
     this.#over = true;
     await this.#work;
     const last = this.#made.at(-1);
@@ -77,7 +81,7 @@ export class GoodClients {
 
   async #follow(): Promise<void> {
     const socket = new WebSocket(`${this.#service.base.replace('http', 'ws')}/notifications`);
-    const follower: Follower = { socket, told: [] };
+    const follower: Follower = { socket, closed: once(socket, 'close'), told: [] };
     socket.on('message', (data: Buffer) => {
       const { event, data: note } = JSON.parse(data.toString()) as { event: string; data: { id: number } };
       if (event === 'note_created') follower.told.push(note.id);
@@ -101,7 +105,7 @@ export class GoodClients {
         if (count % SEARCH_EVERY === 0) await this.#search(word, id);
       } else if (answer !== undefined) {
         await answer.arrayBuffer();
-        if (answer.status === 503 && this.#mayRefuse) this.#refused++;
+        if (answer.status === 503 && this.#mayRefuse !== undefined) this.#refused++;
         else this.#problems.add(`a write was answered ${answer.status}`);
       }
       await pause(PAUSE_MS);
@@ -111,7 +115,7 @@ export class GoodClients {
   async #search(word: string, id: number): Promise<void> {
     const answer = await this.#request(`/api/notes?q=${word}`);
     if (answer === undefined) return;
-    if (answer.status === 503 && this.#mayRefuse) return void (await answer.arrayBuffer());
+    if (answer.status === 503 && this.#mayRefuse !== undefined) return void (await answer.arrayBuffer());
     const { notes = [] } = (await answer.json()) as { notes?: { id: number }[] };
     if (!notes.some((note) => note.id === id))
       this.#problems.add('a note was not found right after it was answered');
@@ -141,6 +145,10 @@ export class GoodClients {
     try {
       return await fetch(this.#service.base + path, init);
     } catch (error) {
+      if (this.#mayRefuse === 'connections' && this.#service.ended === undefined) {
+        this.#refused++;
+        return undefined;
+      }
       const { cause } = error as Error;
       this.#problems.add(`a request failed: ${cause instanceof Error ? cause.message : String(error)}`);
       return undefined;

@@ -242,7 +242,10 @@ describe('without epmd', () => {
 });
 
 describe('asking', () => {
-  const resolving = (port: number) => recorded({ port, timeoutMs: 30 }).epmd.resolve('a@127.0.0.1');
+  /** Short where nothing comes, long where the end of the other side is to come first. */
+  const [SHORT, LONG] = [30, 20_000];
+  const resolving = (port: number, timeoutMs = LONG) =>
+    recorded({ port, timeoutMs }).epmd.resolve('a@127.0.0.1');
   const failed = (reason: string) => ({ code: 'TROUPE_CONNECT_FAILED', reason });
 
   test('somebody who is not there', async () => {
@@ -255,8 +258,10 @@ describe('asking', () => {
 
   test('somebody who does not answer', async () => {
     const { port } = await scripted(() => {});
-    await expect(resolving(port)).rejects.toMatchObject(failed('epmd_timeout'));
-    await expect(recorded({ port, timeoutMs: 30 }).epmd.register('a', 1, true)).rejects.toMatchObject(FAILED);
+    await expect(resolving(port, SHORT)).rejects.toMatchObject(failed('epmd_timeout'));
+    await expect(recorded({ port, timeoutMs: SHORT }).epmd.register('a', 1, true)).rejects.toMatchObject(
+      FAILED,
+    );
   });
 
   test('somebody who ends, or breaks off, before the answer is whole', async () => {
