@@ -28,7 +28,8 @@ export interface SyntaxTree {
   readonly comments: ReadonlyArray<{ type: 'Line' | 'Block'; value: string; start: number; end: number }>;
 }
 
-const SKIPPED_FOLDERS = new Set(['node_modules', '.git', '.tmp', 'coverage', 'data', 'drizzle', 'dist']);
+/** In a worktree `.git` is a file. */
+const SKIPPED = new Set(['node_modules', '.git', '.tmp', 'coverage', 'data', 'drizzle', 'dist']);
 const TEXT = new Set([
   '.ts',
   '.mts',
@@ -50,9 +51,8 @@ const CODE = new Set(['.ts', '.mts', '.js', '.mjs']);
 export function listFiles(root: string, folder = ''): SourceFile[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      return SKIPPED_FOLDERS.has(entry.name) || entry.name.startsWith('dist.') ? [] : listFiles(root, path);
-    }
+    if (SKIPPED.has(entry.name)) return [];
+    if (entry.isDirectory()) return entry.name.startsWith('dist.') ? [] : listFiles(root, path);
     const wanted = entry.isFile() && TEXT.has(extname(entry.name)) && entry.name !== 'package-lock.json';
     return wanted ? [{ path, text: readFileSync(join(root, path), 'utf8') }] : [];
   });
