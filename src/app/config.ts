@@ -19,7 +19,7 @@ import {
   nodeOfUrl,
 } from './cluster/settings.ts';
 import { isHostEntry, isLoopback } from './http/host.ts';
-import { listLimitMax } from './notes/repository.ts';
+import { pageNotesMax } from './notes/page.ts';
 import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
 
@@ -53,8 +53,8 @@ const variables = {
     description:
       'at most 100 IP addresses or ranges (10.0.0.0/8) separated by commas, or the names loopback, linklocal and uniquelocal',
   }),
-  PAGE_NOTES: wholeNumber(100, 1, listLimitMax, 'notes'),
-  PAGE_NOTES_MAX: wholeNumber(listLimitMax, 1, listLimitMax, 'notes'),
+  PAGE_NOTES: wholeNumber(100, 1, pageNotesMax, 'notes'),
+  PAGE_NOTES_MAX: wholeNumber(pageNotesMax, 1, pageNotesMax, 'notes'),
   PAGE_BYTES: wholeNumber(1_048_576, 1_024, 16_777_216, 'bytes'),
   BODY_LIMIT_BYTES: wholeNumber(2_097_152, 1_024, 67_108_864, 'bytes'),
   TRAFFIC_MAX_BYTES: wholeNumber(134_217_728, 1_048_576, 17_179_869_184, 'bytes'),

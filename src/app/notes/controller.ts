@@ -15,7 +15,7 @@ import { HttpError } from '../http/errors.ts';
 import type { Traffic } from '../http/traffic.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
-import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
+import { BadCursorError, cursorMax, type NoteSearch, type PageRequest } from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** What the controllers work with. */
@@ -31,9 +31,6 @@ export interface NotesOptions {
   /** Called when nobody knows whether a change was made: whoever shows or indexes notes has to look. */
   readonly onUnsure: () => void;
 }
-
-/** Characters of a cursor, at most; those that this service writes are shorter. */
-const cursorMax = 1_000;
 
 const NoteList = Type.Object({
   notes: Type.Array(Note),
