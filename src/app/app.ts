@@ -130,7 +130,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   }
 
   function onUnsure(): void {
-    if (config.cluster === undefined) indexer.cast('reread');
+    if (config.cluster === undefined) indexer.cast('resync');
     else serverRef(node, clusterMember, memberName).cast('unsure');
   }
 
