@@ -22,6 +22,7 @@ import { isHostEntry, isLoopback } from './http/host.ts';
 import { pageNotesMax } from './notes/page.ts';
 import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
+import { HOST, wholeNumber } from './setting-types.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const SHOWN_VALUE_MAX = 80;
@@ -29,8 +30,8 @@ const SHOWN_VALUE_MAX = 80;
 /** Each setting by its variable. `description` is what a fault says is allowed. */
 const variables = {
   HOST: Type.String({
+    ...HOST,
     default: '127.0.0.1',
-    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
     description: 'an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
   }),
   PORT: wholeNumber(8080, 0, 65_535, '0 lets the system choose'),
@@ -288,11 +289,6 @@ function faultsBetween(settings: Settings): ConfigFault[] {
 /** A value on one line, cut when it is long. */
 function shown(value = ''): string {
   return JSON.stringify(value.length > SHOWN_VALUE_MAX ? `${value.slice(0, SHOWN_VALUE_MAX)}…` : value);
-}
-
-function wholeNumber(value: number, minimum: number, maximum: number, note: string) {
-  const description = `a whole number from ${minimum} to ${maximum} (${note}); ${value} when unset`;
-  return Type.Integer({ default: value, minimum, maximum, description });
 }
 
 function isOrigin(text: string): boolean {
