@@ -43,19 +43,7 @@ const PARTS = {
   tmpfs: { title: 'disks in memory', packages: ['mount'], find: findTmpfs },
 };
 
-/** @type {PartName[]} */
-const PART_NAMES = [
-  'postgres',
-  'pgbouncer',
-  'erl',
-  'ei',
-  'elixir',
-  'chromium',
-  'pty',
-  'netns',
-  'gcc',
-  'tmpfs',
-];
+const PART_NAMES = /** @type {PartName[]} */ (Object.keys(PARTS));
 
 /**
  * Looks for a part. `path` is a folder for PostgreSQL (the one with initdb and postgres), for erl_interface (the one

@@ -1,40 +1,24 @@
-// Puts the application together: node, database, supervision tree, HTTP. It serves no HTTP port and knows no signals; that
-// is main.ts's.
+// Puts the application together: node, database, supervision tree (`tree.ts`), HTTP (`http-service.ts`). It serves no port and
+// knows no signals; that is main.ts's.
 //
 // Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
 // that requests and connections end while what they use is there, then the tree in reverse, then the node.
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { nanoid } from 'nanoid';
+import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify';
 import { Down, type ExitReason, matching, type Node, serverRef } from '../runtime/index.ts';
-import { troupeFastify } from '../runtime/fastify/index.ts';
 import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
 import { startNode } from './cluster/start.ts';
 import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import { readBodies } from './http/body.ts';
-import { connectionsFor, openFilesLimit } from './http/connections.ts';
-import { drain, type Drain } from './http/drain.ts';
-import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
-import { health } from './http/health.ts';
-import { checkHosts, hostCheck } from './http/host.ts';
-import { servePage, setHeaders } from './http/page.ts';
-import { RequestLines } from './http/request-lines.ts';
-import { boundedServers } from './http/server.ts';
-import { Traffic } from './http/traffic.ts';
-import { handleUnknown } from './http/unknown.ts';
+import type { Drain } from './http/drain.ts';
+import { addRoutes, createHttp } from './http-service.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import { boundedLines } from './log-lines.ts';
 import { indexerLog, logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
-import { notesController } from './notes/controller.ts';
 import { IncomingEvents } from './notes/incoming.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
-import { notifications } from './notifications/route.ts';
 import { makePrivateFolder } from './private-folder.ts';
-import { Recurring } from './recurring.ts';
 import { notesTree, rootName } from './tree.ts';
 
 /** The running application. */
@@ -57,13 +41,8 @@ export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
   readonly carrier?: ClusterCarrier;
 }
 
-/** Shares of the time for a shutdown: until clients must have answered the close of their WebSockets, and requests be done. */
-const CLOSE_SHARE = 0.2;
+/** The share of the time for a shutdown after which requests that are not done are cut off. */
 const DRAIN_SHARE = 0.5;
-const CLOSE_MAX_MS = 2_000;
-const TOO_MANY = 'a connection was refused, since there are as many as there may be: see MAX_CONNECTIONS';
-/** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
-const CHANGE_GRACE_MS = 1_000;
 
 /**
  * Builds the application and starts its processes.
@@ -75,8 +54,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   // First: it reads the files that the settings name, and nothing is to be closed yet when one cannot be used.
   const carrier = parts.carrier ?? (settings && openCarrier(settings));
   makeDataFolder(config.dataDir);
-  const maxConnections = config.maxConnections ?? connectionsFor(openFilesLimit());
-  const http = createServer(config, maxConnections, parts.logger);
+  const http = createHttp(config, parts.logger);
   const { log } = http;
   const own = parts.database ?? openOwnDatabase(config.database);
   const unsubscribe = [logRuntime(log)];
@@ -141,7 +119,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   };
   try {
     tree = await startTree();
-    draining = await addRoutes();
+    const stops = (): boolean => stopping !== undefined;
+    const served = { node, database, repository, search, indexer, incoming, stops, onUnsure };
+    draining = await addRoutes(http, config, served);
   } catch (error) {
     await stop().catch((failure: unknown) =>
       log.error({ err: failure }, 'the end of a failed start failed too'),
@@ -149,50 +129,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     throw error;
   }
 
-  async function addRoutes(): Promise<Drain> {
-    const changeTimeoutMs = Math.max(
-      config.requestTimeoutMs,
-      config.database.queryTimeoutMs + CHANGE_GRACE_MS,
-    );
-    handleErrors(http);
-    const traffic = new Traffic(config.trafficMaxBytes);
-    traffic.follow(http);
-    readBodies(http, config.bodyLimitBytes, traffic);
-    handleUnknown(http);
-    // What is refused has the headers of all answers, too; and no stranger's host gets as far as a WebSocket.
-    await setHeaders(http);
-    checkHosts(http, hostCheck(config.host, config.allowedHosts));
-    await http.register(troupeFastify, {
-      node,
-      controllerTimeoutMs: config.requestTimeoutMs,
-      webSocket: {
-        maxPayloadBytes: config.wsMaxPayloadBytes,
-        maxConnections,
-        sendLimitBytes: config.wsSendLimitBytes,
-        sendTimeoutMs: config.sendTimeoutMs,
-        origins: config.allowedOrigins,
-        closeTimeoutMs: Math.min(CLOSE_MAX_MS, config.shutdownTimeoutMs * CLOSE_SHARE),
-      },
-    });
-    const end = drain(http);
-    await servePage(http);
-    const stops = (): boolean => stopping !== undefined;
-    await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
-    await http.register(notesController, {
-      repository,
-      search,
-      page: config.page,
-      traffic,
-      changeTimeoutMs,
-      onUnsure,
-    });
-    await http.register(notifications, { incoming });
-    await http.ready();
-    return end;
-  }
-
   function onUnsure(): void {
-    if (config.cluster === undefined) indexer.cast('reread');
+    if (config.cluster === undefined) indexer.cast('resync');
     else serverRef(node, clusterMember, memberName).cast('unsure');
   }
 
@@ -217,31 +155,6 @@ function makeDataFolder(folder: string): void {
       cause: error,
     });
   }
-}
-
-function createServer(config: Config, maxConnections: number, logger: AppParts['logger']) {
-  const refused = new Recurring();
-  const http = Fastify({
-    logger: { level: config.logLevel, ...boundedLines, ...(typeof logger === 'object' && logger) },
-    logController: new RequestLines(),
-    bodyLimit: config.bodyLimitBytes,
-    serverFactory: boundedServers({
-      requestTimeoutMs: config.requestTimeoutMs,
-      sendTimeoutMs: config.sendTimeoutMs,
-      maxConnections,
-      onRefused: () => {
-        const count = refused.due('');
-        if (count !== undefined) http.log.warn({ count, maxConnections }, TOO_MANY);
-      },
-    }),
-    trustProxy: config.trustProxy.length > 0 && [...config.trustProxy],
-    genReqId: () => nanoid(12),
-    frameworkErrors: answerUnreadable,
-    clientErrorHandler: answerClientError,
-    // Requests that come while the service stops are served as long as it listens; see `http/drain.ts`.
-    return503OnClosing: false,
-  }).withTypeProvider<TypeBoxTypeProvider>();
-  return http;
 }
 
 /** Takes every step, also after one that has failed. @throws AggregateError of the failures. */

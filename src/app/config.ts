@@ -19,9 +19,10 @@ import {
   nodeOfUrl,
 } from './cluster/settings.ts';
 import { isHostEntry, isLoopback } from './http/host.ts';
-import { listLimitMax } from './notes/repository.ts';
+import { pageNotesMax } from './notes/page.ts';
 import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
+import { HOST, wholeNumber } from './setting-types.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const SHOWN_VALUE_MAX = 80;
@@ -29,8 +30,8 @@ const SHOWN_VALUE_MAX = 80;
 /** Each setting by its variable. `description` is what a fault says is allowed. */
 const variables = {
   HOST: Type.String({
+    ...HOST,
     default: '127.0.0.1',
-    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
     description: 'an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
   }),
   PORT: wholeNumber(8080, 0, 65_535, '0 lets the system choose'),
@@ -53,8 +54,8 @@ const variables = {
     description:
       'at most 100 IP addresses or ranges (10.0.0.0/8) separated by commas, or the names loopback, linklocal and uniquelocal',
   }),
-  PAGE_NOTES: wholeNumber(100, 1, listLimitMax, 'notes'),
-  PAGE_NOTES_MAX: wholeNumber(listLimitMax, 1, listLimitMax, 'notes'),
+  PAGE_NOTES: wholeNumber(100, 1, pageNotesMax, 'notes'),
+  PAGE_NOTES_MAX: wholeNumber(pageNotesMax, 1, pageNotesMax, 'notes'),
   PAGE_BYTES: wholeNumber(1_048_576, 1_024, 16_777_216, 'bytes'),
   BODY_LIMIT_BYTES: wholeNumber(2_097_152, 1_024, 67_108_864, 'bytes'),
   TRAFFIC_MAX_BYTES: wholeNumber(134_217_728, 1_048_576, 17_179_869_184, 'bytes'),
@@ -288,11 +289,6 @@ function faultsBetween(settings: Settings): ConfigFault[] {
 /** A value on one line, cut when it is long. */
 function shown(value = ''): string {
   return JSON.stringify(value.length > SHOWN_VALUE_MAX ? `${value.slice(0, SHOWN_VALUE_MAX)}…` : value);
-}
-
-function wholeNumber(value: number, minimum: number, maximum: number, note: string) {
-  const description = `a whole number from ${minimum} to ${maximum} (${note}); ${value} when unset`;
-  return Type.Integer({ default: value, minimum, maximum, description });
 }
 
 function isOrigin(text: string): boolean {

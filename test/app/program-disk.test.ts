@@ -22,12 +22,13 @@ const post = (port: number, title: string) =>
   });
 const status = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
-/** Takes all the room there is; the database may have taken of it meanwhile. */
-function fillUp(path: string): void {
+/** Fills a disk, of which the service takes some meanwhile. */
+function fill(disk: string, file: string): void {
+  const { bavail, bsize } = statfsSync(disk);
   try {
-    writeFileSync(path, Buffer.alloc(200_000_000));
+    writeFileSync(file, Buffer.alloc(bavail * bsize));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
 }
 
@@ -56,7 +57,7 @@ describe.skipIf(tmpfs.missing)('a full disk', () => {
     while (response.status === 503);
     expect(response.status).toBe(201);
     expect((await titlesAt(port)).length).toBeGreaterThanOrEqual(answered + 1);
-    fillUp(filler);
+    fill(disk, filler);
     do response = await post(port, 'too much');
     while (response.status === 201);
     program.signal('SIGTERM');

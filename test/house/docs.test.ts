@@ -1,4 +1,4 @@
-/** The documents that list what the code defines say what the code says: errors and events. */
+/** The documents that list things list all of them: errors, events, records of decisions. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -43,5 +43,21 @@ describe('docs/telemetry.md', () => {
 
   test.each(defined)('%s is published somewhere', (name) => {
     expect(sourcesBut('runtime/telemetry.ts')).toContain(`telemetry('${name}')`);
+  });
+});
+
+describe('docs/adr/README.md', () => {
+  const records = readdirSync(join(root, 'docs/adr'))
+    .filter((name) => /^\d/.test(name))
+    .toSorted();
+  const linked = [...read('docs/adr/README.md').matchAll(/\[(\d{4})\]\(([\w.-]+)\)/g)];
+
+  test('lists each record once, in order', () => {
+    expect(linked.map(([, , name]) => name)).toEqual(records);
+    expect(linked.map(([, number]) => number)).toEqual(records.map((name) => name.slice(0, 4)));
+  });
+
+  test.each(records)('%s has its number in its title', (name) => {
+    expect(read(join('docs/adr', name))).toMatch(new RegExp(`^# ${name.slice(0, 4)} `));
   });
 });

@@ -5,20 +5,13 @@
 // - The cookie is a secret: no fault repeats it. Nothing here reads a file; the files that are named are checked when they
 //   are read (`files.ts`).
 import { Type, type Static } from 'typebox';
+import { HOST, wholeNumber } from '../setting-types.ts';
 
 const NAME = '[A-Za-z0-9_-]{1,128}@[A-Za-z0-9._:-]{1,126}';
 const NODE_NAME = new RegExp(`^${NAME}$`);
 const ADDRESS = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})$/;
 const LIST_MAX = 100;
 
-const HOST = { pattern: '^[A-Za-z0-9._:%-]{1,253}$' };
-const wholeNumber = (value: number, minimum: number, maximum: number, note: string) =>
-  Type.Integer({
-    default: value,
-    minimum,
-    maximum,
-    description: `a whole number from ${minimum} to ${maximum} (${note}); ${value} when unset`,
-  });
 const file = (what: string) => Type.Optional(Type.String({ pattern: '^[^\\u0000]+$', description: what }));
 
 const COOKIE = '1 to 255 characters of printable ASCII without blanks, the same on all nodes';

@@ -84,9 +84,7 @@ export const noteIndexer = defineServer({
   },
 
   cast: {
-    /** There may be a change in the database that was not broadcast. */
-    reread: (indexer, _nothing: undefined, self) => after(indexer, 0, STEP, self),
-    /** As `reread`; then the clients of this instance are told to read, too. */
+    /** There may be a change in the database that was not told: it is indexed, and the clients of this instance are told to read. */
     resync: (indexer, _nothing: undefined, self) => after(indexer, spread(RESYNC_MS), RESYNC, self),
   },
 

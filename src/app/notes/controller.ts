@@ -16,7 +16,14 @@ import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
-import { BadCursorError, type NotePage, type NoteSearch, type PageRequest, type SearchPage } from './page.ts';
+import {
+  BadCursorError,
+  cursorMax,
+  type NotePage,
+  type NoteSearch,
+  type PageRequest,
+  type SearchPage,
+} from './page.ts';
 import type { NoteRepository } from './repository.ts';
 
 /** What the controllers work with. */
@@ -35,8 +42,6 @@ export interface NotesOptions {
 
 /** Of lists, and of searches: a database that takes one call at a time has others done between them. */
 const laneLimits = { insideMax: 4, waitingMax: 250, waitMs: 5_000 } as const;
-/** Characters of a cursor, at most; those that this service writes are shorter. */
-const cursorMax = 1_000;
 
 const NoteList = Type.Object({
   notes: Type.Array(Note),

@@ -13,8 +13,8 @@ import { Value } from 'typebox/value';
 import type { Broadcast } from '../../runtime/index.ts';
 import { Recurring } from '../recurring.ts';
 import { Lookups, type LookupOptions } from './lookups.ts';
-import { Note, noteLimits } from './note.ts';
-import { readToldNote } from './told-note.ts';
+import { Note } from './note.ts';
+import { readToldNote, toldTexts } from './told-note.ts';
 
 /** A change of a note, or the advice to read everything again: changes may have been missed. */
 export type NoteEvent =
@@ -48,9 +48,7 @@ const MISSED_MS = 10_000;
 const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$';
 const ForeignNote = Type.Object({
   id: Note.properties.id,
-  title: Type.String({ maxLength: noteLimits.title }),
-  body: Type.String({ maxLength: noteLimits.body }),
-  author: Type.String({ maxLength: noteLimits.author }),
+  ...toldTexts,
   createdAt: Type.String({ pattern: TIME }),
   updatedAt: Type.String({ pattern: TIME }),
 });

@@ -4,9 +4,14 @@
 // larger than that and one note. `next` and `after` are opaque outside of the module that wrote them.
 import type { Note } from './note.ts';
 
+/** Notes on one page, at most. */
+export const pageNotesMax = 500;
+/** Characters of a cursor, at most; those that the service writes are shorter. */
+export const cursorMax = 1_000;
+
 /** Which part of a list is asked for. */
 export interface PageRequest {
-  /** Notes on the page, at most; a whole number from 1. */
+  /** Notes on the page, at most; a whole number from 1 to `pageNotesMax`. */
   readonly limit: number;
   /** Bytes of title, body and author in UTF-8, after which no further note is taken. */
   readonly maxBytes: number;
@@ -40,4 +45,15 @@ export interface NoteSearch {
    * @throws DatabaseUnavailableError as `SqlRunner.run`
    */
   search(query: string, page: PageRequest): Promise<SearchPage>;
+}
+
+/** @throws RangeError for a page that nobody may ask for. */
+export function assertPage({ limit, maxBytes }: PageRequest): void {
+  assertWithin('limit', limit, pageNotesMax);
+  assertWithin('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER);
+}
+
+function assertWithin(name: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return;
+  throw new RangeError(`${name} must be a whole number from 1 to ${max}, not ${value}`);
 }

@@ -25,9 +25,16 @@ import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
 import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
 import { Note, type NewNote, type NoteChange } from './note.ts';
-import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
-import { assertWithin, isNoteId, listLimitMax, type NoteRepository } from './repository.ts';
-import { cursorMax, storeName } from './store.ts';
+import {
+  assertPage,
+  BadCursorError,
+  cursorMax,
+  type NoteSearch,
+  pageNotesMax,
+  type PageRequest,
+} from './page.ts';
+import { isNoteId, type NoteRepository } from './repository.ts';
+import { storeName } from './store.ts';
 
 /** The notes of another instance. */
 export interface InstanceSettings {
@@ -44,7 +51,7 @@ export interface InstanceSettings {
 const STRAYS_MAX = 100;
 
 const PageFields = {
-  notes: Type.Array(Note, { maxItems: listLimitMax }),
+  notes: Type.Array(Note, { maxItems: pageNotesMax }),
   next: Type.Union([Type.String({ minLength: 1, maxLength: cursorMax }), Type.Null()]),
 };
 const Page = Type.Object(PageFields);
@@ -179,7 +186,7 @@ function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnava
 function searchOf(notes: NotesOfInstance): NoteSearch {
   return {
     async search(query, page) {
-      checkCursor(page);
+      checkPage(page);
       const argument = { query: query.slice(0, queryMax), ...page };
       const { next, ...found } = await notes.ask('search', argument, Found);
       return { ...found, next: next ?? undefined };
@@ -202,7 +209,7 @@ function backlogOf(notes: NotesOfInstance): Backlog {
 function repositoryOf(notes: NotesOfInstance): NoteRepository {
   return {
     async list(page) {
-      checkCursor(page);
+      checkPage(page);
       const { notes: found, next } = await notes.ask('list', page, Page);
       return { notes: found, next: next ?? undefined };
     },
@@ -225,8 +232,8 @@ function repositoryOf(notes: NotesOfInstance): NoteRepository {
   };
 }
 
-/** The other instance takes none that is longer. */
-function checkCursor({ limit, after }: PageRequest): void {
-  assertWithin('limit', limit, listLimitMax);
-  if (after !== undefined && after.length > cursorMax) throw new BadCursorError('the cursor is too long');
+/** What the other instance takes. */
+function checkPage(page: PageRequest): void {
+  assertPage(page);
+  if ((page.after ?? '').length > cursorMax) throw new BadCursorError('the cursor is too long');
 }

@@ -6,11 +6,8 @@
 import { desc, eq, lt, sql } from 'drizzle-orm';
 import type { Queryable, SqlRunner } from '../database/database.ts';
 import type { NewNote, Note, NoteChange } from './note.ts';
-import { BadCursorError, type NotePage, type PageRequest } from './page.ts';
+import { assertPage, BadCursorError, type NotePage, type PageRequest } from './page.ts';
 import { noteColumns, type NoteRow, notes } from './schema.ts';
-
-/** Notes on one page of `list`, at most. */
-export const listLimitMax = 500;
 
 const ID_MAX = 2_147_483_647;
 
@@ -18,7 +15,6 @@ export interface NoteRepository {
   /**
    * A page of the notes, newest first; of the database nothing more is read than what is on it. Notes that are made or
    * deleted meanwhile move no others to another page.
-   * @param page `limit` is at most `listLimitMax`
    * @throws BadCursorError for a `page.after` that `list` has not written
    */
   list(page: PageRequest): Promise<NotePage>;
@@ -40,8 +36,7 @@ export function isNoteId(id: number): boolean {
 export function createNoteRepository(runner: SqlRunner): NoteRepository {
   return {
     async list(page) {
-      assertWithin('limit', page.limit, listLimitMax);
-      assertWithin('maxBytes', page.maxBytes, Number.MAX_SAFE_INTEGER);
+      assertPage(page);
       const before = page.after === undefined ? undefined : readCursor(page.after);
       const rows = await runner.run((db) => pageBefore(db, before, page));
       const last = rows.at(-1);
@@ -141,10 +136,4 @@ function readCursor(cursor: string): number {
 /** A row as a note. */
 export function toNote({ createdAt, updatedAt, ...row }: NoteRow): Note {
   return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
-}
-
-/** @throws RangeError for a value that is none of 1 to `max`. */
-export function assertWithin(name: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= max) return;
-  throw new RangeError(`${name} must be a whole number from 1 to ${max}, not ${value}`);
 }

@@ -12,15 +12,13 @@ import { defineServer } from '../../runtime/index.ts';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';
-import { BadCursorError, type NoteSearch, type PageRequest } from './page.ts';
-import { listLimitMax, type NoteRepository } from './repository.ts';
+import { BadCursorError, cursorMax, type NoteSearch, pageNotesMax, type PageRequest } from './page.ts';
+import type { NoteRepository } from './repository.ts';
 
 /** The name that the server is registered under. */
 export const storeName = 'note_store';
 /** Bytes after which no further note is put on a page, whatever is asked for. */
 const pageBytesMax = 1_048_576;
-/** Characters of a cursor, at most; those of the service are shorter. */
-export const cursorMax = 1_000;
 /** Calls that may wait. */
 export const CALLS_MAX = 1_000;
 
@@ -38,7 +36,7 @@ export interface StoredPage {
 }
 
 const PageArgument = {
-  limit: Type.Integer({ minimum: 1, maximum: listLimitMax }),
+  limit: Type.Integer({ minimum: 1, maximum: pageNotesMax }),
   maxBytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   after: Type.Optional(Type.String({ maxLength: cursorMax })),
 };

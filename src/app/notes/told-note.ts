@@ -15,7 +15,7 @@ const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d
 const SECONDS_END = 253_402_300_800;
 
 /** Texts of others that are empty may be shown; those that are longer than any here may not. */
-const Limited = {
+export const toldTexts = {
   title: Type.String({ maxLength: noteLimits.title }),
   body: Type.String({ maxLength: noteLimits.body }),
   author: Type.String({ maxLength: noteLimits.author }),
@@ -31,7 +31,7 @@ export function readToldNote(payload: unknown, topic: string, now: Date): Note |
   const id = fields.get('id');
   const [title, body, author] = (['title', 'body', 'author'] as const).map((name) => {
     const value = text(fields.get(name));
-    return Value.Check(Limited[name], value) ? value : undefined;
+    return Value.Check(toldTexts[name], value) ? value : undefined;
   });
   if (!Value.Check(Note.properties.id, id)) return undefined;
   if (title === undefined || body === undefined || author === undefined) return undefined;

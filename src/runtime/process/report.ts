@@ -40,7 +40,8 @@ export type Reporter = (text: string, failure: Failure, leftOut: number) => void
 
 const reporters = new WeakMap<Node, Reporter[]>();
 const told = new WeakSet<object>();
-const windows = new Map<string, { shown: number; leftOut: number }>();
+/** Of each who takes reports: a logger is not to miss what another has been told. */
+const windowsOf = new WeakMap<Reporter, Map<string, { shown: number; leftOut: number }>>();
 let explained = false;
 
 /** @internal Takes the reports of a node over, until the function that it returns is called. */
@@ -65,7 +66,7 @@ export function reportFailure(node: Node, failure: Failure): void {
   if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
   alreadyTold(reason);
   const tell = reporters.get(node)?.at(-1) ?? print;
-  const due = isDue(`${kind} ${label}`, (leftOut) => {
+  const due = isDue(tell, `${kind} ${label}`, (leftOut) => {
     tell(
       `${leftOut} more of '${cut(label, LABEL_MAX)}' were left out in ${WINDOW_MS / 1000} s`,
       failure,
@@ -81,7 +82,9 @@ export function say(line: string): void {
   console.error('%s', clean(line));
 }
 
-function isDue(key: string, over: (leftOut: number) => void): boolean {
+function isDue(tell: Reporter, key: string, over: (leftOut: number) => void): boolean {
+  const windows = windowsOf.get(tell) ?? new Map<string, { shown: number; leftOut: number }>();
+  windowsOf.set(tell, windows);
   const own = windows.has(key) || windows.size < WINDOWS_MAX ? key : 'others';
   let window = windows.get(own);
   if (window === undefined) {

@@ -7,6 +7,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Atom, atom } from './atom.ts';
+import { isReasonWord } from './reason-words.ts';
 import { Tuple } from './tuple.ts';
 
 /** How instances of a class travel. */
@@ -22,8 +23,17 @@ export interface TermForm<T extends object> {
   fromTerm(term: unknown): T;
 }
 
-/** Tags that mean something as the first of two elements already. */
-const TAKEN: ReadonlySet<string> = new Set(['ok', 'error', '$gen_cast', 'true', 'false', 'nil', 'undefined']);
+/** Tags that mean something as the first of two elements already. So do the words of exit reasons. */
+const TAKEN: ReadonlySet<string> = new Set([
+  'ok',
+  'error',
+  '$gen_cast',
+  'discover', // of a scope of `pg`
+  'true',
+  'false',
+  'nil',
+  'undefined',
+]);
 
 const byPrototype = new Map<object, TermForm<object> & { readonly atom: Atom }>();
 const byTag = new Map<Atom, TermForm<object>>();
@@ -39,7 +49,7 @@ export function defineTerm<T extends object>(
 ): void {
   const tag = atom(form.tag);
   const prototype = constructor.prototype as object;
-  if (TAKEN.has(form.tag) || byTag.has(tag)) {
+  if (TAKEN.has(form.tag) || isReasonWord(form.tag) || byTag.has(tag)) {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The tag '${form.tag}' has a meaning already.`);
   }
   if (byPrototype.has(prototype) || OWN.has(prototype)) {

@@ -4,13 +4,8 @@ import { sql } from 'drizzle-orm';
 import type { Database } from '../../../src/app/database/database.ts';
 import { DatabaseQueryError } from '../../../src/app/database/errors.ts';
 import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note.ts';
-import { BadCursorError, type PageRequest } from '../../../src/app/notes/page.ts';
-import {
-  createNoteRepository,
-  isNoteId,
-  listLimitMax,
-  type NoteRepository,
-} from '../../../src/app/notes/repository.ts';
+import { BadCursorError, pageNotesMax, type PageRequest } from '../../../src/app/notes/page.ts';
+import { createNoteRepository, isNoteId, type NoteRepository } from '../../../src/app/notes/repository.ts';
 import { notes } from '../../../src/app/notes/schema.ts';
 import { firstPage } from '../support/first-page.ts';
 
@@ -206,12 +201,12 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
         await expect(repository.list({ limit: 1, maxBytes: MIB, after })).rejects.toThrow(BadCursorError);
     });
 
-    test(`answers ${listLimitMax} at most`, async () => {
-      const values = Array.from({ length: listLimitMax + 1 }, () => ({ title: 'a', body: 'b', author: 'c' }));
+    test(`answers ${pageNotesMax} at most`, async () => {
+      const values = Array.from({ length: pageNotesMax + 1 }, () => ({ title: 'a', body: 'b', author: 'c' }));
       await database.run((db) => db.insert(notes).values(values));
-      const pages = await pagesOf({ limit: listLimitMax, maxBytes: MIB });
-      expect(pages.map(({ length }) => length)).toEqual([listLimitMax, 1]);
-      for (const limit of [0, -1, 1.5, NaN, listLimitMax + 1]) {
+      const pages = await pagesOf({ limit: pageNotesMax, maxBytes: MIB });
+      expect(pages.map(({ length }) => length)).toEqual([pageNotesMax, 1]);
+      for (const limit of [0, -1, 1.5, NaN, pageNotesMax + 1]) {
         await expect(repository.list({ limit, maxBytes: MIB })).rejects.toThrow(RangeError);
       }
       for (const maxBytes of [0, -1, 1.5, NaN, Infinity]) {

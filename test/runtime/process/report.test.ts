@@ -12,6 +12,7 @@ import {
 } from 'troupe';
 import { awaitExit, settle } from 'troupe/testing';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { takeReports } from '../../../src/runtime/process/report.ts';
 import { reportAloud } from '../../support/quiet-reports.ts';
 
 reportAloud();
@@ -121,6 +122,20 @@ describe('is told', () => {
       'errorContext: reached_max_restart_intensity\n    reason: shutdown\n    offender: failing',
     );
   });
+});
+
+test('who takes the reports of a node misses nothing that another was told often', async () => {
+  const taken: string[] = [];
+  const other = createNode();
+  onTestFinished(() => other.stop());
+  onTestFinished(takeReports(node, () => undefined));
+  onTestFinished(takeReports(other, (text) => void taken.push(text)));
+  for (let times = 0; times < 20; times++) await crash();
+  const pid = other.spawnWith({ label }, () => {
+    throw new Error('out of ink');
+  });
+  await awaitExit(other, pid);
+  expect(taken).toEqual(['a process crashed']);
 });
 
 describe('is not told', () => {

@@ -68,7 +68,7 @@ describe('a class with a form', () => {
       [Object, form],
       [Tuple, form],
       [Other, { ...form, tag: 'money' }],
-      [Other, { ...form, tag: 'ok' }],
+      ...['ok', 'shutdown', 'discover'].map((tag) => [Other, { ...form, tag }] as const),
     ] as const) {
       expect(() => defineTerm<object>(constructor, wrong)).toThrow(/TROUPE_BAD_ARGUMENT/);
     }

@@ -19,7 +19,7 @@ import {
   OpaqueFunction,
 } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
-import { isReasonWord } from './reasons.ts';
+import { isReasonWord } from '../../terms/reason-words.ts';
 import { readMessage } from './records-read.ts';
 import { type DecodeLimits, EtfError, isPortTag, ScalarReader, type TermHost } from './scalar-reader.ts';
 import {
@@ -78,6 +78,11 @@ export const MAX_KEY_NESTING = 8;
 const FUN_UNIQ_BYTES = 16;
 const utf8 = new TextEncoder();
 
+/** @internal Whether a tag is one of a tuple. The long one may stand before few elements, too. */
+export function isTupleTag(tag: number): boolean {
+  return tag === SMALL_TUPLE || tag === LARGE_TUPLE;
+}
+
 /** Reads terms. One reader serves one connection, and is used again for every frame. */
 export class TermReader extends ScalarReader {
   protected readonly maxDepth: number;
@@ -132,7 +137,7 @@ export class TermReader extends ScalarReader {
   /** Reads the head of a tuple; its elements are to be read next. @throws EtfError for any other term. */
   tupleArity(): number {
     const tag = this.u8();
-    if (tag !== SMALL_TUPLE && tag !== LARGE_TUPLE) throw this.bad('A tuple was expected');
+    if (!isTupleTag(tag)) throw this.bad('A tuple was expected');
     return this.take(tag === SMALL_TUPLE ? this.u8() : this.u32());
   }
 
@@ -185,7 +190,7 @@ export class TermReader extends ScalarReader {
       case BIT_BINARY:
         return this.#bits();
       case LARGE_TUPLE:
-        return new Tuple(this.#elements(this.take(this.u32()), depth));
+        return this.tuple(this.#elements(this.take(this.u32()), depth));
       case EXPORT:
         return this.#external();
       case NEW_FUN:
@@ -435,12 +440,13 @@ export class TermReader extends ScalarReader {
       const value = this.atom();
       return isReasonWord(value.name) ? value.name : this.atomValue(value);
     }
-    const start = this.position;
-    if (tag === SMALL_TUPLE && this.isAtomTag(this.buffer[start + 2] ?? 0)) {
+    if (isTupleTag(tag)) {
+      const start = this.position;
       this.#enter(depth);
       const arity = this.tupleArity();
-      if (arity > 0 && isReasonWord(this.atom().name)) {
-        this.position = start + 2;
+      const first = this.position;
+      if (arity > 0 && this.atWord() && isReasonWord(this.atom().name)) {
+        this.position = first;
         const items: unknown[] = [];
         for (let at = 0; at < arity; at++) items.push(this.reasonValue(depth + 1));
         return items;

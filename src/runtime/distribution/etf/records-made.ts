@@ -7,9 +7,10 @@ import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts
 import { Pid } from '../../process/pid.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom } from '../../terms/atom.ts';
+import { formed } from '../../terms/forms.ts';
 import { Tuple } from '../../terms/tuple.ts';
 import { nameOf } from './maps.ts';
-import { isReasonWord } from './reasons.ts';
+import { isReasonWord } from '../../terms/reason-words.ts';
 import {
   GEN_CALL,
   GEN_CAST,
@@ -21,8 +22,20 @@ import {
   topicOf,
 } from './records-read.ts';
 
-const MAX_REASON_ARITY = 255;
 const utf8 = new TextEncoder();
+
+/**
+ * @internal Whether what follows is the request of a cast or a call. `{Name, Argument}` is none of the classes of the program then,
+ * and what is another tuple becomes one here.
+ * @param items what stands before it. @param left how many elements are missing.
+ */
+export function isRequestNext(items: readonly unknown[], left: number): boolean {
+  const [tag] = items;
+  if (left !== 1) return false;
+  return items.length === 1
+    ? tag === GEN_CAST
+    : items.length === 2 && (tag === GEN_CALL || tag === SYSTEM_TAG);
+}
 
 /** @internal The message that a term is. @param peer the node that it came from. */
 export function messageOf(term: unknown, peer: string): unknown {
@@ -37,7 +50,7 @@ export function messageOf(term: unknown, peer: string): unknown {
   if ((tag !== GEN_CALL && tag !== SYSTEM_TAG) || elements.length !== 3) return term;
   const [, from, request] = elements;
   const pid = from instanceof Tuple && from.length === 2 ? from.elements[0] : undefined;
-  if (!(from instanceof Tuple) || !(pid instanceof Pid)) return term;
+  if (!(from instanceof Tuple) || !(pid instanceof Pid)) return new Tuple([tag, from, formOf(request)]);
   const alias = replyTag(from.elements[1]);
   if (tag === SYSTEM_TAG) return new SystemCall(pid, alias, SYSTEM, systemRequestOf(request));
   const [name, argument] = requestOf(request);
@@ -49,8 +62,7 @@ export function reasonOf(term: unknown): unknown {
   if (term instanceof Atom) return isReasonWord(term.name) ? term.name : term;
   if (term instanceof Tuple) {
     const [tag] = term.elements;
-    const isWord = tag instanceof Atom && isReasonWord(tag.name) && term.length <= MAX_REASON_ARITY;
-    return isWord ? term.elements.map(reasonOf) : term;
+    return tag instanceof Atom && isReasonWord(tag.name) ? term.elements.map(reasonOf) : term;
   }
   if (typeof term === 'string') return isReasonWord(term) ? utf8.encode(term) : term;
   if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0]))
@@ -85,14 +97,20 @@ function channelOf(items: readonly unknown[], peer: string): string | undefined 
 function requestOf(request: unknown): readonly [name: string, argument: unknown] {
   if (isAtom(request)) return [nameOf(request) as string, undefined];
   const isPair = request instanceof Tuple && request.length === 2 && isAtom(request.elements[0]);
-  return isPair ? [nameOf(request.elements[0]) as string, request.elements[1]] : [REQUEST, request];
+  return isPair ? [nameOf(request.elements[0]) as string, request.elements[1]] : [REQUEST, formOf(request)];
 }
 
 function systemRequestOf(request: unknown): unknown {
   if (isAtom(request)) return nameOf(request);
-  if (!(request instanceof Tuple) || request.length !== 2 || !isAtom(request.elements[0])) return request;
+  if (!(request instanceof Tuple) || request.length !== 2 || !isAtom(request.elements[0]))
+    return formOf(request);
   const [command, value] = request.elements;
   return [nameOf(command), command === TERMINATE ? reasonOf(value) : value];
+}
+
+/** What a request that is no pair of a name and an argument is. */
+function formOf(request: unknown): unknown {
+  return request instanceof Tuple ? formed(request.elements) : request;
 }
 
 function isAtom(value: unknown): boolean {

@@ -15,8 +15,7 @@ import { Atom, atom } from '../../terms/atom.ts';
 import { text } from '../../terms/charlist.ts';
 import { ImproperList } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
-import type { TermReader } from './reader.ts';
-import { SMALL_TUPLE } from './tags.ts';
+import { isTupleTag, type TermReader } from './reader.ts';
 
 /** @internal */ export const NOVA_PUBSUB = atom('nova_pubsub');
 /** @internal */ export const GEN_CAST = atom('$gen_cast');
@@ -28,7 +27,7 @@ const ALIAS = atom('alias');
 /** @internal Reads a message. @param peer the node that it came from. @throws EtfError when the bytes are no term. */
 export function readMessage(reader: TermReader, peer: string): unknown {
   const start = reader.position;
-  if (reader.peek() === SMALL_TUPLE) {
+  if (isTupleTag(reader.peek())) {
     const arity = reader.tupleArity();
     if (arity > 1 && reader.atWord()) {
       const tag = reader.atom();
@@ -46,19 +45,13 @@ export function readMessage(reader: TermReader, peer: string): unknown {
 }
 
 function readBroadcast(reader: TermReader, peer: string): unknown {
-  const isAtom = reader.atWord();
-  const channel = isAtom ? reader.atom() : reader.value(1);
-  const name = channel instanceof Atom ? channel.name : channel;
+  const word = reader.atWord() ? reader.atom() : undefined;
+  const channel = word === undefined ? reader.value(1) : reader.atomValue(word);
+  const name = word?.name ?? channel;
   const sender = reader.value(1);
   const definition = recordTagged(NOVA_PUBSUB.name);
   if (typeof name !== 'string' || !isOf(sender, peer) || definition === undefined) {
-    return new Tuple([
-      NOVA_PUBSUB,
-      isAtom ? reader.atomValue(channel as Atom) : channel,
-      sender,
-      reader.value(1),
-      reader.value(1),
-    ]);
+    return new Tuple([NOVA_PUBSUB, channel, sender, reader.value(1), reader.value(1)]);
   }
   const read = reader.text();
   const term = read === undefined ? reader.value(1) : read;
@@ -113,7 +106,7 @@ export function replyTag(tag: unknown): Ref | ForeignTag {
 /** The form of the request that comes next: `Name`, `{Name, Argument}`, of which the head is read then, or any other. */
 function requestForm(reader: TermReader): 'bare' | 'pair' | 'other' {
   if (reader.atWord()) return 'bare';
-  if (reader.peek() !== SMALL_TUPLE) return 'other';
+  if (!isTupleTag(reader.peek())) return 'other';
   const start = reader.position;
   if (reader.tupleArity() === 2 && reader.atWord()) return 'pair';
   reader.position = start;

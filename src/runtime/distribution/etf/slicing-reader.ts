@@ -15,10 +15,11 @@ import { constants, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
+import { Tuple } from '../../terms/tuple.ts';
 import { KeySpread, MANY_KEYS } from './collisions.ts';
 import { nameOf, setKey } from './maps.ts';
 import { EtfError, MAX_KEY_NESTING, TermReader, TooManyValues } from './reader.ts';
-import { hasDeclaredKeys, messageOf, reasonOf } from './records-made.ts';
+import { hasDeclaredKeys, isRequestNext, messageOf, reasonOf } from './records-made.ts';
 import { GEN_CAST } from './records-read.ts';
 import type { TermHost } from './scalar-reader.ts';
 import { skipTerm } from './skip.ts';
@@ -145,7 +146,7 @@ export class SlicingReader extends TermReader {
       return this.#next();
     }
     if (top.tag === MAP) return this.#mapEnds(top);
-    if (top.tag === SMALL_TUPLE) return this.#ends(this.tuple(top.items));
+    if (top.tag === SMALL_TUPLE) return this.#tupleEnds(top.items);
     if (top.tag !== LIST || top.tail) return this.#ends(made(top));
     return this.#listEnds(top);
   }
@@ -262,6 +263,17 @@ export class SlicingReader extends TermReader {
   #ends(value: unknown): boolean {
     this.#open.pop();
     return this.#has(value);
+  }
+
+  #tupleEnds(items: readonly unknown[]): boolean {
+    this.#open.pop();
+    const [root] = this.#open;
+    const isRequest =
+      this.#wanted === 'message' &&
+      this.#open.length === 1 &&
+      root?.tag === SMALL_TUPLE &&
+      isRequestNext(root.items, root.left);
+    return this.#has(isRequest ? new Tuple(items) : this.tuple(items));
   }
 
   /** The items of a list are there. A tail that is a list itself continues this one, as for `TermReader`. */

@@ -29,7 +29,7 @@ import {
 } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
 import { describeError } from '../reason.ts';
-import { isReasonWord, reasonAtom } from './reasons.ts';
+import { isReasonWord, reasonAtom } from '../../terms/reason-words.ts';
 import { writeRecord } from './records.ts';
 import { ScalarWriter } from './scalar-writer.ts';
 import { BIT_BINARY, EXPORT, LIST, MAP, NIL, RECORD, STRING } from './tags.ts';

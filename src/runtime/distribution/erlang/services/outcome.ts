@@ -9,7 +9,7 @@ import { ProcessExit } from '../../../process/messages.ts';
 import type { Ref } from '../../../process/ref.ts';
 import { atom, Atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/tuple.ts';
-import { isReasonWord, reasonAtom } from '../../etf/reasons.ts';
+import { isReasonWord, reasonAtom } from '../../../terms/reason-words.ts';
 import { describeError } from '../../reason.ts';
 
 const RETURN = atom('return');
@@ -76,7 +76,7 @@ export function readOutcome(reason: unknown, tag: Ref): Outcome | undefined {
   }
 }
 
-/** An exit reason as a term that may stand within others; see `etf/reasons.ts` for its words. */
+/** An exit reason as a term that may stand within others; see `terms/reason-words.ts`. */
 export function reasonToTerm(reason: unknown): unknown {
   if (typeof reason === 'string') return reasonAtom(reason) ?? reason;
   if (reason instanceof Error) return describeError(reason);

@@ -8,7 +8,7 @@
  * The table is fixed: a word that a program makes up is a binary to Erlang, as any string is. Nothing is lost either way: a
  * binary that spells a word arrives as bytes, since the string stands for the atom.
  */
-import { type Atom, atom } from '../../terms/atom.ts';
+import { type Atom, atom } from './atom.ts';
 
 const WORDS = [
   // What processes, links and monitors end with, in Erlang too.

@@ -1,0 +1,122 @@
+// HTTP as this application serves it: the server with its limits, and its hooks and routes. What each of them does is in
+// `http/`, `notes/` and `notifications/`; here is their order, which counts: a hook sees only the routes that are added later.
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyServerOptions } from 'fastify';
+import { nanoid } from 'nanoid';
+import { troupeFastify } from '../runtime/fastify/index.ts';
+import type { Node, ServerRef } from '../runtime/index.ts';
+import type { Config } from './config.ts';
+import type { DatabaseStatus } from './database/database.ts';
+import { readBodies } from './http/body.ts';
+import { connectionsFor, openFilesLimit } from './http/connections.ts';
+import { drain, type Drain } from './http/drain.ts';
+import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
+import { health } from './http/health.ts';
+import { checkHosts, hostCheck } from './http/host.ts';
+import { servePage, setHeaders } from './http/page.ts';
+import { RequestLines } from './http/request-lines.ts';
+import { boundedServers } from './http/server.ts';
+import { Traffic } from './http/traffic.ts';
+import { handleUnknown } from './http/unknown.ts';
+import type { noteIndexer } from './indexer/indexer.ts';
+import { boundedLines } from './log-lines.ts';
+import { notesController } from './notes/controller.ts';
+import type { IncomingEvents } from './notes/incoming.ts';
+import type { NoteSearch } from './notes/page.ts';
+import type { NoteRepository } from './notes/repository.ts';
+import { notifications } from './notifications/route.ts';
+import { Recurring } from './recurring.ts';
+
+/** What the routes work with. */
+export interface Served {
+  readonly node: Node;
+  readonly database: DatabaseStatus;
+  readonly repository: NoteRepository;
+  readonly search: NoteSearch;
+  readonly indexer: ServerRef<typeof noteIndexer>;
+  readonly incoming: IncomingEvents;
+  /** True from the moment that the service shuts down. */
+  readonly stops: () => boolean;
+  /** Called when nobody knows whether a change was made. */
+  readonly onUnsure: () => void;
+}
+
+/** The share of the time for a shutdown in which clients must have answered the close of their WebSockets, and the most of it. */
+const CLOSE_SHARE = 0.2;
+const CLOSE_MAX_MS = 2_000;
+const TOO_MANY = 'a connection was refused, since there are as many as there may be: see MAX_CONNECTIONS';
+/** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
+const CHANGE_GRACE_MS = 1_000;
+
+/** The server, without routes. */
+export function createHttp(config: Config, logger: FastifyServerOptions['logger']) {
+  const refused = new Recurring();
+  const maxConnections = maxConnectionsOf(config);
+  const http = Fastify({
+    logger: { level: config.logLevel, ...boundedLines, ...(typeof logger === 'object' && logger) },
+    logController: new RequestLines(),
+    bodyLimit: config.bodyLimitBytes,
+    serverFactory: boundedServers({
+      requestTimeoutMs: config.requestTimeoutMs,
+      sendTimeoutMs: config.sendTimeoutMs,
+      maxConnections,
+      onRefused: () => {
+        const count = refused.due('');
+        if (count !== undefined) http.log.warn({ count, maxConnections }, TOO_MANY);
+      },
+    }),
+    trustProxy: config.trustProxy.length > 0 && [...config.trustProxy],
+    genReqId: () => nanoid(12),
+    frameworkErrors: answerUnreadable,
+    clientErrorHandler: answerClientError,
+    // Requests that come while the service stops are served as long as it listens; see `http/drain.ts`.
+    return503OnClosing: false,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  return http;
+}
+
+/** Adds hooks and routes. @returns what ends the server */
+export async function addRoutes(
+  http: ReturnType<typeof createHttp>,
+  config: Config,
+  { node, database, repository, search, indexer, incoming, stops, onUnsure }: Served,
+): Promise<Drain> {
+  handleErrors(http);
+  const traffic = new Traffic(config.trafficMaxBytes);
+  traffic.follow(http);
+  readBodies(http, config.bodyLimitBytes, traffic);
+  handleUnknown(http);
+  // What is refused has the headers of all answers, too; and no stranger's host gets as far as a WebSocket.
+  await setHeaders(http);
+  checkHosts(http, hostCheck(config.host, config.allowedHosts));
+  await http.register(troupeFastify, {
+    node,
+    controllerTimeoutMs: config.requestTimeoutMs,
+    webSocket: {
+      maxPayloadBytes: config.wsMaxPayloadBytes,
+      maxConnections: maxConnectionsOf(config),
+      sendLimitBytes: config.wsSendLimitBytes,
+      sendTimeoutMs: config.sendTimeoutMs,
+      origins: config.allowedOrigins,
+      closeTimeoutMs: Math.min(CLOSE_MAX_MS, config.shutdownTimeoutMs * CLOSE_SHARE),
+    },
+  });
+  const end = drain(http);
+  await servePage(http);
+  await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
+  await http.register(notesController, {
+    repository,
+    search,
+    page: config.page,
+    traffic,
+    changeTimeoutMs: Math.max(config.requestTimeoutMs, config.database.queryTimeoutMs + CHANGE_GRACE_MS),
+    onUnsure,
+  });
+  await http.register(notifications, { incoming });
+  await http.ready();
+  return end;
+}
+
+function maxConnectionsOf(config: Config): number {
+  return config.maxConnections ?? connectionsFor(openFilesLimit());
+}
