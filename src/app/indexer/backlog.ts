@@ -3,7 +3,8 @@
 // - A trigger of the database marks a note at each change, whoever makes it, and numbers the changes. What is written counts
 //   only when the note still has the number that it was read with: a note that was changed meanwhile stays marked. So the
 //   work can be broken off at any moment, and be done by several at once.
-// - The newest change comes first, so that somebody who has just changed a note finds it whatever else there is to do.
+// - The newest changes come first, and of those the notes that are quickly done, so that somebody who has just changed a note
+//   finds it whatever else there is to do: large notes of others do not stand in its way.
 // - Little is read at a time, by number and by bytes, and the event loop has its turn while words are cut.
 // - Who asks while a step is under way gets the next one: it may have read before the change that they ask for.
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -16,8 +17,11 @@ import { notes } from '../notes/schema.ts';
 import { NoteWords, type Text } from './tsvector.ts';
 import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
 
-/** Notes that are read at a time, and bytes of their texts, after which no further note is read. */
-export const readMax = { notes: 50, bytes: 64_000 } as const;
+/**
+ * Notes that are read at a time, and bytes of their texts, after which no further note is read; they are chosen from so many of
+ * the newest changes.
+ */
+export const readMax = { notes: 50, bytes: 64_000, candidates: 200 } as const;
 
 /** How long words are cut before others have their turn on this thread. */
 const TURN_MS = 5;
@@ -132,25 +136,26 @@ export class DatabaseBacklog implements Backlog {
       total: sql<string>`total`,
     };
     const bytes = sql`least(octet_length(body), ${noteLimits.body * 4}::int)`;
+    const inTurn = sql`order by ${bytes} / ${readMax.bytes}::int, unindexed desc, id desc`;
     const rows = await this.#database.run((db) =>
       db.select(columns).from(sql`(
         select id, unindexed as change, left(title, ${noteLimits.title}::int) as title,
           left(author, ${noteLimits.author}::int) as author, left(body, ${noteLimits.body}::int) as body, total
         from (
-          select *, sum(${bytes}) over (order by unindexed desc, id desc rows between unbounded preceding and 1 preceding) as bytes_before,
-            count(*) over () as total
+          select *, sum(${bytes}) over (${inTurn} rows between unbounded preceding and 1 preceding) as bytes_before,
+            row_number() over (${inTurn}) as place, count(*) over () as total
           from (
             select id, unindexed, title, author, body from ${notes} where unindexed is not null
-            order by unindexed desc, id desc limit ${readMax.notes}
+            order by unindexed desc, id desc limit ${readMax.candidates}
           ) as newest
-        ) as sized where coalesce(bytes_before, 0) < ${readMax.bytes}::int
+        ) as sized where coalesce(bytes_before, 0) < ${readMax.bytes}::int and place <= ${readMax.notes}
       ) as unindexed`),
     );
     const total = Number(rows[0]?.total ?? 0);
     const batch = rows.map(({ id, change, title, author, body }) => {
       return { id, change: Number(change), title, author, body };
     });
-    return { batch, isAll: total < readMax.notes && batch.length === total };
+    return { batch, isAll: batch.length === total };
   }
 
   /** @returns how many are indexed; the others have been changed meanwhile */

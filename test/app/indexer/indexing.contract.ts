@@ -207,6 +207,16 @@ export function describeIndexing(open: () => Promise<Database>): void {
     });
   });
 
+  test('indexes a small note before the large ones that came after it', async () => {
+    await make('small');
+    const body = 'слово '.repeat(16_000);
+    const values = Array.from({ length: 20 }, (_, n) => ({ title: `large ${n}`, body, author: 'a' }));
+    await inner.run((db) => db.insert(notes).values(values));
+    expect(await search.search('small', ALL)).toMatchObject({ notes: [{ title: 'small' }], indexing: true });
+    while (await backlog.step());
+    expect(await unindexed()).toBe(0);
+  });
+
   test('ranks the newest of many, wherever they are', async () => {
     const store = async (count: number, title: string) => {
       const values = Array.from({ length: count }, () => ({ title, body: 'b', author: 'a' }));
