@@ -244,11 +244,13 @@ export class SendQueue {
   #writeHeld(aheadBytes: number): void {
     const socket = this.#socket;
     let count = 0;
+    let written = 0;
     socket.cork();
-    while (count < this.#held.length && socket.writableLength < aheadBytes) {
+    while (count < this.#held.length && Math.max(socket.writableLength, written) < aheadBytes) {
       const held = this.#held[count] as Held;
       const size = this.#writePart(held);
       held.at += size;
+      written += size;
       this.#heldBytes -= size;
       if (held.at < held.bytes.length) continue;
       count++;
