@@ -16,6 +16,8 @@ const DEFAULT_MAX_SEQUENCES = 1_000;
 const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
 
 const FIRST_BUFFER_BYTES = 1024;
+/** How many times as large as what has come a buffer may be. */
+const GROWTH = 8;
 
 /** Why a fragment was not taken. The connection is of no use then. */
 export type FragmentFault =
@@ -41,6 +43,8 @@ interface Sequence {
   /** What has come, in its first `bytes` bytes; copies, since a small fragment would keep all that was read with it. */
   buffer: Buffer;
   bytes: number;
+  /** How many bytes are expected in all: the later fragments are hardly ever larger than the first. A claim, for which room is made as it comes true. */
+  readonly expected: number;
   /** The number that the next fragment has. */
   next: bigint;
   /** When the last fragment came. */
@@ -90,12 +94,14 @@ export class Fragments {
     if (this.#sequences.size >= this.#maxSequences) return 'fragment_too_many';
     if (this.#bytes + body.length > this.#maxBytes) return 'fragment_too_large';
     this.#bytes += body.length;
-    const held = Buffer.allocUnsafeSlow(Math.max(2 * body.length, FIRST_BUFFER_BYTES));
+    const expected = body.length * Number(fragment);
+    const held = Buffer.allocUnsafeSlow(roomFor(body.length, expected));
     body.copy(held);
     this.#sequences.set(sequence, {
       refs,
       buffer: held,
       bytes: body.length,
+      expected,
       next: fragment - 1n,
       cameAt: performance.now(),
     });
@@ -118,7 +124,7 @@ export class Fragments {
     this.#bytes += size;
     const bytes = unfinished.bytes + size;
     if (bytes > unfinished.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(2 * bytes);
+      const larger = Buffer.allocUnsafeSlow(roomFor(bytes, unfinished.expected));
       unfinished.buffer.copy(larger, 0, 0, unfinished.bytes);
       unfinished.buffer = larger;
     }
@@ -144,4 +150,13 @@ export class Fragments {
     this.#sequences.clear();
     this.#bytes = 0;
   }
+}
+
+/** How much room is made for some bytes, of a message of which more is expected. */
+function roomFor(bytes: number, expected: number): number {
+  return Math.max(
+    Math.min(bytes * GROWTH, expected),
+    expected < bytes ? 2 * bytes : bytes,
+    FIRST_BUFFER_BYTES,
+  );
 }

@@ -4,7 +4,8 @@
  * "Protocol between Connected Nodes".
  *
  * A frame that lies whole in one chunk is handed over where it is, without a copy. Others are gathered in a buffer that
- * grows with what arrives, to at most four times that: a length that is only declared costs nothing.
+ * grows with what arrives, to at most four times that: a length that is only declared costs nothing. One that is not long serves
+ * for the next frame as well: the fragments of a large message all lie across the ends of chunks.
  *
  * It does not know what a frame holds. One of length 0 is handed over like any other.
  */
@@ -12,15 +13,15 @@
 /** The longest frame that a connected peer may send, in bytes, unless the carrier is told otherwise: 128 MiB. */
 export const DEFAULT_MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
-/** A gathered frame begins with a buffer of this size, or of its own when it is shorter. */
+/** A gathered frame begins with a buffer of this size, or of its own when it is shorter. A longer one is not used again. */
 const FIRST_BUFFER_BYTES = 128 * 1024;
 const GROWTH = 4;
 
 /** Gets the frames. */
 export interface FrameSink {
   /**
-   * One frame, `buffer` from `start` up to `end`; the same position for an empty one. The bytes may be kept: nobody writes
-   * to them any more. It must not throw.
+   * One frame, `buffer` from `start` up to `end`; the same position for an empty one. The bytes are the sink's until it returns;
+   * after it has said stop, until `resume`. It must not throw.
    * @returns false to stop: no more frames are handed over.
    */
   frame(buffer: Buffer, start: number, end: number): boolean;
@@ -40,6 +41,8 @@ export class FrameReader {
   /** The frame that is being gathered: its length, what came of it, and how much that is. */
   #frameBytes = 0;
   #partial: Buffer | undefined;
+  /** What the frame before was gathered in. */
+  #used: Buffer | undefined;
   #gathered = 0;
   #result: FrameResult = 'ok';
   #rest: Buffer | undefined;
@@ -99,7 +102,7 @@ export class FrameReader {
       } else {
         this.#frameBytes = length;
         this.#gathered = 0;
-        this.#partial = Buffer.allocUnsafeSlow(Math.min(length, FIRST_BUFFER_BYTES));
+        this.#partial = this.#room(Math.min(length, FIRST_BUFFER_BYTES));
       }
     }
     return 'ok';
@@ -108,6 +111,23 @@ export class FrameReader {
   /** What of the chunks came after the frame at which the sink said stop. */
   rest(): Buffer {
     return this.#rest ?? Buffer.alloc(0);
+  }
+
+  /**
+   * Goes on after the sink has said stop; the rest, which the caller took, comes as the next chunk.
+   * @param kept whether the bytes of the last frame are still in use.
+   */
+  resume(kept: boolean): void {
+    if (this.#result !== 'stopped') return;
+    this.#result = 'ok';
+    this.#rest = undefined;
+    if (kept) this.#used = undefined;
+  }
+
+  #room(bytes: number): Buffer {
+    const used = this.#used;
+    this.#used = undefined;
+    return used !== undefined && used.length >= bytes ? used : Buffer.allocUnsafeSlow(bytes);
   }
 
   #gather(partial: Buffer, chunk: Buffer, at: number): number {
@@ -125,6 +145,7 @@ export class FrameReader {
     if (gathered === length) {
       this.#partial = undefined;
       this.#gathered = 0;
+      this.#used = buffer.length > FIRST_BUFFER_BYTES ? undefined : buffer;
       if (!this.#sink.frame(buffer, 0, length)) this.#result = 'stopped';
     }
     return at + take;

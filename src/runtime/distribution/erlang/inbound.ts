@@ -69,7 +69,7 @@ export class Inbound implements FrameSink, TakesTurns {
   readonly #fragmentTimeMs: number;
   /** Looks after the unfinished messages while there are any. */
   #fragmentTimer: NodeJS.Timeout | undefined = undefined;
-  #frames: FrameReader;
+  readonly #frames: FrameReader;
   #stopped = false;
   /** True from when the socket has ended while something that had come before was not worked on yet. */
   #ended = false;
@@ -227,7 +227,7 @@ export class Inbound implements FrameSink, TakesTurns {
       return;
     }
     this.#rest = this.#frames.rest();
-    this.#frames = new FrameReader(this, { maxFrameBytes: this.#maxFrameBytes });
+    this.#frames.resume(this.#control.slicing);
     void NOW.then(this.#goOn);
   }
 

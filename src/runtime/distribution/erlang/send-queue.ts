@@ -5,8 +5,9 @@
  * is full. While the system takes no more, it grows up to its size before another write is queued, so that many small
  * batches do not wait as many buffers.
  *
- * A large message is held back, and written a fragment at a time while little waits in the socket, so that small messages of
- * other processes pass it: only the order between two processes is promised. What its sender sends afterwards waits behind
+ * A large message is held back, and written some fragments at a time while little waits in the socket, so that small messages of
+ * other processes pass it: only the order between two processes is promised. However much the system takes, the event loop has its
+ * turn in between. What its sender sends afterwards waits behind
  * it; so does, while there is a large message, whatever has no known sender, and all that follows that.
  *
  * Limits: see `SendQueueLimits`. It counts and tells; its owner closes the connection.
@@ -21,7 +22,7 @@ const BATCH_BYTES = 64 * 1024;
 export const BATCH_BUFFER_BYTES = BATCH_BYTES + 16 * 1024;
 /** How many bytes of a payload go into one fragment; as in OTP. */
 export const FRAGMENT_BYTES = 64 * 1024;
-/** Fragments are written while less than this waits in the socket. */
+/** Fragments are written while less than this waits in the socket, and as many in a turn of the event loop. */
 const FRAGMENTS_AHEAD_BYTES = 4 * FRAGMENT_BYTES;
 
 /** Length, version, tag and the two counters. */
@@ -70,6 +71,8 @@ export class SendQueue {
   #scheduled = false;
   #closed = false;
   #busy = false;
+  /** True when fragments were written in this turn of the event loop. */
+  #paced = false;
   readonly #held: Held[] = [];
   #heldBytes = 0;
   /** How many of the held have a sender. */
@@ -87,6 +90,10 @@ export class SendQueue {
     if (this.#closed) return;
     if (this.#socket.writableLength === 0) this.flush();
     this.#check();
+  };
+  readonly #nextTurn = (): void => {
+    this.#paced = false;
+    if (!this.#closed && this.#held.length > 0 && this.#socket.writableLength === 0) this.flush();
   };
   readonly #written = (): void => {
     if (this.#closed || this.#socket.writableLength > 0) return;
@@ -166,7 +173,10 @@ export class SendQueue {
       }
       writer.length = 0;
     }
-    if (this.#held.length > 0) this.#writeHeld(FRAGMENTS_AHEAD_BYTES);
+    if (this.#held.length === 0 || this.#paced) return;
+    this.#paced = true;
+    setImmediate(this.#nextTurn);
+    this.#writeHeld(FRAGMENTS_AHEAD_BYTES);
   }
 
   /** Writes all that waits, so that the socket can be ended. */
@@ -234,10 +244,13 @@ export class SendQueue {
   #writeHeld(aheadBytes: number): void {
     const socket = this.#socket;
     let count = 0;
-    while (count < this.#held.length && socket.writableLength < aheadBytes) {
+    let written = 0;
+    socket.cork();
+    while (count < this.#held.length && Math.max(socket.writableLength, written) < aheadBytes) {
       const held = this.#held[count] as Held;
       const size = this.#writePart(held);
       held.at += size;
+      written += size;
       this.#heldBytes -= size;
       if (held.at < held.bytes.length) continue;
       count++;
@@ -245,6 +258,7 @@ export class SendQueue {
       if (left === 0) this.#senders.delete(held.sender);
       else this.#senders.set(held.sender, left);
     }
+    socket.uncork();
     if (count > 0) this.#held.splice(0, count);
   }
 
@@ -259,15 +273,17 @@ export class SendQueue {
     const first = at === 0;
     if (first) this.#sequence++;
     const headBytes = FRAGMENT_HEAD_BYTES + (first ? head.length : 0);
-    const fragment = Buffer.allocUnsafeSlow(headBytes + size);
-    fragment.writeUInt32BE(headBytes + size - 4, 0);
-    fragment[4] = VERSION;
-    fragment[5] = first ? DIST_FIRST_FRAGMENT : DIST_FRAGMENT;
-    fragment.writeBigUInt64BE(this.#sequence, 6);
-    fragment.writeBigUInt64BE(BigInt(left), 14);
-    if (first) head.copy(fragment, FRAGMENT_HEAD_BYTES);
-    bytes.copy(fragment, headBytes, at, at + size);
-    this.#write(fragment);
+    const start = Buffer.allocUnsafe(headBytes);
+    start.writeUInt32BE(headBytes + size - 4, 0);
+    start[4] = VERSION;
+    start[5] = first ? DIST_FIRST_FRAGMENT : DIST_FRAGMENT;
+    start.writeBigUInt64BE(this.#sequence, 6);
+    start.writeBigUInt64BE(BigInt(left), 14);
+    if (first) head.copy(start, FRAGMENT_HEAD_BYTES);
+    // Its bytes are written from where they are: copies of a large message cost more than all else.
+    this.bytes += headBytes;
+    this.#socket.write(start);
+    this.#write(bytes.subarray(at, at + size));
     return size;
   }
 

@@ -282,10 +282,16 @@ export class TermReader extends ScalarReader {
     const bits = this.u8();
     if (bits > 8 || (bits === 0) !== (size === 0))
       throw this.bad(`A bitstring has ${bits} bits in its last byte`);
-    const bytes = this.copy(size);
-    if (bits === 8 || size === 0) return bytes;
+    this.chargeBytes(size);
+    return this.bitsOf(this.copy(size), bits);
+  }
+
+  /** @internal Bytes, of the last of which only some bits count. */
+  bitsOf(bytes: Uint8Array, bits: number): Uint8Array | BitString {
+    if (bits === 8 || bytes.length === 0) return bytes;
+    const last = bytes.length - 1;
     // What is not used of the last byte does not count.
-    bytes[size - 1] = (bytes[size - 1] as number) & (0xff << (8 - bits));
+    bytes[last] = (bytes[last] as number) & (0xff << (8 - bits));
     return new BitString(bytes, bits);
   }
 

@@ -11,7 +11,7 @@
  *
  * Limits: `MESSAGE_VALUES` values in a message, where a large integer and a long text count for several.
  */
-import { constants, isUtf8 } from 'node:buffer';
+import { constants, isAscii, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
@@ -23,7 +23,18 @@ import { hasDeclaredKeys, isRequestNext, messageOf, reasonOf } from './records-m
 import { GEN_CAST } from './records-read.ts';
 import type { TermHost } from './scalar-reader.ts';
 import { skipTerm } from './skip.ts';
-import { BINARY, LARGE_TUPLE, LIST, MAP, NEW_FUN, NIL, RECORD, SMALL_TUPLE, STRING } from './tags.ts';
+import {
+  BINARY,
+  BIT_BINARY,
+  LARGE_TUPLE,
+  LIST,
+  MAP,
+  NEW_FUN,
+  NIL,
+  RECORD,
+  SMALL_TUPLE,
+  STRING,
+} from './tags.ts';
 
 /** How many values are read at once. */
 const QUICK_VALUES = 8_192;
@@ -34,6 +45,8 @@ const VALUES_PER_LOOK = 512;
 const STEPS_PER_LOOK = 64;
 /** How many bytes of a long text are read in a step. */
 const TEXT_BYTES = 262_144;
+/** How many bytes that only have to be copied: those of a binary, and of a text in ASCII, which the engine need not make out. */
+const COPIED_BYTES = 2 * 1_048_576;
 /** How many fields a record may have: their names are read at once. */
 const RECORD_FIELDS = 65_536;
 
@@ -72,9 +85,12 @@ export class SlicingReader extends TermReader {
   /** True while a term is read in slices. */
   slicing = false;
   #result: unknown = undefined;
-  /** What was read of a long text, and where that ends. */
+  /** What was read of a long text or binary, how many bits of its last byte count, where it ends, and how much is read in a step. */
   #text: string | undefined = undefined;
-  #textEnd = 0;
+  #bytes: Uint8Array | undefined = undefined;
+  #lastBits = 8;
+  #longEnd = 0;
+  #stepBytes = 0;
   /** True when a step has taken long. */
   #long = false;
 
@@ -101,6 +117,7 @@ export class SlicingReader extends TermReader {
     this.slicing = false;
     this.#open = [];
     this.#text = undefined;
+    this.#bytes = undefined;
     this.#result = undefined;
   }
 
@@ -138,7 +155,8 @@ export class SlicingReader extends TermReader {
 
   /** Reads a value, or begins or ends one that holds others. @returns whether all is read. */
   #step(): boolean {
-    if (this.#text !== undefined) return this.#textGoesOn();
+    if (this.#text !== undefined) return this.#textGoesOn(this.#text);
+    if (this.#bytes !== undefined) return this.#bytesGoOn(this.#bytes);
     const top = this.#open.at(-1);
     if (top === undefined) return this.#next();
     if (top.left > 0) {
@@ -174,6 +192,8 @@ export class SlicingReader extends TermReader {
         return this.#has(this.#function());
       case BINARY:
         return this.#binary();
+      case BIT_BINARY:
+        return this.#bits();
       default:
         return this.#has(this.value(this.#open.length));
     }
@@ -204,36 +224,66 @@ export class SlicingReader extends TermReader {
     return false;
   }
 
-  /** A long text is read piece by piece. Whether it is one is found out at once, which is quick. */
+  /** A long text or binary is read piece by piece. Which of them it is is found out at once, which is quick. */
   #binary(): boolean {
     const start = this.position + 5;
     if (start > this.end) throw this.bad('The term is cut off');
     const size = this.buffer.readUInt32BE(start - 4);
-    if (size <= TEXT_BYTES || size > constants.MAX_STRING_LENGTH)
-      return this.#has(this.value(this.#open.length));
+    if (size <= TEXT_BYTES) return this.#has(this.value(this.#open.length));
     this.position = start;
     this.need(size);
     this.chargeBytes(size);
-    if (!isUtf8(this.buffer.subarray(start, start + size))) return this.#has(this.copy(size));
-    this.#text = '';
-    this.#textEnd = start + size;
+    const bytes = this.buffer.subarray(start, start + size);
+    const isText = size <= constants.MAX_STRING_LENGTH && isUtf8(bytes);
+    this.#longEnd = start + size;
+    this.#stepBytes = isText && !isAscii(bytes) ? TEXT_BYTES : COPIED_BYTES;
+    if (isText) this.#text = '';
+    else this.#bytes = new Uint8Array(size);
+    this.#lastBits = 8;
     return false;
   }
 
-  #textGoesOn(): boolean {
+  /** The form in which nodes of this runtime send bytes. */
+  #bits(): boolean {
+    const start = this.position + 6;
+    if (start > this.end) throw this.bad('The term is cut off');
+    const size = this.buffer.readUInt32BE(start - 5);
+    const bits = this.buffer[start - 1] as number;
+    if (size <= COPIED_BYTES || bits === 0 || bits > 8) return this.#has(this.value(this.#open.length));
+    this.position = start;
+    this.need(size);
+    this.chargeBytes(size);
+    this.#longEnd = start + size;
+    this.#stepBytes = COPIED_BYTES;
+    this.#bytes = new Uint8Array(size);
+    this.#lastBits = bits;
+    return false;
+  }
+
+  #textGoesOn(text: string): boolean {
     const { buffer, position } = this;
-    let end = Math.min(position + TEXT_BYTES, this.#textEnd);
+    const ascii = this.#stepBytes === COPIED_BYTES;
+    let end = Math.min(position + this.#stepBytes, this.#longEnd);
     // Not within a character.
-    while (end < this.#textEnd && ((buffer[end] as number) & 0xc0) === 0x80) end--;
+    if (!ascii) while (end < this.#longEnd && ((buffer[end] as number) & 0xc0) === 0x80) end--;
     this.#long = true;
-    const text = `${this.#text}${buffer.toString('utf8', position, end)}`;
+    this.#text = `${text}${buffer.toString(ascii ? 'latin1' : 'utf8', position, end)}`;
     this.position = end;
-    if (end < this.#textEnd) {
-      this.#text = text;
-      return false;
-    }
+    if (end < this.#longEnd) return false;
+    const whole = this.#text;
     this.#text = undefined;
-    return this.#has(text);
+    return this.#has(whole);
+  }
+
+  #bytesGoOn(bytes: Uint8Array): boolean {
+    const { position } = this;
+    const end = Math.min(position + this.#stepBytes, this.#longEnd);
+    this.#long = true;
+    bytes.set(this.buffer.subarray(position, end), bytes.length - (this.#longEnd - position));
+    this.position = end;
+    if (end < this.#longEnd) return false;
+    this.#bytes = undefined;
+    return this.#has(this.bitsOf(bytes, this.#lastBits));
   }
 
   /** A function is read as a whole. */

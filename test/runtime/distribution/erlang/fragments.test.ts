@@ -1,7 +1,7 @@
 // Putting fragments together: several messages at once, in any order between them; what does not fit is refused.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Fragments } from '../../../../src/runtime/distribution/erlang/fragments.ts';
+import { Fragments, type Assembled } from '../../../../src/runtime/distribution/erlang/fragments.ts';
 import { atom } from '../../../../src/runtime/terms/atom.ts';
 
 const refs = [atom('one')];
@@ -91,5 +91,19 @@ describe('fragments', () => {
     expect(feed(fragments, 1n, 2, 2, Buffer.alloc(50))).toBeUndefined();
     expect(feed(fragments, 1n, 1, 2, Buffer.alloc(50))).toMatchObject({ body: Buffer.alloc(100) });
     expect(fragments.bytes).toBe(0);
+  });
+
+  test('a large message lies in a buffer of its size; one that is only claimed takes little', () => {
+    const size = 65_536;
+    const part = Buffer.alloc(size, 1);
+    const fragments = new Fragments();
+    let result = fragments.first(1n, 256n, [], part, 0, size);
+    for (let left = 255n; left > 0n; left--) result = fragments.next(1n, left, part, 0, size);
+    expect((result as Assembled).body.length).toBe(256 * size);
+    expect((result as Assembled).body.buffer.byteLength).toBe(256 * size);
+
+    const before = process.memoryUsage().arrayBuffers;
+    expect(fragments.first(2n, 2n ** 63n, [], part, 0, size)).toBeUndefined();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThanOrEqual(8 * size);
   });
 });

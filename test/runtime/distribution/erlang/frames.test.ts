@@ -83,6 +83,39 @@ describe('splitting into frames', () => {
     );
   });
 
+  test('goes on after a stop, with the rest as the next chunk', () => {
+    fc.assert(
+      fc.property(bodies, places, (sent, cuts) => {
+        const kept = new Kept(0);
+        const reader = new FrameReader(kept);
+        for (let chunk of cut(framed(sent, 4), cuts)) {
+          while (reader.push(chunk) === 'stopped') {
+            chunk = reader.rest();
+            reader.resume(false);
+          }
+        }
+        expect(kept.frames).toEqual(sent.map((body) => Buffer.from(body)));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test.each([false, true])(
+    'what a frame was gathered in serves for the next, unless it is kept: %s',
+    (isKept) => {
+      const kept = new Kept(0);
+      const reader = new FrameReader(kept);
+      const chunk = framed([Buffer.alloc(1_000)], 4);
+      for (const bytes of [chunk, chunk]) {
+        expect(reader.push(bytes.subarray(0, 500))).toBe('ok');
+        expect(reader.push(bytes.subarray(500))).toBe('stopped');
+        reader.resume(isKept);
+      }
+      const [first, second] = kept.places;
+      expect(first?.buffer === second?.buffer).toBe(!isKept);
+    },
+  );
+
   test('hundreds of frames in a chunk are handed over where they are', () => {
     const sent = Array.from({ length: 500 }, (_, index) => Buffer.from(`frame ${index}`));
     const kept = new Kept();

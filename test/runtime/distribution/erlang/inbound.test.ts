@@ -95,3 +95,25 @@ test.each([
   await expect.poll(() => events.length, { interval: 1, timeout: 20_000 }).toBe(2 * first);
   expect(socket.paused).toBe(false);
 });
+
+test('between some fragments of a large message the processes have their turn', async () => {
+  const { socket, events, frame } = start();
+  const fragments = 15;
+  const parts = Array.from({ length: fragments }, (_, at) => {
+    const head = Buffer.alloc(18);
+    head.set([131, at === 0 ? 69 : 70]);
+    head.writeBigUInt64BE(1n, 2);
+    head.writeBigUInt64BE(BigInt(fragments + 1 - at), 10);
+    // Of an unfinished message; the number of its atoms stands before the first.
+    return [framed(Buffer.concat([head, Buffer.alloc(at === 0 ? 1 : 0), Buffer.alloc(60_000)])), frame];
+  });
+  const turns: number[] = [];
+  socket.emit('data', Buffer.concat(parts.flat()));
+  while (events.length < fragments) {
+    turns.push(events.length);
+    await Promise.resolve();
+  }
+  expect(events.every((event) => event === 'signal')).toBe(true);
+  const most = Math.max(...turns.map((count, at) => count - (turns[at - 1] ?? 0)));
+  expect(most).toBeLessThanOrEqual(5);
+});

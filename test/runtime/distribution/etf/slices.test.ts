@@ -11,6 +11,7 @@ import {
   TOO_DEEP,
   type Wanted,
 } from '../../../../src/runtime/distribution/etf/slicing-reader.ts';
+import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
 import type { Cast } from '../../../../src/runtime/otp/call.ts';
 import { Broadcast } from '../../../../src/runtime/pg/broadcast.ts';
 import { canonicalText } from '../../../../src/runtime/pg/group-key.ts';
@@ -18,6 +19,7 @@ import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
 import { Ref } from '../../../../src/runtime/process/ref.ts';
 import {
   atom,
+  BitString,
   charlist,
   defineTerm,
   ErlMap,
@@ -178,13 +180,33 @@ describe('what is read', () => {
   });
 
   test('a long text, whose characters lie across its pieces', () => {
-    for (const text of ['é'.repeat(400_000), `a${'😀'.repeat(300_000)}`, 'x'.repeat(1_000_000)]) {
+    for (const text of ['é'.repeat(400_000), `a${'😀'.repeat(300_000)}`, 'x'.repeat(6_000_000)]) {
       const { value, slices } = sliced(bytesOf([text, 1]), 'term');
       expect((value as [string])[0] === text).toBe(true);
       expect(slices).toBeGreaterThan(2);
     }
-    const bytes = Buffer.concat([Buffer.alloc(600_000, 'x'), Buffer.of(0xff)]);
-    expect(Buffer.from(sliced(bytesOf(bytes), 'term').value as Uint8Array).equals(bytes)).toBe(true);
+  });
+
+  test.each([
+    ['a binary', false],
+    ['bytes of this runtime', true],
+  ])('many bytes that are no text, as %s', (_, exactBytes) => {
+    const bytes = Buffer.concat([Buffer.alloc(9_000_000, 'xyz'), Buffer.of(0xff)]);
+    const writer = new TermWriter({ exactBytes });
+    writer.term([bytes, 1]);
+    const { value, slices } = sliced(writer.buffer.subarray(0, writer.length), 'term');
+    const read = (value as [Uint8Array])[0];
+    expect(read.constructor).toBe(Uint8Array);
+    expect(Buffer.from(read).equals(bytes)).toBe(true);
+    expect(slices).toBeGreaterThan(4);
+  });
+
+  test('many bits, of the last byte of which not all count', () => {
+    const bits = Buffer.concat([Buffer.of(77, 0, 0x60, 0, 0, 3), Buffer.alloc(0x60_0000, 0xff)]);
+    const { value, slices } = sliced(bits, 'term');
+    expect(value).toBeInstanceOf(BitString);
+    expect((value as BitString).bytes.at(-1)).toBe(0xe0);
+    expect(slices).toBeGreaterThan(2);
   });
 });
 
@@ -200,7 +222,9 @@ describe('how much is read at once', () => {
     ['a map', (size) => new Map(Array.from({ length: size }, (_, at) => [at, 1]))],
     ['an object', (size) => Object.fromEntries(Array.from({ length: size }, (_, at) => [`k${at}`, 1]))],
     ['large integers', (size) => Array.from({ length: size / 20 }, (_, at) => (1n << 8_000n) + BigInt(at))],
-    ['a text', (size) => 'x'.repeat(size * 1_000)],
+    ['a text', (size) => 'é'.repeat(size * 500)],
+    ['a text in ASCII', (size) => 'x'.repeat(size * 3_000)],
+    ['bytes', (size) => new Uint8Array(size * 3_000).fill(0xff)],
   ])('grows with the term, in slices of one size: %s', (_, make) => {
     const [few, many] = [slicesOf(bytesOf(make(10_000))), slicesOf(bytesOf(make(40_000)))];
     expect(few).toBeGreaterThan(10);
