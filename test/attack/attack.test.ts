@@ -1,5 +1,6 @@
 // A short run of `npm run attack`, and that it notices what it is there for. How long the event loop stands is not asserted
 // here: beside other tests it stands whenever they have the processor.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AttackOptions } from '../../attack/family.ts';
 import { peersFamily } from '../../attack/peers/campaign.ts';
@@ -43,7 +44,12 @@ describe('the attack on the service notices', () => {
   test(
     'a program that ends',
     async () => {
-      const problems = await problemsOf({ play: async ({ pid }) => void process.kill(pid, 'SIGKILL') });
+      const problems = await problemsOf({
+        async play(service) {
+          process.kill(service.pid, 'SIGKILL');
+          while (service.ended === undefined) await nextTurn();
+        },
+      });
       expect(problems).toContainEqual(expect.stringMatching(/^the program has ended \(SIGKILL\)/));
       expect(problems).toContainEqual(expect.stringMatching(/^a follower was closed with 1006/));
     },

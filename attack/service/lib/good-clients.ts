@@ -20,6 +20,8 @@ interface Follower {
   readonly closed: Promise<unknown>;
   /** Ids of the notes that were told as new, in this order. */
   readonly told: number[];
+  /** Whether it ends the connection itself. */
+  isDone: boolean;
 }
 
 export class GoodClients {
@@ -51,16 +53,17 @@ export class GoodClients {
 
   /** Ends their work and looks whether they have lost anything. */
   async finish(): Promise<{ made: number; refused: number }> {
-    // Those that follow a program that has ended are about to hear of it.
-    if (this.#service.ended !== undefined) await Promise.all(this.#followers.map(({ closed }) => closed));
     this.#over = true;
     await this.#work;
+    // Those that follow a program that has ended are about to hear of it.
+    if (this.#service.ended !== undefined) await Promise.all(this.#followers.map(({ closed }) => closed));
     const last = this.#made.at(-1);
     const end = performance.now() + TAIL_LIMIT_MS;
     const isWaiting = ({ socket, told }: Follower): boolean =>
       last !== undefined && !told.includes(last) && socket.readyState === WebSocket.OPEN;
     while (this.#followers.some(isWaiting) && performance.now() < end) await pause(PAUSE_MS);
-    for (const [index, { socket, told }] of this.#followers.entries()) {
+    for (const [index, follower] of this.#followers.entries()) {
+      const { socket, told } = follower;
       const own = new Set(this.#made);
       const heard = told.filter((id) => own.has(id));
       if (heard.length !== this.#made.length || heard.some((id, place) => id !== this.#made[place])) {
@@ -68,6 +71,7 @@ export class GoodClients {
           `follower ${index} was told ${heard.length} of ${this.#made.length} notes, or in another order`,
         );
       }
+      follower.isDone = true;
       socket.terminate();
     }
     for (const id of this.#made) {
@@ -81,14 +85,14 @@ export class GoodClients {
 
   async #follow(): Promise<void> {
     const socket = new WebSocket(`${this.#service.base.replace('http', 'ws')}/notifications`);
-    const follower: Follower = { socket, closed: once(socket, 'close'), told: [] };
+    const follower: Follower = { socket, closed: once(socket, 'close'), told: [], isDone: false };
     socket.on('message', (data: Buffer) => {
       const { event, data: note } = JSON.parse(data.toString()) as { event: string; data: { id: number } };
       if (event === 'note_created') follower.told.push(note.id);
     });
     socket.on('error', (error) => this.#problems.add(`a follower failed: ${error.message}`));
     socket.on('close', (code) => {
-      if (!this.#over) this.#problems.add(`a follower was closed with ${code}`);
+      if (!follower.isDone) this.#problems.add(`a follower was closed with ${code}`);
     });
     await once(socket, 'open');
     this.#followers.push(follower);
