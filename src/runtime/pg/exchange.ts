@@ -6,7 +6,7 @@
  * the end of the old one is known, and then the old one is forgotten at once. Nothing that arrives ends the
  * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, as is what a node says in the name
  * of a scope process that is not its own; and what comes from a peer that is not known is left out in silence, as it can be
- * late.
+ * late. What a peer tells of very many groups takes effect in slices, in order (`slices.ts`); what it is told does not.
  */
 import { TroupeError } from '../errors.ts';
 import { Down, NodeDown, NodeUp } from '../process/messages.ts';
@@ -20,7 +20,7 @@ import type { Naming } from './naming.ts';
 import { Peer } from './peer.ts';
 import * as protocol from './protocol.ts';
 import { type PeerMessage, readEntry, readPeerMessage } from './protocol.ts';
-import { GoOn, Slices } from './slices.ts';
+import { GO_ON, Slices } from './slices.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 const undeliverable = telemetry('troupe:message:undeliverable');
@@ -48,13 +48,7 @@ export class Exchange {
   readonly #slices: Slices;
 
   /** @param tell is given what changes because of other nodes. */
-  constructor(
-    self: Process,
-    scope: string,
-    naming: Naming,
-    members: Members,
-    tell: Tell,
-  ) {
+  constructor(self: Process, scope: string, naming: Naming, members: Members, tell: Tell) {
     this.#self = self;
     this.#scope = scope;
     this.#naming = naming;
@@ -115,7 +109,7 @@ export class Exchange {
     if (message instanceof Down) this.#ended(message);
     else if (message instanceof NodeUp) this.#discovery.start(message.node);
     else if (message instanceof NodeDown) this.#discovery.stop(message.node);
-    else if (message instanceof GoOn) this.#slices.goOn();
+    else if (message === GO_ON) this.#slices.goOn();
     else if (message instanceof AskAgain) this.#discovery.ask(message.node);
     else if (message instanceof FromNode) this.#fromPeer(message.node, message.message);
     else this.#reportBad(message);
@@ -160,7 +154,11 @@ export class Exchange {
     yield* this.#members.leaveUntold(peer, snapshot, this.#tell);
   }
 
-  *#peerJoined(peer: Peer, { group: name, pids }: PeerMessage & { kind: 'join' }, message: unknown): Generator {
+  *#peerJoined(
+    peer: Peer,
+    { group: name, pids }: PeerMessage & { kind: 'join' },
+    message: unknown,
+  ): Generator {
     const group = pids.length === 0 ? undefined : this.#group(name, message);
     if (group === undefined) return;
     for (const part of parts(pids)) {

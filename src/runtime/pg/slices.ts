@@ -31,7 +31,7 @@ const REDUCTIONS_PER_STEP = 2;
 export type WorkKind = 'snapshot' | 'change' | 'end';
 
 /** The message that a scope process sends to itself while something waits. */
-export class GoOn {}
+export const GO_ON = Symbol('go on');
 
 interface Work {
   readonly peer: Peer;
@@ -50,7 +50,7 @@ interface Queue {
 export class Slices {
   readonly #self: Process;
   readonly #queues = new Map<string, Queue>();
-  /** True while a `GoOn` is in the mailbox. */
+  /** True while `GO_ON` is in the mailbox. */
   #asked = false;
 
   constructor(self: Process) {
@@ -120,7 +120,7 @@ export class Slices {
   #askIfWaiting(): void {
     if (this.#asked || this.#queues.size === 0) return;
     this.#asked = true;
-    this.#self.deliver(new GoOn());
+    this.#self.deliver(GO_ON);
   }
 }
 
