@@ -140,12 +140,16 @@ export class Exchange {
     else this.#tellAll(peer);
   }
 
-  *#synced(peer: Peer, { entries }: PeerMessage & { kind: 'sync' }, message: unknown): Generator {
+  *#synced(
+    peer: Peer,
+    { entries }: PeerMessage & { kind: 'sync' },
+    message: unknown,
+  ): Generator<number, void> {
     const snapshot: Snapshot = new Map();
     for (const entry of entries) {
       const [name, pids] = readEntry(peer.pid, entry);
       const group = pids.length === 0 ? undefined : this.#group(name, message);
-      if (group === undefined) yield;
+      if (group === undefined) yield 0;
       else {
         const told = { pids, isAtom: this.#naming.isAtom(name) };
         yield* this.#members.tellOf(peer, group, told, snapshot, this.#tell);
@@ -158,25 +162,29 @@ export class Exchange {
     peer: Peer,
     { group: name, pids }: PeerMessage & { kind: 'join' },
     message: unknown,
-  ): Generator {
+  ): Generator<number, void> {
     const group = pids.length === 0 ? undefined : this.#group(name, message);
     if (group === undefined) return;
     for (const part of parts(pids)) {
       const change = this.#members.joinRemote(peer, group, part, this.#naming.isAtom(name));
       if (change !== undefined) this.#tell(change);
-      yield;
+      yield part.length;
     }
   }
 
-  *#peerLeft(peer: Peer, { groups, pids }: PeerMessage & { kind: 'leave' }, message: unknown): Generator {
+  *#peerLeft(
+    peer: Peer,
+    { groups, pids }: PeerMessage & { kind: 'leave' },
+    message: unknown,
+  ): Generator<number, void> {
     for (const name of groups) {
       const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
       for (const part of group === undefined ? [] : parts(pids)) {
         const change = this.#members.leaveRemote(peer, group as Group, part, this.#naming.isAtom(name));
         if (change !== undefined) this.#tell(change);
-        yield;
+        yield part.length;
       }
-      yield;
+      yield 0;
     }
   }
 

@@ -142,13 +142,13 @@ export class Members {
   }
 
   /** Removes all that a peer has told of, a group in each step. @param tell is given what changes, as it does. */
-  *forgetPeer(peer: Peer, tell: Tell): Generator {
+  *forgetPeer(peer: Peer, tell: Tell): Generator<number, void> {
     for (const [group, { pids }] of peer.groups) {
       this.#dropRemote(peer, group);
       group.remoteChanged();
       this.dropIfEmpty(group);
       tell({ kind: 'leave', group, pids });
-      yield;
+      yield pids.length;
     }
   }
 
@@ -158,7 +158,13 @@ export class Members {
    * The peer has some members in a group; those that it has not told of before join. All groups of a snapshot come before
    * `leaveUntold`, so that a group which stays does not vanish in between.
    */
-  *tellOf(peer: Peer, group: Group, { pids, isAtom }: ToldOf, snapshot: Snapshot, tell: Tell): Generator {
+  *tellOf(
+    peer: Peer,
+    group: Group,
+    { pids, isAtom }: ToldOf,
+    snapshot: Snapshot,
+    tell: Tell,
+  ): Generator<number, void> {
     let known = snapshot.get(group);
     if (known === undefined) {
       known = yield* tallyOf(peer.groups.get(group));
@@ -167,22 +173,22 @@ export class Members {
     for (const part of parts(pids)) {
       const change = this.joinRemote(peer, group, known[isAtom ? 'atoms' : 'texts'].without(part), isAtom);
       if (change !== undefined) tell(change);
-      yield;
+      yield part.length;
     }
   }
 
   /** The snapshot is complete: what it has not told of leaves. */
-  *leaveUntold(peer: Peer, snapshot: Snapshot, tell: Tell): Generator {
+  *leaveUntold(peer: Peer, snapshot: Snapshot, tell: Tell): Generator<number, void> {
     for (const [group, members] of peer.groups) {
       const untold = snapshot.get(group) ?? (yield* tallyOf(members));
       for (const isAtom of [false, true]) {
         for (const part of parts(untold[isAtom ? 'atoms' : 'texts'].rest())) {
           const change = this.leaveRemote(peer, group, part, isAtom);
           if (change !== undefined) tell(change);
-          yield;
+          yield part.length;
         }
       }
-      yield;
+      yield 0;
     }
   }
 
@@ -198,7 +204,7 @@ export class Members {
 }
 
 /** How many pids of one group are taken in a step. */
-const PIDS_PER_STEP = 64;
+const PIDS_PER_STEP = 256;
 
 /** A list in parts that are short enough for a step. */
 export function* parts<T>(list: readonly T[]): Generator<readonly T[]> {
@@ -239,13 +245,13 @@ class Tally {
   }
 }
 
-function* tallyOf(members: RemoteMembers | undefined): Generator<undefined, Untold> {
+function* tallyOf(members: RemoteMembers | undefined): Generator<number, Untold> {
   if (members === undefined) return NOTHING;
   const untold: Untold = { texts: new Tally(), atoms: new Tally() };
   for (const isAtom of [false, true]) {
     for (const part of parts(members.pidsAs(isAtom))) {
       for (const pid of part) untold[isAtom ? 'atoms' : 'texts'].add(pid);
-      if (part.length === PIDS_PER_STEP) yield;
+      if (part.length === PIDS_PER_STEP) yield part.length;
     }
   }
   return untold;

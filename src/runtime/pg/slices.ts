@@ -12,8 +12,14 @@
 import type { Process } from '../process/process.ts';
 import type { Peer } from './peer.ts';
 
-/** Something to do in steps. A step costs about what it costs to put one member into one group. */
-export type Steps = Iterator<unknown, unknown>;
+/**
+ * Something to do in steps. A step costs about what it costs to put one member into one group; one that was about many pids
+ * says how many, and counts more.
+ */
+export type Steps = Iterator<number, void>;
+
+/** So many pids of one group cost about as much as another group does. */
+const PIDS_PER_COUNT = 16;
 
 /** How many steps are done: tests lower them. */
 export const sliceSteps = {
@@ -101,13 +107,18 @@ export class Slices {
   #take(node: string, queue: Queue, limit: number, clocked: boolean): number {
     const { scheduler } = this.#self.node;
     let steps = 0;
+    let unchecked = 0;
     while (queue.head !== null && steps < limit) {
       const work: Work = queue.head;
-      const { done } = work.steps.next();
-      steps++;
+      const { done, value } = work.steps.next();
+      const cost = 1 + Math.floor((value ?? 0) / PIDS_PER_COUNT);
+      steps += cost;
+      unchecked += cost;
       // A step may have ended the peer, by what it told.
       if (done === true && queue.head === work) shift(queue);
-      if (clocked && steps % STEPS_PER_CLOCK_CHECK === 0 && scheduler.sliceOver()) break;
+      if (!clocked || unchecked < STEPS_PER_CLOCK_CHECK) continue;
+      if (scheduler.sliceOver()) break;
+      unchecked = 0;
     }
     this.#dropIfEmpty(node, queue);
     return steps;
