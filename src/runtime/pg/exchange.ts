@@ -6,7 +6,7 @@
  * the end of the old one is known, and then the old one is forgotten at once. Nothing that arrives ends the
  * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, as is what a node says in the name
  * of a scope process that is not its own; and what comes from a peer that is not known is left out in silence, as it can be
- * late.
+ * late. What a peer tells of very many groups takes effect in slices, in order (`slices.ts`); what it is told does not.
  */
 import { TroupeError } from '../errors.ts';
 import { Down, NodeDown, NodeUp } from '../process/messages.ts';
@@ -15,11 +15,12 @@ import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { AskAgain, Discovery } from './discovery.ts';
 import type { Group } from './group.ts';
-import type { Change, Members, TellsOf } from './members.ts';
+import { type Members, parts, type Snapshot, type Tell } from './members.ts';
 import type { Naming } from './naming.ts';
 import { Peer } from './peer.ts';
 import * as protocol from './protocol.ts';
-import { type PeerMessage, readPeerMessage } from './protocol.ts';
+import { type PeerMessage, readEntry, readPeerMessage } from './protocol.ts';
+import { GO_ON, Slices } from './slices.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 const undeliverable = telemetry('troupe:message:undeliverable');
@@ -41,24 +42,20 @@ export class Exchange {
   readonly #scope: string;
   readonly #naming: Naming;
   readonly #members: Members;
-  readonly #tell: (change: Change) => void;
+  readonly #tell: Tell;
   readonly #peers = new Map<string, Peer>();
   readonly #discovery: Discovery;
+  readonly #slices: Slices;
 
   /** @param tell is given what changes because of other nodes. */
-  constructor(
-    self: Process,
-    scope: string,
-    naming: Naming,
-    members: Members,
-    tell: (change: Change) => void,
-  ) {
+  constructor(self: Process, scope: string, naming: Naming, members: Members, tell: Tell) {
     this.#self = self;
     this.#scope = scope;
     this.#naming = naming;
     this.#members = members;
     this.#tell = tell;
     this.#discovery = new Discovery(self, scope);
+    this.#slices = new Slices(self);
   }
 
   /** Looks for peers on all nodes that are connected, now and later. */
@@ -112,6 +109,7 @@ export class Exchange {
     if (message instanceof Down) this.#ended(message);
     else if (message instanceof NodeUp) this.#discovery.start(message.node);
     else if (message instanceof NodeDown) this.#discovery.stop(message.node);
+    else if (message === GO_ON) this.#slices.goOn();
     else if (message instanceof AskAgain) this.#discovery.ask(message.node);
     else if (message instanceof FromNode) this.#fromPeer(message.node, message.message);
     else this.#reportBad(message);
@@ -123,20 +121,16 @@ export class Exchange {
       this.#reportBad(message);
       return;
     }
-    const peer = this.#peers.get(read.peer.key);
-    switch (read.kind) {
-      case 'discover':
-        this.#discovered(peer, read.peer);
-        return;
-      case 'sync':
-        this.#synced(peer, read, message);
-        return;
-      case 'join':
-        if (peer !== undefined) this.#peerJoined(peer, read, message);
-        return;
-      default:
-        if (peer !== undefined) this.#peerLeft(peer, read, message);
+    const known = this.#peers.get(read.peer.key);
+    if (read.kind === 'discover') {
+      this.#discovered(known, read.peer);
+      return;
     }
+    const peer = read.kind === 'sync' ? (known ?? this.#meet(read.peer)) : known;
+    if (peer === undefined) return;
+    if (read.kind === 'sync') this.#slices.run(peer, 'snapshot', this.#synced(peer, read, message));
+    else if (read.kind === 'join') this.#slices.run(peer, 'change', this.#peerJoined(peer, read, message));
+    else this.#slices.run(peer, 'change', this.#peerLeft(peer, read, message));
   }
 
   #discovered(known: Peer | undefined, pid: Pid): void {
@@ -146,34 +140,51 @@ export class Exchange {
     else this.#tellAll(peer);
   }
 
-  #synced(known: Peer | undefined, sync: PeerMessage & { kind: 'sync' }, message: unknown): void {
-    const peer = known ?? this.#meet(sync.peer);
-    if (peer === undefined) return;
-    const groups = new Map<Group, TellsOf>();
-    for (const [name, pids] of sync.groups) {
+  *#synced(
+    peer: Peer,
+    { entries }: PeerMessage & { kind: 'sync' },
+    message: unknown,
+  ): Generator<number, void> {
+    const snapshot: Snapshot = new Map();
+    for (const entry of entries) {
+      const [name, pids] = readEntry(peer.pid, entry);
       const group = pids.length === 0 ? undefined : this.#group(name, message);
-      if (group === undefined) continue;
-      const told = groups.get(group) ?? { texts: [], atoms: [] };
-      groups.set(group, told);
-      // Not all at once: a call takes only so many arguments.
-      for (const pid of pids) told[this.#naming.isAtom(name) ? 'atoms' : 'texts'].push(pid);
+      if (group === undefined) yield 0;
+      else {
+        const told = { pids, isAtom: this.#naming.isAtom(name) };
+        yield* this.#members.tellOf(peer, group, told, snapshot, this.#tell);
+      }
     }
-    for (const change of this.#members.replacePeer(peer, groups)) this.#tell(change);
+    yield* this.#members.leaveUntold(peer, snapshot, this.#tell);
   }
 
-  #peerJoined(peer: Peer, { group: name, pids }: PeerMessage & { kind: 'join' }, message: unknown): void {
+  *#peerJoined(
+    peer: Peer,
+    { group: name, pids }: PeerMessage & { kind: 'join' },
+    message: unknown,
+  ): Generator<number, void> {
     const group = pids.length === 0 ? undefined : this.#group(name, message);
     if (group === undefined) return;
-    const change = this.#members.joinRemote(peer, group, pids, this.#naming.isAtom(name));
-    if (change !== undefined) this.#tell(change);
+    for (const part of parts(pids)) {
+      const change = this.#members.joinRemote(peer, group, part, this.#naming.isAtom(name));
+      if (change !== undefined) this.#tell(change);
+      yield part.length;
+    }
   }
 
-  #peerLeft(peer: Peer, { groups, pids }: PeerMessage & { kind: 'leave' }, message: unknown): void {
+  *#peerLeft(
+    peer: Peer,
+    { groups, pids }: PeerMessage & { kind: 'leave' },
+    message: unknown,
+  ): Generator<number, void> {
     for (const name of groups) {
       const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
-      if (group === undefined) continue;
-      const change = this.#members.leaveRemote(peer, group, pids, this.#naming.isAtom(name));
-      if (change !== undefined) this.#tell(change);
+      for (const part of group === undefined ? [] : parts(pids)) {
+        const change = this.#members.leaveRemote(peer, group as Group, part, this.#naming.isAtom(name));
+        if (change !== undefined) this.#tell(change);
+        yield part.length;
+      }
+      yield 0;
     }
   }
 
@@ -219,7 +230,8 @@ export class Exchange {
   #part(peer: Peer): void {
     this.#peers.delete(peer.pid.key);
     this.#self.demonitor(peer.ref);
-    for (const change of this.#members.forgetPeer(peer)) this.#tell(change);
+    this.#slices.drop(peer);
+    this.#slices.run(peer, 'end', this.#members.forgetPeer(peer, this.#tell));
   }
 
   /**

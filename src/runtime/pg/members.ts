@@ -22,11 +22,23 @@ export interface Change {
   readonly pids: readonly Pid[];
 }
 
-/** Who is in a group according to a peer: under an atom, where the group has another name here, and otherwise. */
-export interface TellsOf {
-  readonly texts: Pid[];
-  readonly atoms: Pid[];
+/** Is given what changes. */
+export type Tell = (change: Change) => void;
+
+/** Who is in a group according to a peer, and whether it names the group by an atom, and it has another name here. */
+export interface ToldOf {
+  readonly pids: readonly Pid[];
+  readonly isAtom: boolean;
 }
+
+/** What a peer had told of a group, and does not in its snapshot: under an atom, and otherwise. */
+interface Untold {
+  readonly texts: Tally;
+  readonly atoms: Tally;
+}
+
+/** The groups that a snapshot has named so far. */
+export type Snapshot = Map<Group, Untold>;
 
 /** The tables of one scope. */
 export class Members {
@@ -129,35 +141,55 @@ export class Members {
     return { kind: 'leave', group, pids: left };
   }
 
-  /** Removes all that a peer has told of. @returns the changes. */
-  forgetPeer(peer: Peer): Change[] {
-    const changes: Change[] = [];
+  /** Removes all that a peer has told of, a group in each step. @param tell is given what changes, as it does. */
+  *forgetPeer(peer: Peer, tell: Tell): Generator<number, void> {
     for (const [group, { pids }] of peer.groups) {
       this.#dropRemote(peer, group);
       group.remoteChanged();
       this.dropIfEmpty(group);
-      changes.push({ kind: 'leave', group, pids });
+      tell({ kind: 'leave', group, pids });
+      yield pids.length;
     }
-    return changes;
   }
 
-  /** Puts a snapshot in place of what a peer has told so far. @returns what is different. */
-  replacePeer(peer: Peer, groups: ReadonlyMap<Group, TellsOf>): Change[] {
-    const changes: Array<Change | undefined> = [];
-    // Joins first, so that a group which stays does not vanish in between.
-    for (const [group, told] of groups) {
-      const members = peer.groups.get(group);
-      const texts = surplus(told.texts, members?.pidsAs(false) ?? []);
-      const atoms = surplus(told.atoms, members?.pidsAs(true) ?? []);
-      changes.push(this.joinRemote(peer, group, texts, false), this.joinRemote(peer, group, atoms, true));
+  // ---- a snapshot of a peer, in place of what it has told so far ----
+
+  /**
+   * The peer has some members in a group; those that it has not told of before join. All groups of a snapshot come before
+   * `leaveUntold`, so that a group which stays does not vanish in between.
+   */
+  *tellOf(
+    peer: Peer,
+    group: Group,
+    { pids, isAtom }: ToldOf,
+    snapshot: Snapshot,
+    tell: Tell,
+  ): Generator<number, void> {
+    let known = snapshot.get(group);
+    if (known === undefined) {
+      known = yield* tallyOf(peer.groups.get(group));
+      snapshot.set(group, known);
     }
+    for (const part of parts(pids)) {
+      const change = this.joinRemote(peer, group, known[isAtom ? 'atoms' : 'texts'].without(part), isAtom);
+      if (change !== undefined) tell(change);
+      yield part.length;
+    }
+  }
+
+  /** The snapshot is complete: what it has not told of leaves. */
+  *leaveUntold(peer: Peer, snapshot: Snapshot, tell: Tell): Generator<number, void> {
     for (const [group, members] of peer.groups) {
-      const told = groups.get(group);
-      const texts = surplus(members.pidsAs(false), told?.texts ?? []);
-      const atoms = surplus(members.pidsAs(true), told?.atoms ?? []);
-      changes.push(this.leaveRemote(peer, group, texts, false), this.leaveRemote(peer, group, atoms, true));
+      const untold = snapshot.get(group) ?? (yield* tallyOf(members));
+      for (const isAtom of [false, true]) {
+        for (const part of parts(untold[isAtom ? 'atoms' : 'texts'].rest())) {
+          const change = this.leaveRemote(peer, group, part, isAtom);
+          if (change !== undefined) tell(change);
+          yield part.length;
+        }
+      }
+      yield 0;
     }
-    return changes.filter((change) => change !== undefined);
   }
 
   #dropRemote(peer: Peer, group: Group): void {
@@ -171,13 +203,59 @@ export class Members {
   }
 }
 
-/** The pids of a list that are not in another one, counting how often they stand in each. */
-function surplus(pids: readonly Pid[], others: readonly Pid[]): Pid[] {
-  const counts = new Map<string, number>();
-  for (const { key } of others) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return pids.filter(({ key }) => {
-    const count = counts.get(key) ?? 0;
-    if (count > 0) counts.set(key, count - 1);
-    return count === 0;
-  });
+/** How many pids of one group are taken in a step. */
+const PIDS_PER_STEP = 256;
+
+/** A list in parts that are short enough for a step. */
+export function* parts<T>(list: readonly T[]): Generator<readonly T[]> {
+  if (list.length <= PIDS_PER_STEP) {
+    if (list.length > 0) yield list;
+    return;
+  }
+  for (let from = 0; from < list.length; from += PIDS_PER_STEP) yield list.slice(from, from + PIDS_PER_STEP);
 }
+
+/** Pids, how often each, of which some are taken out. */
+class Tally {
+  readonly #counts = new Map<string, { readonly pid: Pid; count: number }>();
+
+  add(pid: Pid): void {
+    const entry = this.#counts.get(pid.key);
+    if (entry === undefined) this.#counts.set(pid.key, { pid, count: 1 });
+    else entry.count++;
+  }
+
+  /** Takes pids out. @returns those that were not there, so often. */
+  without(pids: readonly Pid[]): readonly Pid[] {
+    if (this.#counts.size === 0) return pids;
+    return pids.filter(({ key }) => {
+      const entry = this.#counts.get(key);
+      if (entry === undefined) return true;
+      if (--entry.count === 0) this.#counts.delete(key);
+      return false;
+    });
+  }
+
+  rest(): Pid[] {
+    const pids: Pid[] = [];
+    for (const { pid, count } of this.#counts.values()) {
+      for (let times = count; times > 0; times--) pids.push(pid);
+    }
+    return pids;
+  }
+}
+
+function* tallyOf(members: RemoteMembers | undefined): Generator<number, Untold> {
+  if (members === undefined) return NOTHING;
+  const untold: Untold = { texts: new Tally(), atoms: new Tally() };
+  for (const isAtom of [false, true]) {
+    for (const part of parts(members.pidsAs(isAtom))) {
+      for (const pid of part) untold[isAtom ? 'atoms' : 'texts'].add(pid);
+      if (part.length === PIDS_PER_STEP) yield part.length;
+    }
+  }
+  return untold;
+}
+
+/** Is never added to. */
+const NOTHING: Untold = { texts: new Tally(), atoms: new Tally() };

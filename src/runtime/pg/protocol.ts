@@ -49,7 +49,7 @@ export function leave(self: Pid, pids: Pid | readonly Pid[], groups: readonly un
 /** A message whose fields have the right kinds. `pids` are those that live on the node of the peer. */
 export type PeerMessage =
   | { readonly kind: 'discover'; readonly peer: Pid }
-  | { readonly kind: 'sync'; readonly peer: Pid; readonly groups: readonly NamedGroup[] }
+  | { readonly kind: 'sync'; readonly peer: Pid; readonly entries: readonly Tuple[] }
   | { readonly kind: 'join'; readonly peer: Pid; readonly group: unknown; readonly pids: readonly Pid[] }
   | {
       readonly kind: 'leave';
@@ -76,14 +76,17 @@ function readCast(request: unknown): PeerMessage | undefined {
   if (!(request instanceof Tuple) || request.length !== 3) return undefined;
   const [tag, peer, groups] = request.elements;
   if (tag !== SYNC || !(peer instanceof Pid) || !Array.isArray(groups)) return undefined;
-  const read: NamedGroup[] = [];
-  for (const entry of groups as unknown[]) {
-    if (!(entry instanceof Tuple) || entry.length !== 2) return undefined;
-    const pids = readPids(entry.elements[1], peer);
-    if (pids === undefined) return undefined;
-    read.push([entry.elements[0], pids]);
-  }
-  return { kind: 'sync', peer, groups: read };
+  return groups.every(isEntry) ? { kind: 'sync', peer, entries: groups } : undefined;
+}
+
+/** Only looked at: there may be so many that they are read one by one, by `readEntry`. */
+function isEntry(entry: unknown): entry is Tuple {
+  return entry instanceof Tuple && entry.length === 2 && arePids(entry.elements[1]);
+}
+
+/** Reads an entry of a snapshot. */
+export function readEntry(peer: Pid, { elements: [group, pids] }: Tuple): NamedGroup {
+  return [group, readPids(pids, peer) ?? []];
 }
 
 function readJoin(peer: Pid, group: unknown, pids: unknown): PeerMessage | undefined {
@@ -98,7 +101,11 @@ function readLeave(peer: Pid, pids: unknown, groups: unknown): PeerMessage | und
 }
 
 function readPids(pids: unknown, peer: Pid): readonly Pid[] | undefined {
-  const list: unknown = pids instanceof Pid ? [pids] : pids;
-  if (!Array.isArray(list) || !list.every((pid) => pid instanceof Pid)) return undefined;
+  if (!arePids(pids)) return undefined;
+  const list = pids instanceof Pid ? [pids] : pids;
   return list.filter((pid) => pid.origin.equals(peer.origin));
+}
+
+function arePids(pids: unknown): pids is Pid | readonly Pid[] {
+  return pids instanceof Pid || (Array.isArray(pids) && pids.every((pid) => pid instanceof Pid));
 }

@@ -16,10 +16,11 @@ import {
   tuple,
 } from 'troupe';
 import { createManualClock, type ManualClock } from 'troupe/testing';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { declareChannel } from '../../../src/runtime/channel-forms.ts';
 import { createMemoryNetwork, type MemoryNetwork } from '../../../src/runtime/distribution/memory.ts';
 import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
+import { sliceSteps } from '../../../src/runtime/pg/slices.ts';
 import { forever } from '../distribution/cluster.ts';
 import { type Membership, OtpScope } from './otp-scope.ts';
 import { type Change, Site } from './site.ts';
@@ -295,10 +296,18 @@ function check(world: World): void {
   expect(otp.peers).toBe(sites.length);
 }
 
-test.each<[string, () => Names]>([
-  ['with names that are terms', () => terms],
-  ['with channels, some of which are declared meanwhile', channels],
-])('scopes agree whatever happened before: %s', async (_what, names) => {
+const usual = { ...sliceSteps };
+/** All that peers tell is taken a step at a time, with all else in between. */
+const singly = { atOnce: 1, later: 1 };
+
+test.each<[string, () => Names, typeof sliceSteps]>([
+  ['with names that are terms', () => terms, usual],
+  ['with channels, some of which are declared meanwhile', channels, usual],
+  ['with names that are terms, in slices of a step', () => terms, singly],
+  ['with channels, in slices of a step', channels, singly],
+])('scopes agree whatever happened before: %s', async (_what, names, steps) => {
+  Object.assign(sliceSteps, steps);
+  onTestFinished(() => void Object.assign(sliceSteps, usual));
   const crashes: unknown[] = [];
   const stopListening = onTelemetry('troupe:process:crash', (event) => crashes.push(event));
   const history = async (

@@ -2,7 +2,17 @@
 // an OTP scope alive: nothing before a snapshot, and no leave of what was not told.
 import { Down, type Node, type Pid } from 'troupe';
 import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
-import { type PeerMessage, readPeerMessage } from '../../../src/runtime/pg/protocol.ts';
+import {
+  type NamedGroup,
+  type PeerMessage as Read,
+  readEntry,
+  readPeerMessage,
+} from '../../../src/runtime/pg/protocol.ts';
+
+/** A message whose groups are read, too. */
+type PeerMessage =
+  | Exclude<Read, { kind: 'sync' }>
+  | { readonly kind: 'sync'; readonly peer: Pid; readonly groups: readonly NamedGroup[] };
 
 type Message<Kind> = PeerMessage & { readonly kind: Kind };
 
@@ -35,7 +45,7 @@ export class Spy {
 
   /** What came, of the protocol. */
   get messages(): PeerMessage[] {
-    return this.got.flatMap((message) => readPeerMessage(message) ?? []);
+    return this.got.flatMap((message) => read(message) ?? []);
   }
 
   /** The kinds of what came. */
@@ -59,11 +69,11 @@ export class Spy {
       this.told.delete((message.target as Pid).key);
       return;
     }
-    const read = readPeerMessage(message);
-    if (read === undefined) this.faults.push(`unknown message ${String(message)}`);
-    else if (read.kind === 'sync') this.#synced(read);
-    else if (read.kind === 'join') this.#joined(read);
-    else if (read.kind === 'leave') this.#left(read);
+    const said = read(message);
+    if (said === undefined) this.faults.push(`unknown message ${String(message)}`);
+    else if (said.kind === 'sync') this.#synced(said);
+    else if (said.kind === 'join') this.#joined(said);
+    else if (said.kind === 'leave') this.#left(said);
   }
 
   #synced({ peer, groups }: Message<'sync'>): void {
@@ -107,6 +117,13 @@ export class Spy {
     else if (count === 1) members?.delete(key);
     else members?.set(key, count - 1);
   }
+}
+
+function read(message: unknown): PeerMessage | undefined {
+  const said = readPeerMessage(message);
+  if (said?.kind !== 'sync') return said;
+  const { kind, peer, entries } = said;
+  return { kind, peer, groups: entries.map((entry) => readEntry(peer, entry)) };
 }
 
 function counts(pids: readonly Pid[]): Map<string, number> {
