@@ -31,6 +31,7 @@ import {
   EXPORT,
   FLOAT,
   INTEGER,
+  isTupleTag,
   LARGE_BIG,
   LARGE_TUPLE,
   LIST,
@@ -77,11 +78,6 @@ const defaultDecodeLimits: DecodeLimits = {
 export const MAX_KEY_NESTING = 8;
 const FUN_UNIQ_BYTES = 16;
 const utf8 = new TextEncoder();
-
-/** @internal Whether a tag is one of a tuple. The long one may stand before few elements, too. */
-export function isTupleTag(tag: number): boolean {
-  return tag === SMALL_TUPLE || tag === LARGE_TUPLE;
-}
 
 /** Reads terms. One reader serves one connection, and is used again for every frame. */
 export class TermReader extends ScalarReader {

@@ -15,7 +15,8 @@ import { Atom, atom } from '../../terms/atom.ts';
 import { text } from '../../terms/charlist.ts';
 import { ImproperList } from '../../terms/opaque.ts';
 import { Tuple } from '../../terms/tuple.ts';
-import { isTupleTag, type TermReader } from './reader.ts';
+import type { TermReader } from './reader.ts';
+import { isTupleTag } from './tags.ts';
 
 /** @internal */ export const NOVA_PUBSUB = atom('nova_pubsub');
 /** @internal */ export const GEN_CAST = atom('$gen_cast');

@@ -67,3 +67,8 @@ export const ATOM_UTF8 = 118;
 export const SMALL_ATOM_UTF8 = 119;
 /** A port: node, id:64, creation:32. */
 export const V4_PORT = 120;
+
+/** @internal Whether a tag is one of a tuple. The long one may stand before few elements, too. */
+export function isTupleTag(tag: number): boolean {
+  return tag === SMALL_TUPLE || tag === LARGE_TUPLE;
+}
