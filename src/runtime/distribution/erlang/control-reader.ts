@@ -314,6 +314,20 @@ export class ControlReader {
     this.#sent(from, to, message);
   }
 
+  /** A message to a list. As for one pid, what is read at once is handed over without a copy of what it stands in. */
+  #deliverMany(from: Pid, to: readonly Pid[]): void {
+    const reader = this.#reader;
+    const at = reader.position;
+    let message: unknown;
+    try {
+      message = reader.message(this.#unknown.node);
+    } catch (error) {
+      this.#notAtOnce(error, { op: 'sendMany', from, to }, 'message', at);
+      return;
+    }
+    this.#sink.signal({ op: 'sendMany', from, to, message });
+  }
+
   #toAlias(from: Pid, to: Ref): void {
     this.#version();
     this.#read({ op: 'sendAlias', from, to }, 'message');
@@ -410,7 +424,7 @@ export class ControlReader {
       const id = reader.smallInt();
       const to = this.#lists.read(id, reader.term(), this.#find);
       if (to === undefined) throw new EtfError('A message is for a list that was not sent');
-      this.#read({ op: 'sendMany', from, to }, 'message');
+      this.#deliverMany(from, to);
     } else {
       this.#sink.leftOut(`'${tag}' between nodes of Troupe`);
     }
