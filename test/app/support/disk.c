@@ -54,7 +54,7 @@ static void keep(int fd) {
   }
   snprintf(fresh, sizeof fresh, "%s.fresh", copy);
   int from = open(path, O_RDONLY), to = open(fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  static char buffer[1 << 16];
+  char buffer[1 << 16]; /* of this thread: several files are synced at a time */
   ssize_t length;
   while ((length = read(from, buffer, sizeof buffer)) > 0) {
     ssize_t (*plain)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
