@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^troupe$/, replacement: source('index.ts') },
       { find: /^troupe\/fastify$/, replacement: source('fastify/index.ts') },
       { find: /^troupe\/erlang$/, replacement: source('distribution/erlang/index.ts') },
+      { find: /^troupe\/repl$/, replacement: source('repl/index.ts') },
       { find: /^troupe\/testing$/, replacement: source('testing/index.ts') },
     ],
   },

@@ -1,5 +1,5 @@
 // Random choices that depend on a seed only, so that every input of the fuzzer can be made again from two numbers.
-import { Random } from '../src/runtime/distribution/memory/random.ts';
+import { Random } from '../src/runtime/distribution/memory/internal.ts';
 
 /** Numbers at which programs that read counts and lengths go wrong. */
 const EDGES = [0, 1, 2, 3, 4, 5, 8, 0x7f, 0x80, 0xfe, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000];

@@ -1,18 +1,25 @@
 // A node with all that stands behind the connections of the distribution, and a carrier that only writes what it is given, as
 // frames. What its processes and its router make of what arrives is watched: errors that are none of the runtime's own are kept.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Carrier, CarrierHost, Signal } from '../src/runtime/distribution/carrier.ts';
-import type { PeerLink, Services } from '../src/runtime/distribution/erlang/contracts.ts';
-import { ControlWriter } from '../src/runtime/distribution/erlang/control-writer.ts';
-import { OWN_FLAGS } from '../src/runtime/distribution/erlang/flags.ts';
-import { createServices } from '../src/runtime/distribution/erlang/services/index.ts';
-import { EtfError } from '../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../src/runtime/distribution/etf/writer.ts';
-import { TroupeError } from '../src/runtime/errors.ts';
-import { pg } from '../src/runtime/index.ts';
-import { createNode, type Node } from '../src/runtime/process/node.ts';
-import type { Process } from '../src/runtime/process/process.ts';
-import type { Tuple } from '../src/runtime/terms/tuple.ts';
+import {
+  type Carrier,
+  type CarrierHost,
+  createNode,
+  type Node,
+  pg,
+  type Process,
+  type Signal,
+  TroupeError,
+  type Tuple,
+} from 'troupe';
+import {
+  ControlWriter,
+  createServices,
+  OWN_FLAGS,
+  type PeerLink,
+  type Services,
+} from '../src/runtime/distribution/erlang/internal.ts';
+import { EtfError, TermWriter } from '../src/runtime/distribution/etf/internal.ts';
 import { PEER, SELF } from './terms.ts';
 
 const BUFFER_BYTES = 4_096;

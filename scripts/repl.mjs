@@ -8,12 +8,12 @@ import './lib/env.mjs';
 import { ensureBuild } from './lib/fresh.mjs';
 import { Failure, root, script } from './lib/run.mjs';
 
-const client = join(root, 'dist/app/repl/client.js');
+const client = join(root, 'dist/runtime/repl/client.js');
 let ready = false;
 
 await script(async () => {
   await ensureBuild();
-  if (!existsSync(client)) throw new Failure('dist/app/repl/client.js is not there: run npm run build');
+  if (!existsSync(client)) throw new Failure('dist/runtime/repl/client.js is not there: run npm run build');
   ready = true;
   return 0;
 });

@@ -1,15 +1,14 @@
 // Other nodes, with the cookie and without it: forged senders, floods, terms that are wide, deep or slow to handle, set-ups that go
 // nowhere, reflected challenges, fragments without an end.
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo, Socket } from 'node:net';
 import { registerNode } from './epmd.ts';
 import type { Kind, Scene } from './kind.ts';
-import { oneOf, Peer, socketTo, term, u32, Wire } from './wire.ts';
-import { OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
+import { Peer, Wire, oneOf, socketTo, term, u32 } from './wire.ts';
 import {
+  OWN_FLAGS,
   readChallenge,
   readName,
   readReply,
@@ -17,8 +16,8 @@ import {
   writeName,
   writeReply,
   writeStatus,
-} from '../../src/runtime/distribution/erlang/handshake-messages.ts';
-import { atom, tuple } from '../../src/runtime/terms/index.ts';
+} from '../../src/runtime/distribution/erlang/internal.ts';
+import { atom, tuple } from 'troupe';
 
 const SILENT_SOCKETS = 600;
 const RECONNECTS = 10;

@@ -2,16 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
-import { digest } from '../../src/runtime/distribution/erlang/digest.ts';
-import { OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
 import {
+  digest,
+  OWN_FLAGS,
   readChallenge,
   writeName,
   writeReply,
-} from '../../src/runtime/distribution/erlang/handshake-messages.ts';
-import { TermWriter } from '../../src/runtime/distribution/etf/writer.ts';
-import { Origin, Pid } from '../../src/runtime/process/pid.ts';
-import { atom, tuple } from '../../src/runtime/terms/index.ts';
+} from '../../src/runtime/distribution/erlang/internal.ts';
+import { TermWriter } from '../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../src/runtime/terms/internal.ts';
+import { atom, Pid, tuple } from 'troupe';
 import type { Victim } from './victim.ts';
 
 const CREATION = 77;

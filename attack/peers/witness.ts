@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createErlangCarrier, erpc } from '../../src/runtime/distribution/erlang/index.ts';
-import { createNode, type Node } from '../../src/runtime/index.ts';
+import { createErlangCarrier, erpc } from 'troupe/erlang';
+import { createNode, type Node } from 'troupe';
 import type { Victim } from './victim.ts';
 
 const EVERY_MS = 20;

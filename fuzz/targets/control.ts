@@ -1,8 +1,7 @@
 // Control messages with their payloads: either they are read, or there is an EtfError.
-import { ControlReader, type ControlSink } from '../../src/runtime/distribution/erlang/control-reader.ts';
-import { EtfError } from '../../src/runtime/distribution/etf/reader.ts';
-import { SlicingReader } from '../../src/runtime/distribution/etf/slicing-reader.ts';
-import { atom } from '../../src/runtime/terms/atom.ts';
+import { ControlReader, type ControlSink } from '../../src/runtime/distribution/erlang/internal.ts';
+import { EtfError, SlicingReader } from '../../src/runtime/distribution/etf/internal.ts';
+import { atom } from 'troupe';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
 import { FuzzedNode } from '../fuzzed-node.ts';

@@ -1,6 +1,5 @@
 // What is read of epmd's protocol: requests, as the server gets them, and answers, as the client gets them from any program that
 // has epmd's port. Answers that are none are RangeErrors, requests that are none are undefined.
-import { Gathered } from '../../src/runtime/distribution/epmd/gathered.ts';
 import {
   decodeLookupAnswer,
   decodeNamesAnswer,
@@ -12,9 +11,10 @@ import {
   encodeRequest,
   type Entry,
   entryOf,
+  Gathered,
+  Registry,
   REQUEST_MAX_BYTES,
-} from '../../src/runtime/distribution/epmd/protocol.ts';
-import { Registry } from '../../src/runtime/distribution/epmd/registry.ts';
+} from '../../src/runtime/distribution/epmd/internal.ts';
 import type { Dice } from '../dice.ts';
 import { mutate } from '../mutate.ts';
 import type { Target } from '../target.ts';

@@ -1,8 +1,7 @@
 // A stream of frames as it comes over a connection, cut anywhere, to a node with all its services: splitting, headers, atom
 // caches, fragments, control messages, and what the node and its processes make of them. At most this connection ends.
 import { Socket } from 'node:net';
-import { FLAGS, OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
-import { Inbound } from '../../src/runtime/distribution/erlang/inbound.ts';
+import { FLAGS, Inbound, OWN_FLAGS } from '../../src/runtime/distribution/erlang/internal.ts';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
 import { FuzzedNode } from '../fuzzed-node.ts';

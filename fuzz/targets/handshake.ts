@@ -1,10 +1,16 @@
 // The handshake, either side: a conversation in which messages are changed. Nothing throws, every fault has a reason, and
 // nobody is let in who has not answered the challenge.
 import { createHash } from 'node:crypto';
-import { FLAGS, OWN_FLAGS } from '../../src/runtime/distribution/erlang/flags.ts';
-import { Acceptor, type Admission } from '../../src/runtime/distribution/erlang/handshake-acceptor.ts';
-import { Initiator } from '../../src/runtime/distribution/erlang/handshake-initiator.ts';
-import type { HandshakeMachine, LocalNode, Step } from '../../src/runtime/distribution/erlang/handshake.ts';
+import {
+  Acceptor,
+  type Admission,
+  FLAGS,
+  type HandshakeMachine,
+  Initiator,
+  type LocalNode,
+  OWN_FLAGS,
+  type Step,
+} from '../../src/runtime/distribution/erlang/internal.ts';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
 import { mutate } from '../mutate.ts';

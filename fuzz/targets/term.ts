@@ -1,7 +1,7 @@
 // Terms as bytes: either they are read, or there is a TroupeError; and what was read is written and read again as the same.
 import { deflateSync } from 'node:zlib';
-import { decodeTerm, encodeTerm } from '../../src/runtime/distribution/etf/codec.ts';
-import { TroupeError } from '../../src/runtime/errors.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { TroupeError } from 'troupe';
 import { Bytes } from '../bytes.ts';
 import type { Dice } from '../dice.ts';
 import { mutate } from '../mutate.ts';

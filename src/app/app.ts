@@ -4,7 +4,7 @@
 // Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
 // that requests and connections end while what they use is there, then the tree in reverse, then the node.
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify';
-import { Down, type ExitReason, matching, type Node, serverRef } from '../runtime/index.ts';
+import { Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
 import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
 import { startNode } from './cluster/start.ts';

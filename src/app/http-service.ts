@@ -3,8 +3,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
-import { troupeFastify } from '../runtime/fastify/index.ts';
-import type { Node, ServerRef } from '../runtime/index.ts';
+import { troupeFastify } from 'troupe/fastify';
+import type { Node, ServerRef } from 'troupe';
 import type { Config } from './config.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { readBodies } from './http/body.ts';

@@ -6,7 +6,7 @@
 // connection and request. What other nodes and clients can cause any number of times is told seldom, with its `count`, also what
 // their processes print. How long a line may be is `log-lines.ts`'s business.
 import type { FastifyBaseLogger } from 'fastify';
-import { formatReason, isCleanExit, onTelemetry } from '../runtime/index.ts';
+import { formatReason, isCleanExit, onTelemetry } from 'troupe';
 import type { DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
 import type { IndexerOptions } from './indexer/indexer.ts';

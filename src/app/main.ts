@@ -2,7 +2,7 @@
 //
 // Exit codes: 0 after a clean stop, 1 when it failed or had to be cut short, 2 for a wrong argument.
 import { parseArgs } from 'node:util';
-import { formatReason, TroupeError } from '../runtime/index.ts';
+import { formatReason, TroupeError } from 'troupe';
 import { type App, createApp } from './app.ts';
 import { ConfigError, loadConfig, type Config } from './config.ts';
 

@@ -3,14 +3,14 @@
 // `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does. The REPL stands
 // before the indexer: who looks at an indexer that is killed, or crashes, stays attached. Children stop in reverse order.
 // In a cluster there is also what other instances call; it starts last, when there is something to be told.
-import { child, type ChildSpec, defineServer, defineSupervisor } from '../runtime/index.ts';
+import { child, type ChildSpec, defineServer, defineSupervisor } from 'troupe';
 import { clusterMember, memberName, type MemberOptions } from './cluster/member.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { type IndexerOptions, indexerName, noteIndexer } from './indexer/indexer.ts';
 import type { NoteRepository } from './notes/repository.ts';
 import type { NoteSearch } from './notes/page.ts';
 import { CALLS_MAX, noteStore, storeName } from './notes/store.ts';
-import { type ReplOptions, replServer } from './repl/server.ts';
+import { type ReplOptions, replServer } from 'troupe/repl';
 
 /** What the tree is built from. */
 export interface TreeParts {

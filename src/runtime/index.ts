@@ -1,5 +1,5 @@
 /** The public entry point of the runtime: `import { ... } from 'troupe'`. */
-export type { Carrier, CarrierHost, Signal } from './distribution/carrier.ts';
+export type { Carrier, CarrierHost, Signal } from './process/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
 export { call, type CallOptions, cast, type From } from './otp/call.ts';
 export { type Program, run, type RunOptions } from './otp/run.ts';
@@ -115,10 +115,10 @@ export {
 } from './process/messages.ts';
 export type { DemonitorOptions } from './process/monitoring.ts';
 export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
-export { Pid } from './process/pid.ts';
+export { Pid } from './terms/pid.ts';
 export type { MonitoredStart, Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
-export { Ref } from './process/ref.ts';
+export { Ref } from './terms/ref.ts';
 export type { TimerRef } from './process/send-after.ts';
 export {
   Atom,

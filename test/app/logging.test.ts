@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { boundedLines } from '../../src/app/log-lines.ts';
 import type { DatabaseEvent, DatabaseStatus } from '../../src/app/database/database.ts';
 import { logDatabase, logRuntime } from '../../src/app/logging.ts';
-import { createNode, type TelemetryEvents, type TelemetryName } from '../../src/runtime/index.ts';
+import { createNode, type TelemetryEvents, type TelemetryName } from 'troupe';
 
 interface Line {
   readonly level: number;

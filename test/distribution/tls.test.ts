@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { type Tuple, tuple } from 'troupe';
 import { createProbe } from 'troupe/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TlsOptions } from '../../src/runtime/distribution/erlang/tls.ts';
+import type { TlsOptions } from '../../src/runtime/distribution/erlang/internal.ts';
 import { Authority, hasOpenssl } from '../runtime/distribution/erlang/certificates.ts';
 import type { ErlNode } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';

@@ -36,7 +36,7 @@ const PROGRAMS: ReadonlySet<string> = new Set(['src/app/main.ts', 'src/app/datab
 /** What opens ports besides the main file: the socket of the REPL, carriers, and the socket that can be a lock. */
 const LISTENERS = [
   'src/app/main.ts',
-  'src/app/repl/',
+  'src/runtime/repl/',
   'src/runtime/distribution/',
   'src/app/database/folder-lock.ts',
 ];
@@ -67,7 +67,9 @@ const rules: Rule[] = [
       ['src/runtime/errors.ts', "export { x } from './otp/server.ts';", 1],
       ['src/runtime/index.ts', "export { x } from './fastify/index.ts';", 1],
       ['src/runtime/extra/a.ts', "import { x } from '../errors.ts';", 1],
-      ['src/app/main.ts', "import { x } from '../runtime/process/pid.ts';", 1],
+      ['src/app/main.ts', "import { x } from '../runtime/terms/pid.ts';", 1],
+      ['src/app/main.ts', "import { x } from '../runtime/index.ts';", 1],
+      ['src/runtime/pg/a.ts', "import { x } from './internal.ts';", 1],
     ],
     good: [
       ['src/runtime/process/a.ts', "import { x } from './b.ts';\nimport { y } from '../errors.ts';"],
@@ -75,7 +77,7 @@ const rules: Rule[] = [
         'src/runtime/process/a.ts',
         "// import { x } from '../otp/server.ts';\nimport { z } from 'node:util';",
       ],
-      ['src/runtime/pg/a.ts', "import type { Carrier } from '../distribution/carrier.ts';"],
+      ['src/runtime/pg/a.ts', "import type { Carrier } from '../process/carrier.ts';"],
       [
         'src/runtime/pg/a.ts',
         "import { x } from '../otp/server.ts';\nimport { y } from '../process/pid.ts';",
@@ -84,7 +86,7 @@ const rules: Rule[] = [
         'src/runtime/fastify/index.ts',
         "import { fp } from 'fastify-plugin';\nimport { x } from '../pg/pg.ts';",
       ],
-      ['src/app/notes/a.ts', "import { x } from '../../runtime/index.ts';\nimport { y } from 'fastify';"],
+      ['src/app/notes/a.ts', "import { x } from 'troupe';\nimport { y } from 'fastify';"],
     ],
   },
   {

@@ -7,7 +7,7 @@ import {
   declareHeard,
   MAX_DECLARED,
   MAX_HEARD,
-} from '../../src/runtime/channel-forms.ts';
+} from '../../src/runtime/pg/internal.ts';
 
 const badChannel = (message: RegExp): Error =>
   expect.objectContaining({

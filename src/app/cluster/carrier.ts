@@ -1,6 +1,6 @@
 // The carrier of a clustered instance, made from its settings and the files that they name.
-import { createErlangCarrier, type PeerInfo } from '../../runtime/distribution/erlang/index.ts';
-import type { Carrier } from '../../runtime/index.ts';
+import { createErlangCarrier, type PeerInfo } from 'troupe/erlang';
+import type { Carrier } from 'troupe';
 import { readClusterFiles } from './files.ts';
 import type { ClusterSettings } from './settings.ts';
 

@@ -10,8 +10,8 @@ import { readFileSync, type Stats, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { TSchema } from 'typebox';
-import { readCookieFile } from '../../runtime/distribution/erlang/index.ts';
-import { TroupeError } from '../../runtime/index.ts';
+import { readCookieFile } from 'troupe/erlang';
+import { TroupeError } from 'troupe';
 import { ConfigError, type ConfigFault } from '../config.ts';
 import { type ClusterSettings, clusterVariables } from './settings.ts';
 

@@ -22,7 +22,7 @@ import {
   pubsub,
   type ServerRef,
   UNHANDLED,
-} from '../../runtime/index.ts';
+} from 'troupe';
 import type { noteIndexer } from '../indexer/indexer.ts';
 import type { Strangers } from './strangers.ts';
 

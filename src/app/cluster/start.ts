@@ -1,7 +1,7 @@
 // Starts the node of the instance: alone, or in a cluster when the settings say so.
 import type { FastifyBaseLogger } from 'fastify';
-import type { PeerInfo } from '../../runtime/distribution/erlang/index.ts';
-import { createNode, type Node, pubsub, TroupeError } from '../../runtime/index.ts';
+import type { PeerInfo } from 'troupe/erlang';
+import { createNode, type Node, pubsub, TroupeError } from 'troupe';
 import type { ClusterCarrier } from './carrier.ts';
 
 /** A node that runs. */

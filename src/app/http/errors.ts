@@ -4,7 +4,7 @@
 // outage of the database, is one line without a stack. Of each kind and client there is one line in ten seconds.
 import type { Socket } from 'node:net';
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { TroupeError } from '../../runtime/index.ts';
+import { TroupeError } from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { Recurring } from '../recurring.ts';
 import { kindOf } from './request-lines.ts';

@@ -1,6 +1,6 @@
 // Whether the process lives, and whether it can serve.
 import type { FastifyPluginAsync } from 'fastify';
-import { type Node, type ServerRef, TroupeError } from '../../runtime/index.ts';
+import { type Node, type ServerRef, TroupeError } from 'troupe';
 import type { DatabaseStatus } from '../database/database.ts';
 import type { noteIndexer } from '../indexer/indexer.ts';
 

@@ -10,8 +10,8 @@
 // - Changes may not have been told to the clients of this instance: the database broke off and nobody knows whether one was
 //   stored, or the node that made it could not be heard. Whoever finds out casts `resync`; when the database answers, the
 //   clients are told to read again.
-import { defineServer, Down, GroupJoined, GroupLeft, pg } from '../../runtime/index.ts';
-import { type Pid, type Process, pubsub, started, UNHANDLED } from '../../runtime/index.ts';
+import { defineServer, Down, GroupJoined, GroupLeft, pg } from 'troupe';
+import { type Pid, type Process, pubsub, started, UNHANDLED } from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';

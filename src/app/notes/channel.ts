@@ -1,6 +1,6 @@
 // The channel on which changes of notes are told: one declaration types who broadcasts and who listens, on this node and
 // on others, those of Erlang included.
-import { defineChannel } from '../../runtime/index.ts';
+import { defineChannel } from 'troupe';
 import type { Note } from './note.ts';
 
 /** What is told on the channel, by topic. */

@@ -7,7 +7,7 @@
 // told to look for themselves.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
-import { controller } from '../../runtime/fastify/index.ts';
+import { controller } from 'troupe/fastify';
 import type { PageLimits } from '../config.ts';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';

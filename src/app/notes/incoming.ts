@@ -10,7 +10,7 @@
 //   most every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { Broadcast } from '../../runtime/index.ts';
+import type { Broadcast } from 'troupe';
 import { Recurring } from '../recurring.ts';
 import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note } from './note.ts';

@@ -6,7 +6,7 @@
 // - What is told afterwards of the same note, its deletion above all, counts: the reading is forgotten.
 // - At most `READING_MAX` are read at a time. Of what is more, and of what cannot be read, whoever shows notes is told to read all again.
 import { createHash } from 'node:crypto';
-import type { Pid } from '../../runtime/index.ts';
+import type { Pid } from 'troupe';
 import type { Note } from './note.ts';
 
 const READING_MAX = 100;

@@ -17,7 +17,7 @@ import {
   type Process,
   TIMEOUT,
   TroupeError,
-} from '../../runtime/index.ts';
+} from 'troupe';
 import { backoffMs } from '../database/backoff.ts';
 import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';

@@ -1,6 +1,6 @@
 // Where the notes of an instance are: in a database of its own, on a PostgreSQL server, or with another instance of its
 // cluster. Whoever reads and writes notes does not know which.
-import type { Node } from '../../runtime/index.ts';
+import type { Node } from 'troupe';
 import type { Database, DatabaseStatus } from '../database/database.ts';
 import { type DatabaseSettings, openDatabase } from '../database/open.ts';
 import { type Backlog, DatabaseBacklog, type NotIndexed } from '../indexer/backlog.ts';

@@ -8,7 +8,7 @@
 // - It tells nobody of a change: the instance that asked for it does, as it does of its own.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { defineServer } from '../../runtime/index.ts';
+import { defineServer } from 'troupe';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';

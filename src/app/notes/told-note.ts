@@ -3,7 +3,7 @@
 //
 // Known forms of a time: ISO 8601 with any precision and any zone, UTC without one; `{{Year, Month, Day}, {Hour, Minute, Second}}`;
 // the structs `DateTime` and `NaiveDateTime`; seconds since 1970. A text may be a binary or a list of characters.
-import { text, Tuple } from '../../runtime/index.ts';
+import { text, Tuple } from 'troupe';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { Note, noteLimits } from './note.ts';

@@ -2,8 +2,8 @@
 //
 // The join is made in `init`, which runs in the connection's own process, so that the membership ends with the
 // connection. An event is checked and encoded once, however many connections it goes to.
-import { UNHANDLED } from '../../runtime/index.ts';
-import { close, defineWebSocketHandler, encodeOnce, text } from '../../runtime/fastify/index.ts';
+import { UNHANDLED } from 'troupe';
+import { close, defineWebSocketHandler, encodeOnce, text } from 'troupe/fastify';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents, NoteEvent } from '../notes/incoming.ts';
 

@@ -1,6 +1,6 @@
 // The route of the WebSocket connections.
 import type { FastifyPluginAsync } from 'fastify';
-import { webSocketHandler } from '../../runtime/fastify/index.ts';
+import { webSocketHandler } from 'troupe/fastify';
 import type { IncomingEvents } from '../notes/incoming.ts';
 import { notificationsHandler } from './handler.ts';
 

@@ -18,7 +18,7 @@
 import { TroupeError } from '../errors.ts';
 import { type Clock, systemClock } from '../process/clock.ts';
 import { timerLength } from '../process/timers.ts';
-import type { Carrier } from './carrier.ts';
+import type { Carrier } from '../process/carrier.ts';
 import { Endpoint } from './memory/endpoint.ts';
 import { Random } from './memory/random.ts';
 import { Switchboard } from './memory/switchboard.ts';

@@ -15,9 +15,9 @@ import { type ExitReason, formatReason, KEPT, quietExit } from '../process/messa
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Destination, Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import { Pid } from '../process/pid.ts';
+import { Pid } from '../terms/pid.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import { rejection } from '../process/rejection.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';

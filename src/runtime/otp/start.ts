@@ -16,7 +16,7 @@ import { link } from '../process/links.ts';
 import { type ExitReason, formatReason, ProcessExit, quietExit } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { type Process, TRAP_EXIT } from '../process/process.ts';
 import { rejection } from '../process/rejection.ts';
 import type { Runnable } from '../process/scheduler.ts';

@@ -10,9 +10,9 @@
 import { Exit, type ExitReason, KEPT, ProcessExit, TIMEOUT } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import { pidKey } from './supervisor-children.ts';
 import type { Shutdown } from './supervisor-spec.ts';
 

@@ -13,7 +13,7 @@
  * not leave a node: `start` of a spec is `undefined`.
  */
 import { formatReason } from '../process/messages.ts';
-import { Pid } from '../process/pid.ts';
+import { Pid } from '../terms/pid.ts';
 import { type AtomKeyed, atomKeys } from '../terms/atom-keys.ts';
 import { Atom, atom } from '../terms/atom.ts';
 import { ErlMap } from '../terms/erl-map.ts';

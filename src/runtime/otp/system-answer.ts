@@ -11,7 +11,7 @@
  * Within the node it is the object itself, with the state by reference. Between nodes of Troupe the terms are those of OTP, too.
  */
 import { formatReason } from '../process/messages.ts';
-import { Pid } from '../process/pid.ts';
+import { Pid } from '../terms/pid.ts';
 import { Atom, atom } from '../terms/atom.ts';
 import { charlist, text } from '../terms/charlist.ts';
 import { Tuple, tuple } from '../terms/tuple.ts';

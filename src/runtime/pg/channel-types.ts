@@ -2,9 +2,9 @@
  * The types that the declaration of a channel gives its users. No code.
  */
 import type { ChannelFormOptions } from '../channel-forms.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import type {
   Atom,
   BitString,

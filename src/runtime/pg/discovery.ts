@@ -7,7 +7,7 @@
  */
 import { type ExitReason, type MonitorTarget } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import type { TimerRef } from '../process/send-after.ts';
 import { discover } from './protocol.ts';
 

@@ -12,8 +12,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
-import { Pid } from '../process/pid.ts';
-import { Ref } from '../process/ref.ts';
+import { Pid } from '../terms/pid.ts';
+import { Ref } from '../terms/ref.ts';
 import { hasEqualKeys, termText } from '../terms/canonical.ts';
 import {
   Atom,

@@ -6,9 +6,9 @@
  */
 import { KEPT } from '../process/messages.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../process/ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import type { Group } from './group.ts';
 import { canonicalText } from './group-key.ts';
 import type { Change } from './members.ts';

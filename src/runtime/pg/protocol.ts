@@ -11,7 +11,7 @@
  * `update`) are not understood; nobody sends them who was not asked for them.
  */
 import { Cast } from '../otp/call.ts';
-import { Pid } from '../process/pid.ts';
+import { Pid } from '../terms/pid.ts';
 import { atom } from '../terms/atom.ts';
 import { Tuple } from '../terms/tuple.ts';
 

@@ -12,7 +12,7 @@ import { withoutContext } from './async-context.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
 import { dropMonitors } from './monitoring.ts';
 import type { Watch } from './monitor.ts';
-import type { Pid } from './pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { EXITED, type Process, TRAP_EXIT } from './process.ts';
 import { abandonReceive } from './receive.ts';
 import { reportFailure } from './report.ts';

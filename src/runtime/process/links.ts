@@ -6,7 +6,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Exit } from './messages.ts';
-import type { Pid } from './pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { type Process, TRAP_EXIT } from './process.ts';
 
 /** @internal Links a live process with another. */

@@ -9,9 +9,9 @@
  */
 import { Down, type ExitReason, type MonitorTarget } from './messages.ts';
 import type { AwaitsPeer, Peer } from './peer.ts';
-import type { Pid } from './pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import type { Process } from './process.ts';
-import type { Ref } from './ref.ts';
+import type { Ref } from '../terms/ref.ts';
 
 /** Something that is told once when a process ends. */
 export interface Watch {

@@ -8,9 +8,9 @@ import { Down } from './messages.ts';
 import { addWatch, Monitor, removeWatch } from './monitor.ts';
 import { checkDestination } from './check-options.ts';
 import type { Destination } from './node.ts';
-import { Pid } from './pid.ts';
+import { Pid } from '../terms/pid.ts';
 import type { Process } from './process.ts';
-import type { Ref } from './ref.ts';
+import type { Ref } from '../terms/ref.ts';
 
 /** Options of `demonitor`. */
 export interface DemonitorOptions {

@@ -5,7 +5,7 @@
  * Several nodes can live in one operating system process; they know each other through their carriers only. What is sent
  * with a node's own methods comes from its `init` process, `<0.0.0>`.
  */
-import type { Carrier } from '../distribution/carrier.ts';
+import type { Carrier } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
@@ -22,10 +22,10 @@ import { ExitQueue, exitReasonOf, exitSignal, terminate } from './exit.ts';
 import { inspectProcess, type ProcessInfo } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { addWatch } from './monitor.ts';
-import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from './pid.ts';
+import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from '../terms/pid.ts';
 import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
 import { ProcessTable } from './process-table.ts';
-import { Ref, RefCounter } from './ref.ts';
+import { Ref, RefCounter } from '../terms/ref.ts';
 import { Registry } from './registry.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';

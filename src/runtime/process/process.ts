@@ -44,9 +44,9 @@ import {
   type Startable,
   type StartArguments,
 } from './node.ts';
-import type { Pid } from './pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
-import type { Ref } from './ref.ts';
+import type { Ref } from '../terms/ref.ts';
 import { MESSAGES_PER_CLOCK_CHECK, REDUCTIONS_PER_RUN, type Runnable } from './scheduler.ts';
 import type { TimerRef } from './send-after.ts';
 

@@ -10,7 +10,7 @@ import type { TelemetryName } from '../telemetry.ts';
 import { withoutContext } from './async-context.ts';
 import { type ExitReason, formatReason } from './messages.ts';
 import type { Node } from './node.ts';
-import type { Pid } from './pid.ts';
+import type { Pid } from '../terms/pid.ts';
 
 /** How many reports of one kind and label are told in a window. */
 const BURST = 10;

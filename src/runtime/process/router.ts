@@ -6,7 +6,7 @@
  *
  * It knows the carrier interface, and no engine. Signals as in `erl_dist_protocol`, "Protocol between Connected Nodes".
  */
-import type { Carrier, CarrierHost, Signal } from '../distribution/carrier.ts';
+import type { Carrier, CarrierHost, Signal } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal, linkExit } from './exit.ts';
@@ -14,9 +14,9 @@ import { ADDRESSED, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from
 import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './monitor.ts';
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
-import { Pid } from './pid.ts';
+import { Pid } from '../terms/pid.ts';
 import { ASKS_FROM, type Process } from './process.ts';
-import type { Ref } from './ref.ts';
+import type { Ref } from '../terms/ref.ts';
 
 const up = telemetry('troupe:node:up');
 const down = telemetry('troupe:node:down');

@@ -5,7 +5,7 @@
 import type { Destination, Node } from './node.ts';
 import { telemetry } from '../telemetry.ts';
 import { addWatch, removeWatch, type Watch } from './monitor.ts';
-import { Pid } from './pid.ts';
+import { Pid } from '../terms/pid.ts';
 import type { Process } from './process.ts';
 import { TimerEntry } from './timers.ts';
 

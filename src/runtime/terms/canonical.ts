@@ -9,8 +9,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
-import { Pid } from '../process/pid.ts';
-import { Ref } from '../process/ref.ts';
+import { Pid } from './pid.ts';
+import { Ref } from './ref.ts';
 import { AtomKeyed } from './atom-keys.ts';
 import { Atom } from './atom.ts';
 import { Charlist } from './charlist.ts';

@@ -7,8 +7,8 @@
  * shown by its type in brackets.
  */
 import { isUtf8 } from 'node:buffer';
-import { Pid } from '../process/pid.ts';
-import { Ref } from '../process/ref.ts';
+import { Pid } from './pid.ts';
+import { Ref } from './ref.ts';
 import { recordOf } from '../records.ts';
 import { AtomKeyed } from './atom-keys.ts';
 import { Atom } from './atom.ts';

@@ -1,8 +1,7 @@
 /**
  * Terms that JavaScript has nothing like. They arrive, can be compared and shown, and go back as they came.
  */
-import type { Origin } from '../process/pid.ts';
-import { channelOf } from '../process/pid.ts';
+import { type Origin, channelOf } from './pid.ts';
 import type { Atom } from './atom.ts';
 import { formatTerm } from './format.ts';
 

@@ -4,7 +4,7 @@
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { startWait, type WaitOptions } from './guard.ts';
 
 /**

@@ -2,7 +2,7 @@
  * Waiting for one message, with a probe that lives only for it.
  */
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import type { Matcher } from '../process/receive.ts';
 import type { WaitOptions } from './guard.ts';
 import { createProbe } from './probe.ts';

@@ -2,7 +2,7 @@
  * Letting everything that is under way come to its end, instead of sleeping and hoping.
  */
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../process/pid.ts';
+import type { Pid } from '../terms/pid.ts';
 import { checkWithin, timeoutError, type WaitOptions } from './guard.ts';
 import { busyProcesses, untilQuiet } from './quiet.ts';
 

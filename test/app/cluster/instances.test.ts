@@ -3,8 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Note } from '../../../src/app/notes/note.ts';
 import { CALLS_MAX } from '../../../src/app/notes/store.ts';
-import { call, cast, createNode, type Node, pubsub, type TroupeError } from '../../../src/runtime/index.ts';
-import { createMemoryNetwork, type MemoryNetwork } from '../../../src/runtime/testing/index.ts';
+import { call, cast, createNode, type Node, pubsub, type TroupeError } from 'troupe';
+import { createMemoryNetwork, type MemoryNetwork } from 'troupe/testing';
 import type { TestClient } from '../support/client.ts';
 import {
   away,

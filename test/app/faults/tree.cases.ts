@@ -5,8 +5,8 @@ import type { Database } from '../../../src/app/database/database.ts';
 import { indexerName } from '../../../src/app/indexer/indexer.ts';
 import { notes } from '../../../src/app/notes/schema.ts';
 import { rootName } from '../../../src/app/tree.ts';
-import { type Pid, supervisionTrees, type TreeNode } from '../../../src/runtime/index.ts';
-import { awaitExit } from '../../../src/runtime/testing/index.ts';
+import { type Pid, supervisionTrees, type TreeNode } from 'troupe';
+import { awaitExit } from 'troupe/testing';
 import { away, barrier, FaultyDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 

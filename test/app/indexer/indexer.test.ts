@@ -6,8 +6,8 @@ import { type IndexerOptions, noteIndexer } from '../../../src/app/indexer/index
 import { notes } from '../../../src/app/notes/channel.ts';
 import { IncomingEvents } from '../../../src/app/notes/incoming.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import { createNode, type Node } from '../../../src/runtime/index.ts';
-import { createMemoryNetwork } from '../../../src/runtime/testing/index.ts';
+import { createNode, type Node } from 'troupe';
+import { createMemoryNetwork } from 'troupe/testing';
 
 let nodes: Node[];
 beforeEach(() => {

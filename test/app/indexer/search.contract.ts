@@ -2,7 +2,7 @@
 // comes back complete.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { indexerName } from '../../../src/app/indexer/indexer.ts';
-import { awaitExit } from '../../../src/runtime/testing/index.ts';
+import { awaitExit } from 'troupe/testing';
 import type { TestApp } from '../support/test-app.ts';
 
 /** Notes in one answer. */

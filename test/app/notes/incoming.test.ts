@@ -4,7 +4,7 @@ import { KEYS_MAX } from '../../../src/app/recurring.ts';
 import { IncomingEvents, type LeftOut } from '../../../src/app/notes/incoming.ts';
 import { Strangers } from '../../../src/app/cluster/strangers.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import { atom, Broadcast, charlist, createNode, type Pid, tuple } from '../../../src/runtime/index.ts';
+import { atom, Broadcast, charlist, createNode, type Pid, tuple } from 'troupe';
 
 const note = {
   id: 1,

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { notes } from '../../../src/app/notes/channel.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import { Down } from '../../../src/runtime/index.ts';
+import { Down } from 'troupe';
 import { openClient, openRaw, type TestClient, UPGRADE } from '../support/client.ts';
 import type { TestApp } from '../support/test-app.ts';
 

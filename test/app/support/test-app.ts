@@ -9,7 +9,7 @@ import type { ClusterCarrier } from '../../../src/app/cluster/carrier.ts';
 import { loadConfig } from '../../../src/app/config.ts';
 import type { Database } from '../../../src/app/database/database.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import type { Pid } from '../../../src/runtime/index.ts';
+import type { Pid } from 'troupe';
 import { openClient, type TestClient } from './client.ts';
 
 /** An answer; `body` is what its JSON says, or its text when it is not JSON. */

@@ -1,11 +1,7 @@
 // What tests of several nodes share: nodes on an in-memory network, processes that do nothing but live or keep what they get.
 import { createNode, type Node, type NodeOptions, type Pid, TroupeError } from 'troupe';
 import { onTestFinished } from 'vitest';
-import {
-  createMemoryNetwork,
-  type MemoryNetwork,
-  type MemoryNetworkOptions,
-} from '../../../src/runtime/distribution/memory.ts';
+import { createMemoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from 'troupe/testing';
 
 /** A network whose nodes are stopped when the test ends. */
 export class Cluster {

@@ -21,7 +21,7 @@ import {
   type Ref,
   tuple,
 } from 'troupe';
-import { Origin } from '../../../src/runtime/process/pid.ts';
+import { Origin } from '../../../src/runtime/terms/internal.ts';
 import { Cluster, collector, encodeFault } from './cluster.ts';
 
 /** Two nodes that are not connected. */

@@ -1,7 +1,6 @@
 // The in-memory network as a carrier: order, copies, connections, cuts, holds, delays, limits. Nodes without pg.
 import { describe, expect, test } from 'vitest';
-import type { MemoryNetworkOptions } from '../../../src/runtime/distribution/memory.ts';
-import { createManualClock } from 'troupe/testing';
+import { createManualClock, type MemoryNetworkOptions } from 'troupe/testing';
 import { Cluster, collector, encodeFault } from './cluster.ts';
 import { createNode, type Node, NodeDown, NodeUp } from 'troupe';
 

@@ -13,8 +13,8 @@ import {
   Pid,
   type Signal,
   tuple,
-} from '../../../src/runtime/index.ts';
-import { Origin } from '../../../src/runtime/process/pid.ts';
+} from 'troupe';
+import { Origin } from '../../../src/runtime/terms/internal.ts';
 import { Cluster, collector, forever } from './cluster.ts';
 
 /** A carrier that only hands over what a test gives it. */

@@ -1,11 +1,9 @@
 // What waits for a client that reads slowly, with a socket that a test empties by hand.
-import { binary, type OutgoingFrame, ping, text } from 'troupe/fastify';
+import { binary, type ConnectionLimits, type OutgoingFrame, ping, text } from 'troupe/fastify';
 import { createManualClock } from 'troupe/testing';
 import { createNode } from 'troupe';
 import { expect, test } from 'vitest';
-import { connectionLimits } from '../../../src/runtime/fastify/limits.ts';
-import type { ConnectionLimits } from '../../../src/runtime/fastify/limits.ts';
-import { Outbox } from '../../../src/runtime/fastify/outbox.ts';
+import { connectionLimits, Outbox } from '../../../src/runtime/fastify/internal.ts';
 
 /** A socket that keeps what is sent until the test lets the client take it. */
 class Socket {

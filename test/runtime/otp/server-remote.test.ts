@@ -13,9 +13,8 @@ import {
   sys,
   tuple,
 } from 'troupe';
-import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
-import { SYSTEM } from '../../../src/runtime/otp/call.ts';
-import { createMemoryNetwork } from '../../../src/runtime/distribution/memory.ts';
+import { awaitExit, createManualClock, createMemoryNetwork, createProbe } from 'troupe/testing';
+import { SYSTEM } from '../../../src/runtime/otp/internal.ts';
 import { makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
 

@@ -4,6 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   atom,
   call,
+  type Carrier,
+  type CarrierHost,
   cast,
   defineServer,
   type Node,
@@ -11,13 +13,13 @@ import {
   Pid,
   Ref,
   serverRef,
+  type Signal,
   TroupeError,
   tuple,
   Tuple,
 } from 'troupe';
-import type { Carrier, CarrierHost, Signal } from '../../../src/runtime/distribution/carrier.ts';
-import { Cast, ForeignTag, RemoteCall } from '../../../src/runtime/otp/call.ts';
-import { Origin } from '../../../src/runtime/process/pid.ts';
+import { Cast, ForeignTag, RemoteCall } from '../../../src/runtime/otp/internal.ts';
+import { Origin } from '../../../src/runtime/terms/internal.ts';
 import { makeNode, recordTelemetry } from '../process/helpers.ts';
 
 const PEER = 'beam@x';

@@ -8,11 +8,12 @@ import {
   type Node,
   type Process,
   ProcessExit,
+  type StartOptions,
   TroupeError,
 } from 'troupe';
 import { createManualClock, settle } from 'troupe/testing';
 import { makeGate, recordUnhandledRejections, turns } from '../process/helpers.ts';
-import { startBehaviour, type StartOptions, type Startup } from '../../../src/runtime/otp/start.ts';
+import { startBehaviour, type Startup } from '../../../src/runtime/otp/internal.ts';
 
 type Init = (self: Process, startup: Startup) => unknown;
 

@@ -12,7 +12,7 @@ import {
   type Restart,
 } from 'troupe';
 import { awaitExit, settle } from 'troupe/testing';
-import { endsWith } from '../../../src/runtime/otp/supervisor-strategy.ts';
+import { endsWith } from '../../../src/runtime/otp/internal.ts';
 import { makeNode, recordTelemetry } from '../process/helpers.ts';
 import { end, look, pidOf, worker, workerChild } from './supervisor-helpers.ts';
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { childTemplate, defineDynamicSupervisor, defineServer, defineSupervisor, type Node } from 'troupe';
 import { awaitExit, createManualClock, type ManualClock, settle } from 'troupe/testing';
-import { RestartWindow } from '../../../src/runtime/otp/supervisor-intensity.ts';
+import { RestartWindow } from '../../../src/runtime/otp/internal.ts';
 import { makeNode, recordTelemetry } from '../process/helpers.ts';
 import { end, pidOf, workerChild } from './supervisor-helpers.ts';
 

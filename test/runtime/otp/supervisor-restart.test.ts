@@ -13,7 +13,7 @@ import {
   type Restart,
 } from 'troupe';
 import { settle } from 'troupe/testing';
-import { concerned, fateOf } from '../../../src/runtime/otp/supervisor-strategy.ts';
+import { concerned, fateOf } from '../../../src/runtime/otp/internal.ts';
 import { idle, makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { end, look, pidOf, worker, workerChild } from './supervisor-helpers.ts';
 

@@ -19,7 +19,7 @@ import {
   sys,
 } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
-import { isShutdownFault } from '../../../src/runtime/otp/supervisor-strategy.ts';
+import { isShutdownFault } from '../../../src/runtime/otp/internal.ts';
 import { idle, makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
 import { look, pidOf, worker, workerChild } from './supervisor-helpers.ts';

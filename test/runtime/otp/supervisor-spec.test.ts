@@ -13,7 +13,7 @@ import {
   type SupervisorFlags,
   type TroupeError,
 } from 'troupe';
-import { checkChildSpec, checkChildSpecs, checkFlags } from '../../../src/runtime/otp/supervisor-spec.ts';
+import { checkChildSpec, checkChildSpecs, checkFlags } from '../../../src/runtime/otp/internal.ts';
 import { idle, makeNode } from '../process/helpers.ts';
 import { failure, thrown } from './helpers.ts';
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { call, defineServer, Exit, type Node, reply, sys, TIMEOUT } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
-import { SYSTEM } from '../../../src/runtime/otp/call.ts';
+import { SYSTEM } from '../../../src/runtime/otp/internal.ts';
 import { makeGate, makeNode } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type Node, pg, type Pid } from 'troupe';
 import { createManualClock } from 'troupe/testing';
 import { Cluster, forever, keys } from '../distribution/cluster.ts';
-import * as protocol from '../../../src/runtime/pg/protocol.ts';
+import { protocol } from '../../../src/runtime/pg/internal.ts';
 
 /** Nodes that run the scope `s` and are all connected. */
 async function scoped(...names: readonly string[]) {

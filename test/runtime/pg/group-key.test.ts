@@ -24,12 +24,12 @@ import {
 } from 'troupe';
 import {
   canonicalText,
+  GroupTable,
   MAX_GROUP_DEPTH,
   MAX_GROUP_PARTS,
   MAX_GROUP_SIZE,
   ownName,
-} from '../../../src/runtime/pg/group-key.ts';
-import { GroupTable } from '../../../src/runtime/pg/group-table.ts';
+} from '../../../src/runtime/pg/internal.ts';
 import { forever, keys } from '../distribution/cluster.ts';
 import { makeNode } from '../process/helpers.ts';
 

@@ -15,12 +15,9 @@ import {
   type Pid,
   tuple,
 } from 'troupe';
-import { createManualClock, type ManualClock } from 'troupe/testing';
+import { createManualClock, createMemoryNetwork, type ManualClock, type MemoryNetwork } from 'troupe/testing';
 import { expect, onTestFinished, test } from 'vitest';
-import { declareChannel } from '../../../src/runtime/channel-forms.ts';
-import { createMemoryNetwork, type MemoryNetwork } from '../../../src/runtime/distribution/memory.ts';
-import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
-import { sliceSteps } from '../../../src/runtime/pg/slices.ts';
+import { canonicalText, declareChannel, sliceSteps } from '../../../src/runtime/pg/internal.ts';
 import { forever } from '../distribution/cluster.ts';
 import { type Membership, OtpScope } from './otp-scope.ts';
 import { type Change, Site } from './site.ts';

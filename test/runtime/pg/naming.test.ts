@@ -2,8 +2,7 @@
 // name goes out is seen by a peer that notes what it is told.
 import { describe, expect, test } from 'vitest';
 import { atom, Broadcast, defineChannel, GroupJoined, GroupLeft, type Node, pg, pubsub, tuple } from 'troupe';
-import { declaredForm } from '../../../src/runtime/channel-forms.ts';
-import { discover, join, leave, sync } from '../../../src/runtime/pg/protocol.ts';
+import { declaredForm, discover, join, leave, sync } from '../../../src/runtime/pg/internal.ts';
 import { Cluster, collector, forever, keys } from '../distribution/cluster.ts';
 import { Spy } from './spy.ts';
 

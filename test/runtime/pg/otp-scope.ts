@@ -3,8 +3,8 @@
 // those of pg.erl. It runs on a node of the runtime, but looks at terms as a BEAM node would, where an atom and a binary
 // are two groups.
 import { atom, type Atom, Down, type Node, NodeDown, NodeUp, type Pid, type Process, Tuple } from 'troupe';
-import { Cast } from '../../../src/runtime/otp/call.ts';
-import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
+import { Cast } from '../../../src/runtime/otp/internal.ts';
+import { canonicalText } from '../../../src/runtime/pg/internal.ts';
 
 /** Members by group: how often each pid has joined. */
 export type Membership = Map<string, Map<string, number>>;

@@ -13,8 +13,8 @@ import {
   type Tuple,
   tuple,
 } from 'troupe';
-import { Cast, SYSTEM } from '../../../src/runtime/otp/call.ts';
-import { discover, join, leave, sync } from '../../../src/runtime/pg/protocol.ts';
+import { Cast, SYSTEM } from '../../../src/runtime/otp/internal.ts';
+import { discover, join, leave, sync } from '../../../src/runtime/pg/internal.ts';
 import { collector, Cluster, forever, keys } from '../distribution/cluster.ts';
 import { recordTelemetry } from '../process/helpers.ts';
 import { Spy } from './spy.ts';

@@ -9,7 +9,7 @@ import {
   pg,
   type Pid,
 } from 'troupe';
-import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
+import { canonicalText } from '../../../src/runtime/pg/internal.ts';
 import { forever } from '../distribution/cluster.ts';
 import { counts, type Membership } from './otp-scope.ts';
 

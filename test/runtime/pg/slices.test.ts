@@ -2,8 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Members } from '../../../src/runtime/pg/members.ts';
-import { discover, join, leave, type NamedGroup, sync } from '../../../src/runtime/pg/protocol.ts';
+import { discover, join, leave, Members, type NamedGroup, sync } from '../../../src/runtime/pg/internal.ts';
 import { Cluster, collector, forever, keys } from '../distribution/cluster.ts';
 import { Spy } from './spy.ts';
 

@@ -1,13 +1,13 @@
 // A scope process that is none: it notes what a real one tells it, and can tell it anything. It checks the rule which keeps
 // an OTP scope alive: nothing before a snapshot, and no leave of what was not told.
 import { Down, type Node, type Pid } from 'troupe';
-import { canonicalText } from '../../../src/runtime/pg/group-key.ts';
 import {
+  canonicalText,
   type NamedGroup,
   type PeerMessage as Read,
   readEntry,
   readPeerMessage,
-} from '../../../src/runtime/pg/protocol.ts';
+} from '../../../src/runtime/pg/internal.ts';
 
 /** A message whose groups are read, too. */
 type PeerMessage =

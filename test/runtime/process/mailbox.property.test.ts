@@ -1,7 +1,7 @@
 // The mailbox against an array, with random programs of all that can be done to it.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EMPTY, Mailbox } from '../../../src/runtime/process/mailbox.ts';
+import { EMPTY, Mailbox } from '../../../src/runtime/process/internal.ts';
 
 type Step =
   | { readonly op: 'push' | 'take'; readonly count: number }

@@ -1,7 +1,7 @@
 /** What a program gets wrong is told where it is done, with a code, and costs nobody else anything. */
 import { describe, expect, test } from 'vitest';
-import { child, childTemplate, createNode, type Pid, type Process } from '../../../src/runtime/index.ts';
-import { createProbe, settle } from '../../../src/runtime/testing/index.ts';
+import { child, childTemplate, createNode, type Pid, type Process } from 'troupe';
+import { createProbe, settle } from 'troupe/testing';
 
 const nothing = [undefined, null, 7, {}, '<0.0.0>'] as unknown as Pid[];
 const bad = expect.objectContaining({ code: 'TROUPE_BAD_ARGUMENT' }) as Error;

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { createNode, Pid, Ref } from 'troupe';
 import { expect, test } from 'vitest';
-import { Origin } from '../../../src/runtime/process/pid.ts';
+import { Origin } from '../../../src/runtime/terms/internal.ts';
 import { deaf, idle, makeNode } from './helpers.ts';
 
 test('erlang:pid_to_list/1: a pid prints as <node.id.serial>, in text, JSON and inspect', () => {

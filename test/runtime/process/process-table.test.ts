@@ -1,7 +1,7 @@
 // The process table by itself, with few ids, so that they wrap around.
 import { expect, test } from 'vitest';
-import type { Process } from '../../../src/runtime/process/process.ts';
-import { ProcessTable } from '../../../src/runtime/process/process-table.ts';
+import type { Process } from 'troupe';
+import { ProcessTable } from '../../../src/runtime/process/internal.ts';
 
 const ID_LIMIT = 2048;
 

@@ -12,7 +12,7 @@ import {
 } from 'troupe';
 import { awaitExit, settle } from 'troupe/testing';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { takeReports } from '../../../src/runtime/process/report.ts';
+import { takeReports } from '../../../src/runtime/process/internal.ts';
 import { reportAloud } from '../../support/quiet-reports.ts';
 
 reportAloud();

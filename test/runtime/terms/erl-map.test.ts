@@ -13,13 +13,13 @@ import {
   ImproperList,
   NativeRecord,
   OpaqueFunction,
+  Pid,
   Port,
+  Ref,
   tuple,
 } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { Origin, Pid } from '../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../src/runtime/process/ref.ts';
-import { hasEqualKeys } from '../../../src/runtime/terms/canonical.ts';
+import { hasEqualKeys, Origin } from '../../../src/runtime/terms/internal.ts';
 import { terms } from '../distribution/etf/arbitraries.ts';
 
 const origin = (): Origin => new Origin('a@h', 5);

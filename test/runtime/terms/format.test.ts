@@ -9,18 +9,18 @@ import {
   ErlMap,
   ExternalFunction,
   float,
+  formatReason,
   ImproperList,
   NativeRecord,
   OpaqueFunction,
+  Pid,
   Port,
+  Ref,
   tuple,
-  formatReason,
 } from 'troupe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeTerm } from '../../../src/runtime/distribution/etf/codec.ts';
-import { Origin, Pid } from '../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../src/runtime/process/ref.ts';
-import { formatTerm } from '../../../src/runtime/terms/format.ts';
+import { encodeTerm } from 'troupe/erlang';
+import { formatTerm, Origin } from '../../../src/runtime/terms/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { atoms, floats, integers, text } from '../distribution/etf/arbitraries.ts';
 import { Erl } from '../distribution/etf/erl.ts';

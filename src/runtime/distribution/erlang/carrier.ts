@@ -14,19 +14,19 @@
  */
 import { TroupeError } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
-import type { Carrier, CarrierHost, Signal } from '../carrier.ts';
+import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { Epmd } from '../epmd/epmd.ts';
 import { BusyWait } from './busy-wait.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
-import { Connector } from './connector.ts';
+import { Connector } from './connect/connector.ts';
 import type { EstablishedLink, LinkEvents, Services } from './contracts.ts';
-import { Cookies, readCookieFile } from './cookie.ts';
-import { hasNames } from './flags.ts';
-import { isNodeName } from './handshake-messages.ts';
+import { Cookies, readCookieFile } from './connect/cookie.ts';
+import { hasNames } from './connect/flags.ts';
+import { isNodeName } from './connect/handshake-messages.ts';
 import { Line } from './line.ts';
 import { checkOptions, type ErlangCarrierOptions, type Settings } from './options.ts';
-import type { FaultCounts, PeerInfo } from './peer-info.ts';
-import { Packer } from './pending.ts';
+import type { FaultCounts, PeerInfo } from './connect/peer-info.ts';
+import { Packer } from './wire/pending.ts';
 import { createServices } from './services/index.ts';
 
 const refused = telemetry('troupe:distribution:refused');

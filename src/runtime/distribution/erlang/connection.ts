@@ -10,20 +10,26 @@
  * It knows nothing of how connections are made, nor of what waits for one.
  */
 import { SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../process/pid.ts';
+import { Pid } from '../../terms/pid.ts';
 import type { Tuple } from '../../terms/tuple.ts';
-import type { CarrierHost, Signal } from '../carrier.ts';
+import type { CarrierHost, Signal } from '../../process/carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
 import type { BusyWait } from './busy-wait.ts';
 import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
-import { ControlWriter, senderOf, type SingleSignal } from './control-writer.ts';
-import { FLAGS, hasNames } from './flags.ts';
-import { Inbound } from './inbound.ts';
-import { LISTED_BYTES, MAX_LISTED, SentLists } from './multicast.ts';
+import { ControlWriter, senderOf, type SingleSignal } from './wire/control-writer.ts';
+import { FLAGS, hasNames } from './connect/flags.ts';
+import { Inbound } from './wire/inbound.ts';
+import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';
-import type { PeerInfo } from './peer-info.ts';
-import type { PackedSignal, Packer } from './pending.ts';
-import { BATCH_BUFFER_BYTES, FRAGMENT_BYTES, type Sender, SendQueue, UNKNOWN_SENDER } from './send-queue.ts';
+import type { PeerInfo } from './connect/peer-info.ts';
+import type { PackedSignal, Packer } from './wire/pending.ts';
+import {
+  BATCH_BUFFER_BYTES,
+  FRAGMENT_BYTES,
+  type Sender,
+  SendQueue,
+  UNKNOWN_SENDER,
+} from './wire/send-queue.ts';
 import { type Ticked, Ticks } from './ticks.ts';
 
 /** In what time a peer has to read something of what is left when the connection is closed in good order. */

@@ -6,8 +6,8 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { SystemCall } from '../../otp/call.ts';
 import type { Node } from '../../process/node.ts';
-import type { Pid } from '../../process/pid.ts';
-import type { Ref } from '../../process/ref.ts';
+import type { Pid } from '../../terms/pid.ts';
+import type { Ref } from '../../terms/ref.ts';
 import type { Atom } from '../../terms/atom.ts';
 import type { Tuple } from '../../terms/tuple.ts';
 

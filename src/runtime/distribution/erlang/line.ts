@@ -4,8 +4,8 @@
  * It is dropped when there is neither, so that names which were tried once do not add up.
  */
 import type { Connection } from './connection.ts';
-import type { PeerInfo } from './peer-info.ts';
-import { PendingSignals } from './pending.ts';
+import type { PeerInfo } from './connect/peer-info.ts';
+import { PendingSignals } from './wire/pending.ts';
 
 /** One peer. */
 export class Line {

@@ -3,11 +3,11 @@
  * files and opens nothing.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Pid } from '../../process/pid.ts';
+import type { Pid } from '../../terms/pid.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
-import type { TlsOptions } from './connector.ts';
+import type { TlsOptions } from './connect/connector.ts';
 import type { ExposedModules } from './services/expose.ts';
-import { DEFAULT_MAX_FRAME_BYTES } from './frames.ts';
+import { DEFAULT_MAX_FRAME_BYTES } from './wire/frames.ts';
 
 const MEBIBYTE = 1024 * 1024;
 

@@ -4,7 +4,7 @@
  */
 import { declaredForm } from '../../channel-forms.ts';
 import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../process/pid.ts';
+import { Pid } from '../../terms/pid.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom } from '../../terms/atom.ts';
 import { formed } from '../../terms/forms.ts';

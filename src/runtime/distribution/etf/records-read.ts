@@ -8,8 +8,8 @@
  */
 import { declaredForm } from '../../channel-forms.ts';
 import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../process/pid.ts';
-import { Ref } from '../../process/ref.ts';
+import { Pid } from '../../terms/pid.ts';
+import { Ref } from '../../terms/ref.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom, atom } from '../../terms/atom.ts';
 import { text } from '../../terms/charlist.ts';

@@ -17,8 +17,8 @@
 import { declaredForm, undeclaredForm } from '../../channel-forms.ts';
 import { type Cast, REQUEST, type RemoteCall } from '../../otp/call.ts';
 import type { Down } from '../../process/messages.ts';
-import { Pid } from '../../process/pid.ts';
-import { Ref } from '../../process/ref.ts';
+import { Pid } from '../../terms/pid.ts';
+import { Ref } from '../../terms/ref.ts';
 import type { RecordDefinition } from '../../records.ts';
 import { LIST } from './tags.ts';
 import type { TermWriter } from './writer.ts';

@@ -5,8 +5,8 @@
  * Nothing of what it returns refers to the buffer. Nothing is read beyond `end`, and no room is made for more than the bytes
  * that are there could need. What is no term throws an EtfError; the connection that it came from is to be closed.
  */
-import { Origin, Pid } from '../../process/pid.ts';
-import { Ref } from '../../process/ref.ts';
+import { Origin, Pid } from '../../terms/pid.ts';
+import { Ref } from '../../terms/ref.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { Float } from '../../terms/float.ts';
 import { Port } from '../../terms/opaque.ts';

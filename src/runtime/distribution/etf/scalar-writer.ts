@@ -8,8 +8,8 @@
  * this runtime knows that it was a bigint.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Origin, Pid } from '../../process/pid.ts';
-import type { Ref } from '../../process/ref.ts';
+import type { Origin, Pid } from '../../terms/pid.ts';
+import type { Ref } from '../../terms/ref.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
 import type { Port } from '../../terms/opaque.ts';
 import { ByteWriter } from './byte-writer.ts';

@@ -10,8 +10,8 @@
  * Limits: depth, number of values and bytes, see {@link EncodeLimits}.
  */
 import { TroupeError } from '../../errors.ts';
-import { Pid } from '../../process/pid.ts';
-import { Ref } from '../../process/ref.ts';
+import { Pid } from '../../terms/pid.ts';
+import { Ref } from '../../terms/ref.ts';
 import { recordOf } from '../../records.ts';
 import { AtomKeyed } from '../../terms/atom-keys.ts';
 import { Atom } from '../../terms/atom.ts';

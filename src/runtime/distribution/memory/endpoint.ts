@@ -5,8 +5,8 @@
  * a connection is made or has failed. What goes on in between is the network's.
  */
 import { TroupeError } from '../../errors.ts';
-import { Origin } from '../../process/pid.ts';
-import type { Carrier, CarrierHost, Signal } from '../carrier.ts';
+import { Origin } from '../../terms/pid.ts';
+import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { EtfError } from '../etf/reader.ts';
 import { type PackedSignal, Packer, Unpacker } from './codec.ts';
 import { type Arrival, type Connection, type Lane } from './lane.ts';

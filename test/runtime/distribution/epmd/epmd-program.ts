@@ -1,6 +1,6 @@
 // A process that registers a node and prints what it is told; for tests in which such a process ends.
 // Arguments: the port of epmd, the name, and whether it stays until it is killed.
-import { Epmd } from '../../../../src/runtime/distribution/epmd/epmd.ts';
+import { Epmd } from '../../../../src/runtime/distribution/epmd/internal.ts';
 
 const [port, alive = '', stays] = process.argv.slice(2);
 

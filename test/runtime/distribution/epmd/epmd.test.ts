@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Epmd } from '../../../../src/runtime/distribution/epmd/epmd.ts';
 import {
   encodeLookupAnswer,
   encodeRegisterAnswer,
   entryOf,
-} from '../../../../src/runtime/distribution/epmd/protocol.ts';
+  Epmd,
+} from '../../../../src/runtime/distribution/epmd/internal.ts';
 import { freePort } from '../../../support/erl.ts';
 import { Raw, answerTo, outsideAddress, recorded, registering, scripted, startProgram } from './helpers.ts';
 

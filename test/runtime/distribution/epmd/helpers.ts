@@ -5,9 +5,14 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import { Epmd, type EpmdOptions } from '../../../../src/runtime/distribution/epmd/epmd.ts';
+import {
+  encodeRequest,
+  entryOf,
+  Epmd,
+  type EpmdOptions,
+  type Request,
+} from '../../../../src/runtime/distribution/epmd/internal.ts';
 import { freePort } from '../../../support/erl.ts';
-import { type Request, encodeRequest, entryOf } from '../../../../src/runtime/distribution/epmd/protocol.ts';
 
 /** A connection on which a test writes what it likes. */
 export class Raw {

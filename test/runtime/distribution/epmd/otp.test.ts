@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type ErlNode, type ErlOptions, freePort, startEpmd, startErl } from '../../../support/erl.ts';
 import { requirePart } from '../../../support/parts.ts';
-import { decodeRegisterAnswer } from '../../../../src/runtime/distribution/epmd/protocol.ts';
+import { decodeRegisterAnswer } from '../../../../src/runtime/distribution/epmd/internal.ts';
 import { Raw, recorded, registering, startProgram } from './helpers.ts';
 
 const part = requirePart('erl');

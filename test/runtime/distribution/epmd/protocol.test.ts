@@ -1,7 +1,6 @@
 // The bytes of epmd's protocol: round trips, answers in pieces, and bytes that are none.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Gathered } from '../../../../src/runtime/distribution/epmd/gathered.ts';
 import {
   decodeLookupAnswer,
   decodeNamesAnswer,
@@ -11,11 +10,13 @@ import {
   encodeNamesAnswer,
   encodeRegisterAnswer,
   encodeRequest,
-  entryOf,
-  isName,
   type Entry,
-} from '../../../../src/runtime/distribution/epmd/protocol.ts';
-import { isLoopback, splitNodeName } from '../../../../src/runtime/distribution/epmd/node-name.ts';
+  entryOf,
+  Gathered,
+  isLoopback,
+  isName,
+  splitNodeName,
+} from '../../../../src/runtime/distribution/epmd/internal.ts';
 
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u8 = fc.integer({ min: 0, max: 0xff });

@@ -8,10 +8,11 @@ import {
   decodeRegisterAnswer,
   encodeRequest,
   entryOf,
+  EpmdServer,
+  type EpmdServerOptions,
+  Registry,
   type Request,
-} from '../../../../src/runtime/distribution/epmd/protocol.ts';
-import { Registry } from '../../../../src/runtime/distribution/epmd/registry.ts';
-import { EpmdServer, type EpmdServerOptions } from '../../../../src/runtime/distribution/epmd/server.ts';
+} from '../../../../src/runtime/distribution/epmd/internal.ts';
 import { freePort } from '../../../support/erl.ts';
 import { Raw, answerTo, outsideAddress, registering } from './helpers.ts';
 

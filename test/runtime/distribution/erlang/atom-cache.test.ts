@@ -2,7 +2,7 @@
 // whatever else comes is refused without a throw.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ATOM_CACHE_ENTRIES, AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
+import { ATOM_CACHE_ENTRIES, AtomCache } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 interface Reference {
   readonly slot: number;

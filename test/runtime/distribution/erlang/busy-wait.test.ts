@@ -1,6 +1,6 @@
 // Staying awake for a moment: as long as it is to, once at a time, and not at all when it is not to.
 import { afterEach, expect, test, vi } from 'vitest';
-import { BusyWait } from '../../../../src/runtime/distribution/erlang/busy-wait.ts';
+import { BusyWait } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();

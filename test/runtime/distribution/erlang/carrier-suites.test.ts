@@ -1,7 +1,7 @@
 // The tests of links, monitors, messages and calls between nodes, over sockets: what they say of the network in memory holds
 // for the carrier that speaks Erlang's protocol. The nodes have no services, as those of the other network.
 import { vi } from 'vitest';
-import type { Services } from '../../../../src/runtime/distribution/erlang/contracts.ts';
+import type { Services } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 vi.mock('../cluster.ts', async (original) => ({
   ...(await original<object>()),

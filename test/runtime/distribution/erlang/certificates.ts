@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TlsOptions } from '../../../../src/runtime/distribution/erlang/tls.ts';
+import type { TlsOptions } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 /** Whether there is an `openssl`; when not, says that tests are skipped, or with CI=true throws. */
 export function hasOpenssl(): boolean {

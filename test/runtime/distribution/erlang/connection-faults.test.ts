@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { atom, Tuple, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
+import { TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 import { recordTelemetry } from '../../process/helpers.ts';
 import { collector, forever } from '../cluster.ts';
 import {

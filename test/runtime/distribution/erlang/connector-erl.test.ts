@@ -1,10 +1,15 @@
 // Setting connections up with a real Erlang node, in both directions: with and without the same cookie and flags, at the same
 // time, and again while connected.
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { Epmd } from '../../../../src/runtime/distribution/epmd/epmd.ts';
-import type { ConnectorOptions } from '../../../../src/runtime/distribution/erlang/connector.ts';
-import { FLAGS, flagNames, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
-import { readStatus, writeName } from '../../../../src/runtime/distribution/erlang/handshake-messages.ts';
+import { Epmd } from '../../../../src/runtime/distribution/epmd/internal.ts';
+import {
+  type ConnectorOptions,
+  flagNames,
+  FLAGS,
+  OWN_FLAGS,
+  readStatus,
+  writeName,
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
 import {
   type Epmd as EpmdProgram,
   type ErlNode,

@@ -1,8 +1,11 @@
 // What the tests of the connector share: connectors that note what they tell, in place of what runs connections.
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { Connector, type ConnectorOptions } from '../../../../src/runtime/distribution/erlang/connector.ts';
-import type { EstablishedLink } from '../../../../src/runtime/distribution/erlang/contracts.ts';
+import {
+  Connector,
+  type ConnectorOptions,
+  type EstablishedLink,
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 /** Where connectors of a test listen, by the names of their nodes. */
 export type Places = Map<string, { host: string; port: number }>;

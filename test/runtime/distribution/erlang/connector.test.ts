@@ -5,15 +5,16 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import type { TroupeError } from 'troupe';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { digest } from '../../../../src/runtime/distribution/erlang/digest.ts';
-import { FLAGS, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
 import {
+  digest,
+  FLAGS,
+  OWN_FLAGS,
   readChallenge,
   writeChallenge,
   writeName,
   writeReply,
   writeStatus,
-} from '../../../../src/runtime/distribution/erlang/handshake-messages.ts';
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { type Places, site, Wire } from './connector-helpers.ts';
 
 const failed = (reason: string) => expect.objectContaining({ code: 'TROUPE_CONNECT_FAILED', reason });

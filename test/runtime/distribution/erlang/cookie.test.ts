@@ -3,8 +3,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Cookies, readCookieFile } from '../../../../src/runtime/distribution/erlang/cookie.ts';
-import { digest, isDigest, makeChallenge } from '../../../../src/runtime/distribution/erlang/digest.ts';
+import {
+  Cookies,
+  digest,
+  isDigest,
+  makeChallenge,
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { readCookieFile } from 'troupe/erlang';
 
 const bad = expect.objectContaining({ code: 'TROUPE_BAD_COOKIE' });
 

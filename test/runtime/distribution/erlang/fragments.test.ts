@@ -1,8 +1,8 @@
 // Putting fragments together: several messages at once, in any order between them; what does not fit is refused.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Fragments, type Assembled } from '../../../../src/runtime/distribution/erlang/fragments.ts';
-import { atom } from '../../../../src/runtime/terms/atom.ts';
+import { Fragments, type Assembled } from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { atom } from 'troupe';
 
 const refs = [atom('one')];
 

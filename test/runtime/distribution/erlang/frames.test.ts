@@ -5,7 +5,7 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   FrameReader,
   type FrameSink,
-} from '../../../../src/runtime/distribution/erlang/frames.ts';
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 /** Keeps copies of the frames, and stops after some. */
 class Kept implements FrameSink {

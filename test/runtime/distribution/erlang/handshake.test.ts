@@ -1,31 +1,28 @@
 // The handshake as two machines without sockets: against each other, and against what is not of the protocol.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { digest } from '../../../../src/runtime/distribution/erlang/digest.ts';
 import {
-  FLAGS,
+  Acceptor,
+  type Admission,
+  digest,
   flagNames,
+  FLAGS,
+  type HandshakeMachine,
+  Initiator,
+  isNodeName,
+  type LocalNode,
   missingFlags,
   OWN_FLAGS,
-  REQUIRED_FLAGS,
-} from '../../../../src/runtime/distribution/erlang/flags.ts';
-import { Acceptor, type Admission } from '../../../../src/runtime/distribution/erlang/handshake-acceptor.ts';
-import { Initiator } from '../../../../src/runtime/distribution/erlang/handshake-initiator.ts';
-import {
-  isNodeName,
   readChallenge,
+  REQUIRED_FLAGS,
+  type Step,
   writeAck,
   writeChallenge,
   writeName,
   writeReply,
   writeStatus,
-} from '../../../../src/runtime/distribution/erlang/handshake-messages.ts';
-import type {
-  HandshakeMachine,
-  LocalNode,
-  Step,
-} from '../../../../src/runtime/distribution/erlang/handshake.ts';
-import { TroupeError } from '../../../../src/runtime/errors.ts';
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { TroupeError } from 'troupe';
 
 function local(name: string, changes: Partial<LocalNode> = {}): LocalNode {
   return { name, creation: 77, flags: OWN_FLAGS, cookie: () => 'secret', gaveOut: () => false, ...changes };

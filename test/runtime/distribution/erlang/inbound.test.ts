@@ -2,11 +2,11 @@
 // turn however much comes within one.
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import { createNode, tuple } from 'troupe';
+import { createNode, Pid, tuple } from 'troupe';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
-import { Inbound } from '../../../../src/runtime/distribution/erlang/inbound.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
+import { Inbound } from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { framed, FULL_FLAGS } from './raw-peer.ts';
 
 const SEND_SENDER = 22;

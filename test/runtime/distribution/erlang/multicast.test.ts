@@ -6,10 +6,9 @@ import {
   MAX_LISTS,
   ReceivedLists,
   SentLists,
-} from '../../../../src/runtime/distribution/erlang/multicast.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin } from '../../../../src/runtime/process/pid.ts';
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { collector } from '../cluster.ts';
 import { puppet } from '../pair.ts';
 import {

@@ -4,13 +4,15 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { type Atom, createNode, type Node, type NodeOptions, Pid, Ref, type Tuple, tuple } from 'troupe';
 import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import { onTestFinished } from 'vitest';
-import { AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
-import { FLAGS, OWN_FLAGS } from '../../../../src/runtime/distribution/erlang/flags.ts';
-import { Fragments } from '../../../../src/runtime/distribution/erlang/fragments.ts';
-import { FrameReader } from '../../../../src/runtime/distribution/erlang/frames.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin } from '../../../../src/runtime/process/pid.ts';
+import {
+  AtomCache,
+  FLAGS,
+  Fragments,
+  FrameReader,
+  OWN_FLAGS,
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 /** What Troupe and OTP 25 agree on: headers, fragments, payloads. */
 export const FULL_FLAGS = OWN_FLAGS;

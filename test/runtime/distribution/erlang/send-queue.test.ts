@@ -2,8 +2,8 @@
 // turn of the event loop, what others send passes it, and its bytes are written from where they are.
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { FRAGMENT_BYTES, SendQueue } from '../../../../src/runtime/distribution/erlang/send-queue.ts';
-import { ByteWriter } from '../../../../src/runtime/distribution/etf/byte-writer.ts';
+import { FRAGMENT_BYTES, SendQueue } from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { ByteWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 
 const MEBIBYTE = 1_048_576;
 const LARGE = 16 * MEBIBYTE;

@@ -3,12 +3,13 @@
 import * as fc from 'fast-check';
 import { atom, type Node, Pid, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { ATOM_CACHE_ENTRIES, AtomCache } from '../../../../src/runtime/distribution/erlang/atom-cache.ts';
-import { SentAtoms } from '../../../../src/runtime/distribution/erlang/sent-atoms.ts';
-import { ByteWriter } from '../../../../src/runtime/distribution/etf/byte-writer.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin } from '../../../../src/runtime/process/pid.ts';
+import {
+  ATOM_CACHE_ENTRIES,
+  AtomCache,
+  SentAtoms,
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { ByteWriter, TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { requirePart } from '../../../support/parts.ts';
 import { rawPeer, type RawPeer, type Site, startSite } from './raw-peer.ts';
 import { reality } from './services/real.ts';

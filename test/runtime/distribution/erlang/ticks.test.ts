@@ -1,7 +1,7 @@
 // Ticks: what keeps an idle connection alive, and what ends one whose other side is gone.
 import { NodeDown, NodeUp } from 'troupe';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Ticked, Ticks } from '../../../../src/runtime/distribution/erlang/ticks.ts';
+import { type Ticked, Ticks } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { puppet } from '../pair.ts';
 import { turns } from '../../process/helpers.ts';
 import { rawPeer, SOON, startSite } from './raw-peer.ts';

@@ -1,12 +1,12 @@
 // Connections over TLS, between nodes of Troupe and with a real Erlang node: who has the right certificates gets in, nobody else.
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { Epmd } from '../../../../src/runtime/distribution/epmd/epmd.ts';
+import { Epmd } from '../../../../src/runtime/distribution/epmd/internal.ts';
 import {
   checkNodeHost,
   SecureIdentity,
   type TlsOptions,
-} from '../../../../src/runtime/distribution/erlang/tls.ts';
+} from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { freePort, startEpmd, startErl, TEST_COOKIE } from '../../../support/erl.ts';
 import { requirePart } from '../../../support/parts.ts';
 import { Authority, hasOpenssl } from './certificates.ts';

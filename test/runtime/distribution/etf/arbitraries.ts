@@ -9,11 +9,12 @@ import {
   type Float,
   float,
   ImproperList,
+  Pid,
   Port,
+  Ref,
   Tuple,
 } from 'troupe';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 const u32 = fc.oneof(
   fc.integer({ min: 0, max: 0xffff_ffff }),

@@ -1,9 +1,9 @@
 // Terms as bytes, for programs.
 import { deflateSync } from 'node:zlib';
-import { atom, tuple } from 'troupe';
+import { atom, Pid, tuple } from 'troupe';
 import { expect, test } from 'vitest';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 function compressed(size: number, content: Uint8Array): Buffer {
   const head = Buffer.from([131, 80, 0, 0, 0, 0]);

@@ -1,10 +1,9 @@
 // What arrives is not trusted: whatever is no term, or too large, is refused before it costs anything.
-import { atom, ErlMap, float, ImproperList, Port, tuple } from 'troupe';
+import { atom, ErlMap, float, ImproperList, Pid, Port, Ref, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 const origin = new Origin('a@h', 5);
 const host = { origin, internPid: (pid: Pid): Pid => pid };

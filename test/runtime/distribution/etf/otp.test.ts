@@ -15,7 +15,7 @@ import {
   tuple,
 } from 'troupe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
 import { requirePart } from '../../../support/parts.ts';
 import { terms } from './arbitraries.ts';
 import { Erl } from './erl.ts';

@@ -1,11 +1,10 @@
 // Exit reasons: words are atoms to Erlang and strings here, and nothing else is changed.
 import * as fc from 'fast-check';
-import { atom, TroupeError, Tuple, tuple } from 'troupe';
+import { atom, type Pid, TroupeError, Tuple, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { decodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin, type Pid } from '../../../../src/runtime/process/pid.ts';
+import { decodeTerm } from 'troupe/erlang';
+import { TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { terms } from './arbitraries.ts';
 
 const reader = new TermReader({ origin: new Origin('a@h', 5), internPid: (pid: Pid): Pid => pid });

@@ -11,17 +11,18 @@ import {
   ImproperList,
   NodeDown,
   NodeUp,
+  Pid,
+  Ref,
   Tuple,
   tuple,
 } from 'troupe';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { declareChannel } from '../../../../src/runtime/channel-forms.ts';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { Cast, ForeignTag, RemoteCall } from '../../../../src/runtime/otp/call.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
-import { defineRecord } from '../../../../src/runtime/records.ts';
+import { declareChannel } from '../../../../src/runtime/pg/internal.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { TermReader } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Cast, ForeignTag, RemoteCall } from '../../../../src/runtime/otp/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
+import { defineRecord } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 const origin = new Origin('a@h', 5);
 const pid = new Pid(origin, 1, 2);

@@ -5,19 +5,20 @@ import {
   atomKeys,
   BitString,
   charlist,
+  Down,
   ErlMap,
   Float,
   float,
   ImproperList,
+  Pid,
+  Ref,
   TroupeError,
   Tuple,
   tuple,
 } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { Down } from '../../../../src/runtime/process/messages.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
-import { defaultEncodeLimits, TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
+import { defaultEncodeLimits, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 
 const origin = new Origin('a@h', 5);
 

@@ -1,11 +1,10 @@
 // What is encoded and decoded again is the same, for any term; and any bytes are either a term or refused as none.
 import * as fc from 'fast-check';
-import { TroupeError } from 'troupe';
+import { type Pid, TroupeError } from 'troupe';
 import { expect, test } from 'vitest';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import { Origin, type Pid } from '../../../../src/runtime/process/pid.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { EtfError, TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { scalars, terms } from './arbitraries.ts';
 
 const host = { origin: new Origin('here@h', 4), internPid: (pid: Pid): Pid => pid };

@@ -2,31 +2,32 @@
 // between two looks at the clock does not grow with them.
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { declareChannel } from '../../../../src/runtime/channel-forms.ts';
-import { encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
+import { canonicalText, declareChannel } from '../../../../src/runtime/pg/internal.ts';
+import { encodeTerm } from 'troupe/erlang';
 import {
+  EtfError,
   MESSAGE_VALUES,
   SlicingReader,
+  TermReader,
+  TermWriter,
   TOO_DEEP,
   type Wanted,
-} from '../../../../src/runtime/distribution/etf/slicing-reader.ts';
-import { TermWriter } from '../../../../src/runtime/distribution/etf/writer.ts';
-import type { Cast } from '../../../../src/runtime/otp/call.ts';
-import { Broadcast } from '../../../../src/runtime/pg/broadcast.ts';
-import { canonicalText } from '../../../../src/runtime/pg/group-key.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
+} from '../../../../src/runtime/distribution/etf/internal.ts';
+import type { Cast } from '../../../../src/runtime/otp/internal.ts';
 import {
   atom,
   BitString,
+  Broadcast,
   charlist,
   defineTerm,
   ErlMap,
   ImproperList,
+  Pid,
+  Ref,
   tuple,
   Tuple,
-} from '../../../../src/runtime/terms/index.ts';
+} from 'troupe';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { terms, text as texts } from './arbitraries.ts';
 
 const origin = new Origin('here@h', 4);

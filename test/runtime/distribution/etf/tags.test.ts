@@ -10,15 +10,16 @@ import {
   ImproperList,
   NativeRecord,
   OpaqueFunction,
+  Pid,
   Port,
+  Ref,
   Tuple,
   tuple,
 } from 'troupe';
 import { describe, expect, test } from 'vitest';
-import { decodeTerm, encodeTerm } from '../../../../src/runtime/distribution/etf/codec.ts';
-import { TermReader } from '../../../../src/runtime/distribution/etf/reader.ts';
-import { Origin, Pid } from '../../../../src/runtime/process/pid.ts';
-import { Ref } from '../../../../src/runtime/process/ref.ts';
+import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { TermReader } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 const NODE = [119, 3, 97, 64, 104];
 const node = new Origin('a@h', 0x01020304);

@@ -7,7 +7,7 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { Process } from '../../../process/process.ts';
-import { Pid } from '../../../process/pid.ts';
+import { Pid } from '../../../terms/pid.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple, tuple } from '../../../terms/tuple.ts';

@@ -6,7 +6,7 @@
  * The tag is the caller's; by it the caller tells an outcome from any other exit reason. See `erpc:execute_call/4`.
  */
 import { ProcessExit } from '../../../process/messages.ts';
-import type { Ref } from '../../../process/ref.ts';
+import type { Ref } from '../../../terms/ref.ts';
 import { atom, Atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/tuple.ts';
 import { isReasonWord, reasonAtom } from '../../../terms/reason-words.ts';

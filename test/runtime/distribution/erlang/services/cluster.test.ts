@@ -6,10 +6,10 @@ import {
   ASKED_EVERY_MS,
   CLUSTER,
   FIRST_ASKED_MS,
-} from '../../../../../src/runtime/distribution/erlang/cluster.ts';
-import { NODES_MAX } from '../../../../../src/runtime/distribution/erlang/seeds.ts';
-import type { ServicesOptions } from '../../../../../src/runtime/distribution/erlang/services/index.ts';
-import { Origin } from '../../../../../src/runtime/process/pid.ts';
+  NODES_MAX,
+  type ServicesOptions,
+} from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { Origin } from '../../../../../src/runtime/terms/internal.ts';
 import { type FakePeer, makeSite, type Site } from './fake-peer.ts';
 
 function begin(options: ServicesOptions = {}) {

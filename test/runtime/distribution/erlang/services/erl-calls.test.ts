@@ -3,7 +3,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { atom, call, cast, defineServer, type From, noReply, tuple, Tuple } from 'troupe';
 import { createProbe } from 'troupe/testing';
-import { ping } from '../../../../../src/runtime/distribution/erlang/services/net-kernel.ts';
+import { ping } from 'troupe/erlang';
 import { failure } from '../../../otp/helpers.ts';
 import { requirePart } from '../../../../support/parts.ts';
 import { reality } from './real.ts';

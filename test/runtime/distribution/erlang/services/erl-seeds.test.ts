@@ -2,7 +2,7 @@
 // Erlang nodes.
 import { describe, expect, test, vi } from 'vitest';
 import type { Node } from 'troupe';
-import { ping } from '../../../../../src/runtime/distribution/erlang/services/net-kernel.ts';
+import { ping } from 'troupe/erlang';
 import { requirePart } from '../../../../support/parts.ts';
 import { reality } from './real.ts';
 

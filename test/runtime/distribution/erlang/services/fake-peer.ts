@@ -1,14 +1,23 @@
 // A node with services, and another node that is none: what is sent to it is recorded, and what it sends is made up.
-import { type Node, type NodeOptions, Pid, Ref, Tuple } from 'troupe';
-import type { Carrier, CarrierHost, Signal } from '../../../../../src/runtime/distribution/carrier.ts';
-import type { PeerLink, Services } from '../../../../../src/runtime/distribution/erlang/contracts.ts';
-import { OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
+import {
+  type Carrier,
+  type CarrierHost,
+  type Node,
+  type NodeOptions,
+  Pid,
+  Ref,
+  type Signal,
+  TroupeError,
+  Tuple,
+} from 'troupe';
 import {
   createServices,
+  OWN_FLAGS,
+  type PeerLink,
+  type Services,
   type ServicesOptions,
-} from '../../../../../src/runtime/distribution/erlang/services/index.ts';
-import { Origin } from '../../../../../src/runtime/process/pid.ts';
-import { TroupeError } from 'troupe';
+} from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { Origin } from '../../../../../src/runtime/terms/internal.ts';
 import { makeNode, turns } from '../../../process/helpers.ts';
 
 /** Connects when it is told to. Functions cannot leave the node. */

@@ -2,9 +2,7 @@
 // log events that come with it.
 import { describe, expect, test } from 'vitest';
 import { atom, charlist, Float, ImproperList, type Pid, tuple, type Tuple } from 'troupe';
-import { charactersOf } from '../../../../../src/runtime/distribution/erlang/services/characters.ts';
-import { formatIo } from '../../../../../src/runtime/distribution/erlang/services/io-format.ts';
-import { MAX_TEXT } from '../../../../../src/runtime/distribution/erlang/services/io.ts';
+import { charactersOf, formatIo, MAX_TEXT } from '../../../../../src/runtime/distribution/erlang/internal.ts';
 import { recordTelemetry } from '../../../process/helpers.ts';
 import { makeSite } from './fake-peer.ts';
 

@@ -2,8 +2,8 @@
 // carrier are there as long as it is.
 import { describe, expect, test } from 'vitest';
 import { atom, call, cast, type Process, tuple } from 'troupe';
-import { ping } from '../../../../../src/runtime/distribution/erlang/services/net-kernel.ts';
-import { Cast, ForeignTag, RemoteCall } from '../../../../../src/runtime/otp/call.ts';
+import { ping } from 'troupe/erlang';
+import { Cast, ForeignTag, RemoteCall } from '../../../../../src/runtime/otp/internal.ts';
 import { expectFailure } from '../../../otp/helpers.ts';
 import { makeGate, recordTelemetry } from '../../../process/helpers.ts';
 import { type FakePeer, makeSite, type Site } from './fake-peer.ts';

@@ -1,11 +1,7 @@
 // Real Erlang nodes beside nodes of this runtime: one epmd for each test file, nodes that end with their test.
 import { createNode, type Node, type NodeOptions } from 'troupe';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import {
-  createErlangCarrier,
-  type ErlangCarrier,
-} from '../../../../../src/runtime/distribution/erlang/carrier.ts';
-import type { ErlangCarrierOptions } from '../../../../../src/runtime/distribution/erlang/options.ts';
+import { createErlangCarrier, type ErlangCarrier, type ErlangCarrierOptions } from 'troupe/erlang';
 import {
   type Epmd,
   type ErlNode,

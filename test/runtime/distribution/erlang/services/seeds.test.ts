@@ -8,7 +8,7 @@ import {
   Redialler,
   REST_MS,
   STEADY_MS,
-} from '../../../../../src/runtime/distribution/erlang/seeds.ts';
+} from '../../../../../src/runtime/distribution/erlang/internal.ts';
 import { makeNode } from '../../../process/helpers.ts';
 import { FakeCarrier } from './fake-peer.ts';
 

@@ -3,9 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { atom, type Pid, type Process, Ref, tuple, type Tuple } from 'troupe';
 import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
-import { FLAGS, OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
-import * as erpc from '../../../../../src/runtime/distribution/erlang/services/erpc.ts';
-import { servicesOf } from '../../../../../src/runtime/distribution/erlang/services/nodes.ts';
+import { FLAGS, OWN_FLAGS, servicesOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { erpc } from 'troupe/erlang';
 import { expectFailure, failure } from '../../../otp/helpers.ts';
 import { makeGate, makeNode, recordTelemetry } from '../../../process/helpers.ts';
 import { type FakePeer, makeSite, type Site } from './fake-peer.ts';

@@ -2,9 +2,12 @@
 // erl_dist_protocol).
 import { describe, expect, test } from 'vitest';
 import { atom, type Pid, type Process, Ref, tuple, Tuple } from 'troupe';
-import type { SpawnRequest } from '../../../../../src/runtime/distribution/erlang/contracts.ts';
-import { FLAGS, OWN_FLAGS } from '../../../../../src/runtime/distribution/erlang/flags.ts';
-import { exposeFunction } from '../../../../../src/runtime/distribution/erlang/services/expose.ts';
+import {
+  FLAGS,
+  OWN_FLAGS,
+  type SpawnRequest,
+} from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { exposeFunction } from 'troupe/erlang';
 import { makeGate, recordTelemetry } from '../../../process/helpers.ts';
 import { type FakePeer, makeSite, type Site } from './fake-peer.ts';
 

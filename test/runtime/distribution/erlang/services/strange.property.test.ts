@@ -3,9 +3,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Atom, atom, ErlMap, ImproperList, type Process, Tuple } from 'troupe';
 import { createManualClock } from 'troupe/testing';
-import { Cast, ForeignTag, RemoteCall } from '../../../../../src/runtime/otp/call.ts';
-import { CLUSTER } from '../../../../../src/runtime/distribution/erlang/cluster.ts';
-import { servicesOf } from '../../../../../src/runtime/distribution/erlang/services/nodes.ts';
+import { Cast, ForeignTag, RemoteCall } from '../../../../../src/runtime/otp/internal.ts';
+import { CLUSTER, servicesOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
 import { type FakePeer, makeSite } from './fake-peer.ts';
 
 const NAMES = ['net_kernel', 'rex', 'troupe_io', 'logger_proxy', CLUSTER];

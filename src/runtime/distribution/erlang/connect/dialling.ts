@@ -1,0 +1,205 @@
+/**
+ * One attempt to connect to a node, with all who wait for it: finds the node, connects, shakes hands; and where both dial at
+ * once, waits for the attempt of the other. Tries at most three times, and only again when attempts have crossed.
+ *
+ * It ends when its owner says that a connection is up, whoever dialled, or when it gives up.
+ */
+import { connect, type Socket } from 'node:net';
+import { TroupeError } from '../../../errors.ts';
+import { withoutContext } from '../../../process/async-context.ts';
+import type { Agreed, LocalNode } from './handshake.ts';
+import { Initiator } from './handshake-initiator.ts';
+import { Setup, type SetupReason } from './setup.ts';
+import type { SecureIdentity } from './tls.ts';
+
+/** Crossing attempts are decided by the first; the others are for when the one that counted failed. */
+const MAX_TRIES = 3;
+
+/** Why a node could not be connected to; these words are stable. They are the `reason` of TROUPE_CONNECT_FAILED. */
+export type ConnectReason =
+  | SetupReason
+  /** No node is called so: it has to be `name@host`. */
+  | 'bad_name'
+  /** Nobody knows where it listens: it does not run, or not with this epmd. */
+  | 'not_registered'
+  /** As many attempts as may be run already. */
+  | 'too_many'
+  /** `abort` was called, or the connector was closed. */
+  | 'aborted';
+
+/** Why a connection did not come about. */
+export interface ConnectFault {
+  readonly reason: ConnectReason;
+  readonly detail: string;
+  readonly cause?: unknown;
+}
+
+/** What an attempt needs of its owner. */
+export interface DiallingContext {
+  readonly local: LocalNode;
+  readonly setupTimeoutMs: number;
+  readonly tls: SecureIdentity | undefined;
+  resolve(node: string): Promise<{ readonly host: string; readonly port: number } | undefined>;
+  isUp(peer: string): boolean;
+  /** Whether one who says to be the node is just being let in. */
+  isClaimed(peer: string): boolean;
+  /** A handshake is done. The owner ends the attempt with `finish`. */
+  done(setup: Setup, agreed: Agreed, send: readonly Buffer[], leftover: Buffer): void;
+  /** The attempt is over without a connection. */
+  gaveUp(dialling: Dialling, address: string, fault: ConnectFault): void;
+}
+
+/** An attempt to connect to a node. */
+export class Dialling {
+  readonly peer: string;
+  /** Resolves when the node is connected. */
+  readonly promise: Promise<void>;
+  readonly #context: DiallingContext;
+  #state: 'dialling' | 'waiting' | 'over' = 'waiting';
+  /** Counts the changes of state, so that an answer which comes too late is known as such. */
+  #turn = 0;
+  #tries = 0;
+  #address = '';
+  #setup: Setup | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** What is said when there are no tries left. */
+  #fault: ConnectFault = { reason: 'nok', detail: 'was dialling this node itself, and did not get through' };
+  #resolve!: () => void;
+  #reject!: (error: Error) => void;
+
+  constructor(context: DiallingContext, peer: string) {
+    this.#context = context;
+    this.peer = peer;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Whether an attempt of the other node would cross with this one: it is neither over, nor waiting for just that. */
+  get crosses(): boolean {
+    return this.#state === 'dialling';
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#dial();
+  }
+
+  /** The attempt of the other node has failed. */
+  otherFailed(): void {
+    if (this.#state === 'waiting') this.#again();
+  }
+
+  /** A connection is up. */
+  finish(): void {
+    if (this.#state === 'over') return;
+    this.#end();
+    this.#resolve();
+  }
+
+  /** Gives up. */
+  fail(fault: ConnectFault): void {
+    if (this.#state === 'over') return;
+    this.#end();
+    this.#context.gaveUp(this, this.#address, fault);
+    this.#reject(
+      new TroupeError('TROUPE_CONNECT_FAILED', `${this.peer} ${fault.detail}.`, {
+        reason: fault.reason,
+        ...('cause' in fault ? { cause: fault.cause } : {}),
+      }),
+    );
+  }
+
+  #dial(): void {
+    this.#tries++;
+    this.#enter('dialling');
+    const turn = this.#turn;
+    this.#timer = setTimeout(() => {
+      this.fail({ reason: 'timeout', detail: 'was looked up for too long' });
+    }, this.#context.setupTimeoutMs);
+    this.#context.resolve(this.peer).then(
+      (target) => {
+        if (turn !== this.#turn) return;
+        if (target === undefined) {
+          this.fail({ reason: 'not_registered', detail: 'is not registered with the epmd of its host' });
+        } else {
+          this.#connect(target);
+        }
+      },
+      (cause: unknown) => {
+        if (turn === this.#turn) {
+          this.fail({ reason: 'unreachable', detail: `could not be looked up${whyOf(cause)}`, cause });
+        }
+      },
+    );
+  }
+
+  #connect(target: { readonly host: string; readonly port: number }): void {
+    clearTimeout(this.#timer);
+    this.#address = `${target.host}:${target.port}`;
+    const { local, tls, setupTimeoutMs } = this.#context;
+    let socket: Socket;
+    try {
+      // The connection outlives who happened to ask for it first, and is not theirs.
+      socket = withoutContext(() =>
+        tls === undefined
+          ? connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true })
+          : tls.connect(target, this.peer.slice(this.peer.indexOf('@') + 1)),
+      );
+    } catch (cause) {
+      // A port or a host that cannot be one, from whoever resolves names.
+      this.fail({ reason: 'unreachable', detail: `cannot be at ${this.#address}`, cause });
+      return;
+    }
+    const setup = new Setup({
+      socket,
+      machine: new Initiator(local, this.peer, (peer) => this.#context.isUp(peer)),
+      secure: tls !== undefined,
+      connected: false,
+      timeoutMs: setupTimeoutMs,
+      owner: {
+        done: (done, agreed, send, leftover) => {
+          this.#setup = undefined;
+          this.#context.done(done, agreed, send, leftover);
+        },
+        failed: (_setup, fault) => {
+          this.#setup = undefined;
+          if (fault.reason === 'alive') this.finish();
+          else if (fault.reason === 'nok' || this.#context.isClaimed(this.peer)) this.#wait();
+          else this.fail(fault);
+        },
+      },
+    });
+    this.#setup = setup;
+  }
+
+  #wait(): void {
+    this.#enter('waiting');
+    this.#timer = setTimeout(() => this.#again(), this.#context.setupTimeoutMs);
+  }
+
+  #again(): void {
+    if (this.#context.isUp(this.peer)) this.finish();
+    else if (this.#tries < MAX_TRIES) this.#dial();
+    else this.fail(this.#fault);
+  }
+
+  #enter(state: 'dialling' | 'waiting' | 'over'): void {
+    clearTimeout(this.#timer);
+    this.#state = state;
+    this.#turn++;
+  }
+
+  #end(): void {
+    this.#enter('over');
+    this.#setup?.cancel();
+    this.#setup = undefined;
+  }
+}
+
+/** What the one that was asked for the node has said, or why it could not be asked. */
+function whyOf(cause: unknown): string {
+  const why = cause instanceof TroupeError ? cause.cause : cause;
+  return why instanceof Error ? `: ${why.message.replace(/\.$/, '')}` : '';
+}

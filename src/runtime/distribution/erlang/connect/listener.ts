@@ -1,0 +1,176 @@
+/**
+ * The port on which a node lets others in. Hands over sockets that are ready for the handshake: connected, and with TLS when
+ * the node uses that. How many may be between connecting and being up is limited, in all and for each address. Where there is no
+ * place, the oldest gives way that has proven nothing, of the address that has the most: who proves who it is does so within
+ * milliseconds, and who is silent keeps nobody out. With TLS a certificate that was checked is a proof.
+ *
+ * It keeps nothing of a socket that it has handed over, but for its place among those.
+ */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Server as SecureServer, TLSSocket } from 'node:tls';
+import { TroupeError } from '../../../errors.ts';
+import type { SecureIdentity } from './tls.ts';
+
+/** What a listener is made with. */
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  readonly tls: SecureIdentity | undefined;
+  /** How long the TLS handshake may take. */
+  readonly setupTimeoutMs: number;
+  readonly maxPending: number;
+  /** How many of them may have one address. */
+  readonly maxPerAddress: number;
+  /** A socket is ready; its place has to be given back. */
+  accept(socket: Socket, place: Place): void;
+  /** A socket was closed before that. */
+  refused(address: string, reason: string): void;
+}
+
+/** The place of a connection that is being set up. */
+export class Place {
+  /** The address of the other side, without its port. */
+  readonly address: string;
+  readonly #places: Set<Place>;
+  proven = false;
+  /** Ends the set-up for the sake of another. */
+  giveWay: () => void;
+
+  constructor(places: Set<Place>, address: string, giveWay: () => void) {
+    this.#places = places;
+    this.address = address;
+    this.giveWay = giveWay;
+    places.add(this);
+  }
+
+  /** The set-up has ended. */
+  release(): void {
+    this.#places.delete(this);
+  }
+}
+
+/** Lets other nodes in. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #secureServer: SecureServer | undefined;
+  /** Sockets in the TLS handshake, by the address of the other side. */
+  readonly #securing = new Map<string, { readonly socket: Socket; readonly place: Place }>();
+  /** The oldest first. */
+  readonly #places = new Set<Place>();
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connected(socket));
+    if (options.tls !== undefined) {
+      this.#secureServer = options.tls.server(options.setupTimeoutMs);
+      this.#secureServer.on('secureConnection', (socket) => this.#secured(socket));
+      this.#secureServer.on('tlsClientError', (error, socket) => this.#notSecured(error, socket));
+    }
+  }
+
+  /** Begins to listen. @returns the port. @throws TroupeError TROUPE_LISTEN_FAILED */
+  listen(): Promise<number> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error) => {
+        reject(
+          new TroupeError(
+            'TROUPE_LISTEN_FAILED',
+            `${host}:${port} could not be listened on: ${error.message}.`,
+            {
+              cause: error,
+              reason: 'code' in error ? error.code : undefined,
+            },
+          ),
+        );
+      };
+      this.#server.once('error', failed);
+      this.#server.listen({ host, port, exclusive: true }, () => {
+        this.#server.off('error', failed);
+        // What goes wrong from now on concerns one connection, such as having no file descriptor left for it.
+        this.#server.on('error', (error) => this.#options.refused('', `accept: ${error.message}`));
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /** Stops listening. Sockets that were handed over are left alone. */
+  close(): Promise<void> {
+    for (const { socket } of this.#securing.values()) socket.destroy();
+    this.#securing.clear();
+    // Not its callback: that waits for all connections to end, which may go on.
+    this.#server.close();
+    return Promise.resolve();
+  }
+
+  #connected(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    if (!this.#makeRoom(address)) {
+      this.#options.refused(addressOf(socket), 'too_many');
+      socket.destroy();
+      return;
+    }
+    const place = new Place(this.#places, address, () => socket.destroy());
+    if (this.#secureServer === undefined) {
+      this.#options.accept(socket, place);
+      return;
+    }
+    const key = addressOf(socket);
+    this.#securing.set(key, { socket, place });
+    socket.once('close', () => {
+      if (this.#securing.get(key)?.socket !== socket) return;
+      this.#securing.delete(key);
+      place.release();
+    });
+    this.#secureServer.emit('connection', socket);
+  }
+
+  /** @returns false when all places are taken by others that have proven who they are. */
+  #makeRoom(address: string): boolean {
+    const { maxPending, maxPerAddress } = this.#options;
+    const counts = new Map<string, number>();
+    for (const place of this.#places) counts.set(place.address, (counts.get(place.address) ?? 0) + 1);
+    if ((counts.get(address) ?? 0) >= maxPerAddress)
+      return this.#giveWay((place) => place.address === address);
+    if (this.#places.size < maxPending) return true;
+    const most = Math.max(...counts.values());
+    return this.#giveWay((place) => counts.get(place.address) === most) || this.#giveWay(() => true);
+  }
+
+  #giveWay(concerns: (place: Place) => boolean): boolean {
+    for (const place of this.#places) {
+      if (place.proven || !concerns(place)) continue;
+      place.release();
+      place.giveWay();
+      this.#options.refused(place.address, 'gave_way');
+      return true;
+    }
+    return false;
+  }
+
+  #secured(socket: TLSSocket): void {
+    const key = addressOf(socket);
+    const place = this.#securing.get(key)?.place;
+    if (place === undefined) {
+      // It was closed just now.
+      socket.destroy();
+      return;
+    }
+    this.#securing.delete(key);
+    place.proven = socket.authorized;
+    this.#options.accept(socket, place);
+  }
+
+  #notSecured(error: Error, socket: TLSSocket): void {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
+    this.#options.refused(addressOf(socket), `tls: ${code}`);
+    socket.destroy();
+  }
+}
+
+/** The other end of a socket, as text; empty when it is closed. */
+export function addressOf(socket: Socket): string {
+  return socket.remoteAddress === undefined ? '' : `${socket.remoteAddress}:${socket.remotePort}`;
+}

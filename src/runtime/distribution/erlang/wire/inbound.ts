@@ -1,0 +1,329 @@
+/**
+ * What comes in over a connection: splits the stream into frames, and frames into header, control message and payload.
+ *
+ * It delivers some hundred messages, then lets the processes have their turn, which finds the messages still in the caches of
+ * the machine and keeps mailboxes short. After a few milliseconds, or when the processes need longer, the socket is paused until
+ * the event loop had its turn, as is the case within a large message: what follows it waits. Nothing that comes makes it throw:
+ * what is no frame, or no control message, is told once, and nothing is read afterwards.
+ *
+ * Limits: of a frame and of unfinished fragments (`frames.ts`, `fragments.ts`), of terms (`etf/reader.ts`).
+ */
+import type { Socket } from 'node:net';
+import type { Atom } from '../../../terms/atom.ts';
+import type { CarrierHost } from '../../../process/carrier.ts';
+import { SlicingReader } from '../../etf/slicing-reader.ts';
+import { AtomCache } from './atom-cache.ts';
+import type { EstablishedLink } from '../contracts.ts';
+import * as control from './control.ts';
+import { ControlReader, type ControlSink } from './control-reader.ts';
+import { FLAGS } from '../connect/flags.ts';
+import { type Assembled, type FragmentFault, Fragments } from './fragments.ts';
+import { FrameReader, type FrameSink } from './frames.ts';
+import type { PeerTraffic } from '../connect/peer-info.ts';
+import { type TakesTurns, turns } from './turns.ts';
+
+/** As in the scheduler: `queueMicrotask` costs three times as much. */
+const NOW = Promise.resolve();
+/** How long frames are worked on before the event loop has its turn. */
+const SLICE_MS = 5;
+/** When so much comes at once, as over TLS at the most, more is likely to follow within the same turn of the event loop. */
+const MORE_FOLLOWS_BYTES = 16 * 1024;
+/** How much is done before processes have their turn: a message to a process is one, and so are some bytes. */
+const WORK_PER_TURN = 1_024;
+const BYTES_PER_WORK = 256;
+/** Sequence and number of a fragment. */
+const COUNTER_BYTES = 16;
+
+/** Gets what is read, and is told of what is wrong. */
+export interface InboundOwner extends ControlSink {
+  /** Something has come. */
+  came(): void;
+  tick(): void;
+  /** What came cannot be read. */
+  bad(reason: string): void;
+  /** The other side has closed the connection, or the network has. */
+  closed(): void;
+}
+
+/** What one connection may send. */
+export interface InboundLimits {
+  /** The longest frame; also how many bytes unfinished messages may have in all. */
+  readonly maxFrameBytes: number;
+  /** How long the next fragment of a message may take. */
+  readonly fragmentTimeMs: number;
+}
+
+/** The way in of one connection. */
+export class Inbound implements FrameSink, TakesTurns {
+  readonly #socket: Socket;
+  readonly #leftover: Buffer;
+  readonly #host: CarrierHost;
+  readonly #owner: InboundOwner;
+  readonly #maxFrameBytes: number;
+  /** Whether frames have the header of the distribution. */
+  readonly #headers: boolean;
+  readonly #terms: SlicingReader;
+  readonly #control: ControlReader;
+  readonly #cache = new AtomCache();
+  readonly #fragments: Fragments;
+  readonly #fragmentTimeMs: number;
+  /** Looks after the unfinished messages while there are any. */
+  #fragmentTimer: NodeJS.Timeout | undefined = undefined;
+  readonly #frames: FrameReader;
+  #stopped = false;
+  /** True from when the socket has ended while something that had come before was not worked on yet. */
+  #ended = false;
+  /** What has come and was not worked on yet. */
+  #rest: Buffer | undefined = undefined;
+  /** When it is the event loop's turn. */
+  #sliceEnd = 0;
+  /** True while a slice may go on over several chunks. */
+  #sliceOpen = false;
+  /** What was done since processes had their turn. */
+  #work = 0;
+  /** Changes with all that comes. */
+  chunks = 0;
+  readonly traffic: { -readonly [Key in keyof PeerTraffic]: PeerTraffic[Key] } = {
+    messages: 0,
+    frames: 0,
+    bytes: 0,
+    ticks: 0,
+  };
+
+  readonly #data = (chunk: Buffer): void => {
+    this.#arrived(chunk);
+  };
+  /** Goes on after the processes had their turn, or leaves that to the next turn of the event loop. */
+  readonly #goOn = (): void => {
+    if (!this.#host.idle || performance.now() >= this.#sliceEnd) {
+      this.#socket.pause();
+      this.#openSlice();
+    } else {
+      this.#takeRest();
+    }
+  };
+
+  /** @internal */
+  turn(): void {
+    this.#sliceOpen = false;
+    if (this.#rest === undefined || this.#stopped) return;
+    this.#sliceEnd = performance.now() + SLICE_MS;
+    this.#takeRest();
+  }
+
+  constructor(link: EstablishedLink, host: CarrierHost, limits: InboundLimits, owner: InboundOwner) {
+    const { maxFrameBytes } = limits;
+    const { socket, leftover, peer, creation, flags } = link;
+    this.#socket = socket;
+    this.#leftover = leftover;
+    this.#host = host;
+    this.#owner = owner;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
+    this.#terms = new SlicingReader(host);
+    const about = { name: peer, creation, versions: !this.#headers };
+    this.#control = new ControlReader(this.#terms, host, owner, about);
+    this.#fragments = new Fragments({ maxBytes: maxFrameBytes });
+    this.#fragmentTimeMs = limits.fragmentTimeMs;
+    this.#frames = new FrameReader(this, { maxFrameBytes });
+  }
+
+  /** True while something has come that was not worked on. */
+  get working(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** Begins to read. */
+  start(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#data);
+    socket.on('end', () => this.#closed());
+    socket.on('close', () => this.#closed());
+    // 'close' follows.
+    socket.on('error', () => undefined);
+    if (socket.destroyed) {
+      this.#closed();
+      return;
+    }
+    if (this.#leftover.length > 0) this.#arrived(this.#leftover);
+    if (!this.working && !this.#stopped) socket.resume();
+  }
+
+  /** Nothing is read any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#rest = undefined;
+    this.#control.abandon();
+    clearInterval(this.#fragmentTimer);
+    this.#socket.off('data', this.#data);
+    this.#fragments.clear();
+  }
+
+  /** The socket has ended. What had come before counts: it ends, too, while it is paused. */
+  #closed(): void {
+    if (this.#stopped) return;
+    if (this.#rest === undefined) this.#owner.closed();
+    else this.#ended = true;
+  }
+
+  #arrived(chunk: Buffer): void {
+    this.chunks++;
+    this.traffic.bytes += chunk.length;
+    this.#owner.came();
+    if (!this.#sliceOpen) {
+      this.#sliceEnd = performance.now() + SLICE_MS;
+      if (chunk.length >= MORE_FOLLOWS_BYTES) this.#openSlice();
+    }
+    if (this.#rest !== undefined) {
+      // Little can come while the rest of what came before waits: the socket is paused then, or soon.
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+    } else if (this.#sliceOpen ? performance.now() >= this.#sliceEnd : turns.crowded) {
+      this.#rest = chunk;
+      this.#socket.pause();
+      this.#openSlice();
+    } else {
+      this.#take(chunk);
+    }
+  }
+
+  /** Has the slice end, or the next one begin, after the event loop had its turn. */
+  #openSlice(): void {
+    if (this.#sliceOpen) return;
+    this.#sliceOpen = true;
+    turns.ask(this);
+  }
+
+  #takeRest(): void {
+    const rest = this.#rest;
+    if (rest === undefined || this.#stopped) return;
+    if (this.#control.slicing && !this.#readOn()) {
+      this.#socket.pause();
+      this.#openSlice();
+      return;
+    }
+    this.#rest = undefined;
+    if (!this.#stopped) this.#take(rest);
+    if (this.#rest !== undefined || this.#stopped) return;
+    if (this.#ended) this.#owner.closed();
+    else this.#socket.resume();
+  }
+
+  /** Reads on in a large message. @returns whether it is done. */
+  #readOn(): boolean {
+    try {
+      return this.#control.goOn(this.#sliceEnd);
+    } catch (error) {
+      this.#bad(error instanceof Error ? error.message : String(error));
+      return true;
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    this.#work = 0;
+    const result = this.#frames.push(chunk);
+    if (result === 'ok' || this.#stopped) return;
+    if (result === 'too_large') {
+      this.#bad(`A frame is longer than ${this.#maxFrameBytes} bytes`);
+      return;
+    }
+    this.#rest = this.#frames.rest();
+    this.#frames.resume(this.#control.slicing);
+    void NOW.then(this.#goOn);
+  }
+
+  frame(buffer: Buffer, start: number, end: number): boolean {
+    const { traffic } = this;
+    traffic.frames++;
+    if (start === end) {
+      traffic.ticks++;
+      this.#owner.tick();
+      return !this.#stopped;
+    }
+    try {
+      const fault = this.#headers
+        ? this.#withHeader(buffer, start, end)
+        : this.#passThrough(buffer, start, end);
+      if (fault !== undefined) this.#bad(fault);
+    } catch (error) {
+      // Whatever it is, it is of this peer's making, and must not go further.
+      this.#bad(error instanceof Error ? error.message : String(error));
+    }
+    this.#work += 1 + Math.floor((end - start) / BYTES_PER_WORK);
+    return this.#work < WORK_PER_TURN && !this.#stopped && !this.#control.slicing;
+  }
+
+  /** Counts deliveries beyond the first of a frame. */
+  delivered(count: number): void {
+    this.#work += count;
+  }
+
+  #bad(reason: string): void {
+    if (!this.#stopped) this.#owner.bad(reason);
+  }
+
+  /** @returns what is wrong with the frame. */
+  #passThrough(buffer: Buffer, start: number, end: number): string | undefined {
+    if (buffer[start] !== control.PASS_THROUGH) return 'A frame does not begin as it has to';
+    this.#message(buffer, start + 1, end, null);
+    return undefined;
+  }
+
+  #withHeader(buffer: Buffer, start: number, end: number): string | undefined {
+    if (end - start < 3 || buffer[start] !== control.VERSION) return 'A frame has no header';
+    const cache = this.#cache;
+    switch (buffer[start + 1]) {
+      case control.DIST_HEADER: {
+        const at = cache.read(buffer, start + 2, end);
+        if (at < 0) return cache.fault;
+        // What an earlier header had at higher numbers does not belong to this one.
+        if (cache.refs.length > cache.count) cache.refs.length = cache.count;
+        this.#message(buffer, at, end, cache.refs);
+        return undefined;
+      }
+      case control.DIST_FIRST_FRAGMENT: {
+        if (end - start < 2 + COUNTER_BYTES) return 'A fragment is cut off';
+        const at = cache.read(buffer, start + 2 + COUNTER_BYTES, end);
+        if (at < 0) return cache.fault;
+        const sequence = buffer.readBigUInt64BE(start + 2);
+        const fragment = buffer.readBigUInt64BE(start + 10);
+        return this.#assembled(this.#fragments.first(sequence, fragment, cache.keepRefs(), buffer, at, end));
+      }
+      case control.DIST_FRAGMENT: {
+        if (end - start < 2 + COUNTER_BYTES) return 'A fragment is cut off';
+        const sequence = buffer.readBigUInt64BE(start + 2);
+        const fragment = buffer.readBigUInt64BE(start + 10);
+        const at = start + 2 + COUNTER_BYTES;
+        return this.#assembled(this.#fragments.next(sequence, fragment, buffer, at, end));
+      }
+      default:
+        return 'A frame has a header of an unknown kind';
+    }
+  }
+
+  #assembled(result: Assembled | FragmentFault | undefined): string | undefined {
+    if (result === undefined) this.#fragmentTimer ??= this.#watchFragments();
+    if (result === undefined || typeof result === 'string') return result;
+    this.#message(result.body, 0, result.body.length, result.refs);
+    return undefined;
+  }
+
+  #watchFragments(): NodeJS.Timeout {
+    const timer = setInterval(
+      () => {
+        // What has come may be waiting to be worked on.
+        if (!this.working && this.#fragments.waits(this.#fragmentTimeMs)) this.#bad('fragment_timeout');
+        if (this.#fragments.size > 0) return;
+        clearInterval(timer);
+        this.#fragmentTimer = undefined;
+      },
+      Math.ceil(this.#fragmentTimeMs / 4),
+    );
+    return timer.unref();
+  }
+
+  #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] | null): void {
+    this.traffic.messages++;
+    this.#terms.reset(buffer, start, end, refs);
+    this.#control.read();
+  }
+}

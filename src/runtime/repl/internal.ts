@@ -1,0 +1,25 @@
+// What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
+export { readArguments } from './client-arguments.ts';
+export { CANCEL_TIMEOUT_MS, runCode } from './client-batch.ts';
+export { type ClientConnection, READY_TIMEOUT_MS, attach } from './client-connection.ts';
+export { complete } from './complete.ts';
+export { BUFFER_MAX, Connection, HELLO_TIMEOUT_MS, PRINT_BUFFER_MAX } from './connection.ts';
+export { Evaluator } from './evaluator.ts';
+export { Fault } from './fault.ts';
+export { INBOX_MAX, Inbox } from './inbox.ts';
+export { toJson } from './json.ts';
+export { listenPrivately } from './listen.ts';
+export { Maker, begin, isMarking, markOf, sessionBegins, sessionEnds } from './marks.ts';
+export {
+  CLIENT_LINE_MAX,
+  LineReader,
+  PROTOCOL_VERSION,
+  encodeLine,
+  parseClientMessage,
+  parseHello,
+} from './protocol.ts';
+export { LINES_WAITING_MAX } from './session.ts';
+export type { Shell } from './shell.ts';
+export { presentRows, showError, showUncaught, showValue } from './show.ts';
+export { cut, textTable, visible } from './table.ts';
+export { transform } from './transform.ts';

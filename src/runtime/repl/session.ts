@@ -1,0 +1,334 @@
+// One REPL: a process of the node that belongs to one connection.
+//
+// - The process traps exits and keeps what it receives for `flush()` and `receive()`. It ends with the connection, and so
+//   do its memberships, its watches and its timers; when it is killed, the connection ends.
+// - Lines are evaluated one after the other: the next one waits until the promise of the one before has settled, or was
+//   given up. What a line that was given up still fails with is printed like any error that nobody caught.
+import { Console } from 'node:console';
+import { Writable } from 'node:stream';
+import {
+  type Behaviour,
+  Exit,
+  formatReason,
+  isShutdown,
+  type Node,
+  type Pid,
+  type Process,
+} from '../index.ts';
+import { complete } from './complete.ts';
+import type { Connection } from './connection.ts';
+import { contain, type ErrorSink } from './containment.ts';
+import { Evaluator } from './evaluator.ts';
+import { Fault } from './fault.ts';
+import { allHelpers } from './helpers/help.ts';
+import { exitLine } from './helpers/processes.ts';
+import { Inbox } from './inbox.ts';
+import { toJson } from './json.ts';
+import { Maker } from './marks.ts';
+import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
+import type { Shell } from './shell.ts';
+import { present, showError, showSyntaxError, showUncaught, showValue } from './show.ts';
+import { visible } from './table.ts';
+
+/** What all REPLs of a server share. */
+export interface SessionSettings {
+  readonly node: Node;
+  /** What is there besides the helpers, by name. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** How long a line may run before its first `await`, in milliseconds. */
+  readonly syncLimitMs: number;
+  /** Gets the errors of REPLs that have ended. */
+  readonly onOrphan: (error: unknown) => void;
+  /** The connections of the node with others; undefined for a node that is alone. */
+  readonly peers: Shell['peers'];
+}
+
+/** How many lines may wait for the one that runs. */
+export const LINES_WAITING_MAX = 100;
+
+/** The longest text that is printed beside results, and of an error; what is longer is cut. */
+const PRINT_TEXT_MAX = 1_048_576;
+
+/** What the process of a REPL is told by its connection when that has ended. */
+const CLOSED = Symbol('connection closed');
+
+/** The process of a REPL. Its parent is the server: when that ends, so does the REPL. */
+export const sessionBehaviour: Behaviour<Session, [Connection, Hello, SessionSettings, Pid]> = {
+  name: 'repl',
+  init: (self, connection, hello, settings, server) => new Session(self, connection, hello, settings, server),
+  handle: (_self, message, session) => {
+    session.received(message);
+  },
+};
+
+type Line = Extract<ClientMessage, { type: 'eval' }>;
+
+class Session {
+  readonly #self: Process;
+  readonly #connection: Connection;
+  readonly #server: Pid;
+  readonly #evaluator: Evaluator;
+  readonly #inbox = new Inbox();
+  readonly #shell: Shell;
+  readonly #waiting: Line[] = [];
+  #hello: Hello;
+  #running = false;
+  /** Of the line that runs. */
+  #abort = new AbortController();
+
+  constructor(self: Process, connection: Connection, hello: Hello, settings: SessionSettings, server: Pid) {
+    this.#self = self;
+    this.#connection = connection;
+    this.#hello = hello;
+    this.#server = server;
+    const { node } = settings;
+    const scriptName = `REPL${self.pid.toString()}`;
+    const maker = new Maker(scriptName);
+    this.#shell = {
+      self,
+      node,
+      inbox: this.#inbox,
+      signal: () => this.#abort.signal,
+      announce: (line) => {
+        this.#announce(line);
+      },
+      own:
+        (code) =>
+        (...args) =>
+          maker.run(() => code(...args)),
+      peers: settings.peers,
+    };
+    const sink: ErrorSink = {
+      scriptName,
+      maker,
+      uncaught: (error) => {
+        this.#uncaught(error);
+      },
+    };
+    this.#evaluator = new Evaluator(sink, settings.syncLimitMs);
+    this.#fillScope(settings);
+    const release = contain(sink, settings.onOrphan);
+    self.signal.addEventListener('abort', () => {
+      this.#evaluator.close();
+      this.#abort.abort(self.signal.reason);
+      connection.bye(farewell(self));
+      release();
+    });
+    connection.send({ type: 'ready', repl: hello.repl, pid: self.pid.toString(), node: node.name });
+    connection.use({
+      onMessage: (message) => {
+        this.#asked(message);
+      },
+      onClose: () => {
+        if (self.alive) self.send(self.pid, CLOSED);
+      },
+    });
+  }
+
+  // ---- the process ----
+
+  /** A message reached the process. */
+  received(message: unknown): void {
+    // Not `normal`: what is linked to the REPL ends with it.
+    if (message === CLOSED) this.#self.exit('shutdown');
+    if (message instanceof Exit) {
+      if (message.from.equals(this.#server)) this.#self.exit(message.reason);
+      if (message.reason !== 'normal') this.#announce(() => exitLine(message.from, message.reason));
+    }
+    const first = this.#inbox.length === 0;
+    const kept = this.#inbox.push(message);
+    if (kept && first && this.#hello.interactive && !(message instanceof Exit)) {
+      this.#announce(() => '(a message has come: flush() shows it)');
+    }
+  }
+
+  // ---- the client ----
+
+  #asked(message: ClientMessage): void {
+    switch (message.type) {
+      case 'eval':
+        if (this.#waiting.length >= LINES_WAITING_MAX) {
+          this.#connection.bye(`more than ${LINES_WAITING_MAX} lines wait to be run`);
+          return;
+        }
+        this.#waiting.push(message);
+        if (!this.#running) void this.#run();
+        break;
+      case 'complete': {
+        const { names, on } = complete(message.line, this.#evaluator.variables, this.#shell);
+        this.#connection.send({ type: 'completions', id: message.id, names, on });
+        break;
+      }
+      case 'resize':
+        this.#hello = { ...this.#hello, columns: message.columns };
+        break;
+      case 'cancel':
+        this.#abort.abort(new Fault('given up'));
+        break;
+    }
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let line = this.#waiting.shift(); line !== undefined; line = this.#waiting.shift()) {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#evaluate(line);
+    }
+    this.#running = false;
+  }
+
+  async #evaluate({ id, code }: Line): Promise<void> {
+    this.#abort = new AbortController();
+    const answer = (status: ResultStatus, text: string): void => {
+      this.#connection.send({ type: 'result', id, status, text });
+    };
+    const evaluation = this.#evaluator.run(code);
+    if (evaluation.kind !== 'running') {
+      const { kind, error } = evaluation;
+      answer(kind === 'incomplete' ? 'incomplete' : 'error', showSyntaxError(error));
+      return;
+    }
+    const outcome = await this.#outcomeOf(evaluation.value);
+    evaluation.abandon();
+    const { variables } = this.#evaluator;
+    switch (outcome.kind) {
+      case 'cancelled':
+        answer('cancelled', '** given up; what it waited for goes on');
+        break;
+      case 'failed':
+        variables['_error'] = outcome.error;
+        answer(
+          'error',
+          this.#shown(() => showError(outcome.error, this.#hello)),
+        );
+        break;
+      case 'done':
+        if (outcome.value !== undefined) variables['_'] = outcome.value;
+        this.#answerValue(outcome.value, answer);
+        break;
+    }
+  }
+
+  /** What a line came to, or that it was given up. */
+  #outcomeOf(value: Promise<unknown>): Promise<Outcome> {
+    const { signal } = this.#abort;
+    return new Promise((resolve) => {
+      let settled = false;
+      const settle = (outcome: Outcome): void => {
+        if (settled) {
+          // The helper that the line waited for fails because the line was given up: that is known already.
+          if (outcome.kind === 'failed' && !isCausedBy(outcome.error, signal)) this.#uncaught(outcome.error);
+          return;
+        }
+        settled = true;
+        resolve(outcome);
+      };
+      value.then(
+        (result) => {
+          settle({ kind: 'done', value: result });
+        },
+        (error: unknown) => {
+          settle({ kind: 'failed', error });
+        },
+      );
+      signal.addEventListener('abort', () => {
+        settle({ kind: 'cancelled' });
+      });
+    });
+  }
+
+  #answerValue(value: unknown, answer: (status: ResultStatus, text: string) => void): void {
+    let text: string;
+    try {
+      text = this.#evaluator.call(() => this.#textOf(value));
+    } catch (error) {
+      answer(
+        'error',
+        this.#shown(() => showError(error, this.#hello)),
+      );
+      return;
+    }
+    if (text.length <= RESULT_TEXT_MAX) answer('ok', text);
+    else answer('error', `** the result has ${text.length} characters, more than ${RESULT_TEXT_MAX}`);
+  }
+
+  /** A text that code of the REPL takes part in making: it may throw, take long, and make a lot. */
+  #shown(show: () => string): string {
+    try {
+      const text = this.#evaluator.call(show);
+      return text.length <= PRINT_TEXT_MAX ? text : `${text.slice(0, PRINT_TEXT_MAX)}... (cut)`;
+    } catch (error) {
+      return error instanceof Fault
+        ? `Uncaught [cannot be shown: ${error.message}]`
+        : 'Uncaught [cannot be shown]';
+    }
+  }
+
+  #textOf(value: unknown): string {
+    const { json, interactive } = this.#hello;
+    if (json) return toJson(value);
+    if (value === undefined) return '';
+    // To scripts a text goes as it is, as from node -p.
+    return typeof value === 'string' && !interactive ? value : showValue(value, this.#hello);
+  }
+
+  // ---- printing ----
+
+  #uncaught(error: unknown): void {
+    this.#print('err', `${this.#shown(() => showUncaught(error, this.#hello))}\n`);
+  }
+
+  #announce(line: (colour: boolean) => string): void {
+    if (this.#connection.congested) this.#connection.leaveOut();
+    else this.#print('out', `${line(this.#hello.colour)}\n`);
+  }
+
+  #print(stream: 'out' | 'err', text: string): void {
+    const shown = text.length <= PRINT_TEXT_MAX ? text : `${text.slice(0, PRINT_TEXT_MAX)}... (cut)\n`;
+    this.#connection.send({ type: 'print', stream, text: shown });
+  }
+
+  #fillScope({ node, variables }: SessionSettings): void {
+    const scope = this.#evaluator.variables;
+    const output = (stream: 'out' | 'err'): Writable =>
+      new Writable({
+        decodeStrings: false,
+        write: (chunk, _encoding, done) => {
+          this.#print(stream, String(chunk));
+          done();
+        },
+      });
+    scope['console'] = new Console({
+      stdout: output('out'),
+      stderr: output('err'),
+      colorMode: this.#hello.colour,
+    });
+    scope['node'] = present(node, () => `node ${node.name}, ${node.processes().length} processes`);
+    const helpers = allHelpers(this.#shell, Object.keys(variables));
+    for (const [name, { run }] of Object.entries(helpers)) {
+      scope[name] = Object.defineProperty((...args: never[]) => run(...args), 'name', { value: name });
+    }
+    Object.assign(scope, variables);
+  }
+}
+
+/** Why the process of a REPL has ended, for its client. */
+function farewell(self: Process): string {
+  const { reason } = self.signal as { reason: unknown };
+  if (isShutdown(reason)) return 'the application has ended this REPL';
+  return `** (EXIT from ${self.pid.toString()}) ${visible(formatReason(reason))}`;
+}
+
+/** What a line came to. */
+type Outcome =
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'cancelled' };
+
+function isCausedBy(error: unknown, signal: AbortSignal): boolean {
+  try {
+    return error === signal.reason || (error instanceof Error && error.cause === signal.reason);
+  } catch {
+    return false; // a proxy or a getter that throws
+  }
+}
