@@ -376,7 +376,7 @@ export class Exchange {
 /** How much is sent of a snapshot, in pids; a group counts as `PIDS_PER_COUNT`. Tests lower it. */
 export const syncLimits = {
   /** At once, in one message. */
-  pids: 32_768 * PIDS_PER_COUNT,
+  pids: 16_384 * PIDS_PER_COUNT,
   /** In each slice of what is left. */
   pidsLater: 256 * PIDS_PER_COUNT,
 };

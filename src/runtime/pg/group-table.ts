@@ -181,18 +181,18 @@ function* groupsOf(level: Level): IterableIterator<Group> {
 
 /** The elements of a list or tuple of one to four strings, atoms and whole numbers; undefined for every other name. */
 function elementsOf(name: unknown): readonly Element[] | undefined {
-  if (Array.isArray(name)) return elements(name);
-  return name instanceof Tuple ? elements(name.elements) : undefined;
+  if (Array.isArray(name)) return simpleElements(name);
+  return name instanceof Tuple ? simpleElements(name.elements) : undefined;
 }
 
-function elements(list: readonly unknown[]): readonly Element[] | undefined {
+function simpleElements(list: readonly unknown[]): readonly Element[] | undefined {
   if (list.length === 0 || list.length > ELEMENTS_MAX) return undefined;
   for (let i = 0; i < list.length; i++) {
     const element: unknown = list[i];
     if (typeof element === 'string' || (Number.isSafeInteger(element) && !Object.is(element, -0))) continue;
     if (element instanceof Atom && !isValue(element)) continue;
     const same = elementOf(element);
-    return same === undefined ? undefined : elements(list.with(i, same));
+    return same === undefined ? undefined : simpleElements(list.with(i, same));
   }
   return list as readonly Element[];
 }
@@ -210,7 +210,7 @@ function simpleKey(name: unknown): Key | undefined {
   if (typeof name === 'string' || name instanceof Atom) return name;
   if (name instanceof Uint8Array) return textOfBytes(name);
   if (name instanceof Charlist) {
-    const points = elements(codePoints(name));
+    const points = simpleElements(codePoints(name));
     return points === undefined ? undefined : { isTuple: false, elements: points };
   }
   return atomOfValue(name);

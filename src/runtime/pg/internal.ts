@@ -14,5 +14,5 @@ export {
   readPeerMessage,
   sync,
 } from './protocol.ts';
-export { sliceLimits } from './slices.ts';
+export { Slices, sliceLimits } from './slices.ts';
 export * as protocol from './protocol.ts';
