@@ -144,13 +144,13 @@ const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 const failed = telemetry('troupe:fastify:failed');
 
 /** @internal A controller as it is called. */
-export type Run = (this: unknown, self: Process, request: FastifyRequest, reply: FastifyReply) => unknown;
+type Run = (this: unknown, self: Process, request: FastifyRequest, reply: FastifyReply) => unknown;
 
 /** @internal The behaviour of a controller's processes. */
-export type ExecutionBehaviour = Behaviour<void, readonly [Execution]>;
+type ExecutionBehaviour = Behaviour<void, readonly [Execution]>;
 
 /** @internal Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
-export function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
+function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
   return {
     name,
     init: (self, execution) => execution.run(self, run),
