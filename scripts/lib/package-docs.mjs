@@ -12,6 +12,7 @@ const NOT_IN_PACKAGE = [
   'docs/ARCHITECTURE.md',
   'docs/http-api.md',
   'docs/index.md',
+  'docs/service.md',
   'docs/guide/clustering.md',
   'docs/guide/deployment.md',
 ];
@@ -57,7 +58,9 @@ function librarySections(readme) {
     if (section === undefined) throw new Failure(`README.md has no section "${title}"`);
     return section;
   });
-  return [opening, ...chosen].join('');
+  const text = [opening, ...chosen].join('');
+  // What is said of the repository alone ends the last section.
+  return text.replace(/^In the repository:\n\n(- .*\n)+\n/m, '');
 }
 
 /**
