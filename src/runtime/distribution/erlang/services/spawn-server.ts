@@ -78,7 +78,12 @@ export class SpawnServer {
       sendReply(connection, request, 0, atom('system_limit'));
       return;
     }
-    sendReply(connection, request, (options.link ? LINKED : 0) | (options.monitor ? MONITORED : 0), process.pid);
+    sendReply(
+      connection,
+      request,
+      (options.link ? LINKED : 0) | (options.monitor ? MONITORED : 0),
+      process.pid,
+    );
     const { router } = this.#node;
     if (options.link) router.receive(connection.name, { op: 'link', from, to: process.pid });
     if (options.monitor) watch(this.#node, connection, from, ref, process, execution.tag);
