@@ -94,7 +94,13 @@ class Client {
     if (!writing) return;
     this.seq++;
     const message = Buffer.from(
-      JSON.stringify({ at: performance.now(), seq: this.seq, writer: this.name, title: 'groups', body: BODY }),
+      JSON.stringify({
+        at: performance.now(),
+        seq: this.seq,
+        writer: this.name,
+        title: 'groups',
+        body: BODY,
+      }),
     );
     // The mask is 0, which leaves the payload as it is.
     const header = Buffer.alloc(8);
@@ -110,7 +116,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits until nothing comes any more. */
 async function quiet() {
-  for (let before = -1; before !== counted; ) {
+  for (let before = -1; before !== counted;) {
     before = counted;
     await wait(50);
   }
