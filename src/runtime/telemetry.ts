@@ -6,7 +6,7 @@
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { ExitReason } from './process/messages.ts';
-import type { Pid } from './terms/pid.ts';
+import type { Pid } from './terms/identifiers.ts';
 
 /** The payload of each event, by channel name. */
 export interface TelemetryEvents {

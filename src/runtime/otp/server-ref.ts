@@ -5,7 +5,7 @@
  */
 import type { ExitReason } from '../process/messages.ts';
 import type { Destination, Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import { call, type CallOptions, cast } from './call.ts';
 import type {
   AnyServerDefinition,

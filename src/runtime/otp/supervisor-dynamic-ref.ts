@@ -3,7 +3,7 @@
  * name. An address only, as in `supervisor-ref.ts`; it is typed by the arguments of the children.
  */
 import type { Destination, Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { CallOptions } from './call.ts';
 import type { DynamicSupervisorDefinition } from './supervisor-definition.ts';
 import {

@@ -6,7 +6,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ChildInfo } from './supervisor-children.ts';
 import type { Strategy } from './supervisor-spec.ts';

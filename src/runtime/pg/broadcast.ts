@@ -3,7 +3,7 @@
  *
  * One frozen object is shared by all members of a node; its payload is shared with the sender, too, and is to be read only.
  */
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { defineRecord } from '../records.ts';
 
 /** A message of a channel. It destructures as a tuple: `const [channel, sender, topic, payload] = message`. */

@@ -2,9 +2,8 @@
  * The types that the declaration of a channel gives its users. No code.
  */
 import type { ChannelFormOptions } from '../channel-forms.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
 import type {
   Atom,
   BitString,

@@ -7,7 +7,7 @@
  */
 import { declareChannel } from '../channel-forms.ts';
 import { UNHANDLED } from '../otp/server-actions.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Broadcast } from './broadcast.ts';
 import type {

@@ -7,8 +7,8 @@
  */
 import { type ExitReason, type MonitorTarget } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
-import type { TimerRef } from '../process/send-after.ts';
+import type { Ref } from '../terms/identifiers.ts';
+import type { TimerRef } from '../process/timers.ts';
 import { discover } from './protocol.ts';
 
 /** How long a scope that was not there is waited for at first, in milliseconds. */

@@ -10,7 +10,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Down, NodeDown, NodeUp } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { AskAgain, Discovery } from './discovery.ts';

@@ -8,7 +8,7 @@
  * Invariant: names that are equal by structure come to the same table: which one it is depends on what they hold only.
  */
 import { Atom, atom } from '../terms/atom.ts';
-import { Charlist } from '../terms/charlist.ts';
+import { Charlist } from '../terms/values.ts';
 import { checkText, codePoints, ownName, textOfBytes, textOfName } from './group-key.ts';
 import { Group } from './group.ts';
 

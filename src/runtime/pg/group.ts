@@ -9,7 +9,7 @@
  * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
  * no table. It tells nobody.
  */
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { Member } from './member.ts';
 import type { Peer } from './peer.ts';

@@ -9,7 +9,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
 import { NOVA_SCOPE } from './naming.ts';

@@ -5,10 +5,9 @@
  * continue the snapshot it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
  */
 import { KEPT } from '../process/messages.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
 import type { Group } from './group.ts';
 import { canonicalText } from './group-key.ts';
 import type { Change } from './members.ts';

@@ -7,8 +7,7 @@
  * later one it is sent nothing, as it has forgotten us with the first, and its `Down` is on the way.
  */
 import type { Peer as Connection } from '../process/peer.ts';
-import type { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Group, RemoteMembers } from './group.ts';
 
 /** A scope process of another node. */

@@ -9,16 +9,15 @@
  * membership is kept. See `pg.erl`; the process is no `gen_server`, but answers system messages (`sys`).
  */
 import { TroupeError } from '../errors.ts';
-import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
+import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
 import { flush } from '../process/flush.ts';
-import { link } from '../process/links.ts';
+import { link } from '../process/exit.ts';
 import { type ExitReason, ProcessExit } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { type Watch, addWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import { ASKS_FROM, type Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group } from './group.ts';
 import type { Member } from './member.ts';

@@ -5,7 +5,7 @@
 import { TroupeError } from '../errors.ts';
 import type { SpawnOptions } from './behaviour.ts';
 import type { NodeOptions } from './node.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 
 const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
 const NAME_MAX = 255;

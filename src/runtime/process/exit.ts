@@ -1,5 +1,8 @@
 /**
- * How processes end, and exit signals.
+ * How processes end, exit signals, and the links that carry them.
+ *
+ * A link within the node is an entry in a set on each side; one to another node is a `RemoteLink` in the process and in the
+ * peer. See `erlang:link/1`, `erlang:unlink/1`.
  *
  * The end of a process can end others through links, and so on; the signals go through a queue of the node instead of
  * the call stack, so that a chain of any length is safe. All of them have taken effect when the outermost call returns.
@@ -8,14 +11,14 @@
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
-import { withoutContext } from './async-context.ts';
+import { withoutContext } from './async.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
-import { dropMonitors } from './monitoring.ts';
-import type { Watch } from './monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import { type Watch, dropMonitors } from './monitor.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { EXITED, type Process, TRAP_EXIT } from './process.ts';
 import { abandonReceive } from './receive.ts';
 import { reportFailure } from './report.ts';
+import { TroupeError } from '../errors.ts';
 
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
@@ -85,7 +88,7 @@ export function terminate(process: Process, reason: ExitReason): void {
     process.links = null;
   }
   if (extra !== null) {
-    for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
+    for (const remote of extra.remoteLinks?.values() ?? []) node.router.breakLink(remote, reason);
     abandonReceive(process, reason);
     while (extra.pending !== null) extra.pending.ownerExited();
     if (extra.abort !== undefined) abort(extra.abort, extra.context, reason);
@@ -140,4 +143,39 @@ function tellWatches(process: Process, reason: ExitReason): void {
     watch.targetExited(reason);
     watch = next;
   }
+}
+
+// ---- links ----
+
+/** @internal Links a live process with another. */
+export function link(process: Process, pid: Pid): void {
+  const { node } = process;
+  if (!node.isLocal(pid)) {
+    node.router.link(process, pid);
+    return;
+  }
+  const other = node.find(pid);
+  if (other === process) return;
+  if (other === null) {
+    if ((process.flags & TRAP_EXIT) === 0) {
+      throw new TroupeError('TROUPE_NOPROC', `Cannot link to ${pid.toString()}.`, { reason: 'noproc' });
+    }
+    process.deliverSignal(new Exit(pid, 'noproc'));
+    return;
+  }
+  (process.links ??= new Set()).add(other.pid);
+  (other.links ??= new Set()).add(process.pid);
+}
+
+/** @internal Removes a link, if there is one. */
+export function unlink(process: Process, pid: Pid): void {
+  const { node } = process;
+  if (!node.isLocal(pid)) {
+    node.router.unlink(process, pid);
+    return;
+  }
+  const other = node.find(pid);
+  if (other === null) return;
+  process.links?.delete(other.pid);
+  other.links?.delete(process.pid);
 }

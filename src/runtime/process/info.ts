@@ -1,7 +1,7 @@
 /** What can be seen of a process from outside. See `erlang:process_info/2`. */
 import type { MonitorTarget } from './messages.ts';
 import { Monitor, RemoteMonitor } from './monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { AWAITING, IDLE, type Process, RECEIVING, RUNNING, TRAP_EXIT } from './process.ts';
 
 /** A snapshot of a live process. */

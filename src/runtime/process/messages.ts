@@ -6,8 +6,7 @@
  * `['shutdown', detail]`.
  */
 import { defineRecord } from '../records.ts';
-import type { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 
 /** Why a process ended. `normal`, `shutdown` and `['shutdown', detail]` are not failures. */
 export type ExitReason = unknown;

@@ -8,8 +8,8 @@
 import type { Carrier } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
-import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
-import { currentContext } from './async-context.ts';
+import { type Behaviour, type Body, Closure, type SpawnOptions, functionBody } from './behaviour.ts';
+import { currentContext } from './async.ts';
 import {
   checkBehaviour,
   checkDestination,
@@ -17,20 +17,16 @@ import {
   checkPid,
   checkSpawnOptions,
 } from './check-options.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
 import { ExitQueue, exitReasonOf, exitSignal, terminate } from './exit.ts';
-import { inspectProcess, type ProcessInfo } from './info.ts';
+import { type ProcessInfo, inspectProcess } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { addWatch } from './monitor.ts';
-import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from '../terms/pid.ts';
+import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
 import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
-import { ProcessTable } from './process-table.ts';
-import { Ref, RefCounter } from '../terms/ref.ts';
-import { Registry } from './registry.ts';
+import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
-import { TimerRef } from './send-after.ts';
-import { timerLength, Timers } from './timers.ts';
 
 /** Where a message can be sent: a pid, something that has one, a registered name here, or a name on a node. */
 export type Destination =

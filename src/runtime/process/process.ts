@@ -23,32 +23,36 @@ import {
   type Behaviour,
   type Body,
   Closure,
-  functionBody,
-  isThenable,
   type ProcessFunction,
   type SpawnOptions,
+  functionBody,
+  isThenable,
 } from './behaviour.ts';
-import { crashed, terminate } from './exit.ts';
-import { Extra } from './extra.ts';
-import { link, unlink } from './links.ts';
+import { crashed, link, terminate, unlink } from './exit.ts';
+import { Extra } from './state.ts';
 import { EMPTY, Mailbox } from './mailbox.ts';
 import { checkHighWater, overflow } from './mailbox-limit.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
-import { demonitor, type DemonitorOptions, monitor, monitorStarted } from './monitoring.ts';
-import type { Monitor, Watch } from './monitor.ts';
 import {
-  checkStartable,
+  type DemonitorOptions,
+  type Monitor,
+  type Watch,
+  demonitor,
+  monitor,
+  monitorStarted,
+} from './monitor.ts';
+import {
   type Destination,
   type Node,
   START,
-  type Startable,
   type StartArguments,
+  type Startable,
+  checkStartable,
 } from './node.ts';
-import type { Pid } from '../terms/pid.ts';
-import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
+import { type Matcher, type ReceiveOptions, dropReceive, receive, runReceive } from './receive.ts';
 import { MESSAGES_PER_CLOCK_CHECK, REDUCTIONS_PER_RUN, type Runnable } from './scheduler.ts';
-import type { TimerRef } from './send-after.ts';
+import type { TimerRef } from './timers.ts';
 
 /** @internal The states of a process; those up to RECEIVING are woken by a message. */
 export const IDLE = 0;

@@ -6,8 +6,7 @@
  * strings as a plain object, a charlist as an array), and what cannot be sent is refused for the same reasons and with the
  * same error. The rest of a signal, pids, refs and names, is made anew for the receiving side without being encoded.
  */
-import { Origin, Pid } from '../../terms/pid.ts';
-import { Ref } from '../../terms/ref.ts';
+import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
 import { TermReader } from '../etf/reader.ts';
 import { TermWriter } from '../etf/writer.ts';

@@ -5,7 +5,7 @@
  * a connection is made or has failed. What goes on in between is the network's.
  */
 import { TroupeError } from '../../errors.ts';
-import { Origin } from '../../terms/pid.ts';
+import { Origin } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { EtfError } from '../etf/reader.ts';
 import { type PackedSignal, Packer, Unpacker } from './codec.ts';

@@ -8,7 +8,7 @@
  * Invariant: while something can be delivered, one turn of the event loop is asked for.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Clock, ClockTimer } from '../../process/clock.ts';
+import type { Clock, ClockTimer } from '../../process/timers.ts';
 import type { CodecLimits, PackedSignal } from './codec.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Arrival, Connection, Lane, type LaneRule } from './lane.ts';

@@ -6,7 +6,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { TroupeError } from '../../../errors.ts';
-import { withoutContext } from '../../../process/async-context.ts';
+import { withoutContext } from '../../../process/async.ts';
 import type { Agreed, LocalNode } from './handshake.ts';
 import { Initiator } from './handshake-initiator.ts';
 import { Setup, type SetupReason } from './setup.ts';

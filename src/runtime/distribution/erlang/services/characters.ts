@@ -1,6 +1,5 @@
 /** Reads `unicode:chardata()` and `iodata()`: texts and characters in lists of any depth. */
-import { Charlist } from '../../../terms/charlist.ts';
-import { ImproperList } from '../../../terms/opaque.ts';
+import { Charlist, ImproperList } from '../../../terms/values.ts';
 
 /** What the bytes of binaries are, and up to where numbers are characters. */
 export type Encoding = 'latin1' | 'unicode';

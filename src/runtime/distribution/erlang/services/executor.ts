@@ -5,12 +5,11 @@
  * which is not there. At most so many run for one node at a time.
  */
 import { ProcessExit } from '../../../process/messages.ts';
-import { addWatch, type Watch } from '../../../process/monitor.ts';
+import { type Watch, addWatch } from '../../../process/monitor.ts';
 import { isThenable } from '../../../process/behaviour.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Pid } from '../../../terms/pid.ts';
+import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import type { Ref } from '../../../terms/ref.ts';
 import { publishDropped } from './dropped.ts';
 import type { AllowList, ExposedFunction } from './expose.ts';
 import { type FunctionName, returned, thrown, undefinedFunction } from './outcome.ts';

@@ -6,9 +6,7 @@
  */
 import { formatTerm } from '../../../terms/format.ts';
 import { Atom } from '../../../terms/atom.ts';
-import { Charlist } from '../../../terms/charlist.ts';
-import { Float } from '../../../terms/float.ts';
-import { Tuple } from '../../../terms/tuple.ts';
+import { Charlist, Float, Tuple } from '../../../terms/values.ts';
 import { charactersOf } from './characters.ts';
 
 /** The most characters of one value. */

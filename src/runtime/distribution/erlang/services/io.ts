@@ -7,10 +7,10 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { Process } from '../../../process/process.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid } from '../../../terms/identifiers.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
 import { publishDropped } from './dropped.ts';
 import { charactersOf, type Encoding } from './characters.ts';
 import { formatIo, showTerm } from './io-format.ts';

@@ -7,7 +7,7 @@ import { TroupeError } from '../../../errors.ts';
 import { Call, call, type CallOptions, RemoteCall } from '../../../otp/call.ts';
 import { formatReason } from '../../../process/messages.ts';
 import type { Node } from '../../../process/node.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { atom } from '../../../terms/atom.ts';
 import { publishDropped } from './dropped.ts';

@@ -6,10 +6,10 @@
  * The tag is the caller's; by it the caller tells an outcome from any other exit reason. See `erpc:execute_call/4`.
  */
 import { ProcessExit } from '../../../process/messages.ts';
-import type { Ref } from '../../../terms/ref.ts';
+import type { Ref } from '../../../terms/identifiers.ts';
 import { atom, Atom } from '../../../terms/atom.ts';
-import { Tuple } from '../../../terms/tuple.ts';
-import { isReasonWord, reasonAtom } from '../../../terms/reason-words.ts';
+import { Tuple } from '../../../terms/values.ts';
+import { isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
 import { describeError } from '../../reason.ts';
 
 const RETURN = atom('return');
@@ -76,7 +76,7 @@ export function readOutcome(reason: unknown, tag: Ref): Outcome | undefined {
   }
 }
 
-/** An exit reason as a term that may stand within others; see `terms/reason-words.ts`. */
+/** An exit reason as a term that may stand within others; see `terms/reasons.ts`. */
 export function reasonToTerm(reason: unknown): unknown {
   if (typeof reason === 'string') return reasonAtom(reason) ?? reason;
   if (reason instanceof Error) return describeError(reason);

@@ -7,12 +7,11 @@
 import { TroupeError } from '../../../errors.ts';
 import { Call, Cast, RemoteCall } from '../../../otp/call.ts';
 import type { ExitReason } from '../../../process/messages.ts';
-import { addWatch, type Watch } from '../../../process/monitor.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { type Watch, addWatch } from '../../../process/monitor.ts';
+import { Pid, type Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import type { Ref } from '../../../terms/ref.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
 import { publishDropped } from './dropped.ts';
 import type { Executor } from './executor.ts';
 import { refuse } from './net-kernel.ts';

@@ -9,7 +9,7 @@ import type { Behaviour } from '../../../process/behaviour.ts';
 import { terminate } from '../../../process/exit.ts';
 import { addWatch, type Watch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Pid } from '../../../terms/pid.ts';
+import type { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 
 /** Handles one message; synchronously, so that the mailbox does not grow while something is waited for. */

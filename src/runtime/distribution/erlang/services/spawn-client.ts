@@ -11,16 +11,15 @@
  * others end with their processes.
  */
 import { TroupeError } from '../../../errors.ts';
-import { beginCall, Call, type CallOptions } from '../../../otp/call.ts';
+import { Call, type CallOptions, beginCall } from '../../../otp/call.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';
 import { addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid, type Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import type { Ref } from '../../../terms/ref.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { type Atom, atom } from '../../../terms/atom.ts';
-import { tuple } from '../../../terms/tuple.ts';
+import { tuple } from '../../../terms/values.ts';
 import type { PeerLink, SpawnReply } from '../contracts.ts';
 import { SPAWN_REQUEST } from '../wire/control.ts';
 import { FLAGS } from '../connect/flags.ts';

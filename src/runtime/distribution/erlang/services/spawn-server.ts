@@ -7,13 +7,12 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { ExitReason } from '../../../process/messages.ts';
-import { addWatch, RemoteMonitor } from '../../../process/monitor.ts';
+import { RemoteMonitor, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Pid } from '../../../terms/pid.ts';
+import { type Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import { Ref } from '../../../terms/ref.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
 import type { PeerLink, SpawnRequest } from '../contracts.ts';
 import { MONITOR_P_EXIT, PAYLOAD_MONITOR_P_EXIT, SPAWN_REPLY } from '../wire/control.ts';
 import { FLAGS } from '../connect/flags.ts';

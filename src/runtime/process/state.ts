@@ -5,7 +5,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { MailboxPolicy } from './behaviour.ts';
 import type { ExitReason } from './messages.ts';
 import type { RemoteLink } from './peer.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Waiter } from './receive.ts';
 
 /** @internal What a process waits for besides a message, and waits for no more when it ends: the answer of a call. */
