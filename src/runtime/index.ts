@@ -114,7 +114,9 @@ export {
   TIMEOUT,
 } from './process/messages.ts';
 export type { DemonitorOptions } from './process/monitor.ts';
-export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
+export { createNode, type Node, type NodeOptions } from './process/node.ts';
+export { type Destination } from './process/destination.ts';
+export type { Startable } from './process/behaviour.ts';
 export { Pid } from './terms/identifiers.ts';
 export type { MonitoredStart, Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';

@@ -16,7 +16,8 @@ import { type ExitReason, ProcessExit, formatReason, quietExit } from '../proces
 import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
-import { type Process, TRAP_EXIT } from '../process/process.ts';
+import type { Process } from '../process/process.ts';
+import { TRAP_EXIT } from '../process/state.ts';
 import { rejection } from '../process/async.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';

@@ -7,7 +7,7 @@
 import { TroupeError } from '../errors.ts';
 import type { Body, SpawnOptions } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
-import { checkStartable, START, type Startable } from '../process/node.ts';
+import { checkStartable, START, type Startable } from '../process/behaviour.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { DynamicSupervisorDefinition, SupervisorDefinition } from './supervisor-definition.ts';

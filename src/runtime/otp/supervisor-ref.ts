@@ -7,7 +7,8 @@
 import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitor.ts';
-import { type Destination, type Node, nodeOf } from '../process/node.ts';
+import type { Node } from '../process/node.ts';
+import { type Destination, nodeOf } from '../process/destination.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
 import { type CallOptions, call } from './call.ts';
 import { stopProcess } from './stop.ts';

@@ -10,7 +10,8 @@
  * each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of `pg`.
  */
 import { TroupeError } from '../errors.ts';
-import { Node, START, type Startable } from '../process/node.ts';
+import { Node } from '../process/node.ts';
+import { START, type Startable } from '../process/behaviour.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { type Scope, findScope, startScope } from './scope.ts';

@@ -11,13 +11,13 @@
 import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
-import { flush } from '../process/flush.ts';
 import { link } from '../process/exit.ts';
 import { type ExitReason, ProcessExit } from '../process/messages.ts';
 import { type Watch, addWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
-import { ASKS_FROM, type Process } from '../process/process.ts';
+import type { Process } from '../process/process.ts';
+import { ASKS_FROM } from '../process/state.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group } from './group.ts';
 import type { Member } from './member.ts';
@@ -167,8 +167,7 @@ export class Scope implements Watch {
   /** Ends following, and takes its messages out of the mailbox. */
   endObserving(owner: Process, ref: Ref): boolean {
     if (!this.#observers.end(owner, ref)) return false;
-    flush(
-      owner,
+    owner.flush(
       (message) =>
         (message instanceof GroupJoined || message instanceof GroupLeft) && message.ref.equals(ref),
     );

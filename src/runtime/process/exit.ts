@@ -15,21 +15,14 @@ import { withoutContext } from './async.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
 import { type Watch, dropMonitors } from './monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
-import { EXITED, type Process, TRAP_EXIT } from './process.ts';
+import type { Process } from './process.ts';
+import { EXITED, keepExitReason, TRAP_EXIT } from './state.ts';
 import { abandonReceive } from './receive.ts';
 import { reportFailure } from './report.ts';
 import { TroupeError } from '../errors.ts';
 
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
-
-/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
-const reasons = new WeakMap<Pid, ExitReason>();
-
-/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
-export function exitReasonOf(pid: Pid): ExitReason {
-  return reasons.has(pid) ? reasons.get(pid) : 'normal';
-}
 
 /** @internal An exit signal on its way. */
 interface PendingExit {
@@ -55,7 +48,8 @@ export class ExitQueue {
     try {
       for (let i = 0; i < this.#pending.length; i++) {
         const { to, from, reason } = this.#pending[i] as PendingExit;
-        if (to.process !== null) linkExit(to.process, from, reason);
+        const process = to.process as Process | null;
+        if (process !== null) linkExit(process, from, reason);
       }
     } finally {
       this.#pending.length = 0;
@@ -75,14 +69,14 @@ export function terminate(process: Process, reason: ExitReason): void {
   process.clearMailbox();
   if (reason !== 'normal') {
     process.extras.exitReason = reason;
-    reasons.set(pid, reason);
+    keepExitReason(pid, reason);
   }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
   tellWatches(process, reason);
   if (process.monitors !== null) dropMonitors(process);
   if (process.links !== null) {
     for (const linked of process.links) {
-      linked.process?.links?.delete(pid);
+      (linked.process as Process | null)?.links?.delete(pid);
       node.exits.push(linked, pid, reason);
     }
     process.links = null;

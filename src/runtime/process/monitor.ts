@@ -12,10 +12,9 @@ import type { AwaitsPeer, Peer } from './peer.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
 import { TroupeError } from '../errors.ts';
-import { exitReasonOf } from './exit.ts';
-import { flush } from './flush.ts';
-import { checkDestination } from './check-options.ts';
-import type { Destination } from './node.ts';
+import { exitReasonOf } from './state.ts';
+import { locate } from './destination.ts';
+import type { Destination } from './destination.ts';
 
 /** Something that is told once when a process ends. */
 export interface Watch {
@@ -119,9 +118,7 @@ export class RemoteMonitor implements Watch {
   }
 }
 
-/**
- * Setting and removing monitors, here and on other nodes. See `erlang:monitor/2`, `erlang:demonitor/2`.
- */
+// ---- setting and removing monitors, here and on other nodes ----
 
 /** Options of `demonitor`. */
 export interface DemonitorOptions {
@@ -132,19 +129,13 @@ export interface DemonitorOptions {
 /** @internal Sets a monitor for a live process. */
 export function monitor(process: Process, to: Destination): Ref {
   const { node } = process;
-  checkDestination(to);
+  const found = locate(node, to);
   const ref = node.makeRef();
   ref.monitor = undefined;
-  const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
-  if (pid !== undefined) {
-    if (node.isLocal(pid)) monitorLocal(process, ref, pid, node.find(pid));
-    else node.router.monitor(process, ref, pid, pid.node);
-    return ref;
-  }
-  const target =
-    typeof to === 'string' ? { name: to, node: node.name } : (to as { name: string; node: string });
-  if (target.node === node.name) monitorLocal(process, ref, target, node.registry.find(target.name));
-  else node.router.monitor(process, ref, target, target.node);
+  const home = found.node ?? node.name;
+  const target = found.target instanceof Pid ? found.target : { name: found.target, node: home };
+  if (found.node === null) monitorLocal(process, ref, target, found.process);
+  else node.router.monitor(process, ref, target, found.node);
   return ref;
 }
 
@@ -170,13 +161,13 @@ export function monitorStarted(process: Process, pid: Pid): Ref {
 
 /** @internal Removes a monitor of a live process. */
 export function demonitor(process: Process, ref: Ref, options: DemonitorOptions | undefined): boolean {
-  const found = ref.monitor === null ? ownMonitor(process, ref) : (ref.monitor ?? null);
+  const found = ref.monitor === null ? ownMonitor(process, ref) : ((ref.monitor ?? null) as Monitor | null);
   if (found !== null && found.owner !== process) {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The monitor ${ref.toString()} belongs to another process.`);
   }
   if (found !== null) remove(found);
   else if (options?.flush === true) {
-    flush(process, (message) => message instanceof Down && message.ref.equals(ref), 1);
+    process.flush((message) => message instanceof Down && message.ref.equals(ref), 1);
   }
   return found !== null;
 }

@@ -15,7 +15,8 @@ import { Monitor, RemoteMonitor, type Watch, addWatch, removeWatch } from './mon
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
-import { ASKS_FROM, type Process } from './process.ts';
+import type { Process } from './process.ts';
+import { ASKS_FROM } from './state.ts';
 
 const up = telemetry('troupe:node:up');
 const down = telemetry('troupe:node:down');

@@ -14,7 +14,8 @@
  */
 import { TroupeError } from '../errors.ts';
 import { withoutContext } from './async.ts';
-import type { Destination, Node } from './node.ts';
+import type { Node } from './node.ts';
+import { type Destination, locate } from './destination.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Watch, addWatch, removeWatch } from './monitor.ts';
 import { Pid } from '../terms/identifiers.ts';
@@ -276,9 +277,8 @@ export class TimerRef extends TimerEntry implements Watch {
   /** @internal Starts it, unless it is for a process of this node that is not alive. */
   start(lengthMs: number): void {
     const to = this.#to;
-    const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
-    if (pid !== undefined && this.#node.isLocal(pid)) {
-      const process = this.#node.find(pid);
+    const { node, target, process } = locate(this.#node, to);
+    if (node === null && target instanceof Pid) {
       if (process === null) return;
       addWatch(process, this);
     }

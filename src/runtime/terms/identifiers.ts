@@ -12,8 +12,6 @@
  * Nothing is sent here: that is the business of `Process` and `Node`.
  */
 import { TEXT } from './format.ts';
-import type { Process } from '../process/process.ts';
-import type { Monitor } from '../process/monitor.ts';
 
 /** The node and incarnation that a pid or ref belongs to. One object is shared by all pids of an incarnation. */
 export class Origin {
@@ -66,8 +64,8 @@ export class Pid {
   declare readonly id: number;
   /** Counts how often ids wrapped around. */
   declare readonly serial: number;
-  /** @internal The live local process, or null when it is dead or lives elsewhere. */
-  declare process: Process | null;
+  /** @internal The live process of this node, or null when it is dead or lives elsewhere. Of what class it is, `process/` knows. */
+  declare process: object | null;
 
   constructor(origin: Origin, id: number, serial: number) {
     this.origin = origin;
@@ -146,7 +144,7 @@ export class Ref {
    * @internal The monitor that this ref stands for, while it is active; afterwards undefined. Null when it is not known:
    * a ref that travelled is another object than the one that the monitor knows.
    */
-  declare monitor: Monitor | null | undefined;
+  declare monitor: object | null | undefined;
 
   constructor(origin: Origin, low: number, high: number, foreign: readonly number[] | null = null) {
     this.origin = origin;

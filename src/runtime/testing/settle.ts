@@ -13,7 +13,8 @@ import type { Pid } from '../terms/identifiers.ts';
 import { type WaitOptions, checkWithin, timeoutError } from './wait.ts';
 import { setImmediate } from 'node:timers';
 import type { ClockUser } from '../process/timers.ts';
-import { AWAITING, type Process } from '../process/process.ts';
+import type { Process } from '../process/process.ts';
+import { AWAITING } from '../process/state.ts';
 
 /** Options of {@link settle}. */
 export interface SettleOptions extends WaitOptions {
