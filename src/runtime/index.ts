@@ -82,7 +82,7 @@ export type {
 } from './otp/supervisor-spec.ts';
 export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/supervisor-tree.ts';
 export * as sys from './otp/sys.ts';
-export { Broadcast } from './pg/broadcast.ts';
+export { Broadcast } from './pg/pubsub.ts';
 export {
   type BroadcastOf,
   type Channel,
@@ -93,7 +93,7 @@ export {
   type TopicHandlers,
   type TopicOf,
 } from './pg/channel.ts';
-export { GroupJoined, GroupLeft } from './pg/observers.ts';
+export { GroupJoined, GroupLeft } from './pg/scope.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';

@@ -13,7 +13,7 @@ const LAYERS: Record<string, readonly string[]> = {
   process: ['base', 'terms'],
   otp: ['base', 'terms', 'process'],
   pg: ['base', 'terms', 'process', 'otp'],
-  distribution: ['base', 'terms', 'process', 'otp'],
+  distribution: ['base', 'terms', 'process', 'otp', 'pg'],
   fastify: ['base', 'terms', 'process', 'otp', 'pg'],
   testing: ['base', 'terms', 'process', 'otp', 'pg', 'distribution'],
   repl: ['base', 'terms', 'process', 'otp', 'pg', 'distribution', 'index'],

@@ -6,7 +6,7 @@
  * and `{nodedown, …}` are ones, since an `Exit`, a `Down` and a `NodeDown` are made by signals alone; and so is a broadcast whose
  * sender is not of the node that the message came from. See docs/adr/0023.
  */
-import { declaredForm } from '../../channel-forms.ts';
+import { declaredForm } from '../../pg/channel-forms.ts';
 import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Pid } from '../../terms/pid.ts';
 import { Ref } from '../../terms/ref.ts';
