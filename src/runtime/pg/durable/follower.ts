@@ -10,9 +10,8 @@
  * anew what it shows, which was stored before the position in it.
  */
 import type { Process } from '../../process/process.ts';
-import type { Broadcast } from '../broadcast.ts';
-import { Broadcast as BroadcastClass } from '../broadcast.ts';
 import * as pubsub from '../pubsub.ts';
+import { Broadcast } from '../pubsub.ts';
 import { broadcastOf, ChannelReset, findProgress, type Progress } from './log.ts';
 import { type Cursor, formatCursor, parseCursor } from './position.ts';
 import type { EventPage } from './store.ts';
@@ -94,7 +93,8 @@ export class Follower<Message extends Broadcast = Broadcast> {
    * @throws what the store throws while the history is read
    */
   read(message: unknown): readonly Followed<Message>[] | Promise<readonly Followed<Message>[]> | undefined {
-    if (message instanceof BroadcastClass && message.channel === this.#progress.channel) return this.#heard(message as Message);
+    if (message instanceof Broadcast && message.channel === this.#progress.channel)
+      return this.#heard(message as Message);
     if (message instanceof ReadOn && message.follower === this) return this.#readOn();
     if (message instanceof ChannelReset && message.channel === this.#progress.channel) {
       this.#cursor = message;
@@ -169,7 +169,10 @@ export class Follower<Message extends Broadcast = Broadcast> {
     const cursor = this.#state === 'joined' ? reached : this.#join(reached);
     this.#cursor = cursor;
     this.#state = 'live';
-    return [new ChannelReset(this.#progress.channel, cursor), new ChannelLive(this.#progress.channel, cursor)];
+    return [
+      new ChannelReset(this.#progress.channel, cursor),
+      new ChannelLive(this.#progress.channel, cursor),
+    ];
   }
 
   #live(cursor: Cursor = this.#cursor as Cursor): readonly ChannelLive[] {

@@ -20,10 +20,10 @@ import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';
 import { atom, Tuple, tuple } from '../../terms/index.ts';
 import { Pid } from '../../terms/pid.ts';
-import { Broadcast } from '../broadcast.ts';
-import { NOVA_SCOPE, novaScope } from '../nova-scope.ts';
+import { NOVA_SCOPE } from '../channel-forms.ts';
 import * as pg from '../pg.ts';
 import * as pubsub from '../pubsub.ts';
+import { Broadcast } from '../pubsub.ts';
 import { type Cursor, isEpoch } from './position.ts';
 import type { EventSource, StoredEvent, TrimLimit } from './store.ts';
 
@@ -116,7 +116,12 @@ interface Log {
  */
 export const channelLog = defineServer({
   name: 'channel_log',
-  async init(self: Process, channel: string, source: EventSource, options: ChannelLogOptions = {}): Promise<Log> {
+  async init(
+    self: Process,
+    channel: string,
+    source: EventSource,
+    options: ChannelLogOptions = {},
+  ): Promise<Log> {
     const { sweepMs = SWEEP_MS, keep = KEEP, maxAgeMs = MAX_AGE_MS } = options;
     const log: Log = {
       progress: begin(self, pubsub.checkChannel(channel), source),
@@ -140,7 +145,8 @@ export const channelLog = defineServer({
 
   async info(log, message, self) {
     if (message instanceof Published) take(log, message, self);
-    else if (message instanceof Tuple && message.elements[0] === EVENT) take(log, readEnvelope(log, message), self);
+    else if (message instanceof Tuple && message.elements[0] === EVENT)
+      take(log, readEnvelope(log, message), self);
     else if (message === CATCH_UP) await catchUp(log, self);
     else if (message === TRIM) await trim(log, self);
     else if (message === SWEEP) {
@@ -162,11 +168,15 @@ export function publish(place: pg.Place, event: StoredEvent): void {
   const node = pg.nodeOf(place);
   const { channel, topic, payload } = event;
   const { log } = findProgress(node, channel);
-  const sender = 'initPid' in place ? place.initPid : place.pid;
-  const logs = pg.getMembers(place, NOVA_SCOPE, tuple(EVENT, channel)).filter((pid) => pid.node !== node.name);
+  const sender = pubsub.senderPid(place);
+  const logs = pg
+    .getMembers(place, NOVA_SCOPE, tuple(EVENT, channel))
+    .filter((pid) => pid.node !== node.name);
   const served = new Set(logs.map((pid) => pid.node));
-  for (const pid of logs) place.send(pid, tuple(EVENT, channel, event.epoch, event.position, sender, topic, payload));
-  novaScope(node).group(channel)?.sendToNodes(sender, new Broadcast(channel, sender, topic, JSON.parse(payload)), (name) => !served.has(name));
+  for (const pid of logs)
+    place.send(pid, tuple(EVENT, channel, event.epoch, event.position, sender, topic, payload));
+  const plain = new Broadcast(channel, sender, topic, JSON.parse(payload));
+  pubsub.broadcastElsewhere(place, plain, (name) => !served.has(name));
   log.deliver(new Published(event, sender));
 }
 
@@ -190,7 +200,10 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
   const before = all.get(channel);
   if (before?.log.alive === true)
     throw new TroupeError('TROUPE_NAME_TAKEN', `The channel '${channel}' has a log on ${node.name}.`);
-  const progress = { channel, source, cursor: before?.cursor, log: self };
+  // Followers hold it, too.
+  const progress = before ?? { channel, source, cursor: undefined, log: self };
+  progress.source = source;
+  progress.log = self;
   all.set(channel, progress);
   return progress;
 }
@@ -242,7 +255,7 @@ function take(log: Log, published: Published | undefined, self: Process): void {
 function deliver({ progress }: Log, { event, sender }: Published): void {
   const { epoch, position, channel } = event;
   progress.cursor = { epoch, position };
-  novaScope(progress.log.node).group(channel)?.deliver(broadcastOf(event, sender));
+  pubsub.deliverHere(progress.log.node, channel, broadcastOf(event, sender));
 }
 
 function deliverAhead(log: Log): void {
@@ -287,6 +300,7 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
   const { channel, source, cursor } = progress;
   if (cursor === undefined) {
     const { epoch, head } = await source.extent(channel);
+    if (!self.alive) return false; // killed meanwhile: the next log may have begun
     progress.cursor = { epoch, position: head };
     return false;
   }
@@ -295,7 +309,7 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
   if (epoch !== cursor.epoch || head < cursor.position || first > cursor.position + 1) {
     ahead.clear();
     progress.cursor = { epoch, position: head };
-    novaScope(self.node).group(channel)?.deliver(new ChannelReset(channel, progress.cursor));
+    pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
     return false;
   }
   for (const event of events) deliver(log, ahead.get(event.position) ?? new Published(event, self.pid));

@@ -7,7 +7,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import { TroupeError } from '../../errors.ts';
-import type { ChannelStore, EventPage, Extent, NewEvent, ReadLimit, StoredEvent, TrimLimit } from './store.ts';
+import type {
+  ChannelStore,
+  EventPage,
+  Extent,
+  NewEvent,
+  ReadLimit,
+  StoredEvent,
+  TrimLimit,
+} from './store.ts';
 
 /** A transaction of a {@link MemoryStore}. */
 export class MemoryTransaction {
