@@ -20,8 +20,7 @@ import { type Clock, systemClock } from '../process/clock.ts';
 import { timerLength } from '../process/timers.ts';
 import type { Carrier } from '../process/carrier.ts';
 import { Endpoint } from './memory/endpoint.ts';
-import { Random } from './memory/random.ts';
-import { Switchboard } from './memory/switchboard.ts';
+import { Random, Switchboard } from './memory/switchboard.ts';
 
 /** Options of `createMemoryNetwork`. */
 export interface MemoryNetworkOptions {

@@ -5,18 +5,16 @@
  * `preClose`, since the HTTP server waits for their sockets; controllers that outlived their requests in `onClose`. It
  * does not stop the node.
  */
-import fastifyWebsocket from '@fastify/websocket';
-import type { WebSocket } from '@fastify/websocket';
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
-import { TroupeHttpError } from './http-error.ts';
-import { checkTime, DEFAULT_CONTROLLER_TIMEOUT_MS, limitsOf, type WebSocketOptions } from './limits.ts';
-import { logReports } from './log-reports.ts';
-import { originAllowed } from './origin.ts';
-import { TroupeApp } from './troupe-app.ts';
-import { type Upgrader, Upgrades } from './upgrades.ts';
+import { TroupeApp, TroupeHttpError } from './app.ts';
+import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
+import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
+import { formatReason } from '../process/messages.ts';
+import { takeReports } from '../process/report.ts';
 
 /** Options of the plugin. */
 export interface TroupeFastifyOptions {
@@ -98,4 +96,21 @@ function onSocketError(troupe: TroupeApp, error: Error, socket: WebSocket, reque
   if (troupe.sockets.owns(socket)) return;
   request.log.error(error);
   socket.terminate();
+}
+
+/**
+ * Logs the failures of a node that the program does not subscribe to (`process/report.ts`), until the returned function is
+ * called. An application without a logger leaves them to standard error.
+ */
+function logReports(node: Node, log: FastifyBaseLogger): () => void {
+  // Fastify's stand-in for a logger uses one empty function for all of its methods.
+  if (log.error === log.info) return () => undefined;
+  return takeReports(node, (text, { pid, label, name, reason, context, child }, leftOut) => {
+    if (leftOut > 0) {
+      log.error({ label, leftOut }, text);
+      return;
+    }
+    const why = reason instanceof Error ? { err: reason } : { reason: formatReason(reason) };
+    log.error({ process: pid.toString(), label, name, context, child, ...why }, text);
+  });
 }

@@ -1,19 +1,21 @@
 /**
- * What becomes of requests that ask for an upgrade, and of plain ones to where only a WebSocket is.
+ * Decides what becomes a WebSocket: which upgrades are passed on, what a plain request to a WebSocket's path is answered, and
+ * which web pages may open one.
  *
- * Node.js hands every request with `Upgrade` to who listens for upgrades, unread. Only those to `websocket` are passed on to
- * `@fastify/websocket`; any other, such as the offer of HTTP/2 that curl and Java make, is to be ignored (RFC 9110, 7.8), so it
- * goes back into the server without that header. The connection ends with its answer: what a client may repeat on it would
- * pile up listeners.
+ * Node.js hands every request with an `Upgrade` header to the listeners for upgrades, unread. Only upgrades to `websocket` go on
+ * to `@fastify/websocket`. Any other, such as the offer of HTTP/2 that curl and Java make, must be ignored (RFC 9110, 7.8), so the
+ * request goes back into the server without that header. Its connection ends with the answer, since further upgrades on it
+ * would pile up listeners.
  *
- * Limits: an upgrade to something else is left alone when others listen for upgrades as well. It opens no WebSocket itself.
+ * Limits: when the server has other listeners for upgrades, upgrades to other protocols are left to them. This file opens no
+ * WebSocket.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { TroupeHttpError } from './http-error.ts';
+import { TroupeHttpError } from './app.ts';
 
 /** Where a route notes that it is one for WebSockets, and whether it is nothing else. */
 const WEBSOCKET = Symbol('troupe.websocket');
@@ -118,4 +120,30 @@ function note(route: RouteOptions): void {
 
 function kindOf(config: object): 'only' | 'both' | undefined {
   return (config as { [WEBSOCKET]?: 'only' | 'both' })[WEBSOCKET];
+}
+
+// ---- origins ----
+
+/**
+ * True when the request has no `Origin`, or one whose host and port are those that the request was sent to, or one of
+ * `origins`. For hooks that run before the upgrade, such as `onRequest`; the plugin checks all routes. With `trustProxy` the
+ * host is the one that the proxy reports.
+ *
+ * Browsers let any page open a WebSocket to any server and name the page in `Origin`; cross-origin rules (CORS) do not apply.
+ * A client that is not a browser sends no `Origin`, or any that it likes. It is let in: it carries no victim's cookies and
+ * gains nothing that a plain request would not give it. To know *who* connects, ask for a token. The scheme is not compared,
+ * since behind a proxy that ends TLS the server cannot know its own.
+ * @param origins further origins, such as `https://example.org`.
+ */
+export function originAllowed(
+  request: Pick<FastifyRequest, 'headers' | 'host'>,
+  origins: readonly string[] = [],
+): boolean {
+  const { origin } = request.headers;
+  if (origin === undefined) return true;
+  if (!URL.canParse(origin)) return false;
+  const page = new URL(origin);
+  if (origins.some((allowed) => allowed.toLowerCase() === page.origin)) return true;
+  const own = `${page.protocol}//${request.host}`;
+  return page.host !== '' && URL.canParse(own) && new URL(own).host === page.host;
 }

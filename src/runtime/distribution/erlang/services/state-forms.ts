@@ -11,7 +11,7 @@ import type { SystemCall } from '../../../otp/call.ts';
 import { atom } from '../../../terms/atom.ts';
 import { text } from '../../../terms/charlist.ts';
 import { Tuple } from '../../../terms/tuple.ts';
-import type { SpawnClient } from './spawn-client.ts';
+import type { SpawnClient } from './erpc.ts';
 
 const ANSWER_MS = 1_000;
 const WAITING_MAX = 1_000;

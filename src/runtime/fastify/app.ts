@@ -1,13 +1,58 @@
 /**
- * The WebSocket connections of one application: opens them, bounds their number, ends them when it closes.
+ * What an application has once the plugin is registered: its node, its WebSocket connections and the controllers that run.
+ *
+ * Invariants: at most `maxConnections` connections; when the application closes, none outlives `closeTimeoutMs`. It does not
+ * know what happens within a connection (`connection.ts`) or a request (`controller.ts`).
  */
 import type { WebSocket } from '@fastify/websocket';
-import type { FastifyRequest } from 'fastify';
-import { TroupeError } from '../errors.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type ErrorCode, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import { Connection } from './connection.ts';
-import type { WebSocketDefinition } from './definition.ts';
+import { Connection, ENDS } from './connection.ts';
+import type { Execution } from './controller.ts';
+import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
+
+/** The actors of an application: `app.troupe`. */
+export class TroupeApp {
+  /** The node that all its processes run on. */
+  readonly node: Node;
+  /** How long a controller may take by default, in milliseconds. */
+  readonly controllerTimeoutMs: number;
+  /** @internal */ readonly limits: Limits;
+  /** @internal */ readonly sockets: Connections;
+  /** @internal The requests that wait for their controller. */
+  readonly executions = new Set<Execution>();
+
+  /** @internal */
+  constructor(node: Node, limits: Limits, controllerTimeoutMs: number) {
+    this.node = node;
+    this.limits = limits;
+    this.controllerTimeoutMs = controllerTimeoutMs;
+    this.sockets = new Connections(node, limits);
+  }
+
+  /** Number of WebSocket connections. */
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  /** Number of requests that wait for their controller. */
+  get requests(): number {
+    return this.executions.size;
+  }
+}
+
+/** @internal The actors of an application. @throws TroupeError TROUPE_NO_PLUGIN. */
+export function troupeOf(app: FastifyInstance): TroupeApp {
+  const { troupe } = app as { troupe?: TroupeApp };
+  if (troupe === undefined) {
+    throw new TroupeError('TROUPE_NO_PLUGIN', 'The application has no node.');
+  }
+  return troupe;
+}
+
+// ---- its WebSocket connections ----
 
 /** A WebSocket server of `ws`, as far as it is needed here. */
 export interface SocketServer {
@@ -85,7 +130,7 @@ export class Connections {
     const closed = new Promise<void>((resolve) => {
       server.once('close', resolve);
     });
-    for (const connection of this.#live) connection.end('shutdown', 1001, 'going away');
+    for (const connection of this.#live) connection.end(ENDS.applicationCloses);
     for (const socket of server.clients) if (!this.owns(socket)) socket.close(1001, 'going away');
     server.close();
     if (this.#live.size === 0) this.#emptied();
@@ -115,3 +160,47 @@ const REFUSALS: Readonly<Partial<Record<string, number>>> = {
   TROUPE_SYSTEM_LIMIT: 1013,
   TROUPE_NODE_STOPPED: 1001,
 };
+
+/** What a route with `websocket: true` takes. */
+export type WebSocketRouteHandler = (socket: WebSocket, request: FastifyRequest) => void;
+
+/**
+ * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
+ * @param args what `init` gets behind the request.
+ * @example `app.get('/notifications', { websocket: true }, webSocketHandler(notifications, repository));`
+ */
+export function webSocketHandler<State, Args extends readonly unknown[]>(
+  definition: WebSocketDefinition<State, Args>,
+  ...args: Args
+): WebSocketRouteHandler {
+  return (socket, request) => {
+    troupeOf(request.server).sockets.open(
+      definition as unknown as WebSocketDefinition,
+      args as unknown as readonly never[],
+      socket,
+      request,
+    );
+  };
+}
+
+// ---- its errors ----
+
+/**
+ * A {@link TroupeError} that Fastify answers with `statusCode`. The client reads its message, so that names no process and
+ * no reason; those are in `reason` and `cause`.
+ */
+export class TroupeHttpError extends TroupeError {
+  override readonly name = 'TroupeHttpError';
+  readonly statusCode: number;
+
+  /** @internal */
+  constructor(
+    statusCode: number,
+    code: ErrorCode,
+    what: string,
+    options: { cause?: unknown; reason?: unknown } = {},
+  ) {
+    super(code, what, options);
+    this.statusCode = statusCode;
+  }
+}
