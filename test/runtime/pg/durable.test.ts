@@ -102,7 +102,7 @@ describe('one node', () => {
     notes.publish(node, await add(store, 1));
     notes.broadcast(node, 'added', { n: 2 });
     await settle(node);
-    expect(numbers(got).toSorted()).toEqual([1, 2]);
+    expect(new Set(numbers(got))).toEqual(new Set([1, 2]));
     const stored = got.find((message) => numbers([message])[0] === 1) as Broadcast;
     expect(stored).toMatchObject({ epoch: store.epoch, position: 1, sender: node.initPid });
     expect(got.find((message) => message !== stored)).toMatchObject({
@@ -348,7 +348,7 @@ describe('several nodes', () => {
       [1, 2],
     ]);
     expect(got.map((messages) => (messages[0] as Broadcast).position)).toEqual([1, 1, undefined]);
-    expect((got[1]?.[0] as Broadcast).sender.node).toBe('a@test');
+    expect(got[1]).toMatchObject([{ sender: { node: 'a@test' } }, {}]);
     // A node that dies between commit and broadcast.
     await add(store, 3);
     await pass(30, a, b, c);
@@ -442,7 +442,7 @@ describe('the store in memory', () => {
       'a:1:2',
       'ä:1',
     ])
-      expect(parseCursor(text), text).toBeUndefined();
+      expect([text, parseCursor(text)]).toEqual([text, undefined]);
   });
 });
 
