@@ -1,96 +1,33 @@
 // Durable channels: what is stored reaches every member once and in order, whichever way it takes; who comes back is brought up to date
 // exactly, or told that it is not.
-import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   Broadcast,
-  ChannelLive,
-  channelLog,
-  type ChannelLogOptions,
   ChannelReset,
   createMemoryStore,
-  createNode,
-  defineChannel,
   type EventSource,
-  type Followed,
-  type Follower,
   formatCursor,
-  type MemoryStore,
-  type Node,
   parseCursor,
-  type Pid,
   pubsub,
-  type StoredEvent,
   sys,
 } from 'troupe';
-import { createManualClock, createMemoryNetwork, type ManualClock, settle } from 'troupe/testing';
+import { createMemoryNetwork, settle } from 'troupe/testing';
 import { recordTelemetry } from '../process/helpers.ts';
 
-interface Topics {
-  added: { n: number };
-}
-const notes = defineChannel<Topics>('durable_notes', { durable: true });
-type Seen = Followed;
-
-interface Site {
-  readonly node: Node;
-  readonly clock: ManualClock;
-}
-
-function site(name?: string, network?: ReturnType<typeof createMemoryNetwork>): Site {
-  const clock = createManualClock();
-  const node = createNode({
-    clock,
-    ...(name !== undefined && { name }),
-    ...(network && name !== undefined && { carrier: network.carrier(name) }),
-  });
-  onTestFinished(() => node.stop());
-  return { node, clock };
-}
-
-const startLog = (node: Node, store: EventSource, options?: ChannelLogOptions) =>
-  node.start(channelLog, [notes.name, store, options]);
-
-/** Stores an event. */
-const add = (store: MemoryStore, n: number): Promise<StoredEvent> =>
-  store.transaction((transaction) => store.append(transaction, notes.event('added', { n })));
-
-/** A process that follows the channel and keeps what it is given. */
-function follow(node: Node, since?: string, options?: Parameters<typeof notes.follow>[2]) {
-  const seen: Seen[] = [];
-  let follower: Follower | undefined;
-  const pid = node.spawn(async (self) => {
-    follower = notes.follow(self, since, options);
-    for (;;) seen.push(...((await follower.read(await self.receive())) ?? []));
-  });
-  return { pid, seen, position: () => follower?.position };
-}
-
-/** A member that does not follow. */
-function member(node: Node) {
-  const got: unknown[] = [];
-  const pid = node.spawn(async (self) => {
-    notes.join(self);
-    for (;;) got.push(await self.receive());
-  });
-  return { pid, got };
-}
-
-const numbers = (messages: readonly unknown[]) =>
-  messages.flatMap((message) => (message instanceof Broadcast ? [(message.payload as { n: number }).n] : []));
-const kinds = (messages: readonly unknown[]) =>
-  messages.map((message) => {
-    if (message instanceof ChannelReset) return `reset ${message.position}`;
-    return message instanceof ChannelLive ? `live ${message.position}` : numbers([message])[0];
-  });
-
-/** Lets timers fire that wait for gaps or for the store. */
-async function pass(ms: number, ...sites: readonly Site[]): Promise<void> {
-  await settle(sites.map(({ node }) => node));
-  await Promise.all(sites.map(({ clock }) => clock.advance(ms)));
-  await settle(sites.map(({ node }) => node));
-}
+import {
+  add,
+  bare,
+  follow,
+  kinds,
+  member,
+  notes,
+  numbers,
+  pass,
+  site,
+  type Site,
+  startLog,
+} from './durable-helpers.ts';
 
 describe('one node', () => {
   test('a published event reaches the members with its position; what is broadcast has none', async () => {
@@ -240,8 +177,6 @@ describe('one node', () => {
     const store = createMemoryStore();
     const stored = await add(store, 1);
     expect(() => notes.publish(node, stored)).toThrow(/no log .* Start channelLog/);
-    // @ts-expect-error -- no such topic
-    notes.event('other', {});
     expect(() => notes.event('added', undefined as never)).toThrow(/written as JSON/);
   });
 
@@ -251,15 +186,6 @@ describe('one node', () => {
     expect(await sys.getState(node, pid)).toMatchObject({ progress: { cursor: { position: 0 } } });
   });
 });
-
-/** The store without what tells of new events. */
-function bare(store: MemoryStore): EventSource {
-  return {
-    read: (...args) => store.read(...args),
-    extent: (...args) => store.extent(...args),
-    trim: (...args) => store.trim(...args),
-  };
-}
 
 describe('following', () => {
   test('from now on, and from a position', async () => {
@@ -443,106 +369,6 @@ describe('the store in memory', () => {
       'ä:1',
     ])
       expect([text, parseCursor(text)]).toEqual([text, undefined]);
-  });
-});
-
-describe('any history', () => {
-  type Step =
-    | { readonly do: 'store'; readonly publish: 'now' | 'later' | 'never' }
-    | { readonly do: 'follow'; readonly node: number; readonly since: number }
-    | { readonly do: 'kill'; readonly node: number }
-    | { readonly do: 'cut' }
-    | { readonly do: 'turns'; readonly count: number }
-    | { readonly do: 'time'; readonly count: number };
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.record({
-        do: fc.constant('store' as const),
-        publish: fc.constantFrom('now' as const, 'now', 'later', 'never'),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        do: fc.constant('follow' as const),
-        node: fc.nat({ max: 1 }),
-        since: fc.nat({ max: 20 }),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ do: fc.constant('kill' as const), node: fc.nat({ max: 1 }) }),
-    },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({ do: fc.constant('turns' as const), count: fc.integer({ min: 1, max: 30 }) }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({ do: fc.constant('time' as const), count: fc.integer({ min: 1, max: 30 }) }),
-    },
-  );
-
-  test('who follows sees what was stored since, each once, in order', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const network = createMemoryNetwork();
-        const clock = createManualClock();
-        const nodes = ['a@test', 'b@test'].map((name) =>
-          createNode({ name, clock, carrier: network.carrier(name) }),
-        );
-        const store = createMemoryStore();
-        // As a database: what was read is old when it arrives.
-        const source: EventSource = {
-          ...bare(store),
-          watch: store.watch.bind(store),
-          read: async (...args) => {
-            const page = await store.read(...args);
-            await setImmediate();
-            return page;
-          },
-        };
-        const logs = await Promise.all(nodes.map((node) => startLog(node, source)));
-        await nodes[0]?.connect('b@test');
-        const later: Array<() => void> = [];
-        const followers: Array<{ readonly from: number; readonly seen: readonly Seen[] }> = [];
-        let stored = 0;
-        for (const now of steps) {
-          const node = nodes['node' in now ? now.node : stored % 2] as Node;
-          if (now.do === 'store') {
-            const event = await add(store, ++stored);
-            if (now.publish === 'now') notes.publish(node, event);
-            else if (now.publish === 'later') later.push(() => notes.publish(node, event));
-          } else if (now.do === 'follow') {
-            const from = Math.min(now.since, stored);
-            followers.push({ from, seen: follow(node, `${store.epoch}:${from}`).seen });
-          } else if (now.do === 'kill') {
-            node.exit((logs[now.node] as { readonly pid: Pid }).pid, 'kill');
-            logs[now.node] = await startLog(node, source);
-          } else if (now.do === 'cut') {
-            network.drop('a@test', 'b@test');
-          } else if (now.do === 'time') {
-            await clock.advance(now.count);
-            later.splice(0, 1).forEach((publish) => publish());
-          } else for (let turn = 0; turn < now.count; turn += 10) await setImmediate();
-        }
-        for (const publish of later) publish();
-        await settle(nodes);
-        await clock.advance(100);
-        await settle(nodes);
-        for (const { from, seen } of followers) {
-          const live = seen.findIndex((message) => message instanceof ChannelLive);
-          expect(live).toBeGreaterThanOrEqual(0);
-          expect(numbers(seen)).toEqual(
-            Array.from({ length: stored - from }, (_, index) => from + index + 1),
-          );
-        }
-        await Promise.all(nodes.map((each) => each.stop()));
-      }),
-      { numRuns: 150 },
-    );
   });
 });
 
