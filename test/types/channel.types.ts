@@ -180,6 +180,6 @@ durable.event('note_deleted', { id: 1 });
 // @ts-expect-error no such topic
 durable.event('note_moved', { id: 1 });
 // @ts-expect-error the payload of another topic
-durable.event('note_deleted', note);
+durable.event('note_created', { id: 1 });
 // @ts-expect-error a channel that is not durable stores nothing
 notes.event('note_created', note);
