@@ -15,7 +15,7 @@ import {
   type Node,
   type StoredEvent,
 } from 'troupe';
-import { createManualClock, createMemoryNetwork, type ManualClock, settle } from 'troupe/testing';
+import { createManualClock, type ManualClock, type MemoryNetwork, settle } from 'troupe/testing';
 
 export interface Topics {
   added: { n: number };
@@ -28,7 +28,7 @@ export interface Site {
   readonly clock: ManualClock;
 }
 
-export function site(name?: string, network?: ReturnType<typeof createMemoryNetwork>): Site {
+export function site(name?: string, network?: MemoryNetwork): Site {
   const clock = createManualClock();
   const node = createNode({
     clock,
