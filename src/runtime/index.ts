@@ -82,18 +82,34 @@ export type {
 } from './otp/supervisor-spec.ts';
 export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/supervisor-tree.ts';
 export * as sys from './otp/sys.ts';
-export { Broadcast } from './pg/broadcast.ts';
+export { Broadcast } from './pg/pubsub.ts';
 export {
   type BroadcastOf,
   type Channel,
   type ChannelOptions,
   defineChannel,
+  DurableChannel,
+  type DurableOptions,
   on,
   type ReadonlyPayload,
   type TopicHandlers,
   type TopicOf,
 } from './pg/channel.ts';
-export { GroupJoined, GroupLeft } from './pg/observers.ts';
+export { ChannelLive, type Followed, Follower, type FollowOptions } from './pg/durable/follower.ts';
+export { channelLog, type ChannelLogOptions, ChannelReset } from './pg/durable/log.ts';
+export { createMemoryStore, MemoryStore, MemoryTransaction } from './pg/durable/memory-store.ts';
+export { type Cursor, formatCursor, parseCursor } from './pg/durable/position.ts';
+export type {
+  ChannelStore,
+  EventPage,
+  EventSource,
+  Extent,
+  NewEvent,
+  ReadLimit,
+  StoredEvent,
+  TrimLimit,
+} from './pg/durable/store.ts';
+export { GroupJoined, GroupLeft } from './pg/scope.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';

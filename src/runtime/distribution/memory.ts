@@ -19,8 +19,7 @@ import { TroupeError } from '../errors.ts';
 import { type Clock, systemClock, timerLength } from '../process/timers.ts';
 import type { Carrier } from '../process/carrier.ts';
 import { Endpoint } from './memory/endpoint.ts';
-import { Random } from './memory/random.ts';
-import { Switchboard } from './memory/switchboard.ts';
+import { Random, Switchboard } from './memory/switchboard.ts';
 
 /** Options of `createMemoryNetwork`. */
 export interface MemoryNetworkOptions {

@@ -7,7 +7,7 @@ export {
   type WebSocketDefinition,
   type WebSocketInfo,
   type WebSocketReplies,
-} from './definition.ts';
+} from './handler.ts';
 export {
   binary,
   close,
@@ -19,10 +19,10 @@ export {
   text,
   type WebSocketFrame,
   type WebSocketReply,
-} from './frames.ts';
-export { TroupeHttpError } from './http-error.ts';
+} from './handler.ts';
+export { TroupeHttpError } from './app.ts';
 export type { ConnectionLimits, WebSocketOptions } from './limits.ts';
-export { originAllowed } from './origin.ts';
+export { originAllowed } from './upgrades.ts';
 export { troupeFastify, type TroupeFastifyOptions } from './plugin.ts';
-export type { TroupeApp } from './troupe-app.ts';
-export { webSocketHandler, type WebSocketRouteHandler } from './websocket-handler.ts';
+export type { TroupeApp } from './app.ts';
+export { webSocketHandler, type WebSocketRouteHandler } from './app.ts';

@@ -1,8 +1,9 @@
 /**
- * The limits of WebSocket connections and controllers: what they are, their defaults, and the check of what a user sets.
+ * The limits of WebSocket connections and controllers: what they are, their defaults, the check of what a user sets, and the
+ * timer and the token bucket that measure them.
  */
 import { TroupeError } from '../errors.ts';
-import { MAX_TIMER_MS } from '../process/timers.ts';
+import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
 /** Limits of one connection; a definition can set its own. */
 export interface ConnectionLimits {
@@ -153,4 +154,58 @@ function checkOrigin(origin: string): void {
 
 function definedOf(own: Partial<ConnectionLimits>): Partial<ConnectionLimits> {
   return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+}
+
+// ---- what measures them ----
+
+/** A timer of the node that calls a function once, unless it is restarted or cancelled before. */
+export class Alarm extends TimerEntry {
+  readonly #timers: Timers;
+  readonly #run: () => void;
+
+  constructor(timers: Timers, run: () => void) {
+    super();
+    this.#timers = timers;
+    this.#run = run;
+  }
+
+  /** Starts or restarts it. @param timeMs `Infinity` for never. */
+  start(timeMs: number): void {
+    this.#timers.drop(this);
+    if (timeMs !== Infinity) this.#timers.start(this, Math.ceil(timeMs));
+  }
+
+  cancel(): void {
+    this.#timers.drop(this);
+  }
+
+  override expired(): void {
+    this.#run();
+  }
+}
+
+/**
+ * A token bucket: holds one second's worth of messages, loses one for each message, and is refilled at the allowed rate.
+ */
+export class Rate {
+  readonly #perSecond: number;
+  #left: number;
+  #lastMs: number;
+
+  /** @param perSecond messages a second on average, and at once. */
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond;
+    this.#left = perSecond;
+    this.#lastMs = nowMs;
+  }
+
+  /** Takes one. @returns false when it is one too many. */
+  take(nowMs: number): boolean {
+    const gained = ((nowMs - this.#lastMs) * this.#perSecond) / 1000;
+    this.#left = Math.min(this.#perSecond, this.#left + gained);
+    this.#lastMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
 }

@@ -10,9 +10,8 @@
  */
 import type { WebSocket } from '@fastify/websocket';
 import type { Timers } from '../process/timers.ts';
-import { Alarm } from './alarm.ts';
-import type { OutgoingFrame } from './frames.ts';
-import type { ConnectionLimits } from './limits.ts';
+import { Alarm, type ConnectionLimits } from './limits.ts';
+import type { OutgoingFrame } from './handler.ts';
 
 /** `WebSocket.OPEN` of `ws`. */
 const OPEN = 1;

@@ -9,18 +9,17 @@
  * late. What a peer tells of very many groups takes effect in slices, in order (`slices.ts`); what it is told does not.
  */
 import { TroupeError } from '../errors.ts';
-import { Down, NodeDown, NodeUp } from '../process/messages.ts';
-import { Pid } from '../terms/identifiers.ts';
+import { Down, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from '../process/messages.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
-import { AskAgain, Discovery } from './discovery.ts';
-import type { Group } from './group.ts';
-import { type Members, parts, type Snapshot, type Tell } from './members.ts';
-import type { Naming } from './naming.ts';
-import { Peer } from './peer.ts';
+import { type Group, RemoteScope } from './group.ts';
+import { type Members, type Snapshot, type Notify, parts } from './members.ts';
+import type { Naming } from './channel-forms.ts';
 import * as protocol from './protocol.ts';
 import { type PeerMessage, readEntry, readPeerMessage } from './protocol.ts';
 import { GO_ON, Slices } from './slices.ts';
+import type { TimerRef } from '../process/timers.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 const undeliverable = telemetry('troupe:message:undeliverable');
@@ -42,18 +41,18 @@ export class Exchange {
   readonly #scope: string;
   readonly #naming: Naming;
   readonly #members: Members;
-  readonly #tell: Tell;
-  readonly #peers = new Map<string, Peer>();
+  readonly #notify: Notify;
+  readonly #peers = new Map<string, RemoteScope>();
   readonly #discovery: Discovery;
   readonly #slices: Slices;
 
-  /** @param tell is given what changes because of other nodes. */
-  constructor(self: Process, scope: string, naming: Naming, members: Members, tell: Tell) {
+  /** @param notify is given what changes because of other nodes. */
+  constructor(self: Process, scope: string, naming: Naming, members: Members, notify: Notify) {
     this.#self = self;
     this.#scope = scope;
     this.#naming = naming;
     this.#members = members;
-    this.#tell = tell;
+    this.#notify = notify;
     this.#discovery = new Discovery(self, scope);
     this.#slices = new Slices(self);
   }
@@ -97,7 +96,7 @@ export class Exchange {
       } catch (error) {
         if (!isNotEncodable(error)) throw error;
         // A change that is too large for the carrier, such as the end of a member of very many groups: all that is left.
-        this.#tellAll(peer);
+        this.#sync(peer);
       }
     }
   }
@@ -126,22 +125,22 @@ export class Exchange {
       this.#discovered(known, read.peer);
       return;
     }
-    const peer = read.kind === 'sync' ? (known ?? this.#meet(read.peer)) : known;
+    const peer = read.kind === 'sync' ? (known ?? this.#addPeer(read.peer)) : known;
     if (peer === undefined) return;
     if (read.kind === 'sync') this.#slices.run(peer, 'snapshot', this.#synced(peer, read, message));
     else if (read.kind === 'join') this.#slices.run(peer, 'change', this.#peerJoined(peer, read, message));
     else this.#slices.run(peer, 'change', this.#peerLeft(peer, read, message));
   }
 
-  #discovered(known: Peer | undefined, pid: Pid): void {
-    const peer = known ?? this.#meet(pid);
+  #discovered(known: RemoteScope | undefined, pid: Pid): void {
+    const peer = known ?? this.#addPeer(pid);
     if (peer === undefined) return;
     if (known === undefined) peer.send(this.#self.pid, protocol.discover(this.#self.pid));
-    else this.#tellAll(peer);
+    else this.#sync(peer);
   }
 
   *#synced(
-    peer: Peer,
+    peer: RemoteScope,
     { entries }: PeerMessage & { kind: 'sync' },
     message: unknown,
   ): Generator<number, void> {
@@ -152,14 +151,14 @@ export class Exchange {
       if (group === undefined) yield 0;
       else {
         const told = { pids, isAtom: this.#naming.isAtom(name) };
-        yield* this.#members.tellOf(peer, group, told, snapshot, this.#tell);
+        yield* this.#members.syncGroup(peer, group, told, snapshot, this.#notify);
       }
     }
-    yield* this.#members.leaveUntold(peer, snapshot, this.#tell);
+    yield* this.#members.leaveMissing(peer, snapshot, this.#notify);
   }
 
   *#peerJoined(
-    peer: Peer,
+    peer: RemoteScope,
     { group: name, pids }: PeerMessage & { kind: 'join' },
     message: unknown,
   ): Generator<number, void> {
@@ -167,13 +166,13 @@ export class Exchange {
     if (group === undefined) return;
     for (const part of parts(pids)) {
       const change = this.#members.joinRemote(peer, group, part, this.#naming.isAtom(name));
-      if (change !== undefined) this.#tell(change);
+      if (change !== undefined) this.#notify(change);
       yield part.length;
     }
   }
 
   *#peerLeft(
-    peer: Peer,
+    peer: RemoteScope,
     { groups, pids }: PeerMessage & { kind: 'leave' },
     message: unknown,
   ): Generator<number, void> {
@@ -181,7 +180,7 @@ export class Exchange {
       const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
       for (const part of group === undefined ? [] : parts(pids)) {
         const change = this.#members.leaveRemote(peer, group as Group, part, this.#naming.isAtom(name));
-        if (change !== undefined) this.#tell(change);
+        if (change !== undefined) this.#notify(change);
         yield part.length;
       }
       yield 0;
@@ -215,23 +214,23 @@ export class Exchange {
    * Begins to know a peer, and sends it all local members: from now on it is told of changes. One that knew us before we knew
    * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
    */
-  #meet(pid: Pid): Peer | undefined {
-    const connection = this.#self.node.router.connection(pid.node);
-    if (connection === undefined || connection.creation !== pid.creation) return undefined;
+  #addPeer(pid: Pid): RemoteScope | undefined {
+    const node = this.#self.node.router.connection(pid.node);
+    if (node === undefined || node.creation !== pid.creation) return undefined;
     for (const other of this.#peers.values()) {
-      if (other.pid.node === pid.node) this.#part(other);
+      if (other.pid.node === pid.node) this.#removePeer(other);
     }
-    const peer = new Peer(pid, this.#self.monitor(pid), connection);
+    const peer = new RemoteScope(pid, this.#self.monitor(pid), node);
     this.#peers.set(pid.key, peer);
-    return this.#tellAll(peer) ? peer : undefined;
+    return this.#sync(peer) ? peer : undefined;
   }
 
   /** Forgets a peer and all that it has told of. */
-  #part(peer: Peer): void {
+  #removePeer(peer: RemoteScope): void {
     this.#peers.delete(peer.pid.key);
     this.#self.demonitor(peer.ref);
     this.#slices.drop(peer);
-    this.#slices.run(peer, 'end', this.#members.forgetPeer(peer, this.#tell));
+    this.#slices.run(peer, 'end', this.#members.forgetPeer(peer, this.#notify));
   }
 
   /**
@@ -239,7 +238,7 @@ export class Exchange {
    * told of changes to what it has not been told; the members here go on among themselves.
    * @returns whether that was possible.
    */
-  #tellAll(peer: Peer): boolean {
+  #sync(peer: RemoteScope): boolean {
     const groups: protocol.NamedGroup[] = [];
     for (const group of this.#members.groups.all()) {
       if (group.hasLocal) groups.push([this.#naming.told(group), group.localPids]);
@@ -251,7 +250,7 @@ export class Exchange {
       return true;
     } catch (error) {
       if (!isNotEncodable(error)) throw error;
-      this.#part(peer);
+      this.#removePeer(peer);
       undeliverable.publish({ from: pid, to: peer.pid, message, error });
       return false;
     }
@@ -265,9 +264,9 @@ export class Exchange {
     const peer = this.#peers.get(target.key);
     // The monitor of one that was parted from before has nothing to say.
     if (peer?.ref !== ref) return;
-    this.#part(peer);
+    this.#removePeer(peer);
     // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
-    if (reason === 'noproc') this.#discovery.hail(target.node);
+    if (reason === 'noproc') this.#discovery.discover(target.node);
   }
 }
 
@@ -277,4 +276,94 @@ function isNotEncodable(error: unknown): boolean {
 
 function oneOrMany(pids: readonly Pid[]): Pid | readonly Pid[] {
   return pids.length === 1 ? (pids[0] as Pid) : pids;
+}
+
+// ---- discovery ----
+
+/** How long a scope that was not there is waited for at first, in milliseconds. */
+const FIRST_RETRY_MS = 1_000;
+/** How long it is waited for at most. */
+const LAST_RETRY_MS = 30_000;
+
+/** The message that a scope process sends to itself when it is time to ask again. */
+class AskAgain {
+  readonly node: string;
+
+  constructor(node: string) {
+    this.node = node;
+  }
+}
+
+/** What is known of the search on one node. */
+interface Search {
+  ref: Ref | undefined;
+  timer: TimerRef | undefined;
+  retryMs: number;
+}
+
+/**
+ * Finds the scope processes of other nodes.
+ *
+ * When a node comes up, its scope is asked for by name, and a monitor is kept on that name: a scope that is started later,
+ * or again, would not find a node that is hidden from it. A scope that is not there is asked for again after a while, twice
+ * as long each time, for as long as the node is connected; one that has ended, at once.
+ */
+class Discovery {
+  readonly #self: Process;
+  readonly #scope: string;
+  readonly #searches = new Map<string, Search>();
+
+  constructor(self: Process, scope: string) {
+    this.#self = self;
+    this.#scope = scope;
+  }
+
+  /** A node is connected. */
+  start(node: string): void {
+    if (node === this.#self.node.name) return;
+    this.stop(node);
+    if (this.#self.node.router.connection(node)?.hasNames === false) return;
+    this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
+    this.ask(node);
+  }
+
+  /** A node is not connected any more. */
+  stop(node: string): void {
+    const search = this.#searches.get(node);
+    if (search === undefined) return;
+    search.timer?.cancel();
+    if (search.ref !== undefined) this.#self.demonitor(search.ref);
+    this.#searches.delete(node);
+  }
+
+  /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
+  discover(node: string): boolean {
+    // A message must not make a connection that was lost meanwhile.
+    if (this.#self.node.router.connection(node) === undefined) return false;
+    this.#self.send({ name: this.#scope, node }, protocol.discover(this.#self.pid));
+    return true;
+  }
+
+  /** Asks the scope of a node, and sees to it that it is asked again when it has ended or is not there. */
+  ask(node: string): void {
+    const search = this.#searches.get(node);
+    if (search === undefined || !this.discover(node)) return;
+    search.timer = undefined;
+    search.ref = this.#self.monitor({ name: this.#scope, node });
+  }
+
+  /** A monitor on a name fired. @returns false when it is none of the search. */
+  ended(ref: Ref, target: MonitorTarget, reason: ExitReason): boolean {
+    const search = this.#searches.get(target.node);
+    if (search === undefined || search.ref !== ref) return false;
+    search.ref = undefined;
+    if (reason === 'noproc') {
+      search.timer = this.#self.sendAfter(search.retryMs, this.#self.pid, new AskAgain(target.node));
+      search.retryMs = Math.min(search.retryMs * 2, LAST_RETRY_MS);
+    } else if (reason !== 'noconnection') {
+      search.retryMs = FIRST_RETRY_MS;
+      this.ask(target.node);
+    }
+    return true;
+  }
 }

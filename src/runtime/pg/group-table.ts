@@ -1,15 +1,38 @@
 /**
  * The groups of a scope, by name.
  *
+ * A group is named by any term that can leave a node, and two names that are one term to Erlang name one group: a string and
+ * its UTF-8 bytes, `1` and `1n`, a `Charlist` and the array of its code points, a plain object and a Map with the same
+ * entries (`terms/canonical.ts`). One difference: `-0.0` is `0.0`, since they are one group to OTP before 27, whose scope
+ * would end if it were told of two.
+ *
  * Strings and atoms are found as they are, and short lists of strings and whole numbers, such as `['room', 7]`, in maps of
- * maps, one level for each element: all without any work on the name. Every other name goes by its canonical text; see
- * `group-key.ts`.
+ * maps, one level for each element: all without any work on the name. Every other name goes by its canonical text.
  *
  * Invariant: names that are equal by structure come to the same table: which one it is depends on what they hold only.
+ *
+ * Limits: a name is nested at most 64 levels deep, has at most 10,000 parts, and its texts, bytes and integers are not longer
+ * than 65,536. So no name is too large for the messages that tell other nodes about it.
  */
-import { Atom, atom } from '../terms/atom.ts';
-import { Charlist } from '../terms/values.ts';
-import { checkText, codePoints, ownName, textOfBytes, textOfName } from './group-key.ts';
+import { isUtf8 } from 'node:buffer';
+import { TroupeError } from '../errors.ts';
+import { Pid, Ref } from '../terms/identifiers.ts';
+import { hasEqualKeys, termText } from '../terms/canonical.ts';
+import {
+  Atom,
+  atom,
+  AtomKeyed,
+  BitString,
+  Charlist,
+  ErlMap,
+  ExternalFunction,
+  Float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  Port,
+  Tuple,
+} from '../terms/index.ts';
 import { Group } from './group.ts';
 
 /** Lists of more elements go by their text. */
@@ -166,4 +189,200 @@ function* groupsOf(level: Level): IterableIterator<Group> {
     if (value instanceof Group) yield value;
     else yield* groupsOf(value);
   }
+}
+
+// ---- names ----
+
+/** How deep the name of a group may be nested. */
+export const MAX_GROUP_DEPTH = 64;
+/** How many values the name of a group may hold. */
+export const MAX_GROUP_PARTS = 10_000;
+/** How many characters and bytes the name of a group may hold. */
+export const MAX_GROUP_SIZE = 65_536;
+
+const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
+
+/** @throws TroupeError TROUPE_BAD_ARGUMENT when the string could not leave the node. */
+function checkText(text: string): void {
+  if (text.length > MAX_GROUP_SIZE) throw tooLarge();
+  if (LONE_SURROGATE.test(text)) throw bad('a string with half a surrogate pair');
+}
+
+/** The text whose bytes these are, or undefined when they are none. */
+function textOfBytes(bytes: Uint8Array): string | undefined {
+  return isUtf8(bytes) ? bufferOf(bytes).toString() : undefined;
+}
+
+/** The code points of a charlist: the list that it is to Erlang. */
+function codePoints({ text }: Charlist): readonly number[] {
+  checkText(text);
+  return Array.from(text, (character) => character.codePointAt(0) as number);
+}
+
+/**
+ * A copy of a group's name that nobody else can change; bytes that are text are the string.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group, such as a function or an object within itself.
+ */
+export function ownName(group: unknown): unknown {
+  const text = group instanceof Uint8Array ? textOfBytes(group) : undefined;
+  if (text !== undefined) checkText(text);
+  return text ?? new Copier().copy(group, 0);
+}
+
+/**
+ * The canonical text of a group's name.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group.
+ */
+export function canonicalText(group: unknown): string {
+  return textOfName(new Copier().copy(group, 0));
+}
+
+/** The canonical text of a name that is a copy of its own. */
+function textOfName(name: unknown): string {
+  return termText([name]);
+}
+
+/** Copies names, and checks that they can leave the node. */
+class Copier {
+  #parts = 0;
+  #size = 0;
+
+  copy(value: unknown, depth: number): unknown {
+    this.#count(1);
+    switch (typeof value) {
+      case 'string':
+        checkText(value);
+        this.#measure(value.length);
+        return value;
+      case 'number':
+        return copyNumber(value);
+      case 'bigint':
+        this.#measure(value.toString(16).length / 2);
+        return value;
+      case 'boolean':
+      case 'undefined':
+        return value;
+      case 'object':
+        return value === null ? null : this.#object(value, depth + 1);
+      case 'function':
+      case 'symbol':
+      default:
+        throw bad(`a ${typeof value}`);
+    }
+  }
+
+  #count(parts: number): void {
+    this.#parts += parts;
+    if (this.#parts > MAX_GROUP_PARTS) throw bad(`more than ${MAX_GROUP_PARTS} values`);
+  }
+
+  #measure(size: number): void {
+    this.#size += size;
+    if (this.#size > MAX_GROUP_SIZE) throw tooLarge();
+  }
+
+  #object(value: object, depth: number): unknown {
+    if (depth > MAX_GROUP_DEPTH) {
+      throw bad(`something nested deeper than ${MAX_GROUP_DEPTH} levels, or within itself`);
+    }
+    if (Array.isArray(value)) return this.#all(value, depth);
+    if (value instanceof Tuple) return new Tuple(this.#all(value.elements, depth));
+    if (value instanceof Map) return this.#map(value, depth);
+    if (value instanceof ImproperList) return this.#improper(value, depth);
+    if (value instanceof AtomKeyed) return new AtomKeyed(this.#plain(value.object, depth));
+    if (value instanceof NativeRecord) {
+      const fields = value.fields.map(([name, item]) => [name, this.copy(item, depth)] as const);
+      return new NativeRecord(value.module, value.name, value.exported, fields);
+    }
+    if (value instanceof Charlist) this.#count(codePoints(value).length);
+    if (value instanceof Uint8Array) this.#measure(value.length);
+    if (value instanceof BitString) this.#measure(value.bytes.length);
+    if (value instanceof OpaqueFunction) this.#measure(value.raw.length);
+    return copySimple(value) ?? this.#plain(value, depth);
+  }
+
+  #all(items: readonly unknown[], depth: number): readonly unknown[] {
+    if (Object.keys(items).length !== items.length)
+      throw bad('an array with holes or with fields of its own');
+    return Object.freeze(items.map((item) => this.copy(item, depth)));
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>, depth: number): Map<unknown, unknown> {
+    const entries = Array.from(
+      map,
+      ([key, item]) => [this.copy(key, depth), this.copy(item, depth)] as const,
+    );
+    const copied = new Map(entries);
+    if (copied.size < entries.length || hasEqualKeys(copied)) throw bad('a Map with one key twice');
+    return map instanceof ErlMap ? new ErlMap(entries) : copied;
+  }
+
+  /** A tail that is a list makes one list of the two. */
+  #improper({ items, tail }: ImproperList, depth: number): unknown {
+    if (items.length === 0) throw bad('an improper list without items');
+    const head = this.#all(items, depth);
+    const rest = this.copy(tail, depth);
+    if (rest instanceof ImproperList) return new ImproperList([...head, ...rest.items], rest.tail);
+    if (rest instanceof Charlist) return Object.freeze([...head, ...codePoints(rest)]);
+    return Array.isArray(rest)
+      ? Object.freeze([...head, ...(rest as unknown[])])
+      : new ImproperList(head, rest);
+  }
+
+  #plain(value: object, depth: number): Readonly<Record<string, unknown>> {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw bad(`an instance of ${value.constructor.name}`);
+    }
+    if (Object.getOwnPropertySymbols(value).length > 0) throw bad('an object with a symbol for a key');
+    const entries = Object.entries(value).map(
+      ([key, item]) => [this.copy(key, depth), this.copy(item, depth)] as [string, unknown],
+    );
+    return Object.freeze(Object.fromEntries(entries));
+  }
+}
+
+/** Copies a value that holds no others; undefined for one that does. */
+function copySimple(value: object): object | number | undefined {
+  if (value instanceof Pid || value instanceof Ref || value instanceof Atom || value instanceof Port)
+    return value;
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (value instanceof Float) return copyFloat(value.value);
+  if (value instanceof BitString) return copyBits(value);
+  if (value instanceof OpaqueFunction) return new OpaqueFunction(Uint8Array.from(value.raw));
+  if (value instanceof Charlist || value instanceof ExternalFunction) return value;
+  return undefined;
+}
+
+function copyNumber(value: number): number | Float {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return value;
+  if (Number.isInteger(value) && value !== 0) throw bad(`the number ${value}`);
+  return copyFloat(value);
+}
+
+function copyFloat(value: number): number | Float {
+  if (!Number.isFinite(value)) throw bad(`the number ${value}`);
+  // `-0` becomes `0`.
+  return Number.isInteger(value) ? new Float(value + 0) : value;
+}
+
+/** The bits of the last byte that do not count are of no account. */
+function copyBits({ bytes, bits }: BitString): BitString {
+  if (bytes.length === 0 || !(bits >= 1 && bits <= 7)) throw bad('a BitString that has no such bits');
+  const copied = Uint8Array.from(bytes);
+  const last = copied.length - 1;
+  copied[last] = (copied[last] as number) & (0xff00 >> bits);
+  return new BitString(copied, bits);
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function tooLarge(): TroupeError {
+  return bad(`more than ${MAX_GROUP_SIZE} characters and bytes`);
+}
+
+function bad(what: string): TroupeError {
+  return new TroupeError('TROUPE_BAD_ARGUMENT', `The name of a group holds ${what}.`);
 }

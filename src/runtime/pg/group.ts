@@ -3,16 +3,18 @@
  *
  * Local members stand in a dense array of processes, each once, which a broadcast walks; a parallel array holds their
  * memberships, so that one that leaves is replaced by the last: O(1) whatever the size. How often a member has joined is
- * counted in its membership. Members of other nodes are kept per scope process that told of them.
+ * counted in its membership. Members of other nodes are kept per scope process that told of them. A broadcast needs nothing but
+ * the group.
  *
  * Invariants: `local[i]` is the process of `memberships[i]`, whose index is `i`; an array that is being walked is not
  * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
  * no table. It tells nobody.
  */
-import type { Pid } from '../terms/identifiers.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Member } from './member.ts';
-import type { Peer } from './peer.ts';
+import type { ExitReason } from '../process/messages.ts';
+import type { Watch } from '../process/monitor.ts';
+import type { Peer } from '../process/peer.ts';
 
 /** That a local process is in a group. */
 export class Membership {
@@ -111,7 +113,7 @@ export class Group {
   /** What it is called; a copy of its own. */
   readonly name: unknown;
   /** Members of other nodes, by the scope process that told of them; null when there never were any. */
-  remote: Map<Peer, RemoteMembers> | null = null;
+  remote: Map<RemoteScope, RemoteMembers> | null = null;
   /** Whether a peer calls it by an atom; see `naming.ts`. */
   heardAsAtom = false;
   /** What peers are told it is called, while it has local members; undefined before they were. See `naming.ts`. */
@@ -190,6 +192,25 @@ export class Group {
     this.#local[index] = process;
   }
 
+  /**
+   * Sends a message to all members: to another node it goes once, whatever the number of members there.
+   * @throws TroupeError TROUPE_NOT_ENCODABLE, before anything is sent, when it cannot leave the node and has to.
+   */
+  broadcast(from: Pid, message: unknown): void {
+    if (this.remote !== null) {
+      for (const [peer, members] of this.remote) peer.sendToMembers(from, members.pids, message);
+    }
+    this.deliver(message);
+  }
+
+  /** Sends a message to the members on those other nodes that the function accepts by name. */
+  sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
+    if (this.remote === null) return;
+    for (const [peer, members] of this.remote) {
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, members.pids, message);
+    }
+  }
+
   /** Puts a message into the mailbox of each local member, as often as it has joined. */
   deliver(message: unknown): void {
     const local = this.#local;
@@ -247,5 +268,100 @@ export class Group {
   #forgetPids(): void {
     this.#localPids = null;
     this.#pids = null;
+  }
+}
+
+// ---- who is in groups ----
+
+/**
+ * A local process that is in at least one group of a scope.
+ *
+ * It is watched once, however many groups it is in: the watch is the member itself. Most processes are in one group, so
+ * a Map of their groups is made with the second only.
+ */
+export class Member implements Watch {
+  readonly process: Process;
+  readonly #onExit: (member: Member) => void;
+  #only: Membership | null = null;
+  #many: Map<Group, Membership> | null = null;
+  watched: Process | null = null;
+  watchPrev: Watch | null = null;
+  watchNext: Watch | null = null;
+
+  constructor(process: Process, onExit: (member: Member) => void) {
+    this.process = process;
+    this.#onExit = onExit;
+  }
+
+  targetExited(_reason: ExitReason): void {
+    this.#onExit(this);
+  }
+
+  /** True when it is in no group. */
+  get idle(): boolean {
+    return this.#only === null && (this.#many === null || this.#many.size === 0);
+  }
+
+  find(group: Group): Membership | undefined {
+    if (this.#only !== null) return this.#only.group === group ? this.#only : undefined;
+    return this.#many?.get(group);
+  }
+
+  add(membership: Membership): void {
+    if (this.#many === null && this.#only === null) {
+      this.#only = membership;
+      return;
+    }
+    this.#many ??= new Map();
+    if (this.#only !== null) this.#many.set(this.#only.group, this.#only);
+    this.#only = null;
+    this.#many.set(membership.group, membership);
+  }
+
+  remove(membership: Membership): void {
+    if (this.#only === membership) this.#only = null;
+    else this.#many?.delete(membership.group);
+  }
+
+  memberships(): Membership[] {
+    return this.#only === null ? [...(this.#many?.values() ?? [])] : [this.#only];
+  }
+}
+
+/**
+ * A scope process of another node, pg.erl's peer.
+ *
+ * The rule that keeps a peer alive (an OTP scope dies of a `leave` for what it has not recorded): nothing goes to it
+ * before a snapshot has, and what is sent afterwards is what the tables changed by since. So a snapshot goes out in the turn
+ * in which a peer becomes known, and changes in the turn in which they happen. A peer belongs to one connection; over a
+ * later one it is sent nothing, as it has forgotten us with the first, and its `Down` is on the way.
+ */
+export class RemoteScope {
+  readonly pid: Pid;
+  /** The monitor on it. */
+  readonly ref: Ref;
+  readonly #peer: Peer;
+  /** The members that it has told of. */
+  readonly groups = new Map<Group, RemoteMembers>();
+
+  constructor(pid: Pid, ref: Ref, peer: Peer) {
+    this.pid = pid;
+    this.ref = ref;
+    this.#peer = peer;
+  }
+
+  /** True while the connection on which it was met lasts. */
+  get reachable(): boolean {
+    return this.#peer.connected;
+  }
+
+  /** Sends it a message, unless its connection is lost. */
+  send(from: Pid, message: unknown): void {
+    if (this.reachable) this.#peer.send({ op: 'send', from, to: this.pid, message });
+  }
+
+  /** Sends one message to several of the members that it has told of. */
+  sendToMembers(from: Pid, to: readonly Pid[], message: unknown): void {
+    if (this.reachable) this.#peer.send({ op: 'sendMany', from, to, message });
   }
 }

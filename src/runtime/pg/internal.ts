@@ -1,6 +1,6 @@
 // What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
-export { MAX_DECLARED, MAX_HEARD, declareChannel, declareHeard, declaredForm } from '../channel-forms.ts';
-export { MAX_GROUP_DEPTH, MAX_GROUP_PARTS, MAX_GROUP_SIZE, canonicalText, ownName } from './group-key.ts';
+export { MAX_DECLARED, MAX_HEARD, declareChannel, declareHeard, declaredForm } from './channel-forms.ts';
+export { MAX_GROUP_DEPTH, MAX_GROUP_PARTS, MAX_GROUP_SIZE, canonicalText, ownName } from './group-table.ts';
 export { GroupTable } from './group-table.ts';
 export { Members } from './members.ts';
 export {

@@ -10,10 +10,8 @@
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { type Group, RemoteMembers } from './group.ts';
+import { type Group, Member, type RemoteScope, RemoteMembers } from './group.ts';
 import { GroupTable } from './group-table.ts';
-import { Member, type MemberKeeper } from './member.ts';
-import type { Peer } from './peer.ts';
 
 /** That a group got members, or lost some. */
 export interface Change {
@@ -23,33 +21,33 @@ export interface Change {
 }
 
 /** Is given what changes. */
-export type Tell = (change: Change) => void;
+export type Notify = (change: Change) => void;
 
 /** Who is in a group according to a peer, and whether it names the group by an atom, and it has another name here. */
-export interface ToldOf {
+export interface SyncedGroup {
   readonly pids: readonly Pid[];
   readonly isAtom: boolean;
 }
 
 /** What a peer had told of a group, and does not in its snapshot: under an atom, and otherwise. */
-interface Untold {
+interface Missing {
   readonly texts: Tally;
   readonly atoms: Tally;
 }
 
 /** The groups that a snapshot has named so far. */
-export type Snapshot = Map<Group, Untold>;
+export type Snapshot = Map<Group, Missing>;
 
 /** The tables of one scope. */
 export class Members {
   readonly groups = new GroupTable();
-  readonly #keeper: MemberKeeper;
+  readonly #onExit: (member: Member) => void;
   /** Local members, by the id of their pid, which no two live processes share. */
   readonly #members = new Map<number, Member>();
 
-  /** @param keeper is told when a local member ends. */
-  constructor(keeper: MemberKeeper) {
-    this.#keeper = keeper;
+  /** @param onExit called when a local member ends. */
+  constructor(onExit: (member: Member) => void) {
+    this.#onExit = onExit;
   }
 
   // ---- local members ----
@@ -58,7 +56,7 @@ export class Members {
   join(group: Group, process: Process): void {
     let member = this.#members.get(process.pid.id);
     if (member === undefined) {
-      member = new Member(process, this.#keeper);
+      member = new Member(process, this.#onExit);
       this.#members.set(process.pid.id, member);
       addWatch(process, member);
     }
@@ -115,7 +113,7 @@ export class Members {
    * @param isAtom whether the peer names the group by an atom, and it has another name here.
    * @returns the change, or undefined when there were no pids: such a join makes no group.
    */
-  joinRemote(peer: Peer, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
+  joinRemote(peer: RemoteScope, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
     if (pids.length === 0) return undefined;
     let members = peer.groups.get(group);
     if (members === undefined) {
@@ -130,7 +128,7 @@ export class Members {
   }
 
   /** @returns the change, or undefined when none of the pids was there, under such a name. */
-  leaveRemote(peer: Peer, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
+  leaveRemote(peer: RemoteScope, group: Group, pids: readonly Pid[], isAtom: boolean): Change | undefined {
     const members = peer.groups.get(group);
     if (members === undefined) return undefined;
     const left = pids.filter((pid) => members.remove(pid, isAtom));
@@ -141,13 +139,13 @@ export class Members {
     return { kind: 'leave', group, pids: left };
   }
 
-  /** Removes all that a peer has told of, a group in each step. @param tell is given what changes, as it does. */
-  *forgetPeer(peer: Peer, tell: Tell): Generator<number, void> {
+  /** Removes all that a peer has told of, a group in each step. @param notify is given what changes, as it does. */
+  *forgetPeer(peer: RemoteScope, notify: Notify): Generator<number, void> {
     for (const [group, { pids }] of peer.groups) {
       this.#dropRemote(peer, group);
       group.remoteChanged();
       this.dropIfEmpty(group);
-      tell({ kind: 'leave', group, pids });
+      notify({ kind: 'leave', group, pids });
       yield pids.length;
     }
   }
@@ -156,14 +154,14 @@ export class Members {
 
   /**
    * The peer has some members in a group; those that it has not told of before join. All groups of a snapshot come before
-   * `leaveUntold`, so that a group which stays does not vanish in between.
+   * `leaveMissing`, so that a group which stays does not vanish in between.
    */
-  *tellOf(
-    peer: Peer,
+  *syncGroup(
+    peer: RemoteScope,
     group: Group,
-    { pids, isAtom }: ToldOf,
+    { pids, isAtom }: SyncedGroup,
     snapshot: Snapshot,
-    tell: Tell,
+    notify: Notify,
   ): Generator<number, void> {
     let known = snapshot.get(group);
     if (known === undefined) {
@@ -172,19 +170,19 @@ export class Members {
     }
     for (const part of parts(pids)) {
       const change = this.joinRemote(peer, group, known[isAtom ? 'atoms' : 'texts'].without(part), isAtom);
-      if (change !== undefined) tell(change);
+      if (change !== undefined) notify(change);
       yield part.length;
     }
   }
 
   /** The snapshot is complete: what it has not told of leaves. */
-  *leaveUntold(peer: Peer, snapshot: Snapshot, tell: Tell): Generator<number, void> {
+  *leaveMissing(peer: RemoteScope, snapshot: Snapshot, notify: Notify): Generator<number, void> {
     for (const [group, members] of peer.groups) {
-      const untold = snapshot.get(group) ?? (yield* tallyOf(members));
+      const missing = snapshot.get(group) ?? (yield* tallyOf(members));
       for (const isAtom of [false, true]) {
-        for (const part of parts(untold[isAtom ? 'atoms' : 'texts'].rest())) {
+        for (const part of parts(missing[isAtom ? 'atoms' : 'texts'].rest())) {
           const change = this.leaveRemote(peer, group, part, isAtom);
-          if (change !== undefined) tell(change);
+          if (change !== undefined) notify(change);
           yield part.length;
         }
       }
@@ -192,7 +190,7 @@ export class Members {
     }
   }
 
-  #dropRemote(peer: Peer, group: Group): void {
+  #dropRemote(peer: RemoteScope, group: Group): void {
     peer.groups.delete(group);
     group.remote?.delete(peer);
   }
@@ -245,17 +243,17 @@ class Tally {
   }
 }
 
-function* tallyOf(members: RemoteMembers | undefined): Generator<number, Untold> {
+function* tallyOf(members: RemoteMembers | undefined): Generator<number, Missing> {
   if (members === undefined) return NOTHING;
-  const untold: Untold = { texts: new Tally(), atoms: new Tally() };
+  const missing: Missing = { texts: new Tally(), atoms: new Tally() };
   for (const isAtom of [false, true]) {
     for (const part of parts(members.pidsAs(isAtom))) {
-      for (const pid of part) untold[isAtom ? 'atoms' : 'texts'].add(pid);
+      for (const pid of part) missing[isAtom ? 'atoms' : 'texts'].add(pid);
       if (part.length === PIDS_PER_STEP) yield part.length;
     }
   }
-  return untold;
+  return missing;
 }
 
 /** Is never added to. */
-const NOTHING: Untold = { texts: new Tally(), atoms: new Tally() };
+const NOTHING: Missing = { texts: new Tally(), atoms: new Tally() };

@@ -130,7 +130,7 @@ export function monitor(
 ): { readonly ref: Ref; readonly members: readonly Pid[] } {
   const found = scopeAt(self, scopeName);
   const members = found.group(group)?.pids ?? NONE;
-  return { ref: found.observe(self, [group]), members };
+  return { ref: found.monitor(self, [group]), members };
 }
 
 /**
@@ -143,7 +143,7 @@ export function monitorScope(
 ): { readonly ref: Ref; readonly groups: ReadonlyMap<unknown, readonly Pid[]> } {
   const found = scopeAt(self, scopeName);
   const groups = new Map(found.groups(false).map((name) => [name, found.group(name)?.pids ?? NONE]));
-  return { ref: found.observe(self, undefined), groups };
+  return { ref: found.monitor(self, undefined), groups };
 }
 
 /**
@@ -151,7 +151,7 @@ export function monitorScope(
  * @returns false when the ref stands for nothing that this process follows. See `pg:demonitor/2`.
  */
 export function demonitor(self: Process, scopeName: string, ref: Ref): boolean {
-  return scopeAt(self, scopeName).endObserving(self, ref);
+  return scopeAt(self, scopeName).demonitor(self, ref);
 }
 
 const NONE: readonly Pid[] = Object.freeze([]);

@@ -11,16 +11,70 @@
  * Each function takes first where it runs: a process, or a node for code that is no process. `channel.ts` has the same
  * with types.
  */
-import { declareChannel, declareHeard } from '../channel-forms.ts';
+import { NOVA_SCOPE, declareChannel, declareHeard } from './channel-forms.ts';
 import { TroupeError } from '../errors.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Atom } from '../terms/atom.ts';
-import { Broadcast } from './broadcast.ts';
 import type { Group } from './group.ts';
-import { MAX_GROUP_SIZE } from './group-key.ts';
-import { novaScope } from './nova-scope.ts';
-import { nodeOf, ownPid, type Place } from './pg.ts';
+import { MAX_GROUP_SIZE } from './group-table.ts';
+import { type Place, nodeOf, ownPid } from './pg.ts';
+import { defineRecord } from '../records.ts';
+import type { Node } from '../process/node.ts';
+import { TimerEntry } from '../process/timers.ts';
+import { telemetry } from '../telemetry.ts';
+import { type Scope, findScope, startScope } from './scope.ts';
+
+// ---- messages ----
+
+/**
+ * What the members of a channel receive: `{nova_pubsub, Channel, Sender, Topic, Payload}`. It destructures as a tuple:
+ * `const [channel, sender, topic, payload] = message`.
+ *
+ * All members of a node share one frozen object, and its payload with the sender, too: read it, do not change it.
+ */
+export class Broadcast<Topic extends string = string, Payload = unknown> {
+  readonly channel: string;
+  /**
+   * Who sent it; the init process of its node when it was no process. Always of the node that the message came from: a
+   * `nova_pubsub` tuple in the name of another node's process is no broadcast, and arrives as the tuple that it is.
+   */
+  readonly sender: Pid;
+  readonly topic: Topic;
+  readonly payload: Payload;
+  /** The epoch of {@link position}; undefined without one. */
+  readonly epoch: string | undefined;
+  /** Its place in the history of a durable channel; undefined when it was not stored. It does not leave the node with the message. */
+  readonly position: number | undefined;
+
+  constructor(
+    channel: string,
+    sender: Pid,
+    topic: Topic,
+    payload: Payload,
+    at?: { readonly epoch: string; readonly position: number },
+  ) {
+    this.channel = channel;
+    this.sender = sender;
+    this.topic = topic;
+    this.payload = payload;
+    this.epoch = at?.epoch;
+    this.position = at?.position;
+    Object.freeze(this);
+  }
+
+  /** Its fields in the order of the tuple. */
+  *[Symbol.iterator](): Generator<string | Pid | Topic | Payload, void, void> {
+    yield this.channel;
+    yield this.sender;
+    yield this.topic;
+    yield this.payload;
+  }
+}
+
+defineRecord(Broadcast, 'nova_pubsub', ['channel', 'sender', 'topic', 'payload']);
+
+// ---- channels ----
 
 /** The name of a channel: a string, or an atom, which declares the channel of its name. */
 export type ChannelName = string | Atom;
@@ -70,13 +124,9 @@ export function broadcast(sender: Place, channel: ChannelName, topic: string, pa
   const group = groupOf(sender, name, topic);
   if (group === undefined) return;
   const from = senderPid(sender);
-  const message = new Broadcast(name, from, topic, payload);
-  if (group.remote !== null) {
-    // Its members there look for the atom in the message, too.
-    if (group.heardAsAtom) declareHeard(name);
-    for (const [peer, members] of group.remote) peer.sendToMembers(from, members.pids, message);
-  }
-  group.deliver(message);
+  // Members that joined under the atom look for the atom in the message, too.
+  if (group.heardAsAtom && group.remote !== null) declareHeard(name);
+  group.broadcast(from, new Broadcast(name, from, topic, payload));
 }
 
 /** As `broadcast`, to the members of this node only. See `nova_pubsub:local_broadcast/3`. */
@@ -84,6 +134,23 @@ export function localBroadcast(sender: Place, channel: ChannelName, topic: strin
   const name = checkChannel(channel);
   const group = groupOf(sender, name, topic);
   if (group?.hasLocal === true) group.deliver(new Broadcast(name, senderPid(sender), topic, payload));
+}
+
+/** @internal Puts a message of a durable channel into the mailboxes of the members of this node. */
+export function deliverHere(node: Node, channel: string, message: unknown): void {
+  novaScope(node).group(channel)?.deliver(message);
+}
+
+/** @internal As `broadcast`, to the members on those other nodes that the function accepts by name. */
+export function broadcastElsewhere(
+  place: Place,
+  message: Broadcast,
+  accepts: (node: string) => boolean,
+): void {
+  const group = novaScope(nodeOf(place)).group(message.channel);
+  if (group === undefined || group.remote === null) return;
+  if (group.heardAsAtom) declareHeard(message.channel);
+  group.sendToNodes(message.sender, message, accepts);
 }
 
 /** The members of a channel on all nodes that are known, each as often as it has joined. See `nova_pubsub:get_members/1`. */
@@ -103,7 +170,8 @@ function groupOf(sender: Place, name: string, topic: string): Group | undefined 
   return novaScope(nodeOf(sender)).group(name);
 }
 
-function senderPid(sender: Place): Pid {
+/** @internal Whom a broadcast is from: the process, or the init process of the node. */
+export function senderPid(sender: Place): Pid {
   return 'initPid' in sender ? sender.initPid : sender.pid;
 }
 
@@ -124,4 +192,104 @@ function checkText(what: string, text: string): string {
   if (typeof text === 'string' && text !== '') return text;
   const shown = text === '' ? 'an empty string' : `a value of type ${typeof text}`;
   throw new TroupeError('TROUPE_BAD_CHANNEL', `The ${what} is ${shown}.`);
+}
+
+// ---- the scope ----
+
+/** How many restarts may follow each other at once within the period. */
+const MAX_RESTARTS = 10;
+/** The period, in milliseconds. */
+const RESTART_PERIOD_MS = 10_000;
+/** How long a further restart waits, in milliseconds. */
+const RESTART_PAUSE_MS = 1_000;
+
+const restarted = telemetry('troupe:pubsub:restarted');
+const restartFailed = telemetry('troupe:pubsub:restart_failed');
+
+type LostMembers = ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>;
+
+/**
+ * The scope under the channels of a node, which is there whenever it is needed.
+ *
+ * It starts with the first use, and again when it has ended, with the members that it had on this node and that are still
+ * alive. In Nova a scope that dies stays dead, and nobody on its node hears or is heard until the node is started again.
+ *
+ * Limits: after 10 restarts within 10 s it waits 1 s before the next, unless somebody uses a channel; a restart that
+ * fails, because another process has the name, is tried again every second. With the node it ends for good.
+ * The object is the timer of a restart that waits, too.
+ */
+class NovaScope extends TimerEntry {
+  readonly #node: Node;
+  #scope: Scope | null = null;
+  /** What had been joined when the scope ended. */
+  #lost: LostMembers = [];
+  /** When it was restarted lately, by the clock of the node. */
+  #restarts: number[] = [];
+
+  constructor(node: Node) {
+    super();
+    this.#node = node;
+  }
+
+  /** The scope, started when it does not run. */
+  get scope(): Scope {
+    return this.#scope ?? this.#start();
+  }
+
+  override expired(): void {
+    this.#restart();
+  }
+
+  #start(): Scope {
+    const node = this.#node;
+    const scope = findScope(node, NOVA_SCOPE) ?? startScope(node, NOVA_SCOPE);
+    scope.onExit = (members) => {
+      this.#scope = null;
+      this.#lost = members;
+      // Not at once: the node may be about to end all its processes.
+      queueMicrotask(() => {
+        this.#restartSoon();
+      });
+    };
+    this.#scope = scope;
+    for (const [group, pids] of this.#lost) scope.join(group, pids);
+    this.#lost = [];
+    return scope;
+  }
+
+  #restartSoon(): void {
+    const now = this.#node.clock.now();
+    this.#restarts = this.#restarts.filter((at) => at > now - RESTART_PERIOD_MS);
+    if (this.#restarts.length < MAX_RESTARTS) this.#restart();
+    else this.#pause();
+  }
+
+  #restart(): void {
+    if (this.#scope !== null) return;
+    this.#restarts.push(this.#node.clock.now());
+    try {
+      const { pid } = this.#start();
+      if (restarted.hasSubscribers) restarted.publish({ node: this.#node.name, pid });
+    } catch (error) {
+      if (error instanceof TroupeError && error.code === 'TROUPE_NODE_STOPPED') return;
+      if (restartFailed.hasSubscribers) restartFailed.publish({ node: this.#node.name, error });
+      this.#pause();
+    }
+  }
+
+  #pause(): void {
+    if (this.timerQueue === null) this.#node.timers.start(this, RESTART_PAUSE_MS);
+  }
+}
+
+const novaScopes = new WeakMap<Node, NovaScope>();
+
+/** The scope of the channels of a node. */
+export function novaScope(node: Node): Scope {
+  let kept = novaScopes.get(node);
+  if (kept === undefined) {
+    kept = new NovaScope(node);
+    novaScopes.set(node, kept);
+  }
+  return kept.scope;
 }

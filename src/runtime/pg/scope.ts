@@ -12,18 +12,17 @@ import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
-import { type ExitReason, ProcessExit } from '../process/messages.ts';
-import { type Watch, addWatch } from '../process/monitor.ts';
+import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
-import type { Process } from '../process/process.ts';
 import { ASKS_FROM } from '../process/state.ts';
+import type { Process } from '../process/process.ts';
 import { Exchange, FromNode } from './exchange.ts';
-import type { Group } from './group.ts';
-import type { Member } from './member.ts';
-import { Members } from './members.ts';
-import { type Naming, namingOf } from './naming.ts';
-import { GroupJoined, GroupLeft, Observers } from './observers.ts';
+import type { Group, Member } from './group.ts';
+import { type Change, Members } from './members.ts';
+import { type Naming, namingOf } from './channel-forms.ts';
+import { canonicalText } from './group-table.ts';
 
 /** The scopes that run, by node and name. */
 const running = new WeakMap<Node, Map<string, Scope>>();
@@ -41,8 +40,10 @@ export class Scope implements Watch {
   readonly node: Node;
   /** Its process. */
   readonly process: Process;
-  readonly #members = new Members(this);
-  readonly #observers = new Observers();
+  readonly #members = new Members((member) => {
+    this.#memberExited(member);
+  });
+  readonly #monitors = new Monitors();
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
@@ -60,7 +61,7 @@ export class Scope implements Watch {
     this.process.flags |= ASKS_FROM;
     this.#naming = namingOf(name);
     this.#exchange = new Exchange(this.process, name, this.#naming, this.#members, (change) => {
-      this.#observers.tell(change);
+      this.#monitors.notify(change);
     });
     this.#system = this.#systemTarget(parent?.pid ?? null);
     addWatch(this.process, this);
@@ -107,7 +108,7 @@ export class Scope implements Watch {
 
   /** True while there is nobody who is told of changes: then one pid needs no list. */
   get #unheard(): boolean {
-    return this.#exchange.alone && this.#observers.none;
+    return this.#exchange.alone && this.#monitors.none;
   }
 
   /** Tells peers, in the turn of the change, and then those who follow. */
@@ -117,14 +118,14 @@ export class Scope implements Watch {
     const pids = processes.map(({ pid }) => pid);
     if (kind === 'join') exchange.joined(group, pids);
     else exchange.left(pids, [group]);
-    this.#observers.tell({ kind, group, pids });
+    this.#monitors.notify({ kind, group, pids });
   }
 
-  memberExited(member: Member): void {
+  #memberExited(member: Member): void {
     const groups = this.#members.forget(member);
     const pids = [member.process.pid];
     this.#exchange.left(pids, groups);
-    for (const group of groups) this.#observers.tell({ kind: 'leave', group, pids });
+    for (const group of groups) this.#monitors.notify({ kind: 'leave', group, pids });
   }
 
   /** The group of a name, when it has members. */
@@ -160,13 +161,13 @@ export class Scope implements Watch {
   // ---- those who follow ----
 
   /** @param group the name of a group in an array, or undefined for the whole scope. */
-  observe(owner: Process, group: readonly [name: unknown] | undefined): Ref {
-    return this.#observers.add(owner, group === undefined ? undefined : [this.#naming.here(group[0])]);
+  monitor(owner: Process, group: readonly [name: unknown] | undefined): Ref {
+    return this.#monitors.add(owner, group === undefined ? undefined : [this.#naming.here(group[0])]);
   }
 
   /** Ends following, and takes its messages out of the mailbox. */
-  endObserving(owner: Process, ref: Ref): boolean {
-    if (!this.#observers.end(owner, ref)) return false;
+  demonitor(owner: Process, ref: Ref): boolean {
+    if (!this.#monitors.end(owner, ref)) return false;
     owner.flush(
       (message) =>
         (message instanceof GroupJoined || message instanceof GroupLeft) && message.ref.equals(ref),
@@ -186,7 +187,7 @@ export class Scope implements Watch {
     scopesOf(this.node).delete(this.name);
     const members = this.onExit === null ? [] : this.#members.snapshot();
     this.#members.release();
-    this.#observers.release();
+    this.#monitors.release();
     this.onExit?.(members);
   }
 
@@ -238,4 +239,141 @@ function localProcess(node: Node, pid: Pid): Process | null {
     });
   }
   return node.find(pid);
+}
+
+// ---- monitors ----
+
+/** `{Ref, join, Group, Pids}`: processes joined a group that is followed, each as often as it is named. */
+export class GroupJoined {
+  readonly ref: Ref;
+  readonly group: unknown;
+  readonly pids: readonly Pid[];
+
+  constructor(ref: Ref, group: unknown, pids: readonly Pid[]) {
+    this.ref = ref;
+    this.group = group;
+    this.pids = pids;
+  }
+
+  get [KEPT](): boolean {
+    return true;
+  }
+}
+
+/** `{Ref, leave, Group, Pids}`: processes left a group that is followed, or ended. */
+export class GroupLeft {
+  readonly ref: Ref;
+  readonly group: unknown;
+  readonly pids: readonly Pid[];
+
+  constructor(ref: Ref, group: unknown, pids: readonly Pid[]) {
+    this.ref = ref;
+    this.group = group;
+    this.pids = pids;
+  }
+
+  get [KEPT](): boolean {
+    return true;
+  }
+}
+
+/** A process that monitors a group, or a whole scope. */
+class GroupMonitor implements Watch {
+  readonly owner: Process;
+  readonly ref: Ref;
+  readonly #monitors: Monitors;
+  /** Key of the group; undefined for the whole scope. */
+  readonly group: string | undefined;
+  watched: Process | null = null;
+  watchPrev: Watch | null = null;
+  watchNext: Watch | null = null;
+
+  constructor(owner: Process, monitors: Monitors, group: string | undefined) {
+    this.owner = owner;
+    this.ref = owner.node.makeRef();
+    this.#monitors = monitors;
+    this.group = group;
+  }
+
+  targetExited(): void {
+    this.#monitors.remove(this);
+  }
+}
+
+/**
+ * The processes that monitor groups of a scope, or all of them.
+ *
+ * Each is watched, so that it is forgotten when it ends. What it gets are `GroupJoined` and `GroupLeft` messages, which
+ * continue the snapshot it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
+ */
+class Monitors {
+  readonly #byRef = new Map<string, GroupMonitor>();
+  readonly #ofScope = new Set<GroupMonitor>();
+  /** By a key that differs for every group. */
+  readonly #ofGroup = new Map<string, Set<GroupMonitor>>();
+
+  /** @param group what is followed: the name of a group in an array, or undefined for the whole scope. */
+  add(owner: Process, group: readonly [name: unknown] | undefined): Ref {
+    const key = group === undefined ? undefined : canonicalText(group[0]);
+    const monitor = new GroupMonitor(owner, this, key);
+    this.#byRef.set(monitor.ref.key, monitor);
+    if (key === undefined) this.#ofScope.add(monitor);
+    else this.#groupSet(key).add(monitor);
+    addWatch(owner, monitor);
+    return monitor.ref;
+  }
+
+  /** Ends the following that a ref of the owner stands for. @returns false when there is none. */
+  end(owner: Process, ref: Ref): boolean {
+    const monitor = this.#byRef.get(ref.key);
+    if (monitor === undefined || monitor.owner !== owner) return false;
+    removeWatch(monitor);
+    this.remove(monitor);
+    return true;
+  }
+
+  /** Forgets one who is not watched any more. */
+  remove(monitor: GroupMonitor): void {
+    this.#byRef.delete(monitor.ref.key);
+    if (monitor.group === undefined) {
+      this.#ofScope.delete(monitor);
+      return;
+    }
+    const set = this.#ofGroup.get(monitor.group);
+    set?.delete(monitor);
+    if (set?.size === 0) this.#ofGroup.delete(monitor.group);
+  }
+
+  /** Forgets all, when the scope ends. */
+  release(): void {
+    for (const monitor of this.#byRef.values()) removeWatch(monitor);
+  }
+
+  /** True when nobody follows anything. */
+  get none(): boolean {
+    return this.#byRef.size === 0;
+  }
+
+  /** Tells those concerned of a change. */
+  notify({ kind, group, pids }: Change): void {
+    if (this.none) return;
+    const Message = kind === 'join' ? GroupJoined : GroupLeft;
+    for (const monitor of [...this.#ofScope, ...(this.#ofGroup.get(monitorKey(group)) ?? [])]) {
+      monitor.owner.deliver(new Message(monitor.ref, group.name, pids));
+    }
+  }
+
+  #groupSet(key: string): Set<GroupMonitor> {
+    let set = this.#ofGroup.get(key);
+    if (set === undefined) {
+      set = new Set();
+      this.#ofGroup.set(key, set);
+    }
+    return set;
+  }
+}
+
+/** Key of a group among all of a scope, whatever kind of name it has. */
+function monitorKey(group: Group): string {
+  return canonicalText(group.name);
 }

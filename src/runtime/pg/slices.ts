@@ -10,7 +10,7 @@
  * wait; and while anything waits the node is not idle, so that connections read in slices, too.
  */
 import type { Process } from '../process/process.ts';
-import type { Peer } from './peer.ts';
+import type { RemoteScope } from './group.ts';
 
 /**
  * Something to do in steps. A step costs about what it costs to put one member into one group; one that was about many pids
@@ -40,7 +40,7 @@ export type WorkKind = 'snapshot' | 'change' | 'end';
 export const GO_ON = Symbol('go on');
 
 interface Work {
-  readonly peer: Peer;
+  readonly peer: RemoteScope;
   readonly kind: WorkKind;
   readonly steps: Steps;
   next: Work | null;
@@ -64,7 +64,7 @@ export class Slices {
   }
 
   /** Does something at once, or begins to, when nothing of the node of the peer waits. */
-  run(peer: Peer, kind: WorkKind, steps: Steps): void {
+  run(peer: RemoteScope, kind: WorkKind, steps: Steps): void {
     const { node } = peer.pid;
     const work: Work = { peer, kind, steps, next: null };
     const waiting = this.#queues.get(node);
@@ -81,7 +81,7 @@ export class Slices {
   }
 
   /** Forgets what a peer has told and what was not done yet. */
-  drop(peer: Peer): void {
+  drop(peer: RemoteScope): void {
     const queue = this.#queues.get(peer.pid.node);
     if (queue === undefined) return;
     keep(queue, null, peer);
@@ -147,7 +147,7 @@ function shift(queue: Queue): void {
 }
 
 /** Leaves out what a peer has told, behind some work or all of it; that a peer is gone stays. */
-function keep(queue: Queue, behind: Work | null, peer: Peer): void {
+function keep(queue: Queue, behind: Work | null, peer: RemoteScope): void {
   let work = behind === null ? queue.head : behind.next;
   if (behind === null) queue.head = null;
   else behind.next = null;

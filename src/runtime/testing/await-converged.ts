@@ -4,8 +4,8 @@
  * What a scope knows of other nodes comes to it in messages, so views differ for a while, and there is no moment at which
  * any node could know that they agree: this looks at all of them from outside, in turns of the event loop.
  */
-import { canonicalText } from '../pg/group-key.ts';
-import { NOVA_SCOPE } from '../pg/nova-scope.ts';
+import { canonicalText } from '../pg/group-table.ts';
+import { NOVA_SCOPE } from '../pg/channel-forms.ts';
 import { getLocalMembers, getMembers, whichGroups } from '../pg/pg.ts';
 import { findScope } from '../pg/scope.ts';
 import type { Node } from '../process/node.ts';

@@ -13,7 +13,6 @@ const LAYERS: Record<string, readonly string[]> = {
   records: [],
   terms: ['errors', 'options', 'records'],
   telemetry: ['terms'], // it names what the events carry
-  'channel-forms': ['errors', 'terms'],
 };
 /** What all layers from processes on may import. */
 const BASE: readonly string[] = Object.keys(LAYERS);
@@ -21,7 +20,7 @@ Object.assign(LAYERS, {
   process: BASE,
   otp: [...BASE, 'process'],
   pg: [...BASE, 'process', 'otp'],
-  distribution: [...BASE, 'process', 'otp'],
+  distribution: [...BASE, 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],

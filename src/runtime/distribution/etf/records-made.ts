@@ -2,7 +2,7 @@
  * Makes of terms that were read as such what `records-read.ts` reads at once: messages and exit reasons. For large ones, which are
  * read in slices.
  */
-import { declaredForm } from '../../channel-forms.ts';
+import { declaredForm } from '../../pg/channel-forms.ts';
 import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';

@@ -6,12 +6,12 @@
  * and `{nodedown, …}` are ones, since an `Exit`, a `Down` and a `NodeDown` are made by signals alone; and so is a broadcast whose
  * sender is not of the node that the message came from. See docs/adr/0023.
  */
-import { declaredForm } from '../../channel-forms.ts';
-import { Cast, ForeignTag, REQUEST, RemoteCall, SYSTEM, SystemCall } from '../../otp/call.ts';
+import { declaredForm } from '../../pg/channel-forms.ts';
+import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
 import { Pid, Ref } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom, atom } from '../../terms/atom.ts';
-import { ImproperList, Tuple, text } from '../../terms/values.ts';
+import { text, ImproperList, Tuple } from '../../terms/values.ts';
 import type { TermReader } from './reader.ts';
 import { isTupleTag } from './tags.ts';
 

@@ -14,7 +14,7 @@
  * tuple may mean something else. `Exit` and `Down` are not, since only signals make them. A request `{Name, Argument}` or `Name` is a call by name; any other has the name `$request`.
  * Other records are the tuple of their tag and fields.
  */
-import { declaredForm, undeclaredForm } from '../../channel-forms.ts';
+import { declaredForm, undeclaredForm } from '../../pg/channel-forms.ts';
 import { type Cast, REQUEST, type RemoteCall } from '../../otp/call.ts';
 import type { Down } from '../../process/messages.ts';
 import { Pid, Ref } from '../../terms/identifiers.ts';

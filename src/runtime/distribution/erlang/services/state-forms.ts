@@ -9,8 +9,8 @@
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/call.ts';
 import { atom } from '../../../terms/atom.ts';
-import { Tuple, text } from '../../../terms/values.ts';
-import type { SpawnClient } from './spawn-client.ts';
+import { text, Tuple } from '../../../terms/values.ts';
+import type { SpawnClient } from './erpc.ts';
 
 const ANSWER_MS = 1_000;
 const WAITING_MAX = 1_000;

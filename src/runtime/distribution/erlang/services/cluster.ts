@@ -11,15 +11,15 @@
  *
  * It does not dial: what it learns goes to the redialler, which has the limits.
  */
-import { TroupeError } from '../../errors.ts';
-import type { Node } from '../../process/node.ts';
-import { Pid } from '../../terms/identifiers.ts';
-import type { Process } from '../../process/process.ts';
-import { TimerEntry } from '../../process/timers.ts';
-import { Atom, atom } from '../../terms/atom.ts';
-import { Tuple, tuple } from '../../terms/values.ts';
-import type { SpawnClient } from './services/spawn-client.ts';
-import { NODES_MAX, type Redialler } from './connect/seeds.ts';
+import { TroupeError } from '../../../errors.ts';
+import type { Node } from '../../../process/node.ts';
+import { Pid } from '../../../terms/identifiers.ts';
+import type { Process } from '../../../process/process.ts';
+import { TimerEntry } from '../../../process/timers.ts';
+import { Atom, atom } from '../../../terms/atom.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
+import type { SpawnClient } from './erpc.ts';
+import { NODES_MAX, type Redialler } from '../connect/redialler.ts';
 
 /** The name of the process, and the tag of its messages. */
 export const CLUSTER = 'troupe_cluster';
