@@ -12,7 +12,7 @@ import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Destination } from '../process/destination.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -79,7 +79,7 @@ export class Cast {
 /** @internal A call between processes of one node. */
 export class Call
   extends TimerEntry
-  implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
+  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
 {
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
@@ -88,9 +88,6 @@ export class Call
   declare readonly name: string;
   declare readonly argument: unknown;
   declare runNext: Runnable | null;
-  declare watched: Process | null;
-  declare watchPrev: Watch | null;
-  declare watchNext: Watch | null;
   declare private settled: boolean;
   declare private failed: boolean;
   declare private outcome: unknown;
@@ -113,9 +110,6 @@ export class Call
     this.name = name;
     this.argument = argument;
     this.runNext = null;
-    this.watched = null;
-    this.watchPrev = null;
-    this.watchNext = null;
     this.settled = false;
     this.failed = false;
     this.outcome = undefined;
@@ -141,7 +135,7 @@ export class Call
     this.#settle(true, error);
   }
 
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     this.#settle(true, exitError(this, reason));
   }
 

@@ -3,7 +3,7 @@
  * at hand. It decides nothing; see `server-process.ts`.
  */
 import { type ExitReason, KEPT } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { addWatch } from '../process/monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { TimerEntry } from '../process/timers.ts';
@@ -86,11 +86,8 @@ export class Server implements SystemTarget {
 }
 
 /** The timeout of a server. It watches its own process, so that a timer of hours does not outlive it. */
-class ServerTimer extends TimerEntry implements Watch {
+class ServerTimer extends TimerEntry {
   readonly #self: Process;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(self: Process) {
     super();
@@ -103,7 +100,7 @@ class ServerTimer extends TimerEntry implements Watch {
     if (this.#self.mailboxLength === 0) this.#self.deliverSignal(this);
   }
 
-  targetExited(): void {
+  override targetExited(): void {
     this.#self.node.timers.drop(this);
   }
 

@@ -8,7 +8,7 @@
  * Invariants: one `stop` at a time; after `release` nothing of the group is watched. It knows no specs.
  */
 import { Exit, type ExitReason, KEPT, ProcessExit, TIMEOUT } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { Watcher, addWatch, removeWatch } from '../process/monitor.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
@@ -19,21 +19,19 @@ import type { Shutdown } from './supervisor-spec.ts';
 const SIGNALS_PER_CLOCK_CHECK = 64;
 
 /** The end of one child. */
-class Ending implements Watch, AwaitsPeer {
+class Ending extends Watcher implements AwaitsPeer {
   readonly pid: Pid;
   readonly process: Process | null;
   /** The monitor on a child of another node. */
   readonly ref: Ref | undefined;
   readonly #group: Endings;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   done = false;
   reason: ExitReason = undefined;
   /** Whether the stop that is under way waits for it. */
   awaited = false;
 
   constructor(group: Endings, pid: Pid, process: Process | null, ref: Ref | undefined) {
+    super();
     this.#group = group;
     this.pid = pid;
     this.process = process;
