@@ -3,7 +3,7 @@
  *
  * A watch hangs in a doubly linked list of the process it watches, and a monitor in a second one of the process that
  * set it, so that setting and removing are O(1) and allocate nothing else. Calls are watches too
- * (`otp/call.ts`): a server's end answers them as a monitor would.
+ * (`otp/gen.ts`): a server's end answers them as a monitor would.
  *
  * Invariant: a watch is in its target's list exactly while `watched` is set. See `erlang:monitor/2`.
  */

@@ -2,7 +2,7 @@
  * Messages as text, for the errors of this folder: one line each, cut where they get long.
  */
 import { inspect } from 'node:util';
-import { Call, Cast, RemoteCall } from '../otp/call.ts';
+import { Call, Cast, RemoteCall } from '../otp/gen.ts';
 
 /** How many messages an error lists; of the others it says how many there are. */
 const LISTED_MAX = 20;

@@ -4,8 +4,8 @@
  * On a BEAM node any exported function can be called; on a node of Troupe those that it exposes.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { CallOptions } from '../../../otp/call.ts';
-import type { CastOptions } from '../../../otp/server-types.ts';
+import type { CallOptions } from '../../../otp/gen.ts';
+import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
 import { MAX_ARITY } from './expose.ts';
 import { servicesOf } from './nodes.ts';

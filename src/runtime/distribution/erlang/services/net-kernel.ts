@@ -4,7 +4,7 @@
  * Everything else that a node asks of another's `net_kernel` is refused. See `net_kernel.erl`, `is_auth`.
  */
 import { TroupeError } from '../../../errors.ts';
-import { Call, call, type CallOptions, RemoteCall } from '../../../otp/call.ts';
+import { Call, call, type CallOptions, RemoteCall } from '../../../otp/gen.ts';
 import { formatReason } from '../../../process/messages.ts';
 import type { Node } from '../../../process/node.ts';
 import { Pid } from '../../../terms/pid.ts';

@@ -5,7 +5,7 @@
  * `block_call` runs one after the other on a BEAM node; here functions never keep one another from running. See `rpc.erl`.
  */
 import { TroupeError } from '../../../errors.ts';
-import { Call, Cast, RemoteCall } from '../../../otp/call.ts';
+import { Call, Cast, RemoteCall } from '../../../otp/gen.ts';
 import type { ExitReason } from '../../../process/messages.ts';
 import { addWatch, type Watch } from '../../../process/monitor.ts';
 import { Pid } from '../../../terms/pid.ts';

@@ -11,7 +11,7 @@
  * others end with their processes.
  */
 import { TroupeError } from '../../../errors.ts';
-import { beginCall, Call, type CallOptions } from '../../../otp/call.ts';
+import { beginCall, Call, type CallOptions } from '../../../otp/gen.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';
 import { addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';

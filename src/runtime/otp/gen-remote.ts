@@ -15,8 +15,7 @@ import { defineRecord } from '../records.ts';
 import { atom } from '../terms/atom.ts';
 import { ImproperList } from '../terms/opaque.ts';
 import { Tuple } from '../terms/tuple.ts';
-import type { Request } from './call.ts';
-import { SystemAnswer } from './system-answer.ts';
+import type { Request } from './gen.ts';
 
 /** @internal What a call is told whose request the bound of the server's mailbox dropped. */
 export const MAILBOX_FULL = 'mailbox_full';
@@ -136,10 +135,6 @@ export class SystemCall extends RemoteCall {
 
   get [KEPT](): boolean {
     return true;
-  }
-
-  override reply(answer: unknown): void {
-    super.reply(answer instanceof SystemAnswer ? answer.toTerm(this.bareState) : answer);
   }
 }
 
