@@ -7,12 +7,12 @@
  * `supervisor:check_childspecs/2`.
  */
 import { TroupeError } from '../errors.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { MAX_TIMER_MS } from '../process/timers.ts';
 import type { Body, SpawnOptions } from '../process/behaviour.ts';
-import { link } from '../process/links.ts';
-import { checkStartable, START, type Startable } from '../process/node.ts';
+import { link } from '../process/exit.ts';
+import { checkStartable, START, type Startable } from '../process/behaviour.ts';
 import type { Atom } from '../terms/atom.ts';
 
 /**

@@ -8,13 +8,13 @@ import { TroupeError } from '../errors.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { ADDRESSED, type ExitReason, KEPT } from '../process/messages.ts';
 import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { Ref } from '../terms/ref.ts';
+import { Ref } from '../terms/identifiers.ts';
 import { defineRecord } from '../records.ts';
 import { atom } from '../terms/atom.ts';
-import { ImproperList } from '../terms/opaque.ts';
-import { Tuple } from '../terms/tuple.ts';
+import { ImproperList } from '../terms/values.ts';
+import { Tuple } from '../terms/values.ts';
 import type { Request } from './gen.ts';
 
 /** @internal What a call is told whose request the bound of the server's mailbox dropped. */

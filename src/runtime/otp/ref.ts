@@ -6,10 +6,11 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
-import { monitorStarted } from '../process/monitoring.ts';
-import { type Destination, type Node, nodeOf } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import { monitorStarted } from '../process/monitor.ts';
+import { type Destination, nodeOf } from '../process/destination.ts';
+import type { Node } from '../process/node.ts';
+import { Pid } from '../terms/identifiers.ts';
+import type { Ref } from '../terms/identifiers.ts';
 import type {
   ChildCounts,
   ChildId,

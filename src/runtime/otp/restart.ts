@@ -11,7 +11,7 @@ import { type ExitReason, isCleanExit, ProcessExit, reasonOfThrown } from '../pr
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
 import { telemetry, type TelemetryName } from '../telemetry.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { AutoShutdown, ChildStarted, FullChildSpec, Restart, Strategy } from './child-spec.ts';
 
 // ---- decisions ----

@@ -30,7 +30,7 @@ import {
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { Atom } from '../terms/atom.ts';
-import { Tuple, tuple } from '../terms/tuple.ts';
+import { Tuple, tuple } from '../terms/values.ts';
 import { Call, Cast, REQUEST, RemoteCall, type Request, SYSTEM } from './gen.ts';
 import { Action, NONE, UNHANDLED, noReply } from './actions.ts';
 import type { CallHandler, CastHandler, InfoHandler } from './server.ts';
@@ -38,7 +38,7 @@ import type { Startup } from './proc-lib.ts';
 import { type SystemTarget, handleSystem, isParentExit } from './system.ts';
 import { reportFailure } from '../process/report.ts';
 import { type Watch, addWatch } from '../process/monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { TimerEntry } from '../process/timers.ts';
 
 /** @internal The callbacks of a definition, checked, and in the form in which they are looked up. */

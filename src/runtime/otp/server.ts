@@ -5,7 +5,8 @@
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
 import { TroupeError } from '../errors.ts';
-import { type Node, START, type Startable } from '../process/node.ts';
+import type { Node } from '../process/node.ts';
+import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
 import { type From, SYSTEM } from './gen.ts';
 import { type Callbacks, ServerBehaviour } from './server-loop.ts';

@@ -9,13 +9,13 @@
  * Invariants: one `shutdown` at a time; once `work` has settled, nothing of the group is monitored.
  */
 import { Exit, type ExitReason, isShutdown, KEPT, TIMEOUT } from '../process/messages.ts';
-import { dropLink } from '../process/links.ts';
+import { dropLink } from '../process/exit.ts';
 import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import type { Process } from '../process/process.ts';
-import type { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Pid } from '../terms/identifiers.ts';
+import type { Ref } from '../terms/identifiers.ts';
 import type { FullChildSpec, Restart, Shutdown } from './child-spec.ts';
 import { reportTerminated, requireAlive } from './restart.ts';
 

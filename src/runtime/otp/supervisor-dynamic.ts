@@ -7,7 +7,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Process } from '../process/process.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import {
   checkChildSpec,
   type ChildCounts,

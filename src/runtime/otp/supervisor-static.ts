@@ -8,7 +8,7 @@
 import { type ExitReason, ProcessExit } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import {
   checkChildSpec,
   checkChildSpecs,

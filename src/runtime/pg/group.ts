@@ -10,12 +10,11 @@
  * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
  * no table. It tells nobody.
  */
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Watch } from '../process/monitor.ts';
 import type { Peer } from '../process/peer.ts';
-import type { Ref } from '../terms/ref.ts';
 
 /** That a local process is in a group. */
 export class Membership {
@@ -202,6 +201,14 @@ export class Group {
       for (const [peer, members] of this.remote) peer.sendToMembers(from, members.pids, message);
     }
     this.deliver(message);
+  }
+
+  /** Sends a message to the members on those other nodes that the function accepts by name. */
+  sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
+    if (this.remote === null) return;
+    for (const [peer, members] of this.remote) {
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, members.pids, message);
+    }
   }
 
   /** Puts a message into the mailbox of each local member, as often as it has joined. */

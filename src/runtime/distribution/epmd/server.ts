@@ -11,20 +11,70 @@
  * Source: "Protocol between a Node and epmd"; `epmd_srv.c`.
  */
 import { type Server, type Socket, createServer } from 'node:net';
-import { EpmdFailure, codeOf } from './failure.ts';
-import { Gathered } from './gathered.ts';
-import { isLoopback } from './node-name.ts';
 import {
+  type Entry,
+  EpmdFailure,
+  Gathered,
   REQUEST_MAX_BYTES,
+  codeOf,
   decodeRequest,
   encodeLookupAnswer,
   encodeNamesAnswer,
   encodeRegisterAnswer,
-  type Entry,
+  isLoopback,
+  isName,
 } from './protocol.ts';
-import { Registry } from './registry.ts';
 
 const KEEPALIVE_MS = 60_000;
+
+/** 0 to 3 are not given out: they are what old nodes and nodes without epmd count from. */
+const FIRST_CREATION = 4;
+const CREATIONS = 0x1_0000_0000 - FIRST_CREATION;
+
+/**
+ * The registered names, each with what its node said about itself.
+ *
+ * A name is registered once. Each registration gets a new creation: a count that starts from the time, so that an epmd that
+ * succeeds another does not repeat its creations. The number of names is limited.
+ */
+export class NameTable {
+  readonly #maxEntries: number;
+  /** By the bytes of the name, as Latin-1. */
+  readonly #entries = new Map<string, Entry>();
+  #count: number;
+
+  /** @param seed where the creations begin; the seconds since 1970 when left out */
+  constructor(maxEntries: number, seed: number = Math.floor(Date.now() / 1_000)) {
+    this.#maxEntries = maxEntries;
+    this.#count = seed;
+  }
+
+  /** @returns the creation; undefined when the name is taken or none can be had */
+  add(entry: Entry): number | undefined {
+    const key = keyOf(entry.name);
+    if (!isName(entry.name) || this.#entries.has(key) || this.#entries.size >= this.#maxEntries) {
+      return undefined;
+    }
+    this.#entries.set(key, entry);
+    return FIRST_CREATION + (this.#count++ % CREATIONS);
+  }
+
+  remove(entry: Entry): void {
+    this.#entries.delete(keyOf(entry.name));
+  }
+
+  find(name: Buffer): Entry | undefined {
+    return this.#entries.get(keyOf(name));
+  }
+
+  entries(): Iterable<Entry> {
+    return this.#entries.values();
+  }
+}
+
+function keyOf(name: Buffer): string {
+  return name.toString('latin1');
+}
 
 /** Where it listens, and its limits. */
 export interface EpmdServerOptions {
@@ -43,7 +93,7 @@ export interface EpmdServerOptions {
 /** The server; it listens from `listen` to `close`. */
 export class EpmdServer {
   readonly #options: EpmdServerOptions;
-  readonly #registry: Registry;
+  readonly #names: NameTable;
   readonly #requestMs: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -52,7 +102,7 @@ export class EpmdServer {
 
   constructor(options: EpmdServerOptions) {
     this.#options = options;
-    this.#registry = new Registry(options.maxNames ?? 768);
+    this.#names = new NameTable(options.maxNames ?? 768);
     this.#requestMs = options.requestMs ?? 10_000;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.maxConnections ?? 1_024;
@@ -81,7 +131,7 @@ export class EpmdServer {
 
   /** Registers a node of this process until the server is closed. @returns false when the name is taken */
   add(entry: Entry): boolean {
-    return this.#registry.add(entry) !== undefined;
+    return this.#names.add(entry) !== undefined;
   }
 
   /** Ends all connections, and with them all registrations. */
@@ -120,7 +170,7 @@ export class EpmdServer {
       clearTimeout(timer);
       this.#sockets.delete(socket);
       if (entry === undefined) return;
-      this.#registry.remove(entry);
+      this.#names.remove(entry);
       const left = (this.#named.get(address) ?? 1) - 1;
       if (left === 0) this.#named.delete(address);
       else this.#named.set(address, left);
@@ -136,7 +186,7 @@ export class EpmdServer {
         if (!isLoopback(address)) return void socket.destroy();
         const named = this.#named.get(address) ?? 0;
         const isFull = named >= (this.#options.maxNamesPerAddress ?? 384);
-        const creation = isFull ? undefined : this.#registry.add(request.entry);
+        const creation = isFull ? undefined : this.#names.add(request.entry);
         const answer = encodeRegisterAnswer(request.entry.highest, creation);
         if (creation === undefined) return void socket.end(answer);
         this.#named.set(address, named + 1);
@@ -145,9 +195,9 @@ export class EpmdServer {
         return request.entry;
       }
       case 'lookup':
-        return void socket.end(encodeLookupAnswer(this.#registry.find(request.name)));
+        return void socket.end(encodeLookupAnswer(this.#names.find(request.name)));
       case 'names':
-        return void socket.end(encodeNamesAnswer(this.#options.port, this.#registry.entries()));
+        return void socket.end(encodeNamesAnswer(this.#options.port, this.#names.entries()));
       case undefined:
         return void socket.destroy();
     }

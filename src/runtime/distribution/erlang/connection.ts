@@ -10,27 +10,26 @@
  * It knows nothing of how connections are made, nor of what waits for one.
  */
 import { SystemCall } from '../../otp/gen.ts';
-import { Pid } from '../../terms/pid.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import { Pid } from '../../terms/identifiers.ts';
+import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
 import { TermWriter } from '../etf/writer.ts';
-import type { BusyWait } from './busy-wait.ts';
-import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
-import { ControlWriter, senderOf, type SingleSignal } from './wire/control-writer.ts';
+import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
+import type { EstablishedConnection, PeerConnection, Services } from './contracts.ts';
+import { ControlWriter, type SingleSignal, senderOf } from './wire/control-writer.ts';
 import { FLAGS, hasNames } from './connect/flags.ts';
 import { Inbound } from './wire/inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';
-import type { PeerInfo } from './connect/peer-info.ts';
+import type { PeerInfo } from './line.ts';
 import type { PackedSignal, Packer } from './wire/pending.ts';
 import {
   BATCH_BUFFER_BYTES,
   FRAGMENT_BYTES,
-  type Sender,
   SendQueue,
+  type Sender,
   UNKNOWN_SENDER,
 } from './wire/send-queue.ts';
-import { type Ticked, Ticks } from './ticks.ts';
 
 /** In what time a peer has to read something of what is left when the connection is closed in good order. */
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -64,11 +63,11 @@ export interface ConnectionOwner {
 }
 
 /** A connection that is up. */
-export class Connection implements PeerLink, Ticked {
+export class Connection implements PeerConnection, Ticked {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
-  readonly #link: EstablishedLink;
+  readonly #established: EstablishedConnection;
   readonly #owner: ConnectionOwner;
   readonly #writer: TermWriter;
   readonly #control: ControlWriter;
@@ -87,19 +86,19 @@ export class Connection implements PeerLink, Ticked {
   #sentSignals = 0;
   #sentTicks = 0;
 
-  constructor(link: EstablishedLink, owner: ConnectionOwner) {
+  constructor(established: EstablishedConnection, owner: ConnectionOwner) {
     const { host, settings } = owner;
-    const { peer, creation, flags, socket } = link;
+    const { peer, creation, flags, socket } = established;
     this.name = peer;
     this.creation = creation;
     this.flags = flags;
-    this.#link = link;
+    this.#established = established;
     this.#owner = owner;
     const limits = {
       // Besides a message of the greatest size, the rest of the batch and of its frame.
       maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
-      exactBytes: hasNames(link),
+      exactBytes: hasNames(established),
     };
     this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
@@ -122,7 +121,7 @@ export class Connection implements PeerLink, Ticked {
       },
     );
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
-    this.#inbound = new Inbound(link, host, limitsIn, {
+    this.#inbound = new Inbound(established, host, limitsIn, {
       signal: (signal) => {
         if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
         if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);
@@ -339,7 +338,7 @@ export class Connection implements PeerLink, Ticked {
       name: this.name,
       creation: this.creation,
       state: 'up',
-      direction: this.#link.initiator ? 'out' : 'in',
+      direction: this.#established.initiator ? 'out' : 'in',
       troupe: this.#troupe,
       since: this.#since,
       sent: {
@@ -381,7 +380,7 @@ export class Connection implements PeerLink, Ticked {
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return;
     this.#stop(reason);
-    this.#link.socket.destroy();
+    this.#established.socket.destroy();
     this.#telling = setImmediate(() => this.tellNow());
   }
 
@@ -391,7 +390,7 @@ export class Connection implements PeerLink, Ticked {
    */
   close(reason: EndReason): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
-    const { socket } = this.#link;
+    const { socket } = this.#established;
     this.#queue.flushAll();
     this.#stop(reason);
     this.#telling = setImmediate(() => this.tellNow());

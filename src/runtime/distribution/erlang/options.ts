@@ -3,10 +3,10 @@
  * files and opens nothing.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Pid } from '../../terms/pid.ts';
+import type { Pid } from '../../terms/identifiers.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
-import type { TlsOptions } from './connect/connector.ts';
-import type { ExposedModules } from './services/expose.ts';
+import type { TlsOptions } from './connect/credentials.ts';
+import type { ExposedModules } from './services/executor.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from './wire/frames.ts';
 
 const MEBIBYTE = 1024 * 1024;

@@ -10,7 +10,7 @@ import {
   entryOf,
   EpmdServer,
   type EpmdServerOptions,
-  Registry,
+  NameTable,
   type Request,
 } from '../../../../src/runtime/distribution/epmd/internal.ts';
 import { freePort } from '../../../support/erl.ts';
@@ -204,7 +204,7 @@ describe('limits', () => {
   });
 
   test('creations go round without the first four', () => {
-    const registry = new Registry(10, 0xffff_fffb);
+    const registry = new NameTable(10, 0xffff_fffb);
     const names = ['a', 'b', 'c'];
     expect(names.map((name) => registry.add(entryOf(name, 1, false)))).toStrictEqual([0xffff_ffff, 4, 5]);
   });

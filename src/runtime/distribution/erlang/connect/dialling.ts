@@ -4,13 +4,12 @@
  *
  * It ends when its owner says that a connection is up, whoever dialled, or when it gives up.
  */
-import { connect, type Socket } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { TroupeError } from '../../../errors.ts';
-import { withoutContext } from '../../../process/async-context.ts';
-import type { Agreed, LocalNode } from './handshake.ts';
-import { Initiator } from './handshake-initiator.ts';
+import { withoutContext } from '../../../process/async.ts';
+import { type Agreed, Initiator, type LocalNode } from './handshake.ts';
 import { Setup, type SetupReason } from './setup.ts';
-import type { SecureIdentity } from './tls.ts';
+import type { SecureIdentity } from './credentials.ts';
 
 /** Crossing attempts are decided by the first; the others are for when the one that counted failed. */
 const MAX_TRIES = 3;
