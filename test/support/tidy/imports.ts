@@ -15,6 +15,7 @@ const LAYERS: Record<string, readonly string[]> = {
   pg: ['base', 'terms', 'process', 'otp'],
   distribution: ['base', 'terms', 'process', 'otp', 'pg'],
   fastify: ['base', 'terms', 'process', 'otp', 'pg'],
+  client: [],
   testing: ['base', 'terms', 'process', 'otp', 'pg', 'distribution'],
   repl: ['base', 'terms', 'process', 'otp', 'pg', 'distribution', 'index'],
   index: ['base', 'terms', 'process', 'otp', 'pg'],
