@@ -3,7 +3,7 @@
  * files and opens nothing.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Pid } from '../../terms/pid.ts';
+import type { Pid } from '../../terms/identifiers.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
 import type { TlsOptions } from './connect/credentials.ts';
 import type { ExposedModules } from './services/executor.ts';
