@@ -22,6 +22,7 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
+  client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
   index: [...BASE, 'process', 'otp', 'pg'],
