@@ -12,6 +12,7 @@ import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { telemetry } from '../telemetry.ts';
 import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
@@ -405,6 +406,25 @@ function describe(request: Call): string {
   const target =
     typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
   return `Call '${request.name}' to ${String(target)}`;
+}
+
+// ---- reports ----
+
+const unexpected = telemetry('troupe:server:unexpected');
+
+/** @internal What reports show of a message: of a call or cast only its name and argument. */
+export function shown(message: unknown): unknown {
+  return message instanceof Call || message instanceof RemoteCall || message instanceof Cast
+    ? { name: message.name, argument: message.argument }
+    : message;
+}
+
+/** @internal Publishes a message that a process of a behaviour has no handler for. */
+export function reportUnexpected({ pid, label }: Process, message: unknown): void {
+  if (!unexpected.hasSubscribers) return;
+  const isCall = message instanceof Call || message instanceof RemoteCall;
+  const kind = message instanceof Cast ? 'cast' : isCall ? 'call' : 'info';
+  unexpected.publish({ pid, label, kind, message: shown(message) });
 }
 
 // ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----

@@ -161,7 +161,6 @@ function badAnswer(): TroupeError {
 const started = telemetry('troupe:supervisor:child_started');
 const terminated = telemetry('troupe:supervisor:child_terminated');
 const intensityReached = telemetry('troupe:supervisor:intensity_reached');
-const unexpected = telemetry('troupe:server:unexpected');
 
 /** @internal A child is up. @param restart whether it was there before. */
 export function reportStarted(self: Process, id: string, pid: Pid, restart: boolean): void {
@@ -192,15 +191,6 @@ export function reportIntensity(self: Process, id: string): void {
   } else {
     print(self, 'troupe:supervisor:intensity_reached', id, 'shutdown', 'reached_max_restart_intensity');
   }
-}
-
-/** @internal A message that no supervisor understands. */
-export function reportUnexpected(
-  { pid, label }: Process,
-  kind: 'call' | 'cast' | 'info',
-  message: unknown,
-): void {
-  if (unexpected.hasSubscribers) unexpected.publish({ pid, label, kind, message });
 }
 
 function print(

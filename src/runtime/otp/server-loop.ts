@@ -12,9 +12,9 @@
  *
  * A call whose handler returns a plain value goes the short way: one look-up, one call, the reply; no promise is made.
  *
- * What nobody handles is reported and dropped. A call or cast of an unknown name would end a server of OTP, whose clients
- * know its protocol; here types keep a client from sending one, so one that comes is from elsewhere, and it must not be
- * the server that pays for it.
+ * A message without a handler is reported and dropped. A call or cast of an unknown name would end a server of OTP, whose
+ * clients know its protocol; here types keep a client from sending one, so it comes from elsewhere, and must not end the
+ * server.
  */
 import { TroupeError } from '../errors.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
@@ -31,7 +31,7 @@ import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { Atom } from '../terms/atom.ts';
 import { Tuple, tuple } from '../terms/values.ts';
-import { Call, Cast, REQUEST, RemoteCall, type Request, SYSTEM } from './gen.ts';
+import { Call, Cast, REQUEST, RemoteCall, reportUnexpected, type Request, shown, SYSTEM } from './gen.ts';
 import { Action, NONE, UNHANDLED, noReply } from './actions.ts';
 import type { CallHandler, CastHandler, InfoHandler } from './server.ts';
 import type { Startup } from './proc-lib.ts';
@@ -62,11 +62,11 @@ export class Server implements SystemTarget {
   state: unknown;
   /** The length of the timeout that waits; `Infinity` when none does. */
   timeoutMs = Infinity;
-  /** Made for the first timeout. In the mailbox it is the message that the time is over. */
+  /** Made for the first timeout; in the mailbox it means that the time is up. */
   timer: ServerTimer | null = null;
-  /** The call to be replied to by what its handler returned; set only while that is worked off. */
+  /** The call that its handler's result answers; set only while that result is worked off. */
   request: Request | null = null;
-  /** The message that is worked off, for the report of a server that ends. */
+  /** The message at hand, for the report of a server that ends. */
   lastMessage: unknown = undefined;
   /** True from the call of `terminate` on. */
   ending = false;
@@ -98,7 +98,7 @@ export class Server implements SystemTarget {
     return endServer(this, reason);
   }
 
-  /** Waits for a message for so long. As in OTP a message that is there already wins, whatever the time. */
+  /** Waits so long for a message. As in OTP, a message that is there already wins, even over 0 milliseconds. */
   startTimeout(timeoutMs: number): void {
     if (timeoutMs === Infinity) return;
     this.timeoutMs = timeoutMs;
@@ -128,7 +128,7 @@ class ServerTimer extends TimerEntry implements Watch {
   }
 
   override expired(): void {
-    // What is in the mailbox came in time.
+    // A message in the mailbox came in time.
     if (this.#self.mailboxLength === 0) this.#self.deliverSignal(this);
   }
 
@@ -140,8 +140,6 @@ class ServerTimer extends TimerEntry implements Watch {
     return true;
   }
 }
-
-const unexpected = telemetry('troupe:server:unexpected');
 
 /** @internal The behaviour of all processes of one definition. */
 export class ServerBehaviour implements Behaviour<
@@ -192,15 +190,14 @@ export class ServerBehaviour implements Behaviour<
   }
 
   #cast(message: Cast, server: Server): Promise<void> | void {
-    const { name, argument } = message;
-    const handler = this.#casts.get(name);
+    const handler = this.#casts.get(message.name);
     if (handler === undefined) {
-      reportUnexpected(server, 'cast', { name, argument });
+      reportUnexpected(server.self, message);
       return;
     }
     let result: unknown;
     try {
-      result = handler(server.state, argument as never, server.self);
+      result = handler(server.state, message.argument as never, server.self);
     } catch (thrown) {
       return crash(server, message, thrown);
     }
@@ -221,7 +218,7 @@ export class ServerBehaviour implements Behaviour<
       if (!isPlain(result)) return finish(server, message, null, result);
       return;
     }
-    reportUnexpected(server, 'info', message);
+    reportUnexpected(server.self, message);
   }
 
   async #infoLater(
@@ -244,7 +241,7 @@ export class ServerBehaviour implements Behaviour<
   #otherCall(request: Call | RemoteCall, server: Server, waited: number): Promise<void> | void {
     const { name, argument } = request;
     if (name === SYSTEM) return this.#system(request, server, waited);
-    reportUnexpected(server, 'call', { name, argument });
+    reportUnexpected(server.self, request);
     request.fail(
       new TroupeError('TROUPE_UNKNOWN_CALL', `'${this.name}' has no call ${formatReason(name)}.`, {
         reason: ['unknown_call', name === REQUEST ? shapeOf(argument) : name],
@@ -252,7 +249,7 @@ export class ServerBehaviour implements Behaviour<
     );
   }
 
-  /** A system message is none to the definition; a timeout that it met starts anew. See `gen_server:system_continue/3`. */
+  /** The definition does not see a system message; a timeout that was running starts again. See `gen_server:system_continue/3`. */
   #system(request: Call | RemoteCall, server: Server, waited: number): Promise<void> | void {
     const pending = handleSystem(server.self, request, server);
     if (pending === undefined) {
@@ -271,7 +268,7 @@ export class ServerBehaviour implements Behaviour<
     return this.#begin(self, startup, settled);
   }
 
-  /** Takes what `init` returned, and tells the starter. */
+  /** Takes the result of `init`, and tells the starter. */
   #begin(self: Process, startup: Startup, made: unknown): Server | Promise<Server> {
     const action = made instanceof Action ? made : undefined;
     if (action?.kind === 'stop') throw new ProcessExit(action.reason);
@@ -289,15 +286,9 @@ export class ServerBehaviour implements Behaviour<
   }
 }
 
-/** True for what is a reply as it is: no action and no promise. */
+/** True for a value that is itself the reply: no action and no promise. */
 function isPlain(result: unknown): boolean {
   return typeof result !== 'object' || result === null || !(result instanceof Action || isThenable(result));
-}
-
-function reportUnexpected(server: Server, kind: 'call' | 'cast' | 'info', message: unknown): void {
-  if (!unexpected.hasSubscribers) return;
-  const { self } = server;
-  unexpected.publish({ pid: self.pid, label: self.label, kind, message });
 }
 
 /** What a request without a name looks like: the atom that a tuple begins with, and how many elements it has. */
@@ -315,8 +306,8 @@ function shapeOf(request: unknown): unknown {
 const CONTINUES_PER_CLOCK_CHECK = 64;
 
 /**
- * @internal Does what a callback's result says.
- * @param request the call to be replied to, when the callback was a call's handler.
+ * Does what a callback's result says.
+ * @param request the call to reply to, if the callback was a call's handler.
  * @returns a promise when the server has to wait before it can take its next message.
  */
 function finish(
@@ -331,13 +322,13 @@ function finish(
   if (pending !== undefined) return workLater(server, pending);
 }
 
-/** @internal Ends a server whose callback threw. */
+/** Ends a server whose callback threw. */
 function crash(server: Server, message: unknown, thrown: unknown): Promise<never> {
   server.lastMessage = message;
   return endServer(server, reasonOfThrown(thrown), thrown);
 }
 
-/** @internal The error of a callback that returned an action which it may not return. */
+/** The error of a callback that returned an action it may not return. */
 function badReturn(server: Server, callback: string, action: Action): TroupeError {
   return new TroupeError(
     'TROUPE_BAD_RETURN',
@@ -346,7 +337,7 @@ function badReturn(server: Server, callback: string, action: Action): TroupeErro
   );
 }
 
-/** Works off results until one has to be waited for. @returns its promise, or undefined when all is done. */
+/** Works off results up to the first that is a promise. @returns that promise, or undefined when all is done. */
 function work(server: Server, first: unknown): PromiseLike<unknown> | undefined {
   let result = first;
   for (let continues = 1; ; continues++) {
@@ -378,7 +369,7 @@ async function workLater(server: Server, first: PromiseLike<unknown>): Promise<v
       if (server.ending || !self.alive) throw thrown;
       result = endServer(server, reasonOfThrown(thrown), thrown);
     }
-    // Killed while it waited: nothing that its handler wants happens any more.
+    // Killed while it waited: the handler's result no longer counts.
     if (!self.alive) return;
     pending = work(server, result);
   }
@@ -435,8 +426,8 @@ async function continueAfterTurn(server: Server, argument: unknown): Promise<unk
 const terminated = telemetry('troupe:server:terminated');
 
 /**
- * @internal Ends a server, by throwing or by a promise that rejects.
- * @param thrown what the process is to end by; tells a callback that threw from a stop that was asked for.
+ * Ends a server, by throwing or by a promise that rejects.
+ * @param thrown what the process exits with; tells a callback that threw from a requested stop.
  * @param reply what the caller of a `stop` gets.
  */
 function endServer(
@@ -453,10 +444,10 @@ function endServer(
   try {
     cleaning = callbacks.terminate?.(server.state, reason, self);
   } catch (failure) {
-    throw failedToClean(server, failure, reply);
+    throw ended(server, reasonOfThrown(failure), failure, reply, true);
   }
   if (isThenable(cleaning)) return endLater(server, reason, thrown, reply, cleaning);
-  throw cleaned(server, reason, thrown, reply);
+  throw ended(server, reason, thrown, reply, false);
 }
 
 async function endLater(
@@ -469,28 +460,23 @@ async function endLater(
   try {
     await cleaning;
   } catch (failure) {
-    throw failedToClean(server, failure, reply);
+    throw ended(server, reasonOfThrown(failure), failure, reply, true);
   }
-  throw cleaned(server, reason, thrown, reply);
+  throw ended(server, reason, thrown, reply, false);
 }
 
-function cleaned(server: Server, reason: ExitReason, thrown: unknown, reply: unknown): unknown {
+/** The last acts of a server. @returns what its process exits with. */
+function ended(
+  server: Server,
+  reason: ExitReason,
+  thrown: unknown,
+  reply: unknown,
+  terminateThrew: boolean,
+): unknown {
   if (!server.self.alive) return thrown;
-  answer(server, reply);
-  if (!isCleanExit(reason)) reportTerminated(server, reason, thrown);
-  return thrown;
-}
-
-/** What `terminate` throws is reported whatever it is. */
-function failedToClean(server: Server, failure: unknown, reply: unknown): unknown {
-  if (!server.self.alive) return failure;
-  answer(server, reply);
-  reportTerminated(server, reasonOfThrown(failure), failure);
-  return failure;
-}
-
-function answer(server: Server, reply: unknown): void {
   if (reply !== NONE) server.request?.reply(reply);
+  if (terminateThrew || !isCleanExit(reason)) reportTerminated(server, reason, thrown);
+  return thrown;
 }
 
 function reportTerminated(server: Server, reason: ExitReason, thrown: unknown): void {
@@ -499,16 +485,8 @@ function reportTerminated(server: Server, reason: ExitReason, thrown: unknown): 
   if (terminated.hasSubscribers) {
     terminated.publish({ pid, label, reason, lastMessage: shown(lastMessage) });
   } else if (thrown instanceof ProcessExit && !isCleanExit(reason)) {
-    // What else is thrown is a crash of its process, which is told.
+    // Anything else that is thrown is reported as a crash of the process.
     const channel = 'troupe:server:terminated';
     reportFailure(node, { kind: 'error', channel, pid, label, name: extra?.name, reason });
   }
-}
-
-/** A call or cast without what only the runtime needs. */
-function shown(message: unknown): unknown {
-  if (message instanceof Call || message instanceof RemoteCall || message instanceof Cast) {
-    return { name: message.name, argument: message.argument };
-  }
-  return message;
 }

@@ -22,7 +22,7 @@ import { Pid } from '../terms/identifiers.ts';
 import { Tuple, tuple } from '../terms/values.ts';
 import { Action } from './actions.ts';
 import type { ChildCounts, ChildInfo, Flags, FullChildSpec } from './child-spec.ts';
-import { Call, Cast, RemoteCall, type Request, SYSTEM } from './gen.ts';
+import { Call, RemoteCall, reportUnexpected, type Request, SYSTEM } from './gen.ts';
 import type { Startup } from './proc-lib.ts';
 import {
   doAutoShutdown,
@@ -30,7 +30,6 @@ import {
   doStartChild,
   reportIntensity,
   reportTerminated,
-  reportUnexpected,
   RestartWindow,
   type StartResult,
 } from './restart.ts';
@@ -200,11 +199,7 @@ export class SupervisorBehaviour implements Behaviour<
     if (message instanceof Exit) return supervisor.handleExit(message.from, message.reason);
     if (message instanceof Call || message instanceof RemoteCall) return request(self, message, supervisor);
     if (message instanceof TryAgainRestart) return supervisor.tryAgainRestart(message.child);
-    if (message instanceof Cast) {
-      reportUnexpected(self, 'cast', { name: message.name, argument: message.argument });
-    } else {
-      reportUnexpected(self, 'info', message);
-    }
+    reportUnexpected(self, message);
   }
 }
 
@@ -234,7 +229,7 @@ function request(self: Process, message: Call | RemoteCall, supervisor: Supervis
     );
   }
   if (result === undefined) {
-    reportUnexpected(self, 'call', { name, argument: message.argument });
+    reportUnexpected(self, message);
     const reason = ['unknown_call', name];
     return refuse(
       message,
