@@ -96,7 +96,7 @@ export class Connection implements PeerConnection, Ticked {
     this.#owner = owner;
     const limits = {
       // Besides a message of the greatest size, the rest of the batch and of its frame.
-      maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
+      maxBytes: settings.sendQueue.maxBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
       exactBytes: hasNames(established),
     };
@@ -105,21 +105,16 @@ export class Connection implements PeerConnection, Ticked {
       peer,
       creation,
       flags,
-      maxFrameBytes: settings.maxQueueBytes,
+      maxFrameBytes: settings.sendQueue.maxBytes,
     });
-    this.#queue = new SendQueue(
-      socket,
-      this.#writer,
-      { highWaterBytes: settings.highWaterBytes, maxBytes: settings.maxQueueBytes },
-      {
-        busy: (queuedBytes) => owner.busy(peer, queuedBytes),
-        full: (queuedBytes) => {
-          owner.full(peer, queuedBytes);
-          this.end('queue_full');
-        },
-        drained: () => this.#drained(),
+    this.#queue = new SendQueue(socket, this.#writer, settings.sendQueue, {
+      busy: (queuedBytes) => owner.busy(peer, queuedBytes),
+      full: (queuedBytes) => {
+        owner.full(peer, queuedBytes);
+        this.end('queue_full');
       },
-    );
+      drained: () => this.#drained(),
+    });
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
     this.#inbound = new Inbound(established, host, limitsIn, {
       signal: (signal) => {
