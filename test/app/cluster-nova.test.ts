@@ -11,6 +11,7 @@ import { buildProgram, type DataFolders, makeNote, prepareDataFolders, titlesAt 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
 
 const COOKIE = 'cookie-of-the-test';
+const BOTH = `['nova@127.0.0.1','one@127.0.0.1']`;
 
 describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
   let folders: DataFolders;
@@ -25,6 +26,7 @@ describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
     const epmdPort = await freePort();
     const here = await startInstance(settingsOf('one', epmdPort, { DATA_DIR: folders.make() }));
     const nova = await startNova(epmdPort);
+    await expect.poll(() => nodesOf(nova), SOON).toBe(BOTH);
     await hearsOfOurs(here, nova);
     await tellsWithItsTimes(here, nova);
     await tellsOfStored(here, nova);
@@ -40,6 +42,7 @@ describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
       const epmdPort = await freePort();
       const here = await startInstance(settingsOf('one', epmdPort, { DATABASE_URL: url }));
       const nova = await startNova(epmdPort);
+      await expect.poll(() => nodesOf(nova), SOON).toBe(BOTH);
       const database = postgres(url, { max: 1 });
       onTestFinished(() => database.end());
       // The controller stores a note, and then tells of it.
@@ -59,19 +62,19 @@ describe.skipIf(requirePart('erl').missing)('an application of Nova', () => {
   );
 });
 
-/** Starts the application of Nova, with a client and the indexer, and waits until both sides are members of the channel. */
+/** Starts the application of Nova, with a client and the indexer, and connects it. */
 async function startNova(epmdPort: number): Promise<ErlNode> {
   const nova = await startErl({ name: 'nova@127.0.0.1', epmdPort, cookie: COOKIE });
   onTestFinished(() => nova.stop());
   for (const module of ['nova_pubsub', 'nova_notes']) await nova.load(`${module}.erl`);
   await nova.eval('nova_pubsub:start(), {ok, _} = nova_notes:start_indexer(), nova_notes:connect(client)');
   expect(await nova.eval(`net_kernel:connect_node('one@127.0.0.1')`)).toBe('true');
-  const nodes = 'lists:usort([node(Pid) || Pid <- nova_pubsub:get_members(notes)])';
-  await vi.waitFor(
-    async () => expect(await nova.eval(nodes)).toBe(`['nova@127.0.0.1','one@127.0.0.1']`),
-    SOON,
-  );
   return nova;
+}
+
+/** The nodes that have members of the channel, as it knows them. */
+function nodesOf(nova: ErlNode): Promise<string> {
+  return nova.eval('lists:usort([node(Pid) || Pid <- nova_pubsub:get_members(notes)])');
 }
 
 /** The frames that the client of its WebSocket handler has got. */
