@@ -10,8 +10,8 @@
  * It knows nothing of how connections are made, nor of what waits for one.
  */
 import { SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../terms/pid.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import { Pid } from '../../terms/identifiers.ts';
+import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
 import { plainBinaries } from '../etf/skip.ts';
 import { TermWriter } from '../etf/writer.ts';
