@@ -2,6 +2,7 @@
  * The options of the carrier: what they mean, their defaults and the values they take. Reads no files and opens nothing.
  */
 import { TroupeError } from '../../errors.ts';
+import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
 import type { Pid } from '../../terms/identifiers.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
 import type { TlsOptions } from './connect/credentials.ts';
@@ -98,10 +99,7 @@ const OPTIONS = {
   host: optional(text),
   port: portOr(0),
   listen: flagOr(true),
-  epmd: (given = 'auto', name) => {
-    if (!EPMD_MODES.has(given)) throw bad(name, "is 'auto', 'client', 'embedded' or false");
-    return given as EpmdMode;
-  },
+  epmd: (given = 'auto', name) => checkOneOf(optionOf(name), given as EpmdMode, EPMD_MODES),
   epmdHost: (given = '127.0.0.1', name) => text(given, name),
   epmdServeOn: (given = '127.0.0.1', name) => text(given, name),
   epmdPort: (given, name) => portOr(defaultEpmdPort())(given, name),
@@ -135,7 +133,7 @@ const VISIBLE =
   'is not supported: a visible node has to take part in `global`, which this one does not, so that global:sync() would wait ' +
   'for it on every BEAM node. Leave it out; nodes(hidden) lists this node';
 
-const EPMD_MODES: ReadonlySet<unknown> = new Set(['auto', 'client', 'embedded', false]);
+const EPMD_MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
 
 /**
  * Checks options and fills in their defaults.
@@ -143,7 +141,7 @@ const EPMD_MODES: ReadonlySet<unknown> = new Set(['auto', 'client', 'embedded', 
  */
 export function checkOptions(options: ErlangCarrierOptions): Settings {
   if (!isObject(options)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The options of the carrier are an object.');
+    throw badArgument('The options of the carrier are an object.');
   }
   for (const name of Object.keys(options)) {
     if (name === 'visible') throw bad(name, VISIBLE);
@@ -161,8 +159,12 @@ export function checkOptions(options: ErlangCarrierOptions): Settings {
   return Object.fromEntries(read) as Settings;
 }
 
+function optionOf(name: string): string {
+  return `The option '${name}'`;
+}
+
 function bad(name: string, rule: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', `The option '${name}' ${rule}.`);
+  return badArgument(`${optionOf(name)} ${rule}.`);
 }
 
 function isObject(value: unknown): value is object {
@@ -191,10 +193,7 @@ function flagOr(otherwise: boolean): Reader<boolean> {
 }
 
 function integer(given: unknown, name: string, least: number, most: number): number {
-  if (Number.isSafeInteger(given) && (given as number) >= least && (given as number) <= most) {
-    return given as number;
-  }
-  throw bad(name, `is an integer from ${least} to ${most}`);
+  return checkInteger(optionOf(name), given as number, least, most);
 }
 
 function countOr(otherwise: number, most = Number.MAX_SAFE_INTEGER): Reader<number> {
