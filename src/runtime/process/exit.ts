@@ -156,7 +156,11 @@ export function unlink(process: Process, pid: Pid): void {
     return;
   }
   const other = node.find(pid);
-  if (other === null) return;
-  process.links?.delete(other.pid);
-  other.links?.delete(process.pid);
+  if (other !== null) dropLink(process, other);
+}
+
+/** @internal Removes the link between two processes of this node, if there is one; either may be dead. */
+export function dropLink(one: Process, other: Process): void {
+  one.links?.delete(other.pid);
+  other.links?.delete(one.pid);
 }

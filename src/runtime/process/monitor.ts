@@ -2,7 +2,7 @@
  * Watchers, which are told when a process ends, and monitors, which answer its end with one `Down`.
  *
  * A watcher stands in a doubly linked list of the process it watches, and a monitor in a second list of the process that
- * set it, so that setting and removing are O(1) and allocate nothing else. A call is a watcher too (`otp/call.ts`): the end
+ * set it, so that setting and removing are O(1) and allocate nothing else. A call is a watcher too (`otp/gen.ts`): the end
  * of its server answers it as a monitor would.
  *
  * Invariant: a watcher is in its target's list exactly while `watched` is set. See `erlang:monitor/2`,

@@ -8,6 +8,7 @@ import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './
  * point. Each may import itself and what is named here, and nothing above it.
  */
 const LAYERS: Record<string, readonly string[]> = {
+  backoff: [],
   errors: [],
   options: ['errors'],
   records: [],
@@ -22,6 +23,7 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
+  client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
   index: [...BASE, 'process', 'otp', 'pg'],

@@ -13,7 +13,7 @@ import { Watcher, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
 import { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import { Call, type CallOptions, RemoteCall, call } from '../../../otp/call.ts';
+import { Call, type CallOptions, RemoteCall, call } from '../../../otp/gen.ts';
 import { formatReason } from '../../../process/messages.ts';
 import { atom } from '../../../terms/atom.ts';
 import { telemetry } from '../../../telemetry.ts';

@@ -29,7 +29,7 @@ import {
   readOutcome,
   reasonToTerm,
 } from './executor.ts';
-import { Call, Cast, RemoteCall } from '../../../otp/call.ts';
+import { Call, Cast, RemoteCall } from '../../../otp/gen.ts';
 
 /** The flags of a reply. */
 const LINKED = 1;
