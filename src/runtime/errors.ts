@@ -45,6 +45,7 @@ const table = {
   TROUPE_NO_SCOPE: 'The pg scope is not running on this node; start it first.',
   TROUPE_NOT_LOCAL: 'Only processes of this node can join or leave here (pg: nolocal).',
   TROUPE_BAD_CHANNEL: 'A channel and a topic are non-empty strings.',
+  TROUPE_NO_LOG: 'Start channelLog for the channel in the supervision tree of this node.',
   TROUPE_TEST_TIMEOUT:
     'What the test waits for did not happen: see what came instead; raise withinMs only if the machine is too slow.',
   TROUPE_TEST_UNEXPECTED: 'The test says that no such message comes; see which one came.',

@@ -22,7 +22,7 @@ import type { FastifyRequest } from 'fastify';
 import { isThenable } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { addWatch, Watcher } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
@@ -98,7 +98,7 @@ function errorCloseCode(code: string | undefined): number | undefined {
 }
 
 /** @internal A connection; see the head of this file. */
-export class Connection implements Watch, OutboxEvents {
+export class Connection extends Watcher implements OutboxEvents {
   readonly process: Process;
   readonly definition: WebSocketDefinition;
   /** The request and the handler's arguments; forgotten after `init`. */
@@ -107,9 +107,6 @@ export class Connection implements Watch, OutboxEvents {
   state: unknown = undefined;
   /** True once the process itself ends: its `terminate` has been called. */
   leaving = false;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
   readonly #over: (connection: Connection) => void;
@@ -142,6 +139,7 @@ export class Connection implements Watch, OutboxEvents {
     limits: ConnectionLimits,
     over: (connection: Connection) => void,
   ) {
+    super();
     this.definition = definition;
     this.start = start;
     this.#socket = socket;

@@ -11,14 +11,13 @@
 import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
-import { flush } from '../process/flush.ts';
-import { link } from '../process/links.ts';
+import { link } from '../process/exit.ts';
 import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { Watcher, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
-import { ASKS_FROM, type Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
+import { ASKS_FROM } from '../process/state.ts';
+import type { Process } from '../process/process.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group, Member } from './group.ts';
 import { type Change, Members } from './members.ts';
@@ -36,7 +35,7 @@ const behaviour: Behaviour<Scope, [Scope]> = {
 };
 
 /** A scope that runs on a node. */
-export class Scope implements Watch {
+export class Scope extends Watcher {
   readonly name: string;
   readonly node: Node;
   /** Its process. */
@@ -48,14 +47,12 @@ export class Scope implements Watch {
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   /** Called when the scope has ended, with what its local members had joined. */
   onExit: ((members: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>) => void) | null = null;
 
   /** @internal Use {@link startScope}. */
   constructor(node: Node, name: string, parent: Process | undefined) {
+    super();
     this.name = name;
     this.node = node;
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
@@ -169,8 +166,7 @@ export class Scope implements Watch {
   /** Ends following, and takes its messages out of the mailbox. */
   demonitor(owner: Process, ref: Ref): boolean {
     if (!this.#monitors.end(owner, ref)) return false;
-    flush(
-      owner,
+    owner.flush(
       (message) =>
         (message instanceof GroupJoined || message instanceof GroupLeft) && message.ref.equals(ref),
     );
@@ -280,17 +276,15 @@ export class GroupLeft {
 }
 
 /** A process that monitors a group, or a whole scope. */
-class GroupMonitor implements Watch {
+class GroupMonitor extends Watcher {
   readonly owner: Process;
   readonly ref: Ref;
   readonly #monitors: Monitors;
   /** Key of the group; undefined for the whole scope. */
   readonly group: string | undefined;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(owner: Process, monitors: Monitors, group: string | undefined) {
+    super();
     this.owner = owner;
     this.ref = owner.node.makeRef();
     this.#monitors = monitors;

@@ -12,18 +12,17 @@
  * remembered; the monitors of any others go when their processes end.
  */
 import { TroupeError } from '../../../errors.ts';
-import { Call, type CallOptions, beginCall } from '../../../otp/call.ts';
-import type { CastOptions } from '../../../otp/server-types.ts';
+import { Call, type CallOptions, beginCall } from '../../../otp/gen.ts';
+import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
 import { type Executor, type FunctionName, MAX_ARITY, readOutcome } from './executor.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';
 import { addWatch } from '../../../process/monitor.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid, type Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import type { Ref } from '../../../terms/ref.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { type Atom, atom } from '../../../terms/atom.ts';
-import { tuple } from '../../../terms/tuple.ts';
+import { tuple } from '../../../terms/values.ts';
 import type { PeerConnection, SpawnReply } from '../contracts.ts';
 import { SPAWN_REQUEST } from '../wire/control.ts';
 import { FLAGS } from '../connect/flags.ts';

@@ -7,10 +7,9 @@
  * messages of a node wait for its answer; more are delivered at once.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { SystemCall } from '../../../otp/call.ts';
+import type { SystemCall } from '../../../otp/gen.ts';
 import { atom } from '../../../terms/atom.ts';
-import { text } from '../../../terms/charlist.ts';
-import { Tuple } from '../../../terms/tuple.ts';
+import { text, Tuple } from '../../../terms/values.ts';
 import type { SpawnClient } from './erpc.ts';
 
 const ANSWER_MS = 1_000;
