@@ -15,7 +15,7 @@
  * `sendHighWaterBytes` at most, or one frame; bytes are copied only for a socket that is empty; while frames wait for a client
  * that is closed when it is stuck, the alarm runs. It does not close the connection: its owner is told.
  */
-import { withoutContext } from '../process/async-context.ts';
+import { withoutContext } from '../process/async.ts';
 import type { Timers } from '../process/timers.ts';
 import type { FrameKey, OutgoingFrame } from './handler.ts';
 import { Alarm, type ConnectionLimits } from './limits.ts';
