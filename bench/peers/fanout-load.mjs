@@ -144,7 +144,7 @@ const orders = {
     const start = performance.now();
     await wait(forMs);
     const perSecond = ((counted - before) * 1_000) / (performance.now() - start);
-    const sorted = Float64Array.from(delays).sort();
+    const sorted = Float64Array.from(delays).toSorted();
     writing = false;
     await quiet();
     return { perSecond, p99: sorted[Math.floor(sorted.length * 0.99)], deliveries: counted - before };
@@ -191,7 +191,7 @@ const orders = {
 };
 
 process.on('disconnect', () => process.exit());
-process.on('message', async (order) => {
+process.on('message', (order) => {
   const { what, ...options } = /** @type {{ what: keyof typeof orders }} */ (order);
-  process.send?.((await orders[what](options)) ?? {});
+  void Promise.resolve(orders[what](options)).then((figures) => process.send?.(figures ?? {}));
 });

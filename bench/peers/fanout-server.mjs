@@ -41,7 +41,7 @@ const servers = {
     const server = new WebSocketServer({ server: http, perMessageDeflate: false });
     server.on('connection', (socket) => {
       socket.on('error', () => undefined);
-      socket.on('message', (data) => {
+      socket.on('message', (/** @type {Buffer} */ data) => {
         const text = JSON.stringify({ event: 'note_created', data: JSON.parse(data.toString()) });
         for (const client of server.clients) if (client.readyState === 1) client.send(text);
       });

@@ -112,7 +112,7 @@ export class Pass {
 }
 
 /** The passes of the event loop. What is written in one has no async context. */
-export const eventLoopPass = new Pass((flush) => {
+const eventLoopPass = new Pass((flush) => {
   withoutContext(() => setImmediate(flush));
 });
 
