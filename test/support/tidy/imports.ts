@@ -8,6 +8,7 @@ import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './
  * point. Each may import itself and what is named here, and nothing above it.
  */
 const LAYERS: Record<string, readonly string[]> = {
+  backoff: [],
   errors: [],
   options: ['errors'],
   records: [],
