@@ -78,5 +78,5 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * only where several programs can use the database at a time.
    * @returns what ends it
    */
-  listen?(topic: string, listener: (payload: string) => void): () => void;
+  onNotify?(topic: string, listener: (payload: string) => void): () => void;
 }

@@ -31,7 +31,7 @@ export class PostgresListener {
    * @param topic lower-case letters and `_`
    * @returns what ends it
    */
-  listen(topic: string, listener: Listener): () => void {
+  onNotify(topic: string, listener: Listener): () => void {
     if (!TOPIC.test(topic)) throw new Error(`'${topic}' cannot be listened to`);
     const listeners = this.#listeners.get(topic) ?? new Set();
     this.#listeners.set(topic, listeners.add(listener));

@@ -68,7 +68,7 @@ export function openPostgres(settings: PostgresSettings): Database {
           listener.end();
           return pool.end();
         },
-        listen: (topic, heard) => listener.listen(topic, heard),
+        onNotify: (topic, heard) => listener.onNotify(topic, heard),
       };
     },
     { activeMax: poolMax, waitingMax, timeoutMs: queryTimeoutMs + GRACE_MS, retryMaxMs, closeTimeoutMs },

@@ -38,7 +38,7 @@ export interface Engine {
   end(): Promise<void>;
   /** See `Database`. */
   readonly folderIdentity?: string | undefined;
-  listen?(topic: string, listener: (payload: string) => void): () => void;
+  onNotify?(topic: string, listener: (payload: string) => void): () => void;
 }
 
 export interface ReopeningSettings extends CallLimits {
@@ -97,8 +97,8 @@ export class ReopeningDatabase extends WithStatus implements Database {
     return this.#engine.folderIdentity;
   }
 
-  listen(topic: string, listener: (payload: string) => void): () => void {
-    return this.#engine.listen?.(topic, listener) ?? (() => undefined);
+  onNotify(topic: string, listener: (payload: string) => void): () => void {
+    return this.#engine.onNotify?.(topic, listener) ?? (() => undefined);
   }
 
   close(): Promise<void> {

@@ -114,7 +114,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
   }
 
   watch(channel: string, listener: (position: number | undefined) => void): () => void {
-    const stop = this.#database.listen?.(eventsTopic, (payload) => {
+    const stop = this.#database.onNotify?.(eventsTopic, (payload) => {
       if (payload === '') return listener(undefined); // some may have been missed
       const at = payload.lastIndexOf(':');
       if (payload.slice(0, at) === channel) listener(Number(payload.slice(at + 1)) || undefined);
