@@ -16,7 +16,7 @@ import {
   ControlWriter,
   createServices,
   OWN_FLAGS,
-  type PeerLink,
+  type PeerConnection,
   type Services,
 } from '../src/runtime/distribution/erlang/internal.ts';
 import { EtfError, TermWriter } from '../src/runtime/distribution/etf/internal.ts';
@@ -34,7 +34,7 @@ class Expected extends Error {}
 export class FuzzedNode {
   readonly host: CarrierHost;
   readonly services: Services;
-  readonly link: PeerLink;
+  readonly link: PeerConnection;
   readonly #node: Node;
   readonly #faults: unknown[] = [];
   readonly #watch = (event: unknown): void => {

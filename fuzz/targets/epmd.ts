@@ -12,7 +12,7 @@ import {
   type Entry,
   entryOf,
   Gathered,
-  Registry,
+  NameTable,
   REQUEST_MAX_BYTES,
 } from '../../src/runtime/distribution/epmd/internal.ts';
 import type { Dice } from '../dice.ts';
@@ -23,7 +23,7 @@ const MAX_NAMES = 100;
 const NAMES = ['a', 'troupe', 'é', 'x'.repeat(255), 'a b', 'n\0l'];
 
 export function epmdTarget(): Target {
-  const registry = new Registry(MAX_NAMES);
+  const registry = new NameTable(MAX_NAMES);
   const registered: Entry[] = [];
   return {
     name: 'epmd',

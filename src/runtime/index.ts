@@ -1,7 +1,7 @@
 /** The public entry point of the runtime: `import { ... } from 'troupe'`. */
 export type { Carrier, CarrierHost, Signal } from './process/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
-export { call, type CallOptions, cast, type From } from './otp/call.ts';
+export { call, type CallOptions, cast, type From } from './otp/gen.ts';
 export { type Program, run, type RunOptions } from './otp/run.ts';
 export {
   type Action,
@@ -14,9 +14,9 @@ export {
   stop,
   type Then,
   UNHANDLED,
-} from './otp/server-actions.ts';
-export { defineServer, type ServerDefinition } from './otp/server-definition.ts';
-export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/server-ref.ts';
+} from './otp/actions.ts';
+export { defineServer, type ServerDefinition } from './otp/server.ts';
+export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/ref.ts';
 export type {
   AnyServerDefinition,
   Arrived,
@@ -27,17 +27,17 @@ export type {
   CastTable,
   InfoHandler,
   ServerCallbacks,
-} from './otp/server-types.ts';
-export type { StartOptions } from './otp/start.ts';
-export { stopProcess } from './otp/stop.ts';
+} from './otp/server.ts';
+export type { StartOptions } from './otp/proc-lib.ts';
+export { stopProcess } from './otp/proc-lib.ts';
 export {
   child,
   type ChildOptions,
   childProcess,
   type ChildProcessOptions,
   childTemplate,
-} from './otp/supervisor-child.ts';
-export type { ChildCounts, ChildId, ChildInfo } from './otp/supervisor-children.ts';
+} from './otp/child-spec.ts';
+export type { ChildCounts, ChildId, ChildInfo } from './otp/child-spec.ts';
 export {
   defineDynamicSupervisor,
   defineSupervisor,
@@ -45,14 +45,14 @@ export {
   type DynamicSupervisorOptions,
   type SupervisorDefinition,
   type SupervisorOptions,
-} from './otp/supervisor-definition.ts';
+} from './otp/supervisor.ts';
 export {
   DynamicSupervisorInstance,
   type DynamicSupervisorRef,
   dynamicSupervisorRef,
   NamedDynamicSupervisor,
   type StartDynamicChildResult,
-} from './otp/supervisor-dynamic-ref.ts';
+} from './otp/ref.ts';
 export {
   type ChildResult,
   type ChildSpecResult,
@@ -66,7 +66,7 @@ export {
   SupervisorInstance,
   type SupervisorRef,
   supervisorRef,
-} from './otp/supervisor-ref.ts';
+} from './otp/ref.ts';
 export type {
   AutoShutdown,
   ChildPolicy,
@@ -79,8 +79,8 @@ export type {
   Shutdown,
   Strategy,
   SupervisorFlags,
-} from './otp/supervisor-spec.ts';
-export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/supervisor-tree.ts';
+} from './otp/child-spec.ts';
+export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/tree.ts';
 export * as sys from './otp/sys.ts';
 export { Broadcast } from './pg/pubsub.ts';
 export {
@@ -88,17 +88,33 @@ export {
   type Channel,
   type ChannelOptions,
   defineChannel,
+  DurableChannel,
+  type DurableOptions,
   on,
   type ReadonlyPayload,
   type TopicHandlers,
   type TopicOf,
 } from './pg/channel.ts';
+export { ChannelLive, type Followed, Follower, type FollowOptions } from './pg/durable/follower.ts';
+export { channelLog, type ChannelLogOptions, ChannelReset } from './pg/durable/log.ts';
+export { createMemoryStore, MemoryStore, MemoryTransaction } from './pg/durable/memory-store.ts';
+export { type Cursor, formatCursor, parseCursor } from './pg/durable/position.ts';
+export type {
+  ChannelStore,
+  EventPage,
+  EventSource,
+  Extent,
+  NewEvent,
+  ReadLimit,
+  StoredEvent,
+  TrimLimit,
+} from './pg/durable/store.ts';
 export { GroupJoined, GroupLeft } from './pg/scope.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
-export type { Clock, ClockTimer, ClockUser } from './process/clock.ts';
-export { systemClock } from './process/clock.ts';
+export type { Clock, ClockTimer, ClockUser } from './process/timers.ts';
+export { systemClock } from './process/timers.ts';
 export type { ProcessInfo } from './process/info.ts';
 export {
   Down,
@@ -113,13 +129,15 @@ export {
   ProcessExit,
   TIMEOUT,
 } from './process/messages.ts';
-export type { DemonitorOptions } from './process/monitoring.ts';
-export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
-export { Pid } from './terms/pid.ts';
+export type { DemonitorOptions } from './process/monitor.ts';
+export { createNode, type Node, type NodeOptions } from './process/node.ts';
+export { type Destination } from './process/destination.ts';
+export type { Startable } from './process/behaviour.ts';
+export { Pid } from './terms/identifiers.ts';
 export type { MonitoredStart, Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
-export { Ref } from './terms/ref.ts';
-export type { TimerRef } from './process/send-after.ts';
+export { Ref } from './terms/identifiers.ts';
+export type { TimerRef } from './process/timers.ts';
 export {
   Atom,
   atom,

@@ -1,32 +1,30 @@
 /**
- * The process of a WebSocket connection: what it does with each message.
+ * What the process of a WebSocket connection does with each message: a frame goes to `handle`, a message to `info`, a system
+ * message to `sys`, and an `Ending` ends it.
  *
- * A frame goes to `handle`, a message to `info`, a system message to `sys`, an `Ending` ends it. A callback that throws ends
- * this process and nothing else; before that, and before any other end by itself, `terminate` is called once.
+ * A callback that throws ends this process and nothing else. How a connection ends, from either side, is in `connection.ts`.
  *
- * Invariant: when the process was killed while a callback awaited, nothing of it runs or is sent afterwards.
+ * Invariant: when the process is killed while a callback awaits, none of its frames are sent afterwards.
  */
 import { TroupeError } from '../errors.ts';
-import { type Behaviour, isThenable } from '../process/behaviour.ts';
-import { terminate } from '../process/exit.ts';
-import { Call } from '../otp/call.ts';
-import { Action, UNHANDLED } from '../otp/server-actions.ts';
+import { Call } from '../otp/gen.ts';
+import { Action, UNHANDLED } from '../otp/actions.ts';
 import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
-import { type ExitReason, formatReason, isCleanExit, reasonOfThrown } from '../process/messages.ts';
+import { type Behaviour, isThenable } from '../process/behaviour.ts';
+import { type ExitReason, formatReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
 import type { Connection } from './connection.ts';
-import type { WebSocketDefinition, WebSocketReplies } from './definition.ts';
 import {
   CloseFrame,
   type IncomingFrame,
   OutgoingFrame,
+  type WebSocketDefinition,
   type WebSocketFrame,
+  type WebSocketReplies,
   type WebSocketReply,
-} from './frames.ts';
+} from './handler.ts';
 
-const failed = telemetry('troupe:fastify:failed');
 const unexpected = telemetry('troupe:server:unexpected');
 
 /** @internal A frame of the client, as it waits in the mailbox. */
@@ -40,7 +38,7 @@ export class Received {
   }
 }
 
-/** @internal Asks the process to end, behind what came before. */
+/** @internal Asks the process to end, behind what is in its mailbox already. */
 export class Ending {
   readonly reason: ExitReason;
 
@@ -48,6 +46,9 @@ export class Ending {
     this.reason = reason;
   }
 }
+
+/** @internal The client that had missed frames reads again. */
+export const DROPPED: unique symbol = Symbol('dropped');
 
 type Body = Behaviour<Connection, readonly [Connection]>;
 type MaybePromise = Promise<void> | void;
@@ -78,33 +79,45 @@ function open(connection: Connection, state: unknown): Connection | Promise<Conn
   if (!process.alive) return connection;
   connection.opened(state);
   if (callbacks.opened === undefined) return connection;
-  const done = respond(connection, () => callbacks.opened?.(state, process));
+  let done: MaybePromise;
+  try {
+    done = carryOut(connection, callbacks.opened(state, process));
+  } catch (thrown) {
+    done = connection.crash(thrown);
+  }
   return done === undefined ? connection : done.then(() => connection);
 }
 
 function handle(self: Process, message: unknown, connection: Connection): MaybePromise {
-  if (message instanceof Ending) return leave(connection, message.reason);
+  if (message instanceof Ending) return connection.leave(message.reason);
   if (isSystemMessage(message)) {
     const done = handleSystem(self, message, systemTarget(connection));
     connection.handled();
     return done;
   }
-  if (!(message instanceof Received)) return respond(connection, () => inform(connection, message));
-  const { callbacks } = connection.definition;
-  return respond(connection, () => callbacks.handle?.(connection.state, message as IncomingFrame, self));
+  try {
+    return carryOut(connection, replyTo(message, connection, self));
+  } catch (thrown) {
+    return connection.crash(thrown);
+  }
 }
 
-/** Runs a callback and does what it answers. */
-function respond(connection: Connection, callback: () => WebSocketReplies): MaybePromise {
-  try {
-    const reply = callback();
-    if (isThenable(reply)) return settle(connection, reply);
-    const done = answer(connection, reply);
-    connection.handled();
-    return done;
-  } catch (thrown) {
-    return crash(connection, thrown);
+function replyTo(message: unknown, connection: Connection, self: Process): WebSocketReplies {
+  if (message instanceof Received) {
+    return connection.definition.callbacks.handle?.(connection.state, message as IncomingFrame, self);
   }
+  if (message === DROPPED) {
+    return connection.definition.callbacks.dropped?.(connection.state, connection.takeDropped(), self);
+  }
+  return inform(connection, message);
+}
+
+/** Carries out the answer of a callback. */
+function carryOut(connection: Connection, reply: WebSocketReplies): MaybePromise {
+  if (reply !== undefined && isThenable(reply)) return settle(connection, reply);
+  const done = answer(connection, reply);
+  connection.handled();
+  return done;
 }
 
 async function settle(connection: Connection, reply: PromiseLike<WebSocketReply>): Promise<void> {
@@ -114,7 +127,7 @@ async function settle(connection: Connection, reply: PromiseLike<WebSocketReply>
     await answer(connection, value);
     connection.handled();
   } catch (thrown) {
-    await crash(connection, thrown);
+    await connection.crash(thrown);
   }
 }
 
@@ -139,64 +152,19 @@ function answer(connection: Connection, reply: WebSocketReply): MaybePromise {
   if (!Array.isArray(reply)) return answerOne(connection, reply as WebSocketFrame);
   for (const frame of reply as readonly WebSocketFrame[]) {
     const end = answerOne(connection, frame);
-    if (connection.left) return end;
+    if (connection.leaving) return end;
   }
 }
 
 function answerOne(connection: Connection, frame: WebSocketFrame): MaybePromise {
-  if (frame instanceof OutgoingFrame) {
-    const reason = connection.send(frame);
-    if (reason !== undefined) return leave(connection, reason);
-  } else if (frame instanceof CloseFrame) {
-    connection.closeWith(frame.code, frame.reason, 'normal');
-    return leave(connection, 'normal');
-  } else if (frame instanceof Action && frame.kind === 'stop') {
-    return leave(connection, frame.reason);
-  } else {
-    throw new TroupeError(
-      'TROUPE_BAD_RETURN',
-      `The handler '${connection.definition.name}' answered ${formatReason(frame)}; use text(), binary(), ping(), close() or stop().`,
-    );
-  }
+  if (frame instanceof OutgoingFrame) return connection.send(frame);
+  if (frame instanceof CloseFrame) return connection.leave('normal', frame);
+  if (frame instanceof Action && frame.kind === 'stop') return connection.leave(frame.reason);
+  throw new TroupeError(
+    'TROUPE_BAD_RETURN',
+    `The handler '${connection.definition.name}' answered ${formatReason(frame)}; use text(), binary(), ping(), close() or stop().`,
+  );
 }
-
-// ---- the end ----
-
-/** Ends the process with a reason. */
-function leave(connection: Connection, reason: ExitReason): MaybePromise {
-  if (!isCleanExit(reason) && !failed.hasSubscribers) {
-    const { pid, label, node } = connection.process;
-    reportFailure(node, { kind: 'error', channel: 'troupe:fastify:failed', pid, label, reason });
-  }
-  const done = farewell(connection, reason);
-  if (!isThenable(done)) {
-    terminate(connection.process, reason);
-    return undefined;
-  }
-  return done.then(() => {
-    terminate(connection.process, reason);
-  });
-}
-
-/** Ends the process with what a callback threw; OTP's order: `terminate` first, then the crash. */
-function crash(connection: Connection, thrown: unknown): Promise<never> {
-  const done = connection.process.alive ? farewell(connection, reasonOfThrown(thrown)) : undefined;
-  if (!isThenable(done)) throw thrown;
-  return done.then(() => {
-    throw thrown;
-  });
-}
-
-/** Calls `terminate`, once. When it throws, that is what the process ends with. */
-function farewell(connection: Connection, reason: ExitReason): MaybePromise {
-  if (connection.left) return undefined;
-  connection.left = true;
-  const done = connection.definition.callbacks.terminate?.(connection.state, reason, connection.process);
-  if (isThenable(done)) connection.leaves(reason);
-  return done;
-}
-
-// ---- sys ----
 
 function systemTarget(connection: Connection): SystemTarget {
   return {
@@ -207,6 +175,6 @@ function systemTarget(connection: Connection): SystemTarget {
       connection.state = state;
     },
     details: () => connection.details(),
-    terminate: (_self, reason) => leave(connection, reason),
+    terminate: (_self, reason) => connection.leave(reason),
   };
 }

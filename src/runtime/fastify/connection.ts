@@ -1,31 +1,37 @@
 /**
- * One WebSocket connection: the socket, the process that belongs to it, and how the end of one becomes the end of the
- * other.
+ * One WebSocket connection: the socket, the process that belongs to it, and how the end of one becomes the end of the other.
  *
- *     open ──the process ends──▶ closing: a close frame is sent ──the client answers, or closeTimeoutMs──▶ over
- *       │
- *       └──the socket ends, or a limit is passed──▶ ending: the process handles what had come ──it exits──▶ over
+ *     open ──end()──▶ ending: the process handles what came before, then leave()s
+ *       │                │
+ *       └──leave(), crash() or an exit signal──▶ exited: the socket is closed ──the client answers, or closeTimeoutMs──▶ over
  *
- * Invariants: the listeners of the socket are attached before the function that opens it returns, so no frame is
- * missed; the first cause of the end stays its cause; the process never outlives its socket by more than
- * `drainTimeoutMs`, nor the socket its process by more than `closeTimeoutMs` (which `ws` sees to). What the process does
- * with a frame is in `connection-process.ts`.
+ *     end()            somebody else asks for it: the client, a limit, the application
+ *     leave(), crash() the process itself ends: `terminate` runs, then it exits
+ *     targetExited()   the process is gone, however it came to that: the close frame is sent
+ *     kill()           both end at once
+ *
+ * What the process exits with and what the client is told stand in one table, `ENDS`; what the process does with a message is
+ * in `connection-process.ts`.
+ *
+ * Invariants: the listeners of the socket are attached before the function that opens it returns, so no frame is missed; the
+ * first cause of the end stays its cause; `terminate` runs at most once; the process outlives its socket by at most
+ * `drainTimeoutMs`, and the socket its process by at most `closeTimeoutMs` (which `ws` sees to).
  */
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
+import { isThenable } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
-import { type ExitReason, isCleanExit, isShutdown } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
+import { addWatch, Watcher } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
+import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
-import { Alarm } from './alarm.ts';
-import { connectionBehaviour, Ending, Received } from './connection-process.ts';
-import type { WebSocketDefinition } from './definition.ts';
-import type { OutgoingFrame } from './frames.ts';
-import type { ConnectionLimits } from './limits.ts';
-import { Outbox } from './outbox.ts';
-import { Rate } from './rate.ts';
+import { connectionBehaviour, DROPPED, Ending, Received } from './connection-process.ts';
+import type { OutgoingFrame, WebSocketDefinition } from './handler.ts';
+import { Alarm, type ConnectionLimits, Rate } from './limits.ts';
+import { Outbox, type OutboxEvents } from './outbox.ts';
+import { SocketWire } from './wire.ts';
 
 const openEvent = telemetry('troupe:fastify:open');
 const closeEvent = telemetry('troupe:fastify:close');
@@ -35,23 +41,72 @@ const droppedEvent = telemetry('troupe:fastify:dropped');
 /** States of a socket; `WebSocket.OPEN` and `WebSocket.CLOSED` of `ws`. */
 const OPEN = 1;
 const CLOSED = 3;
-/** The payload of a heartbeat, by which its pong is told from those to a handler's own pings. */
+/** The payload of a heartbeat; it tells a heartbeat's pong from one to a handler's own ping. */
 const HEARTBEAT = Buffer.from('troupe');
-const SLOW_CLIENT: ExitReason = ['shutdown', 'slow_client'];
+
+/** What the client is told. */
+interface CloseStatus {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** How a connection ends: what its process exits with, and the close frame, if it is not the one of the exit reason. */
+interface End {
+  readonly exit: ExitReason;
+  readonly close?: CloseStatus;
+}
+
+/** The ends that this library decides on. A client that is gone gets no close frame. */
+export const ENDS = {
+  noHeartbeat: { exit: ['shutdown', 'timeout'] },
+  idle: { exit: ['shutdown', 'timeout'], close: { code: 1000, reason: 'idle' } },
+  tooManyMessages: { exit: ['shutdown', 'rate_limit'], close: { code: 1008, reason: 'too many messages' } },
+  tooSlow: { exit: ['shutdown', 'slow_client'], close: { code: 1013, reason: 'too slow' } },
+  applicationCloses: { exit: 'shutdown', close: { code: 1001, reason: 'going away' } },
+} as const satisfies Record<string, End>;
+
+/** The close frame for a process that ended with a reason that has none of its own. */
+function closeOf(reason: ExitReason): CloseStatus {
+  if (reason === 'normal') return { code: 1000, reason: '' };
+  if (isShutdown(reason)) return { code: 1001, reason: 'going away' };
+  return { code: 1011, reason: 'internal error' };
+}
+
+/** The end that a client causes by a close frame, or by leaving without one. */
+function endByClient(code: number, text: string): End {
+  return { exit: ['shutdown', code === 1006 ? ['error', 'closed'] : ['remote', code, text]] };
+}
+
+/** The end that a broken socket or a breach of the protocol causes; `ws` itself sends the close frame. */
+function endByError(error: NodeJS.ErrnoException): End {
+  return { exit: ['shutdown', ['error', error.code ?? error.message]] };
+}
+
+/** The close code that `ws` answers a breach of the protocol with; undefined for a failure of the transport. */
+function errorCloseCode(code: string | undefined): number | undefined {
+  switch (code) {
+    case 'WS_ERR_INVALID_UTF8':
+      return 1007;
+    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
+      return 1008;
+    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
+    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
+      return 1009;
+    default:
+      return code?.startsWith('WS_ERR_') === true ? 1002 : undefined;
+  }
+}
 
 /** @internal A connection; see the head of this file. */
-export class Connection implements Watch {
+export class Connection extends Watcher implements OutboxEvents {
   readonly process: Process;
   readonly definition: WebSocketDefinition;
   /** The request and the handler's arguments; forgotten after `init`. */
   start: { readonly request: FastifyRequest; readonly args: readonly never[] } | null;
   /** What `init` made. */
   state: unknown = undefined;
-  /** True once `terminate` was called. */
-  left = false;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+  /** True once the process itself ends: its `terminate` has been called. */
+  leaving = false;
   readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
   readonly #over: (connection: Connection) => void;
@@ -60,10 +115,8 @@ export class Connection implements Watch {
   readonly #drain: Alarm;
   readonly #outbox: Outbox;
   readonly #rate: Rate | null;
-  /** Why the process is asked to end, or has ended. */
-  #ending: { readonly reason: ExitReason } | null = null;
-  /** The close frame for one exit reason; a process that ends with another closes with that one's code. */
-  #close: { readonly code: number; readonly text: string; readonly reason: ExitReason } | null = null;
+  /** How it ends, once that is settled. */
+  #end: End | null = null;
   /** The close code that was sent first, or else received. */
   #code: number | undefined = undefined;
   #heard = true;
@@ -72,6 +125,10 @@ export class Connection implements Watch {
   #received = 0;
   #sent = 0;
   #dropped = 0;
+  /** How many of them the handler was told of. */
+  #droppedTold = 0;
+  /** True from the first dropped frame until the handler was told, where it wants to be. */
+  #missing = false;
 
   /** Spawns the process and attaches the listeners; @param over is called once when both are gone. */
   constructor(
@@ -82,6 +139,7 @@ export class Connection implements Watch {
     limits: ConnectionLimits,
     over: (connection: Connection) => void,
   ) {
+    super();
     this.definition = definition;
     this.start = start;
     this.#socket = socket;
@@ -96,19 +154,12 @@ export class Connection implements Watch {
       this.#beat();
     });
     this.#idle = new Alarm(timers, () => {
-      this.end(['shutdown', 'timeout'], 1000, 'idle');
+      this.end(ENDS.idle);
     });
     this.#drain = new Alarm(timers, () => {
-      terminate(this.process, this.#ending?.reason);
+      terminate(this.process, this.#end?.exit);
     });
-    this.#outbox = new Outbox(socket, limits, timers, {
-      onTaken: () => {
-        this.#heard = true;
-      },
-      onStuck: () => {
-        this.end(SLOW_CLIENT, 1013, 'too slow');
-      },
-    });
+    this.#outbox = new Outbox(new SocketWire(socket), limits, timers, this);
     this.#rate =
       limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, clock.now());
     addWatch(this.process, this);
@@ -126,42 +177,34 @@ export class Connection implements Watch {
     this.state = state;
   }
 
-  /**
-   * Sends a frame, unless the client is gone or too slow.
-   * @returns the exit reason when the process is to end for it, or else undefined.
-   */
-  send(frame: OutgoingFrame): ExitReason {
+  /** Sends a frame, unless the client is gone; ends the process of one that is too slow. */
+  send(frame: OutgoingFrame): Promise<void> | void {
     if (this.#socket.readyState !== OPEN) return undefined;
-    if (this.#outbox.put(frame)) {
+    if (!this.#missing && this.#outbox.put(frame)) {
       this.#overHighWater = false;
       this.#sent++;
       return undefined;
     }
-    if (this.#limits.slowClient === 'drop') {
-      this.#drop();
-      return undefined;
-    }
-    this.closeWith(1013, 'too slow', SLOW_CLIENT);
-    return SLOW_CLIENT;
+    if (this.#limits.slowClient !== 'drop') return this.leave(ENDS.tooSlow.exit, ENDS.tooSlow.close);
+    this.#drop();
+    this.#missing = this.definition.callbacks.dropped !== undefined;
+    return undefined;
   }
 
-  /** Sets the close frame that is sent when the process ends with a reason; the first one counts. */
-  closeWith(code: number, text: string, reason: ExitReason): void {
-    this.#close ??= { code, text, reason };
+  /** How many frames were dropped that the client was not told of; those to come are sent. */
+  takeDropped(): number {
+    const count = this.#dropped - this.#droppedTold;
+    this.#droppedTold = this.#dropped;
+    this.#missing = false;
+    return count;
   }
 
-  /** Reads on from the socket once the mailbox is short enough; to be called after each message. */
+  /** Reads on from the socket once the mailbox is short enough; called after each message. */
   handled(): void {
-    if (!this.#paused || this.#ending !== null) return;
+    if (!this.#paused || this.#end !== null) return;
     if (this.process.mailboxLength > this.#limits.mailboxHighWater >> 1) return;
     this.#paused = false;
     this.#socket.resume();
-  }
-
-  /** The process has begun to end with a reason and awaits its `terminate`, which may take `drainTimeoutMs`. */
-  leaves(reason: ExitReason): void {
-    this.#ending ??= { reason };
-    this.#drain.start(this.#limits.drainTimeoutMs);
   }
 
   /** What `sys:get_status` shows of it. */
@@ -175,49 +218,114 @@ export class Connection implements Watch {
     };
   }
 
-  // ---- the end ----
+  // ---- for the outbox ----
 
-  /**
-   * Asks the process to end, after what is in its mailbox and within `drainTimeoutMs`; the first reason counts.
-   * @param code the close code, if not the one of the reason.
-   */
-  end(reason: ExitReason, code?: number, text = ''): void {
-    if (this.#ending !== null || !this.process.alive) return;
-    this.#ending = { reason };
-    if (code !== undefined) this.closeWith(code, text, reason);
-    this.#drain.start(this.#limits.drainTimeoutMs);
-    this.process.deliverSignal(new Ending(reason));
+  onTaken(): void {
+    this.#heard = true;
   }
 
-  /** Ends both at once, without waiting for anybody. */
+  onStuck(): void {
+    this.end(ENDS.tooSlow);
+  }
+
+  onRoom(): void {
+    if (this.#missing && this.#end === null && this.process.alive) this.process.deliverSignal(DROPPED);
+  }
+
+  onReplaced(): void {
+    this.#dropped++;
+  }
+
+  // ---- the end ----
+
+  /** Asks the process to end, after what is in its mailbox and within `drainTimeoutMs`; the first end counts. */
+  end(end: End): void {
+    if (this.#end !== null || !this.process.alive) return;
+    this.#end = end;
+    this.#drain.start(this.#limits.drainTimeoutMs);
+    this.process.deliverSignal(new Ending(end.exit));
+  }
+
+  /** The process ends with a reason: runs `terminate`, for at most `drainTimeoutMs`, then exits. */
+  leave(exit: ExitReason, close?: CloseStatus): Promise<void> | void {
+    if (!isCleanExit(exit) && !failedEvent.hasSubscribers) {
+      const { pid, label, node } = this.process;
+      reportFailure(node, { kind: 'error', channel: 'troupe:fastify:failed', pid, label, reason: exit });
+    }
+    const done = this.#terminate(close === undefined ? { exit } : { exit, close });
+    if (!isThenable(done)) {
+      terminate(this.process, exit);
+      return undefined;
+    }
+    return done.then(() => {
+      terminate(this.process, exit);
+    });
+  }
+
+  /** The process ends with what a callback threw. As in OTP, `terminate` runs before the crash. */
+  crash(thrown: unknown): Promise<never> {
+    const done = this.process.alive ? this.#terminate({ exit: reasonOfThrown(thrown) }) : undefined;
+    if (!isThenable(done)) throw thrown;
+    return done.then(() => {
+      throw thrown;
+    });
+  }
+
+  /** Ends process and socket at once, without waiting for either. */
   kill(): void {
     this.#socket.terminate();
     terminate(this.process, 'killed');
   }
 
-  /** The process has ended. */
-  targetExited(reason: ExitReason): void {
-    this.#ending = { reason };
+  /** The process has exited. */
+  targetExited(exit: ExitReason): void {
+    // A close frame belongs to its exit reason; a process may exit with another one after all.
+    const end: End = this.#end !== null && this.#end.exit === exit ? this.#end : { exit };
+    this.#end = end;
     this.start = null;
     this.#heartbeat.cancel();
     this.#idle.cancel();
     this.#drain.cancel();
-    const { pid } = this.process;
-    if (failedEvent.hasSubscribers && !isCleanExit(reason)) {
-      failedEvent.publish({ pid, label: this.definition.name, reason });
+    if (failedEvent.hasSubscribers && !isCleanExit(exit)) {
+      failedEvent.publish({ pid: this.process.pid, label: this.definition.name, reason: exit });
     }
     const socket = this.#socket;
-    // What waits for a client that does not read is given up; it comes back and asks.
-    this.#outbox.end({ flush: reason !== SLOW_CLIENT });
+    // What waits for a client that does not read is discarded; it comes back and asks.
+    this.#outbox.end({ flush: exit !== ENDS.tooSlow.exit });
     if (socket.readyState === OPEN) {
-      const close = this.#close;
-      const { code, text } = close !== null && close.reason === reason ? close : closeOf(reason);
+      const { code, reason } = end.close ?? closeOf(exit);
       this.#code ??= code;
-      socket.close(code, text);
+      socket.close(code, reason);
     }
     // The client's answer to the close stands behind what was not read yet.
     if (this.#paused) socket.resume();
     this.#finish();
+  }
+
+  /** Calls `terminate`, once. When it throws, the process exits with what it threw. */
+  #terminate(end: End): Promise<void> | void {
+    if (this.leaving) return undefined;
+    this.leaving = true;
+    this.#end ??= end;
+    const done = this.definition.callbacks.terminate?.(this.state, end.exit, this.process);
+    if (isThenable(done)) this.#drain.start(this.#limits.drainTimeoutMs);
+    return done;
+  }
+
+  /** Once both are gone, the connection is over. */
+  #finish(): void {
+    if (this.process.alive || this.#socket.readyState !== CLOSED) return;
+    this.#over(this);
+    if (!closeEvent.hasSubscribers) return;
+    closeEvent.publish({
+      pid: this.process.pid,
+      label: this.definition.name,
+      code: this.#code ?? 1006,
+      reason: this.#end?.exit,
+      received: this.#received,
+      sent: this.#sent,
+      dropped: this.#dropped,
+    });
   }
 
   // ---- the socket ----
@@ -235,22 +343,22 @@ export class Connection implements Watch {
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#code ??= errorCloseCode(error.code);
-      this.end(['shutdown', ['error', error.code ?? error.message]]);
+      this.end(endByError(error));
     });
     socket.on('close', (code: number, why: Buffer) => {
       this.#code ??= code;
-      this.end(['shutdown', code === 1006 ? ['error', 'closed'] : ['remote', code, why.toString()]]);
+      this.end(endByClient(code, why.toString()));
       this.#finish();
     });
   }
 
   #receive(frame: Received): void {
-    if (this.#ending !== null) return;
+    if (this.#end !== null) return;
     const { process } = this;
     this.#heard = true;
     this.#received++;
     if (this.#rate !== null && !this.#rate.take(process.node.clock.now())) {
-      this.end(['shutdown', 'rate_limit'], 1008, 'too many messages');
+      this.end(ENDS.tooManyMessages);
       this.#pause();
       return;
     }
@@ -267,7 +375,7 @@ export class Connection implements Watch {
 
   #beat(): void {
     if (!this.#heard) {
-      this.end(['shutdown', 'timeout']);
+      this.end(ENDS.noHeartbeat);
       this.#socket.terminate();
       return;
     }
@@ -288,42 +396,5 @@ export class Connection implements Watch {
       dropped: this.#dropped,
       bufferedBytes: this.#outbox.bytes,
     });
-  }
-
-  #finish(): void {
-    if (this.process.alive || this.#socket.readyState !== CLOSED) return;
-    this.#over(this);
-    if (!closeEvent.hasSubscribers) return;
-    closeEvent.publish({
-      pid: this.process.pid,
-      label: this.definition.name,
-      code: this.#code ?? 1006,
-      reason: this.#ending?.reason,
-      received: this.#received,
-      sent: this.#sent,
-      dropped: this.#dropped,
-    });
-  }
-}
-
-/** The close frame of an exit reason. */
-function closeOf(reason: ExitReason): { code: number; text: string } {
-  if (reason === 'normal') return { code: 1000, text: '' };
-  if (isShutdown(reason)) return { code: 1001, text: 'going away' };
-  return { code: 1011, text: 'internal error' };
-}
-
-/** The close code that `ws` answers a fault of the client with; undefined for a fault of the transport. */
-function errorCloseCode(code: string | undefined): number | undefined {
-  switch (code) {
-    case 'WS_ERR_INVALID_UTF8':
-      return 1007;
-    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
-      return 1008;
-    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
-    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
-      return 1009;
-    default:
-      return code?.startsWith('WS_ERR_') === true ? 1002 : undefined;
   }
 }

@@ -1,6 +1,16 @@
 /**
- * Controllers as processes: each request is handled in a process of its own, as in Cowboy. What happens to one is in
- * `execution.ts`.
+ * Controllers: each request is handled in a process of its own, as in Cowboy, and the end of that process becomes the answer.
+ *
+ *     the controller returns    its value is the answer; the process ends `normal`, or when the stream has been sent
+ *     it throws                 Fastify's error handler answers; the process crashes, unless the error is a 4xx
+ *     the process is ended      500, or 503 for `shutdown`
+ *     no answer in time         503, and the process gets the exit signal `timeout`; it is killed after as long again
+ *     the client goes away      the process gets the exit signal `['shutdown', 'client_gone']`
+ *
+ * A process that traps exits can finish its work without its client, for example broadcast what it has committed.
+ *
+ * Invariants: nothing else is taken down; the answer is settled once; a request that is answered at once costs a process
+ * and a promise, no timer and no listener.
  */
 import type {
   ContextConfigDefault,
@@ -18,10 +28,17 @@ import type {
   RouteGenericInterface,
   RouteHandlerMethod,
 } from 'fastify';
+import { TroupeError } from '../errors.ts';
+import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
+import { terminate } from '../process/exit.ts';
+import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
+import { addWatch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
-import { Execution, executionBehaviour, type Run } from './execution.ts';
+import { alreadyTold } from '../process/report.ts';
+import { TimerEntry } from '../process/timers.ts';
+import { telemetry } from '../telemetry.ts';
+import { type TroupeApp, TroupeHttpError, troupeOf } from './app.ts';
 import { checkTime } from './limits.ts';
-import { troupeOf } from './troupe-app.ts';
 
 /** Options of a controller. */
 export interface ControllerOptions {
@@ -117,4 +134,212 @@ export function controller<
     TypeProvider,
     Logger
   >;
+}
+
+// ---- one request ----
+
+/** A controller runs in the async context of its request. */
+const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
+
+const failed = telemetry('troupe:fastify:failed');
+
+/** @internal A controller as it is called. */
+type Run = (this: unknown, self: Process, request: FastifyRequest, reply: FastifyReply) => unknown;
+
+/** @internal The behaviour of a controller's processes. */
+type ExecutionBehaviour = Behaviour<void, readonly [Execution]>;
+
+/** @internal Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
+function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
+  return {
+    name,
+    init: (self, execution) => execution.run(self, run),
+    handle: () => undefined,
+  };
+}
+
+/** @internal One request; see the head of this file. */
+export class Execution extends TimerEntry {
+  readonly #troupe: TroupeApp;
+  readonly #instance: unknown;
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+  readonly #timeoutMs: number;
+  #process: Process | null = null;
+  #resolve: ((value: unknown) => void) | null = null;
+  #reject: ((error: unknown) => void) | null = null;
+  #watching = false;
+  /** True once the controller has returned a stream. */
+  #streams = false;
+  /** True once the time was over. */
+  #late = false;
+
+  constructor(
+    troupe: TroupeApp,
+    instance: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    timeoutMs: number,
+  ) {
+    super();
+    this.#troupe = troupe;
+    this.#instance = instance;
+    this.#request = request;
+    this.#reply = reply;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Spawns the process. @returns the promise of the answer. */
+  begin(behaviour: ExecutionBehaviour): Promise<unknown> {
+    try {
+      this.#process = this.#troupe.node.create(behaviour, [this], undefined, IN_REQUEST);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      throw new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request could not be taken.', {
+        cause: error,
+      });
+    }
+    addWatch(this.#process, this);
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Runs the controller, in the process. */
+  run(self: Process, run: Run): Promise<void> | void {
+    let value: unknown;
+    try {
+      value = run.call(this.#instance, self, this.#request, this.#reply);
+    } catch (thrown) {
+      this.#threw(self, thrown);
+      return undefined;
+    }
+    if (!isThenable(value)) {
+      this.#returned(self, value);
+      return undefined;
+    }
+    this.#troupe.executions.add(this);
+    this.#watchClient();
+    if (this.#timeoutMs !== Infinity) self.node.timers.start(this, Math.ceil(this.#timeoutMs));
+    return Promise.resolve(value).then(
+      (result) => {
+        this.#returned(self, result);
+      },
+      (thrown: unknown) => {
+        this.#threw(self, thrown);
+      },
+    );
+  }
+
+  /** The application has closed, and what still runs has no client. */
+  shutDown(): void {
+    if (this.#process !== null) terminate(this.#process, 'shutdown');
+  }
+
+  /** The time is over. */
+  override expired(): void {
+    const { raw } = this.#reply;
+    // An answer that is on its way ends when it has arrived or its client is gone.
+    if (raw.headersSent && !raw.writableEnded) return;
+    const process = this.#process as Process;
+    if (this.#late) {
+      terminate(process, 'killed');
+      return;
+    }
+    this.#late = true;
+    this.#fail(
+      new TroupeHttpError(503, 'TROUPE_CONTROLLER_TIMEOUT', 'The request took too long.', {
+        reason: 'timeout',
+      }),
+    );
+    process.node.sendExit(process.node.initPid, process.pid, 'timeout');
+    if (process.alive) process.node.timers.start(this, Math.ceil(this.#timeoutMs));
+  }
+
+  /** The process has ended. */
+  override targetExited(reason: ExitReason): void {
+    const process = this.#process as Process;
+    process.node.timers.drop(this);
+    this.#troupe.executions.delete(this);
+    if (failed.hasSubscribers && !isCleanExit(reason)) {
+      failed.publish({ pid: process.pid, label: process.label, reason });
+    }
+    if (isShutdown(reason)) {
+      this.#fail(new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request was given up.', { reason }));
+    } else {
+      this.#fail(
+        new TroupeHttpError(500, 'TROUPE_CONTROLLER_EXIT', 'The request was not finished.', { reason }),
+      );
+    }
+  }
+
+  #returned(self: Process, value: unknown): void {
+    self.node.timers.drop(this);
+    this.#succeed(value);
+    if (!self.alive || !isStream(value)) {
+      terminate(self, 'normal');
+      return;
+    }
+    this.#streams = true;
+    this.#troupe.executions.add(this);
+    this.#watchClient();
+  }
+
+  #threw(self: Process, thrown: unknown): void {
+    if (thrown instanceof ProcessExit) throw thrown;
+    this.#fail(thrown);
+    if (!isClientError(thrown)) throw thrown;
+    // An answer such as 404 is no failure of the process.
+    terminate(self, 'normal');
+  }
+
+  #watchClient(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#reply.raw.once('close', () => {
+      this.#closed();
+    });
+  }
+
+  /** The response has ended, or its connection. */
+  #closed(): void {
+    const process = this.#process as Process;
+    if (!this.#reply.raw.writableEnded) {
+      this.#succeed(undefined);
+      process.node.sendExit(process.node.initPid, process.pid, ['shutdown', 'client_gone']);
+    } else if (this.#streams) {
+      terminate(process, 'normal');
+    }
+  }
+
+  #succeed(value: unknown): void {
+    const resolve = this.#resolve;
+    this.#resolve = null;
+    this.#reject = null;
+    resolve?.(value);
+  }
+
+  #fail(error: unknown): void {
+    const reject = this.#reject;
+    this.#resolve = null;
+    this.#reject = null;
+    // Fastify's error handler tells of it.
+    if (reject !== null) alreadyTold(error);
+    reject?.(error);
+  }
+}
+
+/** True for what Fastify sends piece by piece: a stream of Node.js or of the web, or a Response. */
+function isStream(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { pipe, getReader } = value as { pipe?: unknown; getReader?: unknown };
+  return typeof pipe === 'function' || typeof getReader === 'function' || value instanceof Response;
+}
+
+/** True for an error that Fastify answers with a status from 400 to 499. */
+function isClientError(thrown: unknown): boolean {
+  const { statusCode, status } = Object(thrown) as { statusCode?: unknown; status?: unknown };
+  const code = Number(statusCode ?? status);
+  return code >= 400 && code < 500;
 }

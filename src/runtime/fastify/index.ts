@@ -1,5 +1,5 @@
 /** The public entry point of the Fastify plugin: `import { ... } from 'troupe/fastify'`. */
-export { stop, UNHANDLED } from '../otp/server-actions.ts';
+export { stop, UNHANDLED } from '../otp/actions.ts';
 export { controller, type ControllerOptions } from './controller.ts';
 export {
   defineWebSocketHandler,
@@ -7,22 +7,24 @@ export {
   type WebSocketDefinition,
   type WebSocketInfo,
   type WebSocketReplies,
-} from './definition.ts';
+} from './handler.ts';
 export {
   binary,
   close,
   type CloseFrame,
   encodeOnce,
+  type FrameKey,
+  type FrameOptions,
   type IncomingFrame,
   type OutgoingFrame,
   ping,
   text,
   type WebSocketFrame,
   type WebSocketReply,
-} from './frames.ts';
-export { TroupeHttpError } from './http-error.ts';
-export type { ConnectionLimits, WebSocketOptions } from './limits.ts';
-export { originAllowed } from './origin.ts';
+} from './handler.ts';
+export { TroupeHttpError } from './app.ts';
+export type { ConnectionLimits, SlowClientPolicy, WebSocketOptions } from './limits.ts';
+export { originAllowed } from './upgrades.ts';
 export { troupeFastify, type TroupeFastifyOptions } from './plugin.ts';
-export type { TroupeApp } from './troupe-app.ts';
-export { webSocketHandler, type WebSocketRouteHandler } from './websocket-handler.ts';
+export type { TroupeApp } from './app.ts';
+export { webSocketHandler, type WebSocketRouteHandler } from './app.ts';

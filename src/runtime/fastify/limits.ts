@@ -1,8 +1,14 @@
 /**
- * The limits of WebSocket connections and controllers: what they are, their defaults, and the check of what a user sets.
+ * The limits of WebSocket connections and controllers: what they are, their defaults, the check of what a user sets, and the
+ * timer and the token bucket that measure them.
  */
 import { TroupeError } from '../errors.ts';
-import { MAX_TIMER_MS } from '../process/timers.ts';
+import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
+
+/** See {@link ConnectionLimits.slowClient}. */
+export type SlowClientPolicy = 'close' | 'drop' | 'latest';
+
+const POLICIES: readonly string[] = ['close', 'drop', 'latest'] satisfies SlowClientPolicy[];
 
 /** Limits of one connection; a definition can set its own. */
 export interface ConnectionLimits {
@@ -35,11 +41,18 @@ export interface ConnectionLimits {
    */
   readonly sendTimeoutMs: number;
   /**
-   * What to do when a client is too slow: `close` the connection with 1013 when its frames would pass `sendLimitBytes`, or
-   * nothing was taken for `sendTimeoutMs`, so that it comes back and loses nothing in silence; or `drop` each frame that would
-   * pass `sendHighWaterBytes`, and count it. Default `close`.
+   * What to do when a client is too slow. In no case does anybody else wait, and what waits is bounded.
+   *
+   * - `close`: closes the connection with 1013 when its frames would pass `sendLimitBytes`, or nothing was taken for
+   *   `sendTimeoutMs`, so that the client comes back and loses nothing in silence.
+   * - `drop`: drops each frame that would pass `sendHighWaterBytes`, and counts it. With the callback `dropped` the client can be
+   *   told how many.
+   * - `latest`: a frame that waits is replaced by a later one with the same key; see `FrameOptions`. What is sent keeps its order.
+   *   Frames of other keys, or without one, wait as with `close`, and are bounded by `sendLimitBytes`.
+   *
+   * Default `close`.
    */
-  readonly slowClient: 'close' | 'drop';
+  readonly slowClient: SlowClientPolicy;
   /**
    * The mailbox length from which on nothing is read from the socket, until it is down to half. What the socket had read
    * already still arrives. Default 256.
@@ -125,8 +138,8 @@ export function connectionLimits(
   checkTime('sendTimeoutMs', limits.sendTimeoutMs);
   checkNumber('mailboxHighWater', limits.mailboxHighWater, 1, Infinity);
   checkNumber('messagesPerSecond', limits.messagesPerSecond, 1, Infinity);
-  if (limits.slowClient !== 'close' && limits.slowClient !== 'drop') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close' or 'drop'.`);
+  if (!POLICIES.includes(limits.slowClient)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close', 'drop' or 'latest'.`);
   }
   return limits;
 }
@@ -153,4 +166,58 @@ function checkOrigin(origin: string): void {
 
 function definedOf(own: Partial<ConnectionLimits>): Partial<ConnectionLimits> {
   return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+}
+
+// ---- what measures them ----
+
+/** A timer of the node that calls a function once, unless it is restarted or cancelled before. */
+export class Alarm extends TimerEntry {
+  readonly #timers: Timers;
+  readonly #run: () => void;
+
+  constructor(timers: Timers, run: () => void) {
+    super();
+    this.#timers = timers;
+    this.#run = run;
+  }
+
+  /** Starts or restarts it. @param timeMs `Infinity` for never. */
+  start(timeMs: number): void {
+    this.#timers.drop(this);
+    if (timeMs !== Infinity) this.#timers.start(this, Math.ceil(timeMs));
+  }
+
+  cancel(): void {
+    this.#timers.drop(this);
+  }
+
+  override expired(): void {
+    this.#run();
+  }
+}
+
+/**
+ * A token bucket: holds one second's worth of messages, loses one for each message, and is refilled at the allowed rate.
+ */
+export class Rate {
+  readonly #perSecond: number;
+  #left: number;
+  #lastMs: number;
+
+  /** @param perSecond messages a second on average, and at once. */
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond;
+    this.#left = perSecond;
+    this.#lastMs = nowMs;
+  }
+
+  /** Takes one. @returns false when it is one too many. */
+  take(nowMs: number): boolean {
+    const gained = ((nowMs - this.#lastMs) * this.#perSecond) / 1000;
+    this.#left = Math.min(this.#perSecond, this.#left + gained);
+    this.#lastMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
 }

@@ -5,18 +5,15 @@
  * `preClose`, since the HTTP server waits for their sockets; controllers that outlived their requests in `onClose`. It
  * does not stop the node.
  */
-import fastifyWebsocket from '@fastify/websocket';
-import type { WebSocket } from '@fastify/websocket';
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import fp from 'fastify-plugin';
+import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
-import { TroupeHttpError } from './http-error.ts';
-import { checkTime, DEFAULT_CONTROLLER_TIMEOUT_MS, limitsOf, type WebSocketOptions } from './limits.ts';
-import { logReports } from './log-reports.ts';
-import { originAllowed } from './origin.ts';
-import { TroupeApp } from './troupe-app.ts';
-import { type Upgrader, Upgrades } from './upgrades.ts';
+import { TroupeApp, TroupeHttpError } from './app.ts';
+import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
+import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
+import { formatReason } from '../process/messages.ts';
+import { takeReports } from '../process/report.ts';
 
 /** Options of the plugin. */
 export interface TroupeFastifyOptions {
@@ -42,29 +39,20 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   }
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
-  const troupe = new TroupeApp(node, limits, controllerTimeoutMs);
+  const shared = app.hasDecorator('websocketServer');
+  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, shared);
   app.decorate('troupe', troupe);
-  // Not written in place: the types of `ws` do not know `closeTimeout` yet.
-  const socketOptions = {
-    maxPayload: limits.maxPayloadBytes,
-    perMessageDeflate: false,
-    closeTimeout: limits.closeTimeoutMs,
-  };
-  const before = app.server.listeners('upgrade');
-  await app.register(fastifyWebsocket, {
-    options: socketOptions,
-    errorHandler: (error, socket, request) => {
-      onSocketError(troupe, error, socket, request);
-    },
-    async preClose(this: FastifyInstance) {
-      upgrades.close();
-      await troupe.sockets.close(this.websocketServer);
-    },
+  const upgrades = new Upgrades(
+    app,
+    shared ? upgradersOf(app) : await registerWebSocket(app, troupe),
+    shared,
+  );
+  app.addHook('preClose', async function (this: FastifyInstance) {
+    upgrades.close();
+    await troupe.sockets.close(shared ? undefined : this.websocketServer);
   });
-  const added = app.server.listeners('upgrade').filter((listener) => !before.includes(listener));
-  const upgrades = new Upgrades(app, added as Upgrader[]);
-  app.addHook('onRequest', (request, reply, done) => {
-    done(upgrades.refusalOf(request, reply) ?? (request.ws ? refusalOf(troupe, request) : undefined));
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.ws ? (upgrades.refusalOf(request) ?? refusalOf(troupe, request)) : undefined);
   });
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
@@ -75,11 +63,45 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
 
 /**
  * The plugin. Register it, and await that, before the routes that use it. It decorates the application with `troupe` and
- * checks the Origin of all WebSocket upgrades.
+ * checks the Origin of all WebSocket upgrades. It registers `@fastify/websocket`, unless the application has done so before.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for an option out of its range.
  * @example `await app.register(troupeFastify, { node });`
  */
-export const troupeFastify = fp(register, { name: 'troupe', fastify: '5.x' });
+export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.assign(register, {
+  // What `fastify-plugin` sets: the plugin decorates the application that registers it, and not a child of it.
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'troupe',
+  [Symbol.for('plugin-meta')]: { name: 'troupe', fastify: '5.x' },
+});
+
+/** Registers `@fastify/websocket`. @returns its listeners for upgrades. */
+async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promise<readonly Upgrader[]> {
+  const { limits } = troupe;
+  // Not written in place: the types of `ws` do not know `closeTimeout` yet.
+  const options = {
+    maxPayload: limits.maxPayloadBytes,
+    perMessageDeflate: false,
+    closeTimeout: limits.closeTimeoutMs,
+  };
+  const before = app.server.listeners('upgrade');
+  await app.register(fastifyWebsocket, {
+    options,
+    errorHandler: (error, socket, request) => {
+      onSocketError(troupe, error, socket, request);
+    },
+    // Closing is the task of the plugin's own hook.
+    preClose: (done) => {
+      done();
+    },
+  });
+  return app.server.listeners('upgrade').filter((each) => !before.includes(each)) as Upgrader[];
+}
+
+/** The listeners of an `@fastify/websocket` that the application registered; those of others keep their place. */
+function upgradersOf(app: FastifyInstance): readonly Upgrader[] {
+  const listeners = app.server.listeners('upgrade');
+  return listeners.filter(({ name }) => listeners.length === 1 || name === 'onUpgrade') as Upgrader[];
+}
 
 /** Why an upgrade is refused. */
 function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError | undefined {
@@ -98,4 +120,21 @@ function onSocketError(troupe: TroupeApp, error: Error, socket: WebSocket, reque
   if (troupe.sockets.owns(socket)) return;
   request.log.error(error);
   socket.terminate();
+}
+
+/**
+ * Logs the failures of a node that the program does not subscribe to (`process/report.ts`), until the returned function is
+ * called. An application without a logger leaves them to standard error.
+ */
+function logReports(node: Node, log: FastifyBaseLogger): () => void {
+  // Fastify's stand-in for a logger uses one empty function for all of its methods.
+  if (log.error === log.info) return () => undefined;
+  return takeReports(node, (text, { pid, label, name, reason, context, child }, leftOut) => {
+    if (leftOut > 0) {
+      log.error({ label, leftOut }, text);
+      return;
+    }
+    const why = reason instanceof Error ? { err: reason } : { reason: formatReason(reason) };
+    log.error({ process: pid.toString(), label, name, context, child, ...why }, text);
+  });
 }

@@ -10,12 +10,11 @@
  * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
  * no table. It tells nobody.
  */
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ExitReason } from '../process/messages.ts';
-import type { Watch } from '../process/monitor.ts';
+import { Watcher } from '../process/monitor.ts';
 import type { Peer } from '../process/peer.ts';
-import type { Ref } from '../terms/ref.ts';
 
 /** That a local process is in a group. */
 export class Membership {
@@ -233,6 +232,13 @@ export class Group {
     this.deliver(message);
   }
 
+  /** Sends a message to the members on those other nodes that the function accepts by name. */
+  sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
+    for (const { peer, pids } of this.remote) {
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, pids, message);
+    }
+  }
+
   /** Puts a message into the mailbox of each local member, as often as it has joined. */
   deliver(message: unknown): void {
     const local = this.#local;
@@ -313,16 +319,14 @@ export class Group {
  * It is watched once, however many groups it is in: the watch is the member itself. Most processes are in one group, so
  * a Map of their groups is made with the second only.
  */
-export class Member implements Watch {
+export class Member extends Watcher {
   readonly process: Process;
   readonly #onExit: (member: Member) => void;
   #only: Membership | null = null;
   #many: Map<Group, Membership> | null = null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(process: Process, onExit: (member: Member) => void) {
+    super();
     this.process = process;
     this.#onExit = onExit;
   }

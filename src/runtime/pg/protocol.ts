@@ -10,10 +10,10 @@
  * the node of the speaker are left out, since only that node can know of their end. Messages of version 1 (`local_data`,
  * `update`) are not understood; nobody sends them who was not asked for them.
  */
-import { Cast } from '../otp/call.ts';
-import { Pid } from '../terms/pid.ts';
+import { Cast } from '../otp/gen.ts';
+import { Pid } from '../terms/identifiers.ts';
 import { atom } from '../terms/atom.ts';
-import { Tuple } from '../terms/tuple.ts';
+import { Tuple } from '../terms/values.ts';
 
 const DISCOVER = atom('discover');
 const SYNC = atom('sync');

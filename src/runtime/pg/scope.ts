@@ -11,14 +11,13 @@
 import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
-import { flush } from '../process/flush.ts';
-import { link } from '../process/links.ts';
+import { link } from '../process/exit.ts';
 import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { Watcher, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
-import { ASKS_FROM, type Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
+import { ASKS_FROM } from '../process/state.ts';
+import type { Process } from '../process/process.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group, Member, Membership } from './group.ts';
 import { type Change, Members } from './members.ts';
@@ -40,7 +39,7 @@ const behaviour: Behaviour<Scope, [Scope]> = {
 };
 
 /** A scope that runs on a node. */
-export class Scope implements Watch {
+export class Scope extends Watcher {
   readonly name: string;
   readonly node: Node;
   /** Its process. */
@@ -55,14 +54,12 @@ export class Scope implements Watch {
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   /** Called when the scope has ended, with what its local members had joined. */
   onExit: ((members: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>) => void) | null = null;
 
   /** @internal Use {@link startScope}. */
   constructor(node: Node, name: string, parent: Process | undefined) {
+    super();
     this.name = name;
     this.node = node;
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
@@ -228,8 +225,7 @@ export class Scope implements Watch {
   /** Ends following, and takes its messages out of the mailbox. */
   demonitor(owner: Process, ref: Ref): boolean {
     if (!this.#monitors.end(owner, ref)) return false;
-    flush(
-      owner,
+    owner.flush(
       (message) =>
         (message instanceof GroupJoined || message instanceof GroupLeft) && message.ref.equals(ref),
     );
@@ -345,7 +341,7 @@ export class GroupLeft {
 }
 
 /** A process that monitors a group, or a whole scope. */
-class GroupMonitor implements Watch {
+class GroupMonitor extends Watcher {
   readonly owner: Process;
   readonly ref: Ref;
   readonly #monitors: Monitors;
@@ -353,11 +349,9 @@ class GroupMonitor implements Watch {
   readonly group: string | undefined;
   /** Monitors are numbered as they are made. */
   readonly number: number;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(owner: Process, monitors: Monitors, group: string | undefined, number: number) {
+    super();
     this.number = number;
     this.owner = owner;
     this.ref = owner.node.makeRef();

@@ -1,16 +1,67 @@
 /**
- * The timers of one node.
+ * Time: the clock that a node takes it from, its timers, and messages that are sent later.
  *
- * Timers of equal length stand in one queue in the order they were started, which is the order they expire in, and
- * each queue has one timer of the clock armed for its head. Starting and cancelling are O(1) and allocate nothing
- * but the entry, which matters since every call starts one and nearly none expires.
+ * Every wait of the runtime (timers, timeouts of calls and receives, restart periods) goes through the node's clock, so that
+ * a test can substitute one that it steps by hand (`troupe/testing`). The scheduler's time slice does not: it protects the
+ * real event loop.
  *
- * Invariants: an entry is linked in its queue exactly while it is active; a queue without entries lets the event loop
- * end. It does not know what an expired entry does: that is the entry's `expired`.
+ * Timers of equal length stand in one queue in the order they were started, which is the order they expire in, and each
+ * queue has one timer of the clock armed for its head. Starting and cancelling are O(1) and allocate nothing but the entry,
+ * which matters since every call starts one and nearly none expires.
+ *
+ * Invariants: an entry stands in its queue exactly while it is active; a queue without entries lets the event loop end. The
+ * queues do not know what an expired entry does: that is the entry's `expired`.
  */
+import type { ExitReason } from '../terms/reasons.ts';
 import { TroupeError } from '../errors.ts';
-import { withoutContext } from './async-context.ts';
-import { type Clock, type ClockTimer, systemClock } from './clock.ts';
+import { withoutContext } from './async.ts';
+import type { Node } from './node.ts';
+import { type Destination, locate } from './destination.ts';
+import { telemetry } from '../telemetry.ts';
+import { Watcher, addWatch, removeWatch } from './monitor.ts';
+import { Pid } from '../terms/identifiers.ts';
+
+/** A timer that was armed, to be given back to `clear`. */
+export interface ClockTimer {
+  /** Keeps the operating system process alive while armed; the default. */
+  ref(): void;
+  /** Lets the operating system process end although armed. */
+  unref(): void;
+}
+
+/** What a clock gets to know of a node that takes its time from it. */
+export interface ClockUser {
+  /** True while nothing is in the run queue. */
+  readonly idle: boolean;
+  /** How many turns the run queue has had. */
+  readonly turns: number;
+}
+
+/** A source of time, in milliseconds. */
+export interface Clock {
+  /** Monotonic time in milliseconds, with fractions. */
+  now(): number;
+  /** Wall-clock time in milliseconds since 1970. */
+  wallTime(): number;
+  /** Calls `run` once after at least `delayMs`. */
+  set(delayMs: number, run: () => void): ClockTimer;
+  /** Disarms a timer; no effect when it has fired. */
+  clear(timer: ClockTimer): void;
+  /** Called once by each node that takes its time from here; for a clock that waits for its nodes to come to rest. */
+  attach?(user: ClockUser): void;
+}
+
+/** The clock of the operating system. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  set: (delayMs, run) => setTimeout(run, delayMs),
+  clear: (timer) => {
+    clearTimeout(timer as NodeJS.Timeout);
+  },
+};
+
+// ---- timers ----
 
 /** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */
 export const MAX_TIMER_MS = 0xffff_ffff;
@@ -19,8 +70,11 @@ const MAX_ARM_MS = 0x7fff_ffff;
 /** As many queues may stand empty until the timers of the clock expire that they have armed. */
 const QUEUES_MIN = 64;
 
-/** Something that can wait in a timer queue; extend it to allocate nothing else. */
-export abstract class TimerEntry {
+/**
+ * Something that can wait in a timer queue, and for the end of a process; extend it to allocate nothing else. Most timers
+ * belong to a process and end with it.
+ */
+export abstract class TimerEntry extends Watcher {
   /** @internal */ declare timerPrev: TimerEntry | null;
   /** @internal */ declare timerNext: TimerEntry | null;
   /** @internal The queue it waits in, or null when it is not active. */
@@ -29,14 +83,18 @@ export abstract class TimerEntry {
   declare dueMs: number;
 
   constructor() {
+    super();
     this.timerPrev = null;
     this.timerNext = null;
     this.timerQueue = null;
     this.dueMs = 0;
   }
 
-  /** Called once when the time is over, outside of any process. */
+  /** @internal Called once when the time is over, outside of any process. */
   abstract expired(): void;
+
+  /** @internal Overridden by those that watch a process. */
+  override targetExited(_reason: ExitReason): void {}
 }
 
 /** The timers of one length. */
@@ -200,4 +258,68 @@ export function timerLength(lengthMs: number): number {
     );
   }
   return length;
+}
+
+// ---- messages that are sent later ----
+
+const undeliverable = telemetry('troupe:message:undeliverable');
+
+/** A message that waits for its time. */
+export class TimerRef extends TimerEntry {
+  readonly #node: Node;
+  readonly #to: Destination;
+  readonly #message: unknown;
+
+  /** @internal Use `sendAfter`. */
+  constructor(node: Node, to: Destination, message: unknown) {
+    super();
+    this.#node = node;
+    this.#to = to;
+    this.#message = message;
+  }
+
+  /** @internal Starts it, unless it is for a process of this node that is not alive. */
+  start(lengthMs: number): void {
+    const to = this.#to;
+    const { node, target, process } = locate(this.#node, to);
+    if (node === null && target instanceof Pid) {
+      if (process === null) return;
+      addWatch(process, this);
+    }
+    this.#node.timers.start(this, lengthMs);
+  }
+
+  /**
+   * Cancels it.
+   * @returns the milliseconds that were left, or false when it has fired or was cancelled already, or when the process that
+   * it was for has ended; a message that it has sent is not taken back.
+   */
+  cancel(): number | false {
+    const leftMs = this.left();
+    removeWatch(this);
+    this.#node.timers.drop(this);
+    return leftMs;
+  }
+
+  /** The milliseconds that are left, or false when it is not active. See `erlang:read_timer/1`. */
+  left(): number | false {
+    return this.timerQueue === null ? false : this.#node.timers.left(this);
+  }
+
+  /** @internal */
+  override targetExited(): void {
+    this.#node.timers.drop(this);
+  }
+
+  override expired(): void {
+    removeWatch(this);
+    // A name that nobody has any more is no error here: erlang:send_after/3 drops the message.
+    if (typeof this.#to === 'string' && this.#node.whereis(this.#to) === undefined) return;
+    try {
+      this.#node.send(this.#to, this.#message);
+    } catch (error) {
+      // Nobody is there to throw at: what sent it has gone on long ago.
+      undeliverable.publish({ from: this.#node.initPid, to: this.#to, message: this.#message, error });
+    }
+  }
 }

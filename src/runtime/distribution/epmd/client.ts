@@ -5,18 +5,19 @@
  * connection keeps the operating system process alive while an answer is awaited and not beyond. Nothing is asked twice here.
  */
 import { type Socket, connect } from 'node:net';
-import { EpmdFailure, codeOf } from './failure.ts';
-import { Gathered } from './gathered.ts';
 import {
+  type Entry,
+  EpmdFailure,
   FOUND_MAX_BYTES,
+  Gathered,
   NAMES_MAX_BYTES,
   REGISTERED_MAX_BYTES,
+  type Request,
+  codeOf,
   decodeLookupAnswer,
   decodeNamesAnswer,
   decodeRegisterAnswer,
   encodeRequest,
-  type Entry,
-  type Request,
 } from './protocol.ts';
 
 /** How long a registration is idle before the system looks whether the other end is still there. */

@@ -9,14 +9,49 @@
  */
 import { setMaxListeners } from 'node:events';
 import { TroupeError } from '../../errors.ts';
+import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
 import { listNames, lookUp } from './client.ts';
-import { EpmdFailure } from './failure.ts';
-import { isThisHost, splitNodeName } from './node-name.ts';
-import { type EpmdOptions, checkEpmdOptions, checkPort } from './options.ts';
-import { entryOf } from './protocol.ts';
+import { EpmdFailure, entryOf, isThisHost, splitNodeName } from './protocol.ts';
 import { Registrar, type RegistrarEvents } from './registrar.ts';
 
-export type { EpmdMode, EpmdOptions } from './options.ts';
+/**
+ * Where names are kept: `'auto'` uses the epmd that runs on this machine, and serves as one in this process when there is
+ * none; `'client'` only uses one; `'embedded'` has to be the one; `false` does without.
+ */
+export type EpmdMode = 'auto' | 'client' | 'embedded' | false;
+
+/** Where the epmds are, and how they are asked. */
+export interface EpmdOptions {
+  /** Default `'auto'`. */
+  readonly mode: EpmdMode;
+  /**
+   * Where the own epmd is. Default 127.0.0.1. With another machine `'auto'` only asks, and what runs there has to let this
+   * machine register, which OTP's epmd does not.
+   */
+  readonly host: string;
+  /** The port of every epmd. Default: the environment's ERL_EPMD_PORT, or 4369. */
+  readonly port: number;
+  /** Where nodes listen, by full node name; asked first. */
+  readonly addresses: Readonly<Record<string, { host: string; port: number }>>;
+  /** With mode `false`: every node listens on this port of its host. */
+  readonly fixedPort?: number;
+  /**
+   * Where this process listens when it is the epmd. Default 127.0.0.1; for a cluster of several machines, or nodes named by
+   * the address of this one, it has to be one that they reach, such as 0.0.0.0. Only this machine may register in any case.
+   */
+  readonly serveOn?: string;
+  /**
+   * After how many milliseconds a lost epmd is tried again, and again. Default 2,000, as OTP. A first registration is tried
+   * again up to eight times, each after a quarter of it.
+   */
+  readonly retryMs?: number;
+  /** How many milliseconds an epmd may take to answer, connecting included. Default 5,000. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_PORT = '4369';
+const MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
+const WAIT_MAX_MS = 600_000;
 
 /** What is told of a registration. Who is told must not throw. */
 export interface EpmdEvents {
@@ -142,4 +177,44 @@ function registerError(error: unknown, what: string, embeddedPort: number): Trou
 
 function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Fills in what was left out. @throws TroupeError TROUPE_BAD_ARGUMENT */
+export function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
+  readonly serveOn: string;
+  readonly retryMs: number;
+  readonly timeoutMs: number;
+} {
+  const options = {
+    mode: given.mode ?? 'auto',
+    host: given.host ?? '127.0.0.1',
+    port: given.port ?? Number(process.env['ERL_EPMD_PORT'] || DEFAULT_PORT),
+    addresses: given.addresses ?? {},
+    serveOn: given.serveOn ?? '127.0.0.1',
+    retryMs: given.retryMs ?? 2_000,
+    timeoutMs: given.timeoutMs ?? 5_000,
+    ...(given.fixedPort !== undefined && { fixedPort: given.fixedPort }),
+  };
+  checkOneOf('The mode of epmd', options.mode, MODES);
+  checkHost('The host of epmd', options.host);
+  checkHost('The host that epmd is served on', options.serveOn);
+  checkPort(given.port === undefined ? 'ERL_EPMD_PORT' : 'The port of epmd', options.port);
+  if (options.fixedPort !== undefined) checkPort('The fixed port of all nodes', options.fixedPort);
+  for (const [node, { host, port }] of Object.entries(options.addresses)) {
+    checkHost(`The host of ${node}`, host);
+    checkPort(`The port of ${node}`, port);
+  }
+  checkInteger('retryMs', options.retryMs, 1, WAIT_MAX_MS);
+  checkInteger('timeoutMs', options.timeoutMs, 1, WAIT_MAX_MS);
+  return options;
+}
+
+/** @throws TroupeError TROUPE_BAD_ARGUMENT when it is no port that can be connected to */
+function checkPort(what: string, port: number): void {
+  checkInteger(what, port, 1, 0xffff);
+}
+
+function checkHost(what: string, host: string): void {
+  if (typeof host !== 'string' || host === '')
+    throw badArgument(`${what} is a name or an address, not '${host}'.`);
 }

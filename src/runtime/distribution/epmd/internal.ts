@@ -1,9 +1,8 @@
 // What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
 export { Epmd, type EpmdOptions } from './epmd.ts';
-export { Gathered } from './gathered.ts';
-export { isLoopback, splitNodeName } from './node-name.ts';
 export {
   type Entry,
+  Gathered,
   REQUEST_MAX_BYTES,
   type Request,
   decodeLookupAnswer,
@@ -15,7 +14,8 @@ export {
   encodeRegisterAnswer,
   encodeRequest,
   entryOf,
+  isLoopback,
   isName,
+  splitNodeName,
 } from './protocol.ts';
-export { Registry } from './registry.ts';
-export { EpmdServer, type EpmdServerOptions } from './server.ts';
+export { EpmdServer, type EpmdServerOptions, NameTable } from './server.ts';

@@ -1,16 +1,18 @@
 /**
- * The bytes of epmd's protocol: what is asked, and what is answered.
+ * epmd's protocol, and what its two sides share: requests and answers as bytes, node names, and the ways it can fail.
  *
- * Every request is a 16-bit length and a body; answers have no length, and are read until they are whole or until epmd
- * closes the connection. All integers are big-endian. Nothing here opens a connection or keeps state; what comes from the
- * other side is never trusted, and a reader looks at no more than what has arrived.
+ * Every request is a 16-bit length and a body; answers have no length and are read until they are complete or epmd closes the
+ * connection. All integers are big-endian. Nothing here opens a connection or keeps state; input from the other side is never
+ * trusted, and a reader looks at no more than what has arrived.
  *
  * Source: "Protocol between a Node and epmd" in "Distribution Protocol" of the ERTS User's Guide; `erl_epmd.erl`.
  */
 import { isUtf8 } from 'node:buffer';
+import { isIPv4 } from 'node:net';
+import { hostname } from 'node:os';
 
 /** The longest name that can be registered, in bytes. */
-export const NAME_MAX_BYTES = 255;
+const NAME_MAX_BYTES = 255;
 /** The largest body of a request that is read; the same as in OTP's epmd. */
 export const REQUEST_MAX_BYTES = 1_024;
 /** The largest answer to a registration that is waited for. */
@@ -236,4 +238,108 @@ function notAnAnswer(bytes: Buffer): RangeError {
   return new RangeError(
     `This is no answer of an epmd: ${bytes.length} bytes that begin with ${bytes.toString('hex', 0, 16)}.`,
   );
+}
+
+// ---- bytes that arrive in chunks ----
+
+const FIRST_BYTES = 64;
+
+/** A buffer that grows with what is added, up to a limit; time and memory are in proportion to what arrived. */
+export class Gathered {
+  readonly #maxBytes: number;
+  #buffer: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  /** @param maxBytes how many are taken at the most */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** What has arrived; valid until the next `add`. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** @returns false when the limit is passed; nothing was taken then */
+  add(chunk: Buffer): boolean {
+    const length = this.#length + chunk.length;
+    if (length > this.#maxBytes) return false;
+    if (length > this.#buffer.length) {
+      const larger = Buffer.alloc(
+        Math.max(length, Math.min(2 * this.#buffer.length, this.#maxBytes), FIRST_BYTES),
+      );
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.#length);
+    this.#length = length;
+    return true;
+  }
+}
+
+// ---- names and hosts ----
+
+/**
+ * Takes a node name apart. It is ASCII without blanks, since OTP's handshake reads Latin-1, has one @ with something on
+ * either side, and at most 255 characters.
+ * @returns undefined when it is no node name
+ */
+export function splitNodeName(node: string): { readonly alive: string; readonly host: string } | undefined {
+  if (node.length > NAME_MAX_BYTES) return undefined;
+  const [, alive, host] = /^([!-?A-~]+)@([!-?A-~]+)$/.exec(node) ?? [];
+  return alive === undefined || host === undefined ? undefined : { alive, host };
+}
+
+/** True for an address that only this machine can send from, and for `localhost`. */
+export function isLoopback(host: string): boolean {
+  const address = host.startsWith('::ffff:') ? host.slice(7) : host;
+  return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
+}
+
+/** True for the host name of this machine, whole or only its first label as in `erl -sname`. */
+export function isThisHost(host: string): boolean {
+  const own = hostname().toLowerCase();
+  const asked = host.toLowerCase();
+  return asked === own || asked === own.split('.', 1)[0];
+}
+
+// ---- failures ----
+
+/**
+ * What can go wrong with an epmd, between the parts of this folder; users get a TroupeError made from it.
+ *
+ * - `refused`: nobody listens there
+ * - `unreachable`: it cannot be connected to for another reason
+ * - `timeout`: it did not answer in time
+ * - `ended`: it closed the connection, or broke it off, before it had answered
+ * - `bad_answer`: what answered is no epmd
+ * - `taken`: somebody else has registered the name
+ * - `port_taken`: another program has the port, so that there can be no epmd in this process
+ * - `closed`: the asker was closed
+ */
+export type EpmdFailureKind =
+  | 'refused'
+  | 'unreachable'
+  | 'timeout'
+  | 'ended'
+  | 'bad_answer'
+  | 'taken'
+  | 'port_taken'
+  | 'closed';
+
+/** Why something could not be done with an epmd. The message is a sentence that names the epmd. */
+export class EpmdFailure extends Error {
+  override readonly name = 'EpmdFailure';
+  readonly kind: EpmdFailureKind;
+
+  /** @param what a sentence */
+  constructor(kind: EpmdFailureKind, what: string, cause?: unknown) {
+    super(what, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}
+
+/** The code of a system error, such as ECONNREFUSED; a text of the error when it has none. */
+export function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

@@ -11,9 +11,7 @@
  * Source: `erl_epmd.erl`.
  */
 import { type Registration, register } from './client.ts';
-import { EpmdFailure } from './failure.ts';
-import { isLoopback } from './node-name.ts';
-import type { Entry } from './protocol.ts';
+import { type Entry, EpmdFailure, isLoopback } from './protocol.ts';
 import { EpmdServer } from './server.ts';
 
 /** How often a first registration is tried again, each time after a quarter of `retryMs`. */

@@ -16,16 +16,15 @@ import { TroupeError } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { Epmd } from '../epmd/epmd.ts';
-import { BusyWait } from './busy-wait.ts';
+import { BusyWait } from './keep-alive.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
 import { Connector } from './connect/connector.ts';
-import type { EstablishedLink, LinkEvents, Services } from './contracts.ts';
-import { Cookies, readCookieFile } from './connect/cookie.ts';
+import type { EstablishedConnection, ConnectionEvents, Services } from './contracts.ts';
+import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames } from './connect/flags.ts';
 import { isNodeName } from './connect/handshake-messages.ts';
-import { Line } from './line.ts';
-import { checkOptions, type ErlangCarrierOptions, type Settings } from './options.ts';
-import type { FaultCounts, PeerInfo } from './connect/peer-info.ts';
+import { type FaultCounts, Line, type PeerInfo } from './line.ts';
+import { type ErlangCarrierOptions, type Settings, checkOptions } from './options.ts';
 import { Packer } from './wire/pending.ts';
 import { createServices } from './services/index.ts';
 
@@ -48,7 +47,7 @@ interface Attached {
 }
 
 /** A carrier that speaks Erlang's distribution protocol; make one with {@link createErlangCarrier}. */
-export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
+export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner {
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
   /** @internal */ readonly services: Services;
@@ -74,7 +73,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     this.settings = settings;
     this.#cookies = new Cookies(own, cookies);
     this.busyWait = new BusyWait(settings.busyWaitMs);
-    this.packer = new Packer(settings.maxQueueBytes);
+    this.packer = new Packer(settings.sendQueue.maxBytes);
     const { seeds, learn, expose, output } = settings;
     this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });
   }
@@ -273,7 +272,7 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   #line(peer: string): Line {
     let line = this.#lines.get(peer);
     if (line === undefined) {
-      line = new Line(peer, this.settings.maxPendingSignals, this.settings.maxQueueBytes);
+      line = new Line(peer, this.settings.maxPendingSignals, this.settings.sendQueue.maxBytes);
       this.#lines.set(peer, line);
     }
     return line;
@@ -319,12 +318,12 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
   // ---- what the connector tells ----
 
   /** @internal */
-  up(link: EstablishedLink): void {
+  up(established: EstablishedConnection): void {
     if (this.#closed !== undefined) {
-      link.socket.destroy();
+      established.socket.destroy();
       return;
     }
-    const line = this.#line(link.peer);
+    const line = this.#line(established.peer);
     line.arriving = true;
     if (line.connection !== null) {
       line.connection.end('connection_closed');
@@ -332,14 +331,14 @@ export class ErlangCarrier implements Carrier, LinkEvents, ConnectionOwner {
     }
     if (line.overflown) this.#failed(line, 'queue_full');
     // The line may have been dropped as idle by either.
-    this.#lines.set(link.peer, line);
-    const connection = new Connection(link, this);
+    this.#lines.set(established.peer, line);
+    const connection = new Connection(established, this);
     // What is sent because of it waits until what has waited before is sent.
-    this.host.nodeUp(link.peer, link.creation, hasNames(link));
+    this.host.nodeUp(established.peer, established.creation, hasNames(established));
     line.arriving = false;
     if (this.#isClosed()) {
       // By one who heard of it.
-      link.socket.destroy();
+      established.socket.destroy();
       return;
     }
     line.connection = connection;

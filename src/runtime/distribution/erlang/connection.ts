@@ -9,28 +9,28 @@
  *
  * It knows nothing of how connections are made, nor of what waits for one.
  */
-import { SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../terms/pid.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import { SystemCall } from '../../otp/gen.ts';
+import { Pid } from '../../terms/identifiers.ts';
+import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
+import { plainBinaries } from '../etf/skip.ts';
 import { TermWriter } from '../etf/writer.ts';
-import type { BusyWait } from './busy-wait.ts';
-import type { EstablishedLink, PeerLink, Services } from './contracts.ts';
-import { ControlWriter, senderOf, type SingleSignal } from './wire/control-writer.ts';
+import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
+import type { EstablishedConnection, PeerConnection, Services } from './contracts.ts';
+import { ControlWriter, type SingleSignal, senderOf } from './wire/control-writer.ts';
 import { FLAGS, hasNames } from './connect/flags.ts';
 import { Inbound } from './wire/inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';
-import type { PeerInfo } from './connect/peer-info.ts';
+import type { PeerInfo } from './line.ts';
 import type { PackedSignal, Packer } from './wire/pending.ts';
 import {
   BATCH_BUFFER_BYTES,
   FRAGMENT_BYTES,
-  type Sender,
   SendQueue,
+  type Sender,
   UNKNOWN_SENDER,
 } from './wire/send-queue.ts';
-import { type Ticked, Ticks } from './ticks.ts';
 
 /** In what time a peer has to read something of what is left when the connection is closed in good order. */
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -64,17 +64,19 @@ export interface ConnectionOwner {
 }
 
 /** A connection that is up. */
-export class Connection implements PeerLink, Ticked {
+export class Connection implements PeerConnection, Ticked {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
-  readonly #link: EstablishedLink;
+  readonly #established: EstablishedConnection;
   readonly #owner: ConnectionOwner;
   readonly #writer: TermWriter;
   readonly #control: ControlWriter;
   readonly #queue: SendQueue;
   readonly #inbound: Inbound;
   readonly #ticks: Ticks;
+  /** Whether the peer has registered names; see `hasNames`. */
+  readonly #named: boolean;
   readonly #lists = new SentLists();
   readonly #since = new Date();
   #troupe = false;
@@ -87,42 +89,38 @@ export class Connection implements PeerLink, Ticked {
   #sentSignals = 0;
   #sentTicks = 0;
 
-  constructor(link: EstablishedLink, owner: ConnectionOwner) {
+  constructor(established: EstablishedConnection, owner: ConnectionOwner) {
     const { host, settings } = owner;
-    const { peer, creation, flags, socket } = link;
+    const { peer, creation, flags, socket } = established;
     this.name = peer;
     this.creation = creation;
     this.flags = flags;
-    this.#link = link;
+    this.#named = hasNames(established);
+    this.#established = established;
     this.#owner = owner;
     const limits = {
       // Besides a message of the greatest size, the rest of the batch and of its frame.
-      maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
+      maxBytes: settings.sendQueue.maxBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
-      exactBytes: hasNames(link),
+      exactBytes: this.#named,
     };
     this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
       peer,
       creation,
       flags,
-      maxFrameBytes: settings.maxQueueBytes,
+      maxFrameBytes: settings.sendQueue.maxBytes,
     });
-    this.#queue = new SendQueue(
-      socket,
-      this.#writer,
-      { highWaterBytes: settings.highWaterBytes, maxBytes: settings.maxQueueBytes },
-      {
-        busy: (queuedBytes) => owner.busy(peer, queuedBytes),
-        full: (queuedBytes) => {
-          owner.full(peer, queuedBytes);
-          this.end('queue_full');
-        },
-        drained: () => this.#drained(),
+    this.#queue = new SendQueue(socket, this.#writer, settings.sendQueue, {
+      busy: (queuedBytes) => owner.busy(peer, queuedBytes),
+      full: (queuedBytes) => {
+        owner.full(peer, queuedBytes);
+        this.end('queue_full');
       },
-    );
+      drained: () => this.#drained(),
+    });
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
-    this.#inbound = new Inbound(link, host, limitsIn, {
+    this.#inbound = new Inbound(established, host, limitsIn, {
       signal: (signal) => {
         if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
         if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);
@@ -146,7 +144,7 @@ export class Connection implements PeerLink, Ticked {
   /** Sends what has waited. */
   start(pending: readonly PackedSignal[]): void {
     // First, so that the other side knows it before it answers anything.
-    if (hasNames(this)) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
+    if (this.#named) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
   }
 
@@ -253,7 +251,8 @@ export class Connection implements PeerLink, Ticked {
   }
 
   /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
-  #sendEach(from: Pid, to: readonly Pid[], payload: Buffer, numbered: boolean): void {
+  #sendEach(from: Pid, to: readonly Pid[], packed: Buffer, numbered: boolean): void {
+    const payload = this.#readable(packed);
     const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
     for (const pid of to) {
       if (this.#ended !== undefined) return;
@@ -271,7 +270,12 @@ export class Connection implements PeerLink, Ticked {
   #sendPacked({ signal, payload }: PackedSignal): void {
     if (this.#ended !== undefined) return;
     if (signal.op === 'sendMany') this.#sendEach(signal.from, signal.to, payload as Buffer, false);
-    else this.#sendSingle(signal, payload);
+    else this.#sendSingle(signal, payload && this.#readable(payload));
+  }
+
+  /** What was encoded for any node, in a form that this one reads. */
+  #readable(payload: Buffer): Buffer {
+    return this.#named ? payload : plainBinaries(payload);
   }
 
   #sendLate(): void {
@@ -339,7 +343,7 @@ export class Connection implements PeerLink, Ticked {
       name: this.name,
       creation: this.creation,
       state: 'up',
-      direction: this.#link.initiator ? 'out' : 'in',
+      direction: this.#established.initiator ? 'out' : 'in',
       troupe: this.#troupe,
       since: this.#since,
       sent: {
@@ -381,7 +385,7 @@ export class Connection implements PeerLink, Ticked {
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return;
     this.#stop(reason);
-    this.#link.socket.destroy();
+    this.#established.socket.destroy();
     this.#telling = setImmediate(() => this.tellNow());
   }
 
@@ -391,7 +395,7 @@ export class Connection implements PeerLink, Ticked {
    */
   close(reason: EndReason): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
-    const { socket } = this.#link;
+    const { socket } = this.#established;
     this.#queue.flushAll();
     this.#stop(reason);
     this.#telling = setImmediate(() => this.tellNow());

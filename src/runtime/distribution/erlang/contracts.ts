@@ -4,15 +4,14 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { SystemCall } from '../../otp/call.ts';
+import type { SystemCall } from '../../otp/gen.ts';
 import type { Node } from '../../process/node.ts';
-import type { Pid } from '../../terms/pid.ts';
-import type { Ref } from '../../terms/ref.ts';
+import type { Pid, Ref } from '../../terms/identifiers.ts';
 import type { Atom } from '../../terms/atom.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import type { Tuple } from '../../terms/values.ts';
 
 /** A connection whose handshake is done, and of which nothing was read since. */
-export interface EstablishedLink {
+export interface EstablishedConnection {
   /** Without listeners, and paused. */
   readonly socket: Socket | TLSSocket;
   /** What had been read after the last message of the handshake. */
@@ -27,9 +26,9 @@ export interface EstablishedLink {
 }
 
 /** What those who set connections up tell the one that runs them. All calls are synchronous. */
-export interface LinkEvents {
+export interface ConnectionEvents {
   /** A handshake is done; from now on the connection belongs to who is told. */
-  up(link: EstablishedLink): void;
+  up(established: EstablishedConnection): void;
   /** True while a connection to the peer runs. */
   isUp(peer: string): boolean;
   /** The peer has come anew, and the connection that runs is dead: it has to be ended, and its end told, before `up`. */
@@ -37,7 +36,7 @@ export interface LinkEvents {
 }
 
 /** A connection that runs, as services see it. */
-export interface PeerLink {
+export interface PeerConnection {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
@@ -79,15 +78,15 @@ export interface Services {
    */
   attach(node: Node, ready?: Promise<void>): void;
   /** A connection is up; the node knows it. */
-  peerUp(link: PeerLink): void;
+  peerUp(connection: PeerConnection): void;
   /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */
   peerDown(peer: string, reason?: unknown): void;
   /** A system message of a node has come; it is delivered as soon as it is known how to answer it. */
   systemCall(peer: string, message: SystemCall, deliver: () => void): void;
   /** See `Carrier.givesBareState`. */
   givesBareState(peer: string): Promise<boolean>;
-  spawnRequest(link: PeerLink, request: SpawnRequest): void;
-  spawnReply(link: PeerLink, reply: SpawnReply): void;
+  spawnRequest(connection: PeerConnection, request: SpawnRequest): void;
+  spawnReply(connection: PeerConnection, reply: SpawnReply): void;
   /** The carrier closes. */
   close(): void;
 }

@@ -1,12 +1,15 @@
 // What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
-export { BusyWait } from './busy-wait.ts';
-export { ASKED_EVERY_MS, CLUSTER, FIRST_ASKED_MS } from './cluster.ts';
 export { Connector, type ConnectorOptions } from './connect/connector.ts';
-export { Cookies } from './connect/cookie.ts';
-export { digest, isDigest, makeChallenge } from './connect/digest.ts';
+export {
+  Cookies,
+  SecureIdentity,
+  type TlsOptions,
+  checkNodeHost,
+  digest,
+  isDigest,
+  makeChallenge,
+} from './connect/credentials.ts';
 export { FLAGS, OWN_FLAGS, REQUIRED_FLAGS, flagNames, missingFlags } from './connect/flags.ts';
-export { Acceptor, type Admission } from './connect/handshake-acceptor.ts';
-export { Initiator } from './connect/handshake-initiator.ts';
 export {
   isNodeName,
   readChallenge,
@@ -19,16 +22,21 @@ export {
   writeReply,
   writeStatus,
 } from './connect/handshake-messages.ts';
-export type { HandshakeMachine, LocalNode, Step } from './connect/handshake.ts';
-export { ATTEMPTS_MAX, DIALS_MAX, NODES_MAX, REST_MS, Redialler, STEADY_MS } from './connect/seeds.ts';
-export { SecureIdentity, type TlsOptions, checkNodeHost } from './connect/tls.ts';
-export type { EstablishedLink, PeerLink, Services, SpawnRequest } from './contracts.ts';
-export { charactersOf } from './services/characters.ts';
+export {
+  Acceptor,
+  type Admission,
+  type HandshakeMachine,
+  Initiator,
+  type LocalNode,
+  type Step,
+} from './connect/handshake.ts';
+export { ATTEMPTS_MAX, DIALS_MAX, NODES_MAX, REST_MS, Redialler, STEADY_MS } from './connect/redialler.ts';
+export type { EstablishedConnection, PeerConnection, Services, SpawnRequest } from './contracts.ts';
+export { BusyWait, type Ticked, Ticks } from './keep-alive.ts';
+export { ASKED_EVERY_MS, CLUSTER, FIRST_ASKED_MS } from './services/cluster.ts';
+export { spawnClientOf } from './services/erpc.ts';
 export { type ServicesOptions, createServices } from './services/index.ts';
-export { formatIo } from './services/io-format.ts';
-export { MAX_TEXT } from './services/io.ts';
-export { servicesOf } from './services/nodes.ts';
-export { type Ticked, Ticks } from './ticks.ts';
+export { MAX_TEXT, charactersOf, formatIo } from './services/io.ts';
 export { ATOM_CACHE_ENTRIES, AtomCache } from './wire/atom-cache.ts';
 export { ControlReader, type ControlSink } from './wire/control-reader.ts';
 export { ControlWriter } from './wire/control-writer.ts';

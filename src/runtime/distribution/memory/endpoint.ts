@@ -1,23 +1,27 @@
 /**
- * One node's end of the network: its carrier.
+ * One node's end of an in-memory network: its carrier, and the codec its signals pass through.
  *
- * For each peer it knows the connection that the node believes to have, and keeps what is sent while there is none until
- * a connection is made or has failed. What goes on in between is the network's.
+ * For each peer an endpoint keeps the connection that its node believes to have. What is sent without a connection waits until
+ * one is made or the attempt fails. The switchboard decides everything in between.
+ *
+ * A message or exit reason is encoded when it is sent, so that later changes by the sender do not travel, and decoded when it
+ * is delivered. It arrives as it would from a real node, with the same conversions (a Map whose keys are strings as a plain
+ * object, a charlist as an array), and what cannot be sent is refused with the same error. The rest of a signal (pids, refs,
+ * names) is recreated for the receiving side without being encoded.
  */
 import { TroupeError } from '../../errors.ts';
-import { Origin } from '../../terms/pid.ts';
+import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
-import { EtfError } from '../etf/reader.ts';
-import { type PackedSignal, Packer, Unpacker } from './codec.ts';
-import { type Arrival, type Connection, type Lane } from './lane.ts';
-import type { Switchboard } from './switchboard.ts';
+import { EtfError, TermReader } from '../etf/reader.ts';
+import type { Arrival, MemoryConnection, Lane, Switchboard } from './switchboard.ts';
+import { TermWriter } from '../etf/writer.ts';
 
 /** A node's view of one peer. */
 class Line {
   readonly lane: Lane;
-  connection: Connection | null = null;
+  connection: MemoryConnection | null = null;
   /** What was sent while there was no connection. */
-  waiting: PackedSignal[] = [];
+  waiting: EncodedSignal[] = [];
   dialling = false;
   /** More was sent than may wait; the attempt to connect will fail. */
   overflown = false;
@@ -33,8 +37,8 @@ export class Endpoint implements Carrier {
   readonly name: string;
   readonly #switchboard: Switchboard;
   readonly #lines = new Map<string, Line>();
-  readonly #packer: Packer;
-  #unpacker: Unpacker | null = null;
+  readonly #encoder: SignalEncoder;
+  #decoder: SignalDecoder | null = null;
   #host: CarrierHost | null = null;
   /** Name and creation of the node; set when it is attached. */
   origin: Origin;
@@ -42,7 +46,7 @@ export class Endpoint implements Carrier {
   constructor(name: string, switchboard: Switchboard) {
     this.name = name;
     this.#switchboard = switchboard;
-    this.#packer = new Packer(switchboard.limits);
+    this.#encoder = new SignalEncoder(switchboard.limits);
     this.origin = new Origin(name, 0);
   }
 
@@ -60,19 +64,19 @@ export class Endpoint implements Carrier {
     }
     this.#switchboard.add(this);
     this.#host = host;
-    this.#unpacker = new Unpacker(host, this.#switchboard.limits);
+    this.#decoder = new SignalDecoder(host, this.#switchboard.limits);
     this.origin = host.origin;
   }
 
   send(peer: string, signal: Signal): void {
-    const packed = this.#packer.pack(signal);
+    const encoded = this.#encoder.encode(signal);
     if (this.#host === null) return;
     const line = this.line(peer);
     if (line.connection !== null) {
-      this.#switchboard.transmit(line.connection, this, packed);
+      this.#switchboard.transmit(line.connection, this, encoded);
       return;
     }
-    if (line.waiting.length < this.#switchboard.limits.maxQueuedSignals) line.waiting.push(packed);
+    if (line.waiting.length < this.#switchboard.limits.maxQueuedSignals) line.waiting.push(encoded);
     else line.overflown = true;
     this.#dial(line);
   }
@@ -152,15 +156,15 @@ export class Endpoint implements Carrier {
   }
 
   #receive(host: CarrierHost, peer: string, { connection, signal }: Arrival & { kind: 'signal' }): void {
-    let unpacked: Signal | undefined;
+    let decoded: Signal | undefined;
     try {
-      unpacked = this.#unpacker?.unpack(signal, connection.other(this).origin);
+      decoded = this.#decoder?.decode(signal, connection.other(this).origin);
     } catch (error) {
       if (!(error instanceof EtfError)) throw error;
       // As on a wire: what cannot be read costs the connection.
       this.#switchboard.break(connection, 'bad_frame');
     }
-    if (unpacked !== undefined) host.receive(peer, unpacked);
+    if (decoded !== undefined) host.receive(peer, decoded);
   }
 
   #dial(line: Line): void {
@@ -169,7 +173,7 @@ export class Endpoint implements Carrier {
     this.#switchboard.push(line.lane, { kind: 'dial' });
   }
 
-  #flush(line: Line, connection: Connection): void {
+  #flush(line: Line, connection: MemoryConnection): void {
     const { waiting } = line;
     line.waiting = [];
     for (const signal of waiting) this.#switchboard.transmit(connection, this, signal);
@@ -189,4 +193,92 @@ export class Endpoint implements Carrier {
 
 function answer(line: Line, connected: boolean): void {
   for (const resolve of line.callers.splice(0)) resolve(connected);
+}
+
+/** Limits of one signal. */
+export interface CodecLimits {
+  /** How deep values may be nested. */
+  readonly maxDepth: number;
+  /** How many values a signal may hold, counting each element, key and value. */
+  readonly maxValues: number;
+}
+
+/** A signal in transit. */
+export interface EncodedSignal {
+  readonly signal: Signal;
+  /** The message or reason of the signal, which is left out of it; empty when it has none. */
+  readonly bytes: Uint8Array;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Packs what a node sends. */
+export class SignalEncoder {
+  readonly #writer: TermWriter;
+
+  constructor(limits: CodecLimits) {
+    this.#writer = new TermWriter({ ...limits, nativeRecords: true });
+  }
+
+  /** @throws TroupeError TROUPE_NOT_ENCODABLE when the signal holds what cannot leave a node, or exceeds a limit. */
+  encode(signal: Signal): EncodedSignal {
+    const writer = this.#writer;
+    writer.reset();
+    if ('message' in signal) {
+      writer.term(signal.message);
+      return { signal: { ...signal, message: undefined }, bytes: this.#bytes() };
+    }
+    if ('reason' in signal) {
+      writer.reason(signal.reason);
+      return { signal: { ...signal, reason: undefined }, bytes: this.#bytes() };
+    }
+    return { signal, bytes: NO_BYTES };
+  }
+
+  #bytes(): Uint8Array {
+    return Uint8Array.from(this.#writer.buffer.subarray(0, this.#writer.length));
+  }
+}
+
+/** Unpacks what arrives at a node. */
+export class SignalDecoder {
+  readonly #host: CarrierHost;
+  readonly #reader: TermReader;
+
+  constructor(host: CarrierHost, { maxValues }: CodecLimits) {
+    this.#host = host;
+    this.#reader = new TermReader(host, { maxValues });
+  }
+
+  /**
+   * Makes a signal of the receiving side.
+   * @param peer the node it came from.
+   * @throws EtfError for an `OpaqueFunction` that somebody has made of other bytes than those of a function.
+   */
+  decode({ signal, bytes }: EncodedSignal, peer: Origin): Signal {
+    const made: Record<string, unknown> = {};
+    for (const [field, value] of Object.entries(signal)) made[field] = this.#remake(value, peer);
+    if (bytes.length > 0) {
+      this.#reader.reset(Buffer.from(bytes.buffer), 0, bytes.length);
+      if ('message' in signal) made['message'] = this.#reader.message(peer.node);
+      else made['reason'] = this.#reader.reason();
+    }
+    return made as unknown as Signal;
+  }
+
+  #remake(value: unknown, peer: Origin): unknown {
+    if (value instanceof Pid) {
+      return this.#host.internPid(new Pid(this.#origin(value.origin, peer), value.id, value.serial));
+    }
+    if (value instanceof Ref) {
+      return new Ref(this.#origin(value.origin, peer), value.low, value.high, value.foreign);
+    }
+    return Array.isArray(value) ? value.map((item) => this.#remake(item, peer)) : value;
+  }
+
+  /** One object for the origins that are likely, so that the pids of one node share it. */
+  #origin(origin: Origin, peer: Origin): Origin {
+    if (origin.equals(this.#host.origin)) return this.#host.origin;
+    return origin.equals(peer) ? peer : new Origin(origin.node, origin.creation);
+  }
 }

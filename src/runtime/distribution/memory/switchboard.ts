@@ -1,21 +1,147 @@
 /**
- * Moves what is on its way between the endpoints of an in-memory network, one arrival at a time.
+ * The inside of an in-memory network: the connections between its endpoints, what is on its way over them, and the order in
+ * which it arrives.
  *
- * Without a seed things arrive in the order in which they were sent. With one, the next arrival is taken from any lane,
- * and of a connection that breaks some of what was under way still arrives; the seed decides. Within a lane
- * order is kept, always.
+ * Without a seed, arrivals are delivered in the order in which they were sent. With a seed, the next arrival comes from any
+ * lane, and part of what was under way on a connection that breaks still arrives; the seed decides. Order within a lane never
+ * changes.
  *
- * Invariant: while something can be delivered, one turn of the event loop is asked for.
+ * Invariant: while anything can be delivered, one turn of the event loop has been requested.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Clock, ClockTimer } from '../../process/clock.ts';
-import type { CodecLimits, PackedSignal } from './codec.ts';
-import type { Endpoint } from './endpoint.ts';
-import { type Arrival, Connection, Lane, type LaneRule } from './lane.ts';
-import type { Random } from './random.ts';
+import type { Clock, ClockTimer } from '../../process/timers.ts';
+import type { CodecLimits, Endpoint, EncodedSignal } from './endpoint.ts';
+
+/** A connection between two nodes. */
+export class MemoryConnection {
+  readonly first: Endpoint;
+  readonly second: Endpoint;
+  /** Once broken, what is sent over it is lost. Each side learns of it when its lane has come that far. */
+  broken = false;
+  /** The side that broke it, which has taken leave of it at once. */
+  leftBy: Endpoint | undefined = undefined;
+
+  constructor(first: Endpoint, second: Endpoint) {
+    this.first = first;
+    this.second = second;
+  }
+
+  /** The side that is not `endpoint`. */
+  other(endpoint: Endpoint): Endpoint {
+    return endpoint === this.first ? this.second : this.first;
+  }
+}
+
+/** What can arrive. */
+export type Arrival =
+  /** A request of the receiving node itself to connect. */
+  | { readonly kind: 'dial' }
+  | { readonly kind: 'up'; readonly connection: MemoryConnection }
+  | { readonly kind: 'signal'; readonly connection: MemoryConnection; readonly signal: EncodedSignal }
+  | { readonly kind: 'down'; readonly connection: MemoryConnection; readonly reason: string };
+
+/** An arrival in its lane. */
+export interface Entry {
+  readonly arrival: Arrival;
+  /** Its place among all of the network. */
+  readonly number: number;
+  /** The time from which it may be delivered, by the network's clock. */
+  readonly dueMs: number;
+}
+
+/** How a pair of nodes is treated, in one direction; outlives their restarts. */
+export interface LaneRule {
+  held: boolean;
+  delayMs: number;
+}
+
+/**
+ * What is on its way to an endpoint from one peer, in order: signals, and the beginnings and ends of connections.
+ *
+ * One lane serves all successive connections between two nodes, so that the end of one always arrives before the beginning of
+ * the next. A lane decides nothing; the network says when its head is delivered.
+ */
+export class Lane {
+  readonly peer: string;
+  readonly to: Endpoint;
+  readonly rule: LaneRule;
+  #entries: Entry[] = [];
+  #first = 0;
+  /** How many signals wait. */
+  signals = 0;
+
+  constructor(peer: string, to: Endpoint, rule: LaneRule) {
+    this.peer = peer;
+    this.to = to;
+    this.rule = rule;
+  }
+
+  get length(): number {
+    return this.#entries.length - this.#first;
+  }
+
+  get head(): Entry | undefined {
+    return this.#entries[this.#first];
+  }
+
+  push(entry: Entry): void {
+    this.#entries.push(entry);
+    if (entry.arrival.kind === 'signal') this.signals++;
+  }
+
+  /** Takes the head; the lane must not be empty. */
+  shift(): Arrival {
+    const entry = this.#entries[this.#first++] as Entry;
+    if (entry.arrival.kind === 'signal') this.signals--;
+    if (this.#first > 64 && this.#first * 2 > this.#entries.length) this.#compact();
+    return entry.arrival;
+  }
+
+  /** How many arrivals of a connection wait. */
+  count(connection: MemoryConnection): number {
+    this.#compact();
+    return this.#entries.filter((entry) => belongs(entry, connection)).length;
+  }
+
+  /** Loses what waits of a connection, but for the first `kept`. */
+  lose(connection: MemoryConnection, kept: number): void {
+    this.#compact();
+    let left = kept;
+    this.#entries = this.#entries.filter((entry) => !belongs(entry, connection) || left-- > 0);
+    this.signals = this.#entries.filter(({ arrival }) => arrival.kind === 'signal').length;
+  }
+
+  #compact(): void {
+    this.#entries = this.#entries.slice(this.#first);
+    this.#first = 0;
+  }
+}
+
+function belongs({ arrival }: Entry, connection: MemoryConnection): boolean {
+  return arrival.kind !== 'dial' && arrival.connection === connection;
+}
+
+/** A small seeded random generator (mulberry32), to reproduce an order of events. Not for secrets. */
+export class Random {
+  #state: number;
+
+  /** @param seed any number; its low 32 bits count. */
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** A whole number from 0 to `limit` - 1. */
+  below(limit: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000) * limit);
+  }
+}
 
 /** The limits of a network. */
-export interface Limits extends CodecLimits {
+export interface NetworkLimits extends CodecLimits {
   /** How many arrivals may wait between two nodes in one direction. */
   readonly maxQueuedSignals: number;
 }
@@ -27,11 +153,11 @@ const SEEDED_ARRIVALS_PER_TURN = 8;
 
 /** The inside of a network. */
 export class Switchboard {
-  readonly limits: Limits;
+  readonly limits: NetworkLimits;
   readonly #clock: Clock;
   readonly #random: Random | undefined;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #connections = new Map<string, Connection>();
+  readonly #connections = new Map<string, MemoryConnection>();
   readonly #rules = new Map<string, LaneRule>();
   readonly #cuts = new Set<string>();
   /** The lanes in which something waits. */
@@ -44,7 +170,7 @@ export class Switchboard {
     this.#deliver();
   };
 
-  constructor(limits: Limits, clock: Clock, random: Random | undefined) {
+  constructor(limits: NetworkLimits, clock: Clock, random: Random | undefined) {
     this.limits = limits;
     this.#clock = clock;
     this.#random = random;
@@ -85,7 +211,7 @@ export class Switchboard {
 
   // ---- connections ----
 
-  connection(a: string, b: string): Connection | undefined {
+  connection(a: string, b: string): MemoryConnection | undefined {
     return this.#connections.get(pairKey(a, b));
   }
 
@@ -95,7 +221,7 @@ export class Switchboard {
     const key = pairKey(from.name, peer);
     if (to === undefined || to === from || this.#cuts.has(key)) return false;
     if (this.#connections.has(key)) return true;
-    const connection = new Connection(from, to);
+    const connection = new MemoryConnection(from, to);
     this.#connections.set(key, connection);
     this.push(from.line(to.name).lane, { kind: 'up', connection });
     this.push(to.line(from.name).lane, { kind: 'up', connection });
@@ -106,7 +232,7 @@ export class Switchboard {
    * Breaks a connection.
    * @param orderly whether what is under way still arrives; what is held is lost in any case.
    */
-  break(connection: Connection, reason: string, orderly = false): void {
+  break(connection: MemoryConnection, reason: string, orderly = false): void {
     if (connection.broken) return;
     const { first, second } = connection;
     connection.broken = true;
@@ -123,7 +249,7 @@ export class Switchboard {
   }
 
   /** Sends a signal over a connection; over a broken one it is lost. */
-  transmit(connection: Connection, from: Endpoint, signal: PackedSignal): void {
+  transmit(connection: MemoryConnection, from: Endpoint, signal: EncodedSignal): void {
     if (connection.broken) return;
     const { lane } = connection.other(from).line(from.name);
     if (lane.signals >= this.limits.maxQueuedSignals) this.break(connection, 'queue_full');

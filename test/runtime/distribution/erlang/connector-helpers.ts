@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import {
   Connector,
   type ConnectorOptions,
-  type EstablishedLink,
+  type EstablishedConnection,
 } from '../../../../src/runtime/distribution/erlang/internal.ts';
 
 /** Where connectors of a test listen, by the names of their nodes. */
@@ -16,7 +16,7 @@ export interface Site {
   readonly connector: Connector;
   readonly port: number;
   /** The links that came up, and are: by the name of the other. */
-  readonly links: Map<string, EstablishedLink>;
+  readonly links: Map<string, EstablishedConnection>;
   /** What happened, as `up name`, `retire name`, `down name`. */
   readonly log: string[];
   readonly refused: Array<{ peer: string | undefined; address: string; reason: string }>;
@@ -30,7 +30,7 @@ export async function site(
   places: Places,
   changes: Partial<ConnectorOptions> = {},
 ): Promise<Site> {
-  const links = new Map<string, EstablishedLink>();
+  const links = new Map<string, EstablishedConnection>();
   const log: string[] = [];
   const refused: Site['refused'] = [];
   const waiting = new Set<() => void>();

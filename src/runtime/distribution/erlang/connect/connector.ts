@@ -2,22 +2,19 @@
  * Sets the connections of a node up: listens, dials, shakes hands, and decides what counts when both sides dial at once, or
  * when a node comes anew whose connection seems to be up still. See `erl_dist_protocol`, "Distribution Handshake".
  *
- * A connection that is up belongs to whoever was told; the connector asks about it (`LinkEvents.isUp`) and forgets it. There
+ * A connection that is up belongs to whoever was told; the connector asks about it (`ConnectionEvents.isUp`) and forgets it. There
  * is at most one attempt to dial a node. Anybody may say to have a name: a claim keeps nobody waiting who claims it, too, nor this
  * node from dialling, and the first who proves it has it.
  */
 import type { Socket } from 'node:net';
-import type { LinkEvents } from '../contracts.ts';
+import type { ConnectionEvents } from '../contracts.ts';
 import { type ConnectFault, Dialling, type DiallingContext } from './dialling.ts';
 import { OWN_FLAGS } from './flags.ts';
-import type { Agreed, LocalNode } from './handshake.ts';
-import { Acceptor, type Admission } from './handshake-acceptor.ts';
+import { Acceptor, type Admission, type Agreed, type LocalNode } from './handshake.ts';
 import { isNodeName } from './handshake-messages.ts';
-import { addressOf, Listener, type Place } from './listener.ts';
+import { Listener, type Place, addressOf } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
-import { SecureIdentity, type TlsOptions } from './tls.ts';
-
-export type { TlsOptions } from './tls.ts';
+import { SecureIdentity, type TlsOptions } from './credentials.ts';
 
 /** How many connections from outside may be set up at a time, unless the carrier is told otherwise. */
 const DEFAULT_MAX_PENDING = 256;
@@ -51,7 +48,7 @@ export interface ConnectorOptions {
   /** Where a node listens; undefined when it is not registered. */
   resolve(node: string): Promise<{ readonly host: string; readonly port: number } | undefined>;
   /** Who runs the connections. */
-  readonly events: LinkEvents;
+  readonly events: ConnectionEvents;
   /** An attempt to connect, either way, failed or was refused. `reason` begins with a stable word. */
   refused(peer: string | undefined, address: string, reason: string): void;
 }

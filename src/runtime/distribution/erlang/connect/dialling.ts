@@ -4,13 +4,12 @@
  *
  * It ends when its owner says that a connection is up, whoever dialled, or when it gives up.
  */
-import { connect, type Socket } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { TroupeError } from '../../../errors.ts';
-import { withoutContext } from '../../../process/async-context.ts';
-import type { Agreed, LocalNode } from './handshake.ts';
-import { Initiator } from './handshake-initiator.ts';
+import { withoutContext } from '../../../process/async.ts';
+import { type Agreed, Initiator, type LocalNode } from './handshake.ts';
 import { Setup, type SetupReason } from './setup.ts';
-import type { SecureIdentity } from './tls.ts';
+import type { SecureIdentity } from './credentials.ts';
 
 /** Crossing attempts are decided by the first; the others are for when the one that counted failed. */
 const MAX_TRIES = 3;
@@ -59,6 +58,8 @@ export class Dialling {
   /** Counts the changes of state, so that an answer which comes too late is known as such. */
   #turn = 0;
   #tries = 0;
+  /** Whether it has dialled again because an attempt of the other failed. */
+  #hurried = false;
   #address = '';
   #setup: Setup | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -86,9 +87,15 @@ export class Dialling {
     this.#dial();
   }
 
-  /** The attempt of the other node has failed. */
+  /**
+   * An attempt of the other node, or of one that claims to be it, has failed. It is dialled again at once, but only the first time
+   * and beyond `MAX_TRIES`: claims cost nothing, and must not use up the tries.
+   */
   otherFailed(): void {
-    if (this.#state === 'waiting') this.#again();
+    if (this.#state !== 'waiting' || this.#hurried) return;
+    this.#hurried = true;
+    this.#tries--;
+    this.#again();
   }
 
   /** A connection is up. */

@@ -4,7 +4,7 @@
  * Reading answers undefined for what is not the message that is asked for; it never throws, and never reads beyond `end`.
  * Names are Latin-1 on the wire, as in OTP.
  */
-import { DIGEST_BYTES } from './digest.ts';
+import { DIGEST_BYTES } from './credentials.ts';
 
 /** The longest message that is read. OTP's are shorter than 600 bytes. */
 export const MAX_HANDSHAKE_BYTES = 1024;

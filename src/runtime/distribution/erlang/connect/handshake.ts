@@ -1,10 +1,28 @@
 /**
- * What both sides of a handshake have in common: who is asked, what came of a message, and why it may fail. The machines
- * (`handshake-initiator.ts`, `handshake-acceptor.ts`) are fed with messages and answer with what is to be sent; they have no
- * sockets and no timers, and nothing that they are fed makes them throw. See `erl_dist_protocol`, "Distribution Handshake".
+ * The handshake of two nodes, as a machine for each side: messages are fed in, and the answer says what to send. The machines
+ * have no sockets and no timers, and no input makes them throw. See `erl_dist_protocol`, "Distribution Handshake".
+ *
+ * The side that dials sends its name in the new form only, which all supported releases of OTP read, and never asks for a
+ * name. On the side that was dialled, the owner of the machine decides about admission: when attempts cross, or when there is
+ * a connection already. A wrong cookie gets no answer, as in OTP.
  */
 import { TroupeError } from '../../../errors.ts';
-import { expandFlags, missingFlags } from './flags.ts';
+import { FLAGS, expandFlags, missingFlags } from './flags.ts';
+import { digest, isDigest, makeChallenge } from './credentials.ts';
+import {
+  isNodeName,
+  readAck,
+  readChallenge,
+  readComplement,
+  readName,
+  readReply,
+  readStatus,
+  writeAck,
+  writeChallenge,
+  writeName,
+  writeReply,
+  writeStatus,
+} from './handshake-messages.ts';
 
 /** The node on this side of a handshake. */
 export interface LocalNode {
@@ -80,34 +98,289 @@ export interface HandshakeMachine {
   timedOut(): HandshakeFault;
 }
 
-/** @internal */
-export function next(...send: Buffer[]): Step {
+function next(...send: Buffer[]): Step {
   return { kind: 'next', send };
 }
 
-/** @internal */
-export function fail(reason: HandshakeReason, detail: string, ...send: Buffer[]): Step {
+function fail(reason: HandshakeReason, detail: string, ...send: Buffer[]): Step {
   return { kind: 'fault', send, fault: { reason, detail } };
 }
 
-/** @internal What is wrong with the flags that the other node sent. */
-export function flagsFault(sent: bigint): HandshakeFault | undefined {
+/** What is wrong with the flags that the other node sent. */
+function flagsFault(sent: bigint): HandshakeFault | undefined {
   const missing = missingFlags(expandFlags(sent));
   if (missing.length === 0) return undefined;
   return { reason: 'flags', detail: `lacks what this node needs: ${missing.join(', ')}` };
 }
 
-/** @internal The flags that both nodes have. */
-export function commonFlags(local: bigint, sent: bigint): bigint {
+/** The flags that both nodes have. */
+function commonFlags(local: bigint, sent: bigint): bigint {
   return expandFlags(local) & expandFlags(sent);
 }
 
-/** @internal The cookie for a node, or why there is none. */
-export function cookieFor(local: LocalNode, peer: string): { readonly cookie: string } | HandshakeFault {
+/** The cookie for a node, or why there is none. */
+function cookieFor(local: LocalNode, peer: string): { readonly cookie: string } | HandshakeFault {
   try {
     return { cookie: local.cookie(peer) };
   } catch (error) {
     if (!(error instanceof TroupeError)) throw error;
     return { reason: 'cookie', detail: `cannot be asked to prove anything: ${error.message}` };
+  }
+}
+
+/** The machine of the side that dialled. */
+export class Initiator implements HandshakeMachine {
+  readonly #local: LocalNode;
+  readonly #isUp: (peer: string) => boolean;
+  readonly peer: string;
+  #state: 'status' | 'challenge' | 'ack' | 'over' = 'status';
+  #challenge = 0;
+  #cookie = '';
+  #agreed: Agreed | undefined;
+
+  /** @param isUp Whether this node has a connection to the other that lives; asked when the other says that it has one. */
+  constructor(local: LocalNode, peer: string, isUp: (peer: string) => boolean) {
+    this.#local = local;
+    this.peer = peer;
+    this.#isUp = isUp;
+  }
+
+  start(): readonly Buffer[] {
+    return [writeName(this.#local.flags, this.#local.creation, this.#local.name)];
+  }
+
+  receive(buffer: Buffer, start: number, end: number): Step {
+    const step = this.#step(buffer, start, end);
+    if (step.kind !== 'next') this.#state = 'over';
+    return step;
+  }
+
+  closed(): HandshakeFault {
+    return this.#state === 'ack'
+      ? {
+          reason: 'cookie',
+          detail: 'closed the connection when it had our answer: its cookie is probably another',
+        }
+      : { reason: 'closed', detail: `closed the connection before it sent its ${this.#state}` };
+  }
+
+  timedOut(): HandshakeFault {
+    return { reason: 'timeout', detail: `did not send its ${this.#state} in time` };
+  }
+
+  #step(buffer: Buffer, start: number, end: number): Step {
+    switch (this.#state) {
+      case 'status':
+        return this.#status(readStatus(buffer, start, end));
+      case 'challenge':
+        return this.#answer(buffer, start, end);
+      case 'ack':
+        return this.#finish(readAck(buffer, start, end));
+      case 'over':
+        return fail('bad_message', 'sent a message after the last one');
+    }
+  }
+
+  #status(status: string | undefined): Step {
+    switch (status) {
+      case 'ok':
+      case 'ok_simultaneous':
+        this.#state = 'challenge';
+        return next();
+      case 'alive':
+        if (this.#isUp(this.peer)) {
+          return fail('alive', 'has a connection to this node already', writeStatus('false'));
+        }
+        this.#state = 'challenge';
+        return next(writeStatus('true'));
+      case 'nok':
+        return fail('nok', 'is dialling this node itself');
+      case 'not_allowed':
+        return fail('not_allowed', 'does not let this node in; its log says why');
+      case undefined:
+        return fail('bad_message', 'did not answer with a status');
+      default:
+        return fail('bad_message', 'answered with a status that is not known');
+    }
+  }
+
+  #answer(buffer: Buffer, start: number, end: number): Step {
+    const message = readChallenge(buffer, start, end);
+    if (message === undefined) return fail('bad_message', 'did not send a challenge');
+    if (message.name !== this.peer)
+      return fail('wrong_node', 'is not who answered: that node has another name');
+    const lacking = flagsFault(message.flags);
+    if (lacking !== undefined) return fail(lacking.reason, lacking.detail);
+    const found = cookieFor(this.#local, this.peer);
+    if (!('cookie' in found)) return fail(found.reason, found.detail);
+    if (this.#local.gaveOut(message.challenge)) {
+      return fail('reflected', 'asks this node for the answer to a challenge that this node has given out');
+    }
+    this.#cookie = found.cookie;
+    this.#challenge = makeChallenge();
+    this.#agreed = {
+      peer: this.peer,
+      creation: message.creation,
+      flags: commonFlags(this.#local.flags, message.flags),
+    };
+    this.#state = 'ack';
+    return next(writeReply(this.#challenge, digest(found.cookie, message.challenge)));
+  }
+
+  #finish(answer: Buffer | undefined): Step {
+    if (answer === undefined || this.#agreed === undefined) return fail('bad_message', 'did not send an ack');
+    if (!isDigest(answer, this.#cookie, this.#challenge)) return fail('cookie', 'has another cookie');
+    return { kind: 'done', send: [], agreed: this.#agreed };
+  }
+}
+
+/**
+ * What to answer a node that wants in: `ok`; `ok_simultaneous`, this node gives up its own attempt; `nok`, it goes on with
+ * that; `alive`, there is a connection; `busy`, nothing, and close.
+ */
+export type Admission = 'ok' | 'ok_simultaneous' | 'nok' | 'alive' | 'busy';
+
+/** The machine of the side that was dialled. */
+export class Acceptor implements HandshakeMachine {
+  readonly #local: LocalNode;
+  readonly #admit: (peer: string) => Admission;
+  #state: 'name' | 'decision' | 'complement' | 'answer' | 'over' = 'name';
+  #peer: string | undefined;
+  #flags = 0n;
+  #creation = 0;
+  #old = false;
+  #challenge: number | undefined = undefined;
+  #admitted = false;
+  #cookie = '';
+
+  /** @param admit Asked once, when the name of the other node is known and nothing is wrong with it. */
+  constructor(local: LocalNode, admit: (peer: string) => Admission) {
+    this.#local = local;
+    this.#admit = admit;
+  }
+
+  /** Who the other says to be; it has not proved that before the machine is done. */
+  get peer(): string | undefined {
+    return this.#peer;
+  }
+
+  /** What the other has been given to answer. */
+  get challenge(): number | undefined {
+    return this.#challenge;
+  }
+
+  /** Whether it may come in once it has proven who it is. */
+  get admitted(): boolean {
+    return this.#admitted;
+  }
+
+  start(): readonly Buffer[] {
+    return [];
+  }
+
+  receive(buffer: Buffer, start: number, end: number): Step {
+    const step = this.#step(buffer, start, end);
+    if (step.kind !== 'next') this.#state = 'over';
+    return step;
+  }
+
+  closed(): HandshakeFault {
+    return { reason: 'closed', detail: `closed the connection before it sent its ${this.#state}` };
+  }
+
+  timedOut(): HandshakeFault {
+    return { reason: 'timeout', detail: `did not send its ${this.#state} in time` };
+  }
+
+  #step(buffer: Buffer, start: number, end: number): Step {
+    switch (this.#state) {
+      case 'name':
+        return this.#name(buffer, start, end);
+      case 'decision':
+        return this.#decision(readStatus(buffer, start, end));
+      case 'complement':
+        return this.#complement(buffer, start, end);
+      case 'answer':
+        return this.#finish(buffer, start, end);
+      case 'over':
+        return fail('bad_message', 'sent a message after the last one');
+    }
+  }
+
+  #name(buffer: Buffer, start: number, end: number): Step {
+    const message = readName(buffer, start, end);
+    if (message === undefined) return fail('bad_message', 'did not begin with its name');
+    const notAllowed = writeStatus('not_allowed');
+    if ((message.flags & FLAGS.NAME_ME) !== 0n) {
+      return fail('dynamic_name', 'asked for a name, and this node gives none', notAllowed);
+    }
+    if (!isNodeName(message.name)) return fail('bad_message', 'has a name that is none', notAllowed);
+    this.#peer = message.name;
+    if (message.name === this.#local.name) return fail('own_name', 'has the name of this node', notAllowed);
+    const lacking = flagsFault(message.flags);
+    if (lacking !== undefined) return fail(lacking.reason, lacking.detail, notAllowed);
+    const found = cookieFor(this.#local, message.name);
+    if (!('cookie' in found)) return fail(found.reason, found.detail, notAllowed);
+    this.#cookie = found.cookie;
+    this.#flags = message.flags;
+    this.#creation = message.creation;
+    this.#old = message.old;
+    return this.#answerName(this.#admit(message.name));
+  }
+
+  #answerName(admission: Admission): Step {
+    switch (admission) {
+      case 'ok':
+      case 'ok_simultaneous':
+        return next(writeStatus(admission), this.#ask());
+      case 'alive':
+        this.#state = 'decision';
+        return next(writeStatus('alive'));
+      case 'nok':
+        return fail('nok', 'is being dialled by this node', writeStatus('nok'));
+      case 'busy':
+        return fail('busy', 'is being let in on another connection');
+    }
+  }
+
+  #decision(status: string | undefined): Step {
+    if (status === 'true') return next(this.#ask());
+    if (status === 'false') return fail('alive', 'keeps the connection that there is');
+    return fail('bad_message', 'did not say whether to go on');
+  }
+
+  #ask(): Buffer {
+    const challenge = makeChallenge();
+    this.#challenge = challenge;
+    this.#admitted = true;
+    this.#state = this.#old ? 'complement' : 'answer';
+    const { flags, creation, name } = this.#local;
+    return writeChallenge({ flags, challenge, creation, name });
+  }
+
+  #complement(buffer: Buffer, start: number, end: number): Step {
+    const message = readComplement(buffer, start, end);
+    if (message === undefined) return fail('bad_message', 'did not complete its name');
+    this.#flags |= message.flags;
+    this.#creation = message.creation;
+    this.#state = 'answer';
+    return next();
+  }
+
+  #finish(buffer: Buffer, start: number, end: number): Step {
+    const message = readReply(buffer, start, end);
+    if (message === undefined || this.#peer === undefined || this.#challenge === undefined) {
+      return fail('bad_message', 'did not answer the challenge');
+    }
+    if (!isDigest(message.answer, this.#cookie, this.#challenge)) return fail('cookie', 'has another cookie');
+    return {
+      kind: 'done',
+      send: [writeAck(digest(this.#cookie, message.challenge))],
+      agreed: {
+        peer: this.#peer,
+        creation: this.#creation,
+        flags: commonFlags(this.#local.flags, this.#flags),
+      },
+    };
   }
 }

@@ -9,7 +9,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Server as SecureServer, TLSSocket } from 'node:tls';
 import { TroupeError } from '../../../errors.ts';
-import type { SecureIdentity } from './tls.ts';
+import type { SecureIdentity } from './credentials.ts';
 
 /** What a listener is made with. */
 export interface ListenerOptions {

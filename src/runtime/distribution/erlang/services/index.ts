@@ -13,21 +13,17 @@
  * `noproc`.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { SystemCall } from '../../../otp/call.ts';
+import type { SystemCall } from '../../../otp/gen.ts';
 import type { Node } from '../../../process/node.ts';
-import { Cluster, CLUSTER } from '../cluster.ts';
+import { CLUSTER, Cluster } from './cluster.ts';
 import { hasNames } from '../connect/flags.ts';
-import type { PeerLink, Services, SpawnReply, SpawnRequest } from '../contracts.ts';
-import { Redialler } from '../connect/seeds.ts';
-import { Executor } from './executor.ts';
-import { AllowList, type ExposedModules } from './expose.ts';
+import type { PeerConnection, Services, SpawnReply, SpawnRequest } from '../contracts.ts';
+import { Redialler } from '../connect/redialler.ts';
+import { AllowList, Executor, type ExposedModules } from './executor.ts';
 import { IoServer, type Output } from './io.ts';
-import { handleNetKernel, NET_KERNEL } from './net-kernel.ts';
-import { setServices } from './nodes.ts';
-import { REX, Rex } from './rex.ts';
-import { ServiceProcess } from './service-process.ts';
-import { SpawnClient } from './spawn-client.ts';
-import { SpawnServer } from './spawn-server.ts';
+import { NET_KERNEL, ServiceProcess, handleNetKernel } from './service-process.ts';
+import { SpawnClient } from './erpc.ts';
+import { REX, Rex, SpawnServer } from './spawn-server.ts';
 import { StateForms } from './state-forms.ts';
 
 /** How many functions may run for one node at a time. */
@@ -116,7 +112,6 @@ class NodeServices implements Services {
         new ServiceProcess(node, 'logger_proxy', (self, message) => ioServer.handleLog(self, message)),
       ],
     };
-    setServices(node, { client });
     // Not before the carrier is attached, and the program that made the node has had its turn; nor before the name is this
     // node's own: to nodes that know another of that name, this one would take its place.
     const keep = () => {
@@ -128,13 +123,13 @@ class NodeServices implements Services {
     );
   }
 
-  peerUp(link: PeerLink): void {
+  peerUp(connection: PeerConnection): void {
     const parts = this.#parts;
     if (parts === undefined) return;
-    parts.client.peerUp(link);
-    parts.redialler.up(link.name);
+    parts.client.peerUp(connection);
+    parts.redialler.up(connection.name);
     const self = parts.clusterProcess.process;
-    if (self.alive && hasNames(link)) parts.cluster.peerUp(self, link.name);
+    if (self.alive && hasNames(connection)) parts.cluster.peerUp(self, connection.name);
   }
 
   peerDown(peer: string, reason?: unknown): void {
@@ -154,12 +149,12 @@ class NodeServices implements Services {
     return (await this.#parts?.forms.isBare(peer)) ?? false;
   }
 
-  spawnRequest(link: PeerLink, request: SpawnRequest): void {
-    this.#parts?.server.handle(link, request);
+  spawnRequest(connection: PeerConnection, request: SpawnRequest): void {
+    this.#parts?.server.handle(connection, request);
   }
 
-  spawnReply(link: PeerLink, reply: SpawnReply): void {
-    this.#parts?.client.replied(link, reply);
+  spawnReply(connection: PeerConnection, reply: SpawnReply): void {
+    this.#parts?.client.replied(connection, reply);
   }
 
   close(): void {

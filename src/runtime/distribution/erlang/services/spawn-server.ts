@@ -1,26 +1,35 @@
 /**
- * Answers SPAWN_REQUEST: another node wants a process here.
+ * Runs functions that other nodes ask for: by SPAWN_REQUEST, which is what `erpc` and `rpc` use, or by message to `rex`.
  *
- * It can have one for `erpc:execute_call/4` and `erpc:execute_cast/3`, which run a function of the allow-list; that is what
- * `erpc` and `rpc` ask for. Everything else is not supported, which the caller is told at once: code of another node does not
- * run here. See `erl_dist_protocol`, SPAWN_REQUEST, and `erpc.erl`.
+ * A SPAWN_REQUEST for `erpc:execute_call/4` or `erpc:execute_cast/3` runs a function of the allow-list. Anything else is
+ * answered at once with `notsup`: code of another node does not run here. See `erl_dist_protocol`, SPAWN_REQUEST, and
+ * `erpc.erl`.
+ *
+ * Since OTP 23 `rpc:call` uses `erpc`; `rex` still gets `rpc:block_call`, the calls of older nodes and of C nodes, and the
+ * question for features that a visible node is asked. On a BEAM node `block_call`s run one after the other; here functions
+ * never wait for one another. See `rpc.erl`.
  */
 import { TroupeError } from '../../../errors.ts';
 import type { ExitReason } from '../../../process/messages.ts';
-import { addWatch, RemoteMonitor } from '../../../process/monitor.ts';
+import { RemoteMonitor, Watcher, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Pid } from '../../../terms/pid.ts';
+import { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import { Ref } from '../../../terms/ref.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
-import type { PeerLink, SpawnRequest } from '../contracts.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
+import type { PeerConnection, SpawnRequest } from '../contracts.ts';
 import { MONITOR_P_EXIT, PAYLOAD_MONITOR_P_EXIT, SPAWN_REPLY } from '../wire/control.ts';
 import { FLAGS } from '../connect/flags.ts';
-import { publishDropped } from './dropped.ts';
-import type { Execution, Executor } from './executor.ts';
-import { MAX_ARITY } from './expose.ts';
-import { notEncodable, readOutcome } from './outcome.ts';
+import { publishDropped, refuse } from './service-process.ts';
+import {
+  type Execution,
+  type Executor,
+  MAX_ARITY,
+  notEncodable,
+  readOutcome,
+  reasonToTerm,
+} from './executor.ts';
+import { Call, Cast, RemoteCall } from '../../../otp/gen.ts';
 
 /** The flags of a reply. */
 const LINKED = 1;
@@ -48,30 +57,35 @@ export class SpawnServer {
   }
 
   /** Answers a request, and spawns what it asks for. It does not throw. */
-  handle(link: PeerLink, request: SpawnRequest): void {
+  handle(connection: PeerConnection, request: SpawnRequest): void {
     const { from, ref } = request;
     // Whoever asks in the name of another node would have it told of processes that it knows nothing of.
-    if (from.node !== link.name) {
-      publishDropped(this.#node, link.name, () => `a spawn request in the name of ${from.node}`);
+    if (from.node !== connection.name) {
+      publishDropped(this.#node, connection.name, () => `a spawn request in the name of ${from.node}`);
       return;
     }
     const options = readOptions(request.options);
-    const execution = options === undefined ? undefined : readExecution(link.name, request);
+    const execution = options === undefined ? undefined : readExecution(connection.name, request);
     if (options === undefined || execution === undefined) {
       const { module, function: name, arity } = request;
-      publishDropped(this.#node, link.name, () => `a spawn of ${module.name}:${name.name}/${arity}`);
-      reply(link, request, 0, atom(options === undefined ? 'badopt' : 'notsup'));
+      publishDropped(this.#node, connection.name, () => `a spawn of ${module.name}:${name.name}/${arity}`);
+      sendReply(connection, request, 0, atom(options === undefined ? 'badopt' : 'notsup'));
       return;
     }
     const process = this.#start(execution);
     if (process === undefined) {
-      reply(link, request, 0, atom('system_limit'));
+      sendReply(connection, request, 0, atom('system_limit'));
       return;
     }
-    reply(link, request, (options.link ? LINKED : 0) | (options.monitor ? MONITORED : 0), process.pid);
+    sendReply(
+      connection,
+      request,
+      (options.link ? LINKED : 0) | (options.monitor ? MONITORED : 0),
+      process.pid,
+    );
     const { router } = this.#node;
-    if (options.link) router.receive(link.name, { op: 'link', from, to: process.pid });
-    if (options.monitor) watch(this.#node, link, from, ref, process, execution.tag);
+    if (options.link) router.receive(connection.name, { op: 'link', from, to: process.pid });
+    if (options.monitor) watch(this.#node, connection, from, ref, process, execution.tag);
   }
 
   #start(execution: Execution): Process | undefined {
@@ -85,26 +99,31 @@ export class SpawnServer {
   }
 }
 
-function reply(link: PeerLink, { ref, from }: SpawnRequest, flags: number, result: Pid | Atom): void {
-  link.sendControl(tuple(SPAWN_REPLY, ref, from, flags, result));
+function sendReply(
+  connection: PeerConnection,
+  { ref, from }: SpawnRequest,
+  flags: number,
+  result: Pid | Atom,
+): void {
+  connection.sendControl(tuple(SPAWN_REPLY, ref, from, flags, result));
 }
 
 /** Tells the node that asked how its process has ended. The ref of the request is the one of the monitor. */
 function watch(
   node: Node,
-  link: PeerLink,
+  connection: PeerConnection,
   from: Pid,
   ref: Ref,
   process: Process,
   tag: Ref | undefined,
 ): void {
-  const peer = node.router.connection(link.name);
+  const peer = node.router.connection(connection.name);
   if (peer === undefined) return;
   if (tag === undefined || peer.incoming.has(ref.key)) {
-    node.router.receive(link.name, { op: 'monitor', from, target: process.pid, ref });
+    node.router.receive(connection.name, { op: 'monitor', from, target: process.pid, ref });
     return;
   }
-  const monitor = new OutcomeMonitor(peer, link, from, ref, process.pid, tag);
+  const monitor = new OutcomeMonitor(peer, connection, from, ref, process.pid, tag);
   peer.incoming.set(ref.key, monitor);
   addWatch(process, monitor);
 }
@@ -114,13 +133,20 @@ function watch(
  * message, not as the words of exit reasons do.
  */
 class OutcomeMonitor extends RemoteMonitor {
-  readonly #link: PeerLink;
+  readonly #connection: PeerConnection;
   readonly #tag: Ref;
   readonly #process: Pid;
 
-  constructor(peer: RemoteMonitor['peer'], link: PeerLink, from: Pid, ref: Ref, process: Pid, tag: Ref) {
+  constructor(
+    peer: RemoteMonitor['peer'],
+    connection: PeerConnection,
+    from: Pid,
+    ref: Ref,
+    process: Pid,
+    tag: Ref,
+  ) {
     super(peer, from, ref, process);
-    this.#link = link;
+    this.#connection = connection;
     this.#tag = tag;
     this.#process = process;
   }
@@ -141,10 +167,10 @@ class OutcomeMonitor extends RemoteMonitor {
 
   #send(reason: unknown): void {
     const { ref, from } = this;
-    if ((this.#link.flags & FLAGS.EXIT_PAYLOAD) === 0n) {
-      this.#link.sendControl(tuple(MONITOR_P_EXIT, this.#process, from, ref, reason));
+    if ((this.#connection.flags & FLAGS.EXIT_PAYLOAD) === 0n) {
+      this.#connection.sendControl(tuple(MONITOR_P_EXIT, this.#process, from, ref, reason));
     } else {
-      this.#link.sendControl(tuple(PAYLOAD_MONITOR_P_EXIT, this.#process, from, ref), reason);
+      this.#connection.sendControl(tuple(PAYLOAD_MONITOR_P_EXIT, this.#process, from, ref), reason);
     }
   }
 }
@@ -181,7 +207,7 @@ function readExecution(peer: string, request: SpawnRequest): Execution | undefin
  * Reads a function with its arguments, `Module, Function, Args`, from another node.
  * @returns undefined when they are no such thing.
  */
-export function readFunction(
+function readFunction(
   peer: string,
   [module, name, args]: readonly unknown[],
   groupLeader: Pid | undefined,
@@ -190,4 +216,137 @@ export function readFunction(
   if (!(module instanceof Atom) || !(name instanceof Atom)) return undefined;
   if (!Array.isArray(args) || args.length > MAX_ARITY) return undefined;
   return { peer, module: module.name, name: name.name, args: args as unknown[], groupLeader, tag };
+}
+
+// ---- rex ----
+
+/** The name of the process that answers `rpc` by message. */
+export const REX = 'rex';
+
+/** Answers a call when the process that runs its function has ended. */
+class Answer extends Watcher {
+  readonly #answer: (reply: unknown) => void;
+  readonly #tag: Ref;
+
+  constructor(answer: (reply: unknown) => void, tag: Ref) {
+    super();
+    this.#answer = answer;
+    this.#tag = tag;
+  }
+
+  targetExited(reason: ExitReason): void {
+    this.#answer(replyFor(reason, this.#tag));
+  }
+}
+
+/** Handles the messages to `rex`. */
+export class Rex {
+  readonly #executor: Executor;
+
+  constructor(executor: Executor) {
+    this.#executor = executor;
+  }
+
+  handle(self: Process, message: unknown): void {
+    if (message instanceof RemoteCall || message instanceof Call) this.#call(self, message);
+    else if (message instanceof Cast) this.#cast(self, message.argument);
+    else if (isFeaturesRequest(message)) {
+      self.send(message.elements[0], tuple(atom('features_reply'), atom(self.node.name), [atom('erpc')]));
+    } else if (!this.#oldCall(self, message)) publishDropped(self.node, '', () => 'a message to rex');
+  }
+
+  /** `{From, {call, Module, Function, Args, _}}`, which C nodes send (`ei_rpc`) and is answered by `{rex, Reply}`. */
+  #oldCall(self: Process, message: unknown): boolean {
+    if (!(message instanceof Tuple) || message.length !== 2) return false;
+    const [from, request] = message.elements;
+    const wanted = from instanceof Pid ? readRequest(request, ['call']) : undefined;
+    if (wanted === undefined) return false;
+    const { node } = (from as Pid).origin;
+    const tag = self.node.makeRef();
+    const execution = readFunction(node, wanted.what, wanted.groupLeader, tag);
+    if (execution === undefined) return false;
+    const send = (reply: unknown): void => self.node.route(self.pid, from as Pid, tuple(atom(REX), reply));
+    const answer = (reply: unknown): void => {
+      try {
+        send(reply);
+      } catch (error) {
+        if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
+        send(badRpc(tuple(atom('EXIT'), tuple(atom('not_encodable'), error.what))));
+      }
+    };
+    const process = this.#start(execution);
+    if (process === undefined) answer(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
+    else addWatch(process, new Answer(answer, tag));
+    return true;
+  }
+
+  #call(self: Process, request: Call | RemoteCall): void {
+    const tag = self.node.makeRef();
+    const wanted = readRequest(request.argument, ['call', 'block_call']);
+    const peer = request.pid instanceof Pid ? request.pid.node : '';
+    const execution = wanted && readFunction(peer, wanted.what, wanted.groupLeader, tag);
+    if (execution === undefined) {
+      refuse(self, request);
+      return;
+    }
+    const process = this.#start(execution);
+    if (process === undefined) request.reply(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
+    else addWatch(process, new Answer((reply) => request.reply(reply), tag));
+  }
+
+  #cast(self: Process, argument: unknown): void {
+    const wanted = readRequest(argument, ['cast']);
+    const peer = wanted?.groupLeader?.node ?? '';
+    const execution = wanted && readFunction(peer, wanted.what, wanted.groupLeader, undefined);
+    if (execution === undefined || this.#start(execution) === undefined) {
+      publishDropped(self.node, peer, () => 'a cast to rex');
+    }
+  }
+
+  #start(execution: Parameters<Executor['start']>[0]): Process | undefined {
+    try {
+      return this.#executor.start(execution);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      // The node is full.
+      return undefined;
+    }
+  }
+}
+
+/** Reads `{Kind, Module, Function, Args, GroupLeader}`. */
+function readRequest(
+  argument: unknown,
+  kinds: readonly string[],
+): { readonly what: readonly unknown[]; readonly groupLeader: Pid | undefined } | undefined {
+  if (!(argument instanceof Tuple) || argument.length !== 5) return undefined;
+  const [kind, module, name, args, leader] = argument.elements;
+  if (!(kind instanceof Atom) || !kinds.includes(kind.name)) return undefined;
+  return { what: [module, name, args], groupLeader: leader instanceof Pid ? leader : undefined };
+}
+
+/** What `rpc:call` answers; a thrown value is as a returned one. */
+function replyFor(reason: ExitReason, tag: Ref): unknown {
+  const outcome = readOutcome(reason, tag);
+  if (outcome === undefined) return badRpc(tuple(atom('EXIT'), reasonToTerm(reason)));
+  const { value, stack } = outcome;
+  switch (outcome.class) {
+    case 'return':
+    case 'throw':
+      return value;
+    case 'exit':
+      return badRpc(tuple(atom('EXIT'), reasonToTerm(value)));
+    case 'error':
+      return badRpc(tuple(atom('EXIT'), tuple(value, stack)));
+  }
+}
+
+function badRpc(reason: unknown): Tuple {
+  return tuple(atom('badrpc'), reason);
+}
+
+function isFeaturesRequest(message: unknown): message is Tuple<readonly [Pid, Atom]> {
+  if (!(message instanceof Tuple) || message.length !== 2) return false;
+  const [from, what] = message.elements;
+  return from instanceof Pid && what === atom('features_request');
 }

@@ -7,11 +7,10 @@
  * messages of a node wait for its answer; more are delivered at once.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { SystemCall } from '../../../otp/call.ts';
+import type { SystemCall } from '../../../otp/gen.ts';
 import { atom } from '../../../terms/atom.ts';
-import { text } from '../../../terms/charlist.ts';
-import { Tuple } from '../../../terms/tuple.ts';
-import type { SpawnClient } from './spawn-client.ts';
+import { text, Tuple } from '../../../terms/values.ts';
+import type { SpawnClient } from './erpc.ts';
 
 const ANSWER_MS = 1_000;
 const WAITING_MAX = 1_000;

@@ -13,13 +13,13 @@ import type { Atom } from '../../../terms/atom.ts';
 import type { CarrierHost } from '../../../process/carrier.ts';
 import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { AtomCache } from './atom-cache.ts';
-import type { EstablishedLink } from '../contracts.ts';
+import type { EstablishedConnection } from '../contracts.ts';
 import * as control from './control.ts';
 import { ControlReader, type ControlSink } from './control-reader.ts';
 import { FLAGS } from '../connect/flags.ts';
 import { type Assembled, type FragmentFault, Fragments } from './fragments.ts';
 import { FrameReader, type FrameSink } from './frames.ts';
-import type { PeerTraffic } from '../connect/peer-info.ts';
+import type { PeerTraffic } from '../line.ts';
 import { type TakesTurns, turns } from './turns.ts';
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
@@ -111,9 +111,14 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#takeRest();
   }
 
-  constructor(link: EstablishedLink, host: CarrierHost, limits: InboundLimits, owner: InboundOwner) {
+  constructor(
+    established: EstablishedConnection,
+    host: CarrierHost,
+    limits: InboundLimits,
+    owner: InboundOwner,
+  ) {
     const { maxFrameBytes } = limits;
-    const { socket, leftover, peer, creation, flags } = link;
+    const { socket, leftover, peer, creation, flags } = established;
     this.#socket = socket;
     this.#leftover = leftover;
     this.#host = host;

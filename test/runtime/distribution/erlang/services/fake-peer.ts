@@ -13,7 +13,7 @@ import {
 import {
   createServices,
   OWN_FLAGS,
-  type PeerLink,
+  type PeerConnection,
   type Services,
   type ServicesOptions,
 } from '../../../../../src/runtime/distribution/erlang/internal.ts';
@@ -52,7 +52,7 @@ export class FakeCarrier implements Carrier {
 }
 
 /** A connected node. */
-export class FakePeer implements PeerLink {
+export class FakePeer implements PeerConnection {
   readonly name: string;
   readonly creation = 7;
   readonly flags: bigint;

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { atom, type Pid, type Process, Ref, tuple, type Tuple } from 'troupe';
 import { awaitExit, createManualClock, createProbe } from 'troupe/testing';
-import { FLAGS, OWN_FLAGS, servicesOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { FLAGS, OWN_FLAGS, spawnClientOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
 import { erpc } from 'troupe/erlang';
 import { expectFailure, failure } from '../../../otp/helpers.ts';
 import { makeGate, makeNode, recordTelemetry } from '../../../process/helpers.ts';
@@ -51,7 +51,7 @@ describe('a call', () => {
     expect([from, leader]).toEqual([site.node.initPid, site.node.whereis('troupe_io')]);
     answer(site, peer, (mark) => tuple(mark, atom('return'), [1, 2, 3]));
     expect(await sorted).toEqual([1, 2, 3]);
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
     expect(site.node.router.connection(peer.name)?.outgoing.size).toBe(0);
   });
 
@@ -113,7 +113,7 @@ describe('a call', () => {
     const unsupported = await failure(erpc.call(site.node, old.name, 'm', 'f'));
     expect(unsupported.reason).toEqual({ class: 'error', reason: tuple(atom('erpc'), atom('notsup')) });
     expect(old.controls).toEqual([]);
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
   });
 
   test('connects first; without a connection it fails', async () => {
@@ -143,7 +143,7 @@ describe('a call', () => {
       'TROUPE_CALL_NODEDOWN',
       'TROUPE_CALL_NODEDOWN',
     ]);
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
     expect(site.carrier.sent).toHaveLength(1);
   });
 
@@ -153,7 +153,7 @@ describe('a call', () => {
     expect((await failure(erpc.call(site.node, peer.name, 'm', 'f', [() => 0]))).code).toBe(
       'TROUPE_NOT_ENCODABLE',
     );
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
     expect(site.node.router.connection(peer.name)?.outgoing.size).toBe(0);
   });
 
@@ -198,7 +198,7 @@ describe('a call that is given up', () => {
     site.services.spawnReply(peer, { ref, to: from, flags: 2, result: pid });
     site.services.spawnReply(peer, { ref, to: from, flags: 2, result: pid });
     expect(demonitors(site)).toEqual([{ op: 'demonitor', from, target: pid, ref }]);
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
   });
 
   test('at most 1,000 of these are remembered', async () => {
@@ -211,7 +211,7 @@ describe('a call that is given up', () => {
     const first = (peer.controls[0]?.[0] as Tuple | undefined)?.elements[1] as Ref;
     await clock.advance(10);
     await Promise.all(calls);
-    expect(servicesOf(site.node).client.kept).toBe(1_000);
+    expect(spawnClientOf(site.node).kept).toBe(1_000);
     site.services.spawnReply(peer, { ref: first, to: site.node.initPid, flags: 2, result: peer.pid() });
     expect(demonitors(site)).toEqual([]);
   });
@@ -305,7 +305,7 @@ describe('a cast', () => {
     ]);
     expect(terms).toEqual([atom('m'), atom('f'), [1]]);
     expect(() => erpc.cast(site.node, peer.name, 'm', 'f', [() => 0])).toThrow(/TROUPE_NOT_ENCODABLE/);
-    expect(servicesOf(site.node).client.kept).toBe(0);
+    expect(spawnClientOf(site.node).kept).toBe(0);
   });
 
   test('connects first', async () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Atom, atom, ErlMap, ImproperList, type Process, Tuple } from 'troupe';
 import { createManualClock } from 'troupe/testing';
 import { Cast, ForeignTag, RemoteCall } from '../../../../../src/runtime/otp/internal.ts';
-import { CLUSTER, servicesOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
+import { CLUSTER, spawnClientOf } from '../../../../../src/runtime/distribution/erlang/internal.ts';
 import { type FakePeer, makeSite } from './fake-peer.ts';
 
 const NAMES = ['net_kernel', 'rex', 'troupe_io', 'logger_proxy', CLUSTER];
@@ -95,7 +95,7 @@ test('strange messages, spawn requests and replies', async () => {
         site.services.spawnReply(peer, { ref: peer.ref(), to: site.node.initPid, flags, result });
         await site.settle();
         expect(NAMES.map((registered) => site.node.whereis(registered))).toEqual(pids);
-        expect(servicesOf(site.node).client.kept).toBe(0);
+        expect(spawnClientOf(site.node).kept).toBe(0);
         expect(site.node.processes()).toHaveLength(NAMES.length + 1);
       },
     ),

@@ -1,0 +1,133 @@
+// npm run package: makes dist/package/, the library as it is published, and the tarball of it beside it.
+// What is in it: the runtime's entry points with their types, the documents of the library, licence and changelog. The notes
+// application, its dependencies and its documents are not. See docs/adr/0032-the-package.md.
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync, cpSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { ensureModules, tool } from './lib/fresh.mjs';
+import { packageDocuments } from './lib/package-docs.mjs';
+import { Failure, root, run, say, script } from './lib/run.mjs';
+
+/** What each npm dependency of the runtime is to who installs the package. */
+const DEPENDENCIES = ['acorn'];
+const OPTIONAL_PEERS = ['fastify', '@fastify/websocket'];
+const DESCRIPTION =
+  "Erlang's processes, servers, supervisors and process groups for Node.js, across nodes of Node.js and BEAM";
+
+await script(async () => {
+  await ensureModules();
+  const fresh = join(root, '.tmp', `package-${process.pid}`);
+  try {
+    mkdirSync(fresh, { recursive: true });
+    const manifest = readManifest();
+    await compile(fresh, manifest);
+    const folder = join(fresh, 'package');
+    writeFileSync(join(folder, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
+    for (const file of ['LICENSE', 'CHANGELOG.md']) cpSync(join(root, file), join(folder, file));
+    for (const { path, text } of packageDocuments(manifest)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    const code = await run('npm', ['pack', folder, '--pack-destination', fresh, '--silent'], {
+      quiet: true,
+    });
+    if (code !== 0) throw new Failure(`npm pack ended with exit code ${code}`);
+    const tarball = `${manifest.name}-${manifest.version}.tgz`;
+    mkdirSync(join(root, 'dist'), { recursive: true });
+    rmSync(join(root, 'dist/package'), { recursive: true, force: true });
+    renameSync(folder, join(root, 'dist/package'));
+    renameSync(join(fresh, tarball), join(root, 'dist', tarball));
+    say(`package: dist/${tarball}`);
+    return 0;
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+});
+
+/**
+ * What is used of package.json.
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {string} version
+ * @property {string[]} keywords
+ * @property {string} license
+ * @property {string} author
+ * @property {Record<string, string>} dependencies
+ * @property {{ node: string }} engines
+ * @property {Record<string, string | { types: string, default: string }>} exports
+ */
+
+/** @returns {Manifest} */
+function readManifest() {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+}
+
+/**
+ * The package.json that is published.
+ * @param {Manifest} manifest
+ */
+function published(manifest) {
+  const { name, version, keywords, license, author, engines, exports } = manifest;
+  /** @param {string[]} names */
+  const ranges = (names) =>
+    Object.fromEntries(
+      names.map((each) => {
+        const range = manifest.dependencies[each];
+        if (range === undefined) throw new Failure(`package.json has no dependency ${each}`);
+        return [each, range];
+      }),
+    );
+  return {
+    name,
+    version,
+    description: DESCRIPTION,
+    keywords,
+    license,
+    author,
+    type: 'module',
+    sideEffects: false,
+    exports,
+    bin: { troupe: './dist/runtime/repl/command.js' },
+    files: ['dist', 'docs', 'CHANGELOG.md'],
+    engines,
+    dependencies: ranges(DEPENDENCIES),
+    peerDependencies: ranges(OPTIONAL_PEERS),
+    peerDependenciesMeta: Object.fromEntries(OPTIONAL_PEERS.map((each) => [each, { optional: true }])),
+  };
+}
+
+/**
+ * Compiles what the entry points need, twice: JavaScript without comments, declarations with them. Both together are a third of
+ * what one run with source maps makes.
+ * @param {string} fresh
+ * @param {Manifest} manifest
+ */
+async function compile(fresh, { exports }) {
+  const entries = Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [] : [target.default.replace('./dist/', 'src/').replace(/\.js$/, '.ts')],
+  );
+  const shared = {
+    rootDir: join(root, 'src'),
+    outDir: join(fresh, 'package/dist'),
+    sourceMap: false,
+    inlineSources: false,
+    typeRoots: [join(root, 'node_modules/@types')],
+  };
+  const passes = {
+    code: { declaration: false, removeComments: true },
+    types: { declaration: true, emitDeclarationOnly: true, stripInternal: true },
+  };
+  for (const [name, options] of Object.entries(passes)) {
+    const config = {
+      extends: relative(fresh, join(root, 'tsconfig.build.json')),
+      compilerOptions: { ...shared, ...options },
+      include: [],
+      files: [...entries, 'src/runtime/repl/client.ts'].map((path) => join(root, path)),
+    };
+    const file = join(fresh, `tsconfig.${name}.json`);
+    writeFileSync(file, JSON.stringify(config));
+    const code = await run(tool('tsc'), ['-p', file]);
+    if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
+  }
+  const command = "#!/usr/bin/env node\nimport './client.js';\n";
+  writeFileSync(join(fresh, 'package/dist/runtime/repl/command.js'), command);
+}

@@ -1,0 +1,237 @@
+/**
+ * What an application has once the plugin is registered: its node, its WebSocket connections and the controllers that run.
+ *
+ * Invariants: at most `maxConnections` connections; when the application closes, none outlives `closeTimeoutMs`. It does not
+ * know what happens within a connection (`connection.ts`) or a request (`controller.ts`).
+ */
+import type { WebSocket } from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type ErrorCode, TroupeError } from '../errors.ts';
+import type { Node } from '../process/node.ts';
+import { Connection, ENDS } from './connection.ts';
+import type { Execution } from './controller.ts';
+import type { WebSocketDefinition } from './handler.ts';
+import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
+import { limitSocket } from './wire.ts';
+
+/** The actors of an application: `app.troupe`. */
+export class TroupeApp {
+  /** The node that all its processes run on. */
+  readonly node: Node;
+  /** How long a controller may take by default, in milliseconds. */
+  readonly controllerTimeoutMs: number;
+  /** @internal */ readonly limits: Limits;
+  /** @internal */ readonly sockets: Connections;
+  /** @internal The requests that wait for their controller. */
+  readonly executions = new Set<Execution>();
+
+  /** @internal */
+  constructor(node: Node, limits: Limits, controllerTimeoutMs: number, shared: boolean) {
+    this.node = node;
+    this.limits = limits;
+    this.controllerTimeoutMs = controllerTimeoutMs;
+    this.sockets = new Connections(node, limits, shared);
+  }
+
+  /** Number of WebSocket connections. */
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  /** Number of requests that wait for their controller. */
+  get requests(): number {
+    return this.executions.size;
+  }
+}
+
+/** @internal The actors of an application. @throws TroupeError TROUPE_NO_PLUGIN. */
+export function troupeOf(app: FastifyInstance): TroupeApp {
+  const { troupe } = app as { troupe?: TroupeApp };
+  if (troupe === undefined) throw noPlugin('The application has no node.');
+  return troupe;
+}
+
+function noPlugin(what: string): TroupeError {
+  return new TroupeError('TROUPE_NO_PLUGIN', what);
+}
+
+// ---- its WebSocket connections ----
+
+/** A WebSocket server of `ws`, as far as it is needed here. */
+export interface SocketServer {
+  readonly clients: ReadonlySet<WebSocket>;
+  close(): void;
+  once(event: 'close', listener: () => void): unknown;
+}
+
+/** The connections of an application. */
+export class Connections {
+  readonly #node: Node;
+  readonly #limits: Limits;
+  readonly #shared: boolean;
+  readonly #live = new Set<Connection>();
+  readonly #sockets = new WeakSet<WebSocket>();
+  readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
+  #emptied: () => void = () => undefined;
+
+  /** @param shared true when the application itself registered `@fastify/websocket`. */
+  constructor(node: Node, limits: Limits, shared: boolean) {
+    this.#node = node;
+    this.#limits = limits;
+    this.#shared = shared;
+  }
+
+  /** Number of connections, those included whose end is not complete. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** True when a further connection is one too many. */
+  get full(): boolean {
+    return this.#live.size >= this.#limits.maxConnections;
+  }
+
+  /** True for a socket that has a process. */
+  owns(socket: WebSocket): boolean {
+    return this.#sockets.has(socket);
+  }
+
+  /** Gives a socket its process. A socket for which there is no room is closed. */
+  open(
+    definition: WebSocketDefinition,
+    args: readonly never[],
+    socket: WebSocket,
+    request: FastifyRequest,
+  ): void {
+    // The upgrade was refused when there was no room, but others may have been on their way with it.
+    if (this.full) {
+      socket.close(1013, 'too many connections');
+      return;
+    }
+    if (this.#shared) this.#takeOver(socket, request.server.websocketServer);
+    try {
+      const limits = this.#connectionLimits(definition);
+      const start = { request, args };
+      this.#live.add(
+        new Connection(this.#node, definition, start, socket, limits, (connection) => {
+          this.#live.delete(connection);
+          if (this.#live.size === 0) this.#emptied();
+        }),
+      );
+      this.#sockets.add(socket);
+    } catch (error) {
+      const code = error instanceof TroupeError ? REFUSALS[error.code] : undefined;
+      if (code === undefined) throw error;
+      socket.close(code, 'unavailable');
+    }
+  }
+
+  /**
+   * Ends all connections: processes exit with `shutdown`, clients get 1001, and what is not done within `closeTimeoutMs`
+   * is torn down. The wait does not go through the node's clock, as the node may be stopped before.
+   * @param server the server of `ws` to close with them, unless that is the application's.
+   */
+  async close(server: SocketServer | undefined): Promise<void> {
+    const emptied = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    const closed = new Promise<void>((resolve) => {
+      if (server === undefined) resolve();
+      else server.once('close', resolve);
+    });
+    const others = server?.clients ?? [];
+    for (const connection of this.#live) connection.end(ENDS.applicationCloses);
+    for (const socket of others) if (!this.owns(socket)) socket.close(1001, 'going away');
+    server?.close();
+    if (this.#live.size === 0) this.#emptied();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, this.#limits.closeTimeoutMs, 'late');
+    });
+    const outcome = await Promise.race([Promise.all([emptied, closed]), late]);
+    clearTimeout(timer);
+    if (outcome !== 'late') return;
+    for (const connection of this.#live) connection.kill();
+    for (const socket of others) socket.terminate();
+  }
+
+  /**
+   * Takes a socket over from a server of `ws` that the application made. That server would close its clients without a code
+   * before their processes have ended, and its limits are those of the application.
+   */
+  #takeOver(socket: WebSocket, server: Pick<SocketServer, 'clients'>): void {
+    (server.clients as Set<WebSocket>).delete(socket);
+    limitSocket(socket, this.#limits);
+  }
+
+  #connectionLimits(definition: WebSocketDefinition): ConnectionLimits {
+    let limits = this.#limitsOf.get(definition);
+    if (limits === undefined) {
+      limits = connectionLimits(definition.callbacks.limits, this.#limits.connection);
+      this.#limitsOf.set(definition, limits);
+    }
+    return limits;
+  }
+}
+
+/** Why a node may refuse a process, and the close code that says so. */
+const REFUSALS: Readonly<Partial<Record<string, number>>> = {
+  TROUPE_SYSTEM_LIMIT: 1013,
+  TROUPE_NODE_STOPPED: 1001,
+};
+
+/** What a route with `websocket: true` takes. */
+export type WebSocketRouteHandler = (socket: WebSocket, request: FastifyRequest) => void;
+
+/** The name of the functions that {@link webSocketHandler} makes; Fastify binds them, which keeps a name only. */
+const HANDLER_NAME = 'troupeWebSocketHandler';
+
+/** @internal True for what {@link webSocketHandler} made, as Fastify calls it when `@fastify/websocket` has not seen its route. */
+export function isWebSocketHandler(handler: { readonly name: string }): boolean {
+  return handler.name === `bound ${HANDLER_NAME}`;
+}
+
+/**
+ * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
+ * @param args what `init` gets behind the request.
+ * @example `app.get('/notifications', { websocket: true }, webSocketHandler(notifications, repository));`
+ */
+export function webSocketHandler<State, Args extends readonly unknown[]>(
+  definition: WebSocketDefinition<State, Args>,
+  ...args: Args
+): WebSocketRouteHandler {
+  const handler: WebSocketRouteHandler = (socket, request) => {
+    // A route that `@fastify/websocket` has not seen calls it as a handler of requests.
+    if (typeof socket.readyState !== 'number')
+      throw noPlugin('The route was added before the plugin was loaded.');
+    troupeOf(request.server).sockets.open(
+      definition as unknown as WebSocketDefinition,
+      args as unknown as readonly never[],
+      socket,
+      request,
+    );
+  };
+  return Object.defineProperty(handler, 'name', { value: HANDLER_NAME });
+}
+
+// ---- its errors ----
+
+/**
+ * A {@link TroupeError} that Fastify answers with `statusCode`. The client reads its message, so that names no process and
+ * no reason; those are in `reason` and `cause`.
+ */
+export class TroupeHttpError extends TroupeError {
+  override readonly name = 'TroupeHttpError';
+  readonly statusCode: number;
+
+  /** @internal */
+  constructor(
+    statusCode: number,
+    code: ErrorCode,
+    what: string,
+    options: { cause?: unknown; reason?: unknown } = {},
+  ) {
+    super(code, what, options);
+    this.statusCode = statusCode;
+  }
+}

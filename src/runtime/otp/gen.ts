@@ -1,0 +1,461 @@
+/**
+ * Calls and casts: the protocol between a client and a server, OTP's `gen`.
+ *
+ * A call within the node is one object that is everything at once: the request in the server's mailbox, the watch on the
+ * server (so that its end answers the caller), the timeout, and the entry in the run queue that resumes the caller. One
+ * to another node is a `RemoteCall` message, whose answer comes back to an alias, so that an answer that is late finds
+ * nobody and is dropped.
+ *
+ * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
+ */
+import { TroupeError } from '../errors.ts';
+import type { Pending } from '../process/state.ts';
+import { DROPPED } from '../process/mailbox-limit.ts';
+import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { telemetry } from '../telemetry.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
+import type { Destination } from '../process/destination.ts';
+import type { Node } from '../process/node.ts';
+import type { AwaitsPeer } from '../process/peer.ts';
+import { Pid } from '../terms/identifiers.ts';
+import type { Process } from '../process/process.ts';
+import type { Ref } from '../terms/identifiers.ts';
+import { rejection } from '../process/async.ts';
+import type { AliasHolder } from '../process/router.ts';
+import type { Runnable } from '../process/scheduler.ts';
+import { TimerEntry, timerLength } from '../process/timers.ts';
+import { defineRecord } from '../records.ts';
+import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
+
+export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
+
+/** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
+const DEFAULT_CALL_TIMEOUT_MS = 5_000;
+
+/** @internal The call name of system messages (`system.ts`); no behaviour may use it for its own. */
+export const SYSTEM = '$system';
+/** The name of requests that have none. */
+export const REQUEST = '$request';
+
+/** Options of a call. */
+export interface CallOptions {
+  /** Milliseconds until the call fails with TROUPE_CALL_TIMEOUT; `Infinity` to wait for ever. Default 5,000. */
+  readonly timeoutMs?: number;
+  /** Ends the wait with TROUPE_CALL_ABORTED when it fires. */
+  readonly signal?: AbortSignal;
+  /**
+   * The process that calls. With it a call to oneself is found out, the server sees the caller's pid, and the caller
+   * goes on under the scheduler's control.
+   */
+  readonly from?: Process;
+}
+
+/** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
+export interface From<Reply = unknown> {
+  /** Who calls; the `init` process of its node when it was no process. */
+  readonly pid: Pid;
+  /** Answers the call; at most once, later answers have no effect. See `gen_server:reply/2`. */
+  reply(value: Reply): void;
+}
+
+/** @internal A request that asks for an answer, as a server finds it in its mailbox. */
+export interface Request extends From {
+  readonly name: string;
+  readonly argument: unknown;
+  /** Fails the call as if the server had exited; for an unknown name. */
+  fail(error: TroupeError): void;
+}
+
+/** @internal A request that asks for none. */
+export class Cast {
+  readonly name: string;
+  readonly argument: unknown;
+
+  constructor(name: string, argument: unknown) {
+    this.name = name;
+    this.argument = argument;
+  }
+}
+
+/** @internal A call between processes of one node. */
+export class Call
+  extends TimerEntry
+  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
+{
+  // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
+  declare readonly node: Node;
+  declare readonly caller: Process | null;
+  declare readonly to: Destination;
+  declare readonly name: string;
+  declare readonly argument: unknown;
+  declare runNext: Runnable | null;
+  declare private settled: boolean;
+  declare private failed: boolean;
+  declare private outcome: unknown;
+  declare private resolve: (value: unknown) => void;
+  declare private reject: (error: unknown) => void;
+  /** The promise of the answer. */
+  declare readonly promise: Promise<unknown>;
+  /** The alias of a call to another node. */
+  declare alias: Ref | null;
+  declare signal: AbortSignal | null;
+  /** The other calls that the caller waits for. */
+  declare private newer: Call | null;
+  declare private older: Call | null;
+
+  constructor(node: Node, caller: Process | null, to: Destination, name: string, argument: unknown) {
+    super();
+    this.node = node;
+    this.caller = caller;
+    this.to = to;
+    this.name = name;
+    this.argument = argument;
+    this.runNext = null;
+    this.settled = false;
+    this.failed = false;
+    this.outcome = undefined;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.alias = null;
+    this.signal = null;
+    this.newer = null;
+    this.older = null;
+  }
+
+  get pid(): Pid {
+    return this.caller === null ? this.node.initPid : this.caller.pid;
+  }
+
+  reply(value: unknown): void {
+    this.#settle(false, value);
+  }
+
+  fail(error: TroupeError): void {
+    this.#settle(true, error);
+  }
+
+  override targetExited(reason: ExitReason): void {
+    this.#settle(true, exitError(this, reason));
+  }
+
+  peerDown(reason: ExitReason): void {
+    if (reason === MAILBOX_FULL) this[DROPPED]();
+    else this.#settle(true, exitError(this, reason));
+  }
+
+  aliasMessage(message: unknown): void {
+    this.#settle(false, message);
+  }
+
+  aborted({ reason }: AbortSignal): void {
+    this.fail(
+      new TroupeError('TROUPE_CALL_ABORTED', `${describe(this)} was given up.`, {
+        cause: reason,
+        reason: 'aborted',
+      }),
+    );
+  }
+
+  override expired(): void {
+    this.#settle(
+      true,
+      new TroupeError('TROUPE_CALL_TIMEOUT', `${describe(this)} was not answered.`, { reason: 'timeout' }),
+    );
+  }
+
+  get [KEPT](): boolean {
+    return this.name === SYSTEM;
+  }
+
+  [DROPPED](): void {
+    this.#settle(
+      true,
+      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: MAILBOX_FULL }),
+    );
+  }
+
+  /** Resumes a caller that is a process. */
+  run(): number {
+    if (this.caller?.alive === false) {
+      // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
+      // It may not even wait for this call, which is no unhandled rejection then.
+      this.promise.catch(() => undefined);
+      this.reject(quietExit(this.caller.exitReason));
+      return 1;
+    }
+    this.node.scheduler.resumes();
+    this.#finish();
+    return 1;
+  }
+
+  #settle(failed: boolean, outcome: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    if (this.caller !== null) this.#release(this.caller);
+    this.failed = failed;
+    this.outcome = outcome;
+    this.node.timers.drop(this);
+    if (this.watched !== null) removeWatch(this);
+    if (this.alias !== null) this.leave(this.alias);
+    if (this.signal !== null) forgetAbort(this.signal, this);
+    if (this.caller === null) this.#finish();
+    else this.node.scheduler.enqueue(this);
+  }
+
+  #finish(): void {
+    if (this.failed) this.resolve(rejection(this.outcome));
+    else this.resolve(this.outcome);
+  }
+
+  /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
+  hold(caller: Process): void {
+    const { extras } = caller;
+    const older = extras.pending as Call | null;
+    this.older = older;
+    if (older !== null) older.newer = this;
+    extras.pending = this;
+  }
+
+  /** Tells the other node that its answer is not waited for any more. */
+  protected leave(alias: Ref): void {
+    const { node, to, pid } = this;
+    node.router.aliases.delete(alias.key);
+    const target =
+      to instanceof Pid
+        ? to
+        : 'pid' in (to as object)
+          ? (to as { pid: Pid }).pid
+          : (to as { name: string }).name;
+    const nodeName = target instanceof Pid ? target.node : (to as { node: string }).node;
+    node.router.unwatch(nodeName, pid, target, alias);
+  }
+
+  #release(caller: Process): void {
+    const newer = this.newer;
+    const older = this.older;
+    if (newer === null) caller.extras.pending = older;
+    else newer.older = older;
+    if (older !== null) older.newer = newer;
+    this.newer = null;
+    this.older = null;
+  }
+
+  ownerExited(): void {
+    this.#settle(true, undefined);
+  }
+}
+
+defineRecord(Cast, '$gen_cast', ['name', 'argument']);
+
+/**
+ * Calls a server and waits for its answer.
+ * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
+ * @param name what is asked for. To a server that is written in Erlang the request is `{Name, Argument}`, and just the atom
+ * `Name` without an argument. With the name `$request` it is the argument itself, any term; a request that comes from
+ * Erlang and has neither of the first two forms finds the handler of that name.
+ * @throws TroupeError TROUPE_CALL_TIMEOUT, TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_EXIT (with the exit
+ * reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL; TROUPE_NODE_STOPPED for a call to another node from
+ * one that is stopped; all as a rejection. See `gen_server:call/3`.
+ */
+export function call(
+  node: Node,
+  to: Destination,
+  name: string,
+  argument: unknown,
+  options?: CallOptions,
+): Promise<unknown> {
+  try {
+    return startCall(node, to, name, argument, options);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function startCall(
+  node: Node,
+  to: Destination,
+  name: string,
+  argument: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> {
+  const caller = options?.from ?? null;
+  const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
+  const away =
+    pid === undefined
+      ? typeof to === 'object' && (to as { node: string }).node !== node.name
+      : !node.isLocal(pid);
+  const request = new Call(node, caller, to, name, argument);
+  const { promise } = request;
+  if (!beginCall(request, options)) return promise;
+  if (away) {
+    startRemote(request, pid ?? (to as { name: string }).name, pid?.node ?? (to as { node: string }).node);
+  } else {
+    const target =
+      pid === undefined
+        ? node.registry.find(typeof to === 'string' ? to : (to as { name: string }).name)
+        : node.find(pid);
+    if (target === null) {
+      request.fail(exitError(request, 'noproc'));
+      return promise;
+    }
+    if (target === caller) {
+      request.fail(
+        new TroupeError('TROUPE_CALL_SELF', `${describe(request)} calls itself.`, { reason: 'calling_self' }),
+      );
+      return promise;
+    }
+    addWatch(target, request);
+    target.deliver(request);
+  }
+  return promise;
+}
+
+/**
+ * Sends a request that is not answered. A server that is not there is no error. The request has the forms that it has in
+ * {@link call}. See `gen_server:cast/2`.
+ */
+export function cast(node: Node, to: Destination, name: string, argument: unknown, from?: Process): void {
+  if (typeof to === 'string' && node.whereis(to) === undefined) return;
+  if (from === undefined) node.send(to, new Cast(name, argument));
+  else from.send(to, new Cast(name, argument));
+}
+
+/**
+ * @internal Starts the wait for an answer: the end of the caller, the time and the signal end it. It comes before the
+ * request is sent, for whatever settles the call at once also ends its timer.
+ * @returns false when the call has failed already.
+ */
+export function beginCall(request: Call, options: CallOptions | undefined): boolean {
+  const { caller } = request;
+  if (caller !== null && !caller.alive) throw caller.dead();
+  const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+  const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
+  if (caller !== null) request.hold(caller);
+  const signal = options?.signal;
+  if (signal !== undefined && !listen(request, signal)) return false;
+  if (length !== Infinity) request.node.timers.start(request, length);
+  return true;
+}
+
+function listen(request: Call, signal: AbortSignal): boolean {
+  if (signal.aborted) {
+    request.aborted(signal);
+    return false;
+  }
+  waitForAbort(signal, request);
+  request.signal = signal;
+  return true;
+}
+
+function startRemote(request: Call, target: Pid | string, nodeName: string): void {
+  const { node, pid } = request;
+  const { router } = node;
+  const alias = node.makeRef();
+  request.alias = alias;
+  router.aliases.set(alias.key, request);
+  try {
+    router.watch(nodeName, pid, target, alias, request);
+    const Message = request.name === SYSTEM ? SystemCall : RemoteCall;
+    const message = new Message(pid, alias, request.name, request.argument);
+    const peer = router.peer(nodeName);
+    if (target instanceof Pid) peer.send({ op: 'send', from: pid, to: target, message });
+    else peer.send({ op: 'sendNamed', from: pid, to: target, message });
+  } catch (error) {
+    // No carrier, or what it cannot encode.
+    request.fail(error as TroupeError);
+  }
+}
+
+function exitError(request: Call, reason: ExitReason): TroupeError {
+  if (reason === 'noproc') {
+    return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
+  }
+  // Of a request without a name the reason tells what it looks like.
+  const isThis = (name: unknown): boolean => name === request.name || request.name === REQUEST;
+  if (Array.isArray(reason) && reason[0] === 'unknown_call' && isThis(reason[1])) {
+    return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
+  }
+  if (reason === 'noconnection') {
+    const what = `${describe(request)}: there is no connection with its node.`;
+    return new TroupeError('TROUPE_CALL_NODEDOWN', what, { reason: 'nodedown' });
+  }
+  if (Array.isArray(reason) && reason[0] === 'not_encodable') {
+    const what = `${describe(request)} was answered, but the answer cannot be sent: ${formatReason(reason[1])}`;
+    return new TroupeError('TROUPE_REPLY_NOT_ENCODABLE', what, { reason });
+  }
+  return new TroupeError(
+    'TROUPE_CALL_EXIT',
+    `${describe(request)} ended with the server: ${formatReason(reason)}.`,
+    {
+      reason,
+      cause: reason,
+    },
+  );
+}
+
+function describe(request: Call): string {
+  const { to } = request;
+  const target =
+    typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
+  return `Call '${request.name}' to ${String(target)}`;
+}
+
+// ---- reports ----
+
+const unexpected = telemetry('troupe:server:unexpected');
+
+/** @internal What reports show of a message: of a call or cast only its name and argument. */
+export function shown(message: unknown): unknown {
+  return message instanceof Call || message instanceof RemoteCall || message instanceof Cast
+    ? { name: message.name, argument: message.argument }
+    : message;
+}
+
+/** @internal Publishes a message that a process of a behaviour has no handler for. */
+export function reportUnexpected({ pid, label }: Process, message: unknown): void {
+  if (!unexpected.hasSubscribers) return;
+  const isCall = message instanceof Call || message instanceof RemoteCall;
+  const kind = message instanceof Cast ? 'cast' : isCall ? 'call' : 'info';
+  unexpected.publish({ pid, label, kind, message: shown(message) });
+}
+
+// ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----
+
+/** @internal Something that an AbortSignal ends. */
+export interface Abortable {
+  /** Called once when the signal fires. */
+  aborted(signal: AbortSignal): void;
+}
+
+interface Waiting {
+  readonly calls: Set<Abortable>;
+  readonly listener: () => void;
+}
+
+const waiting = new WeakMap<AbortSignal, Waiting>();
+
+/** @internal Tells a call when a signal fires, which it has not yet. */
+function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
+  let known = waiting.get(signal);
+  if (known === undefined) {
+    const calls = new Set<Abortable>();
+    const listener = (): void => {
+      waiting.delete(signal);
+      for (const each of calls) each.aborted(signal);
+    };
+    known = { calls, listener };
+    waiting.set(signal, known);
+    signal.addEventListener('abort', listener, { once: true });
+  }
+  known.calls.add(waiter);
+}
+
+/** @internal The call waits no more. */
+function forgetAbort(signal: AbortSignal, waiter: Abortable): void {
+  const known = waiting.get(signal);
+  if (known === undefined || !known.calls.delete(waiter) || known.calls.size > 0) return;
+  waiting.delete(signal);
+  signal.removeEventListener('abort', known.listener);
+}
