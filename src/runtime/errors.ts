@@ -45,11 +45,12 @@ const table = {
   TROUPE_NO_SCOPE: 'The pg scope is not running on this node; start it first.',
   TROUPE_NOT_LOCAL: 'Only processes of this node can join or leave here (pg: nolocal).',
   TROUPE_BAD_CHANNEL: 'A channel and a topic are non-empty strings.',
+  TROUPE_NO_LOG: 'Start channelLog for the channel in the supervision tree of this node.',
   TROUPE_TEST_TIMEOUT:
     'What the test waits for did not happen: see what came instead; raise withinMs only if the machine is too slow.',
   TROUPE_TEST_UNEXPECTED: 'The test says that no such message comes; see which one came.',
   TROUPE_NOT_SETTLED: 'Something keeps sending; stop it, or wait for what is expected instead.',
-  TROUPE_NO_PLUGIN: 'Register troupeFastify, and await that, before the routes that use it.',
+  TROUPE_NO_PLUGIN: 'Write `await app.register(troupeFastify, { node })` before the routes that use it.',
   TROUPE_ORIGIN_REFUSED: 'Open it from a page of this server, or list the origin of the page in `origins`.',
   TROUPE_NO_WEBSOCKET: 'Open it at a path that has one; this one takes plain requests.',
   TROUPE_UPGRADE_REQUIRED: 'Open it with a WebSocket.',

@@ -88,11 +88,27 @@ export {
   type Channel,
   type ChannelOptions,
   defineChannel,
+  DurableChannel,
+  type DurableOptions,
   on,
   type ReadonlyPayload,
   type TopicHandlers,
   type TopicOf,
 } from './pg/channel.ts';
+export { ChannelLive, type Followed, Follower, type FollowOptions } from './pg/durable/follower.ts';
+export { channelLog, type ChannelLogOptions, ChannelReset } from './pg/durable/log.ts';
+export { createMemoryStore, MemoryStore, MemoryTransaction } from './pg/durable/memory-store.ts';
+export { type Cursor, formatCursor, parseCursor } from './pg/durable/position.ts';
+export type {
+  ChannelStore,
+  EventPage,
+  EventSource,
+  Extent,
+  NewEvent,
+  ReadLimit,
+  StoredEvent,
+  TrimLimit,
+} from './pg/durable/store.ts';
 export { GroupJoined, GroupLeft } from './pg/scope.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';

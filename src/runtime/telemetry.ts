@@ -103,6 +103,8 @@ export interface TelemetryEvents {
   'troupe:pubsub:restarted': { node: string; pid: Pid };
   /** The scope of the channels could not be started again; it is tried again. */
   'troupe:pubsub:restart_failed': { node: string; error: unknown };
+  /** The log of a durable channel could not read or trim its store; it is tried again. */
+  'troupe:channel:log_failed': { node: string; channel: string; error: unknown };
   /** A WebSocket process or a controller failed. */
   'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
 }

@@ -84,7 +84,7 @@ const rules: Rule[] = [
       ],
       [
         'src/runtime/fastify/index.ts',
-        "import { fp } from 'fastify-plugin';\nimport { x } from '../pg/pg.ts';",
+        "import fastifyWebsocket from '@fastify/websocket';\nimport { x } from '../pg/pg.ts';",
       ],
       ['src/app/notes/a.ts', "import { x } from 'troupe';\nimport { y } from 'fastify';"],
     ],

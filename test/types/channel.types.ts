@@ -171,3 +171,15 @@ pubsub.join(self, atom('notes'));
 pubsub.broadcast(self, atom('notes'), 'topic', 1);
 // @ts-expect-error the name of a channel is a string or an atom
 pubsub.getMembers(self, 1);
+
+// Durable channels
+const durable = defineChannel<{ note_created: Note; note_deleted: { id: number } }>('notes', {
+  durable: true,
+});
+durable.event('note_deleted', { id: 1 });
+// @ts-expect-error no such topic
+durable.event('note_moved', { id: 1 });
+// @ts-expect-error the payload of another topic
+durable.event('note_created', { id: 1 });
+// @ts-expect-error a channel that is not durable stores nothing
+notes.event('note_created', note);

@@ -12,6 +12,7 @@ import { Connection, ENDS } from './connection.ts';
 import type { Execution } from './controller.ts';
 import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
+import { limitSocket } from './wire.ts';
 
 /** The actors of an application: `app.troupe`. */
 export class TroupeApp {
@@ -25,11 +26,11 @@ export class TroupeApp {
   readonly executions = new Set<Execution>();
 
   /** @internal */
-  constructor(node: Node, limits: Limits, controllerTimeoutMs: number) {
+  constructor(node: Node, limits: Limits, controllerTimeoutMs: number, shared: boolean) {
     this.node = node;
     this.limits = limits;
     this.controllerTimeoutMs = controllerTimeoutMs;
-    this.sockets = new Connections(node, limits);
+    this.sockets = new Connections(node, limits, shared);
   }
 
   /** Number of WebSocket connections. */
@@ -46,10 +47,12 @@ export class TroupeApp {
 /** @internal The actors of an application. @throws TroupeError TROUPE_NO_PLUGIN. */
 export function troupeOf(app: FastifyInstance): TroupeApp {
   const { troupe } = app as { troupe?: TroupeApp };
-  if (troupe === undefined) {
-    throw new TroupeError('TROUPE_NO_PLUGIN', 'The application has no node.');
-  }
+  if (troupe === undefined) throw noPlugin('The application has no node.');
   return troupe;
+}
+
+function noPlugin(what: string): TroupeError {
+  return new TroupeError('TROUPE_NO_PLUGIN', what);
 }
 
 // ---- its WebSocket connections ----
@@ -65,14 +68,17 @@ export interface SocketServer {
 export class Connections {
   readonly #node: Node;
   readonly #limits: Limits;
+  readonly #shared: boolean;
   readonly #live = new Set<Connection>();
   readonly #sockets = new WeakSet<WebSocket>();
   readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
   #emptied: () => void = () => undefined;
 
-  constructor(node: Node, limits: Limits) {
+  /** @param shared true when the application itself registered `@fastify/websocket`. */
+  constructor(node: Node, limits: Limits, shared: boolean) {
     this.#node = node;
     this.#limits = limits;
+    this.#shared = shared;
   }
 
   /** Number of connections, those included whose end is not complete. */
@@ -102,6 +108,7 @@ export class Connections {
       socket.close(1013, 'too many connections');
       return;
     }
+    if (this.#shared) this.#takeOver(socket, request.server.websocketServer);
     try {
       const limits = this.#connectionLimits(definition);
       const start = { request, args };
@@ -122,17 +129,20 @@ export class Connections {
   /**
    * Ends all connections: processes exit with `shutdown`, clients get 1001, and what is not done within `closeTimeoutMs`
    * is torn down. The wait does not go through the node's clock, as the node may be stopped before.
+   * @param server the server of `ws` to close with them, unless that is the application's.
    */
-  async close(server: SocketServer): Promise<void> {
+  async close(server: SocketServer | undefined): Promise<void> {
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve;
     });
     const closed = new Promise<void>((resolve) => {
-      server.once('close', resolve);
+      if (server === undefined) resolve();
+      else server.once('close', resolve);
     });
+    const others = server?.clients ?? [];
     for (const connection of this.#live) connection.end(ENDS.applicationCloses);
-    for (const socket of server.clients) if (!this.owns(socket)) socket.close(1001, 'going away');
-    server.close();
+    for (const socket of others) if (!this.owns(socket)) socket.close(1001, 'going away');
+    server?.close();
     if (this.#live.size === 0) this.#emptied();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
@@ -142,7 +152,16 @@ export class Connections {
     clearTimeout(timer);
     if (outcome !== 'late') return;
     for (const connection of this.#live) connection.kill();
-    for (const socket of server.clients) socket.terminate();
+    for (const socket of others) socket.terminate();
+  }
+
+  /**
+   * Takes a socket over from a server of `ws` that the application made. That server would close its clients without a code
+   * before their processes have ended, and its limits are those of the application.
+   */
+  #takeOver(socket: WebSocket, server: Pick<SocketServer, 'clients'>): void {
+    (server.clients as Set<WebSocket>).delete(socket);
+    limitSocket(socket, this.#limits);
   }
 
   #connectionLimits(definition: WebSocketDefinition): ConnectionLimits {
@@ -155,7 +174,7 @@ export class Connections {
   }
 }
 
-/** Why a process may not be had, and the close code that says so. */
+/** Why a node may refuse a process, and the close code that says so. */
 const REFUSALS: Readonly<Partial<Record<string, number>>> = {
   TROUPE_SYSTEM_LIMIT: 1013,
   TROUPE_NODE_STOPPED: 1001,
@@ -163,6 +182,14 @@ const REFUSALS: Readonly<Partial<Record<string, number>>> = {
 
 /** What a route with `websocket: true` takes. */
 export type WebSocketRouteHandler = (socket: WebSocket, request: FastifyRequest) => void;
+
+/** The name of the functions that {@link webSocketHandler} makes; Fastify binds them, which keeps a name only. */
+const HANDLER_NAME = 'troupeWebSocketHandler';
+
+/** @internal True for what {@link webSocketHandler} made, as Fastify calls it when `@fastify/websocket` has not seen its route. */
+export function isWebSocketHandler(handler: { readonly name: string }): boolean {
+  return handler.name === `bound ${HANDLER_NAME}`;
+}
 
 /**
  * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
@@ -173,7 +200,10 @@ export function webSocketHandler<State, Args extends readonly unknown[]>(
   definition: WebSocketDefinition<State, Args>,
   ...args: Args
 ): WebSocketRouteHandler {
-  return (socket, request) => {
+  const handler: WebSocketRouteHandler = (socket, request) => {
+    // A route that `@fastify/websocket` has not seen calls it as a handler of requests.
+    if (typeof socket.readyState !== 'number')
+      throw noPlugin('The route was added before the plugin was loaded.');
     troupeOf(request.server).sockets.open(
       definition as unknown as WebSocketDefinition,
       args as unknown as readonly never[],
@@ -181,6 +211,7 @@ export function webSocketHandler<State, Args extends readonly unknown[]>(
       request,
     );
   };
+  return Object.defineProperty(handler, 'name', { value: HANDLER_NAME });
 }
 
 // ---- its errors ----

@@ -7,7 +7,6 @@
  */
 import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import fp from 'fastify-plugin';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
@@ -40,29 +39,20 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   }
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
-  const troupe = new TroupeApp(node, limits, controllerTimeoutMs);
+  const shared = app.hasDecorator('websocketServer');
+  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, shared);
   app.decorate('troupe', troupe);
-  // Not written in place: the types of `ws` do not know `closeTimeout` yet.
-  const socketOptions = {
-    maxPayload: limits.maxPayloadBytes,
-    perMessageDeflate: false,
-    closeTimeout: limits.closeTimeoutMs,
-  };
-  const before = app.server.listeners('upgrade');
-  await app.register(fastifyWebsocket, {
-    options: socketOptions,
-    errorHandler: (error, socket, request) => {
-      onSocketError(troupe, error, socket, request);
-    },
-    async preClose(this: FastifyInstance) {
-      upgrades.close();
-      await troupe.sockets.close(this.websocketServer);
-    },
+  const upgrades = new Upgrades(
+    app,
+    shared ? upgradersOf(app) : await registerWebSocket(app, troupe),
+    shared,
+  );
+  app.addHook('preClose', async function (this: FastifyInstance) {
+    upgrades.close();
+    await troupe.sockets.close(shared ? undefined : this.websocketServer);
   });
-  const added = app.server.listeners('upgrade').filter((listener) => !before.includes(listener));
-  const upgrades = new Upgrades(app, added as Upgrader[]);
-  app.addHook('onRequest', (request, reply, done) => {
-    done(upgrades.refusalOf(request, reply) ?? (request.ws ? refusalOf(troupe, request) : undefined));
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.ws ? (upgrades.refusalOf(request) ?? refusalOf(troupe, request)) : undefined);
   });
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
@@ -73,11 +63,45 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
 
 /**
  * The plugin. Register it, and await that, before the routes that use it. It decorates the application with `troupe` and
- * checks the Origin of all WebSocket upgrades.
+ * checks the Origin of all WebSocket upgrades. It registers `@fastify/websocket`, unless the application has done so before.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for an option out of its range.
  * @example `await app.register(troupeFastify, { node });`
  */
-export const troupeFastify = fp(register, { name: 'troupe', fastify: '5.x' });
+export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.assign(register, {
+  // What `fastify-plugin` sets: the plugin decorates the application that registers it, and not a child of it.
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'troupe',
+  [Symbol.for('plugin-meta')]: { name: 'troupe', fastify: '5.x' },
+});
+
+/** Registers `@fastify/websocket`. @returns its listeners for upgrades. */
+async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promise<readonly Upgrader[]> {
+  const { limits } = troupe;
+  // Not written in place: the types of `ws` do not know `closeTimeout` yet.
+  const options = {
+    maxPayload: limits.maxPayloadBytes,
+    perMessageDeflate: false,
+    closeTimeout: limits.closeTimeoutMs,
+  };
+  const before = app.server.listeners('upgrade');
+  await app.register(fastifyWebsocket, {
+    options,
+    errorHandler: (error, socket, request) => {
+      onSocketError(troupe, error, socket, request);
+    },
+    // Closing is the task of the plugin's own hook.
+    preClose: (done) => {
+      done();
+    },
+  });
+  return app.server.listeners('upgrade').filter((each) => !before.includes(each)) as Upgrader[];
+}
+
+/** The listeners of an `@fastify/websocket` that the application registered; those of others keep their place. */
+function upgradersOf(app: FastifyInstance): readonly Upgrader[] {
+  const listeners = app.server.listeners('upgrade');
+  return listeners.filter(({ name }) => listeners.length === 1 || name === 'onUpgrade') as Upgrader[];
+}
 
 /** Why an upgrade is refused. */
 function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError | undefined {

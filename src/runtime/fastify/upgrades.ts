@@ -14,11 +14,23 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { TroupeHttpError } from './app.ts';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  RouteOptions,
+} from 'fastify';
+import { isWebSocketHandler, TroupeHttpError } from './app.ts';
 
-/** Where a route notes that it is one for WebSockets, and whether it is nothing else. */
+/** Where a route notes whether it has a WebSocket. A route without this note was registered before the plugin was loaded. */
 const WEBSOCKET = Symbol('troupe.websocket');
+/** Where a connection keeps the last answer on it. */
+const LAST_ANSWER = Symbol('troupe.lastAnswer');
+
+interface Kept {
+  [LAST_ANSWER]?: ServerResponse;
+}
 
 /** A listener to the upgrades of a server. */
 export type Upgrader = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -27,24 +39,29 @@ export type Upgrader = (request: IncomingMessage, socket: Duplex, head: Buffer) 
 export class Upgrades {
   readonly #server: Server;
   readonly #upgraders: readonly Upgrader[];
-  /** The last answer on a connection. */
-  readonly #answers = new WeakMap<Socket, ServerResponse>();
+  readonly #shared: boolean;
   readonly #decide: Upgrader;
   #closing = false;
 
-  /** @param upgraders the listeners of `@fastify/websocket`, in whose place it stands from now on. */
-  constructor(app: FastifyInstance, upgraders: readonly Upgrader[]) {
+  /**
+   * @param upgraders the listeners of `@fastify/websocket`, which it replaces.
+   * @param shared true when the application registered `@fastify/websocket` and may have added routes since.
+   */
+  constructor(app: FastifyInstance, upgraders: readonly Upgrader[], shared: boolean) {
     this.#server = app.server;
     this.#upgraders = upgraders;
+    this.#shared = shared;
     this.#decide = (request, socket, head) => {
       this.#upgrade(request, socket, head);
     };
     for (const upgrader of upgraders) this.#server.removeListener('upgrade', upgrader);
     this.#server.on('upgrade', this.#decide);
     this.#server.on('request', (request, response) => {
-      this.#answers.set(request.socket, response);
+      (request.socket as Kept)[LAST_ANSWER] = response;
     });
-    app.addHook('onRoute', note);
+    app.addHook('onRoute', (route) => {
+      this.#note(route);
+    });
   }
 
   /**
@@ -56,15 +73,36 @@ export class Upgrades {
     this.#server.removeListener('upgrade', this.#decide);
   }
 
-  /** Why a request does not fit its route, or undefined when it does. */
-  refusalOf(request: FastifyRequest, reply: FastifyReply): TroupeHttpError | undefined {
-    const kind = request.is404 ? 'both' : kindOf(request.routeOptions.config);
-    if (request.ws) {
-      return kind === undefined
-        ? new TroupeHttpError(404, 'TROUPE_NO_WEBSOCKET', 'There is no WebSocket here.')
-        : undefined;
+  /** Why an upgrade to a WebSocket does not fit its route, or undefined when it does. */
+  refusalOf(request: FastifyRequest): TroupeHttpError | undefined {
+    if (request.is404) return undefined;
+    const { config, handler } = request.routeOptions;
+    // `@fastify/websocket` wraps the handlers of the routes that it has seen.
+    if (isWebSocketHandler(handler)) {
+      return new TroupeHttpError(
+        500,
+        'TROUPE_NO_PLUGIN',
+        'The route was added before the plugin was loaded.',
+      );
     }
-    if (kind !== 'only') return undefined;
+    const hasWebSocket = (config as { [WEBSOCKET]?: boolean })[WEBSOCKET] ?? this.#shared;
+    return hasWebSocket
+      ? undefined
+      : new TroupeHttpError(404, 'TROUPE_NO_WEBSOCKET', 'There is no WebSocket here.');
+  }
+
+  /** Notes whether a route has a WebSocket; one that has nothing else refuses plain requests. */
+  #note(route: RouteOptions): void {
+    const only = route.websocket === true;
+    route.config = Object.assign({}, route.config, { [WEBSOCKET]: only || route.wsHandler !== undefined });
+    if (!only) return;
+    const refuse: onRequestHookHandler = (request, reply, done) => {
+      done(request.ws ? undefined : this.#refusalOfPlain(request, reply));
+    };
+    route.onRequest = [refuse, ...[route.onRequest ?? []].flat()];
+  }
+
+  #refusalOfPlain(request: FastifyRequest, reply: FastifyReply): TroupeHttpError {
     if (this.#closing && isWebSocket(request.raw)) {
       return new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The server is closing.');
     }
@@ -77,7 +115,7 @@ export class Upgrades {
       if (!(socket instanceof Socket)) endWhenSaid(socket);
       for (const upgrader of this.#upgraders) upgrader.call(this.#server, request, socket, head);
     } else if (socket instanceof Socket && this.#server.listenerCount('upgrade') === 1) {
-      const before = this.#answers.get(socket);
+      const before = (socket as Kept)[LAST_ANSWER];
       if (before === undefined || before.writableFinished) this.#answer(request, socket, head);
       else before.once('close', () => this.#answer(request, socket, head));
     }
@@ -99,27 +137,17 @@ export class Upgrades {
   }
 }
 
-/** @fastify/websocket takes no upgrade but to this, whatever else the client offers. */
+/** `@fastify/websocket` accepts no other upgrade, whatever else the client offers. */
 function isWebSocket({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /**
- * The stream of `injectWS` stays open when both sides have ended it, as no connection does; without this its end would be
- * waited for until `closeTimeoutMs` is over.
+ * The stream of `injectWS` stays open when both sides have ended it, unlike a connection; without this the server would wait
+ * for its end until `closeTimeoutMs` is over.
  */
 function endWhenSaid(stream: Duplex): void {
   stream.once('finish', () => stream.destroy());
-}
-
-function note(route: RouteOptions): void {
-  if (route.websocket !== true && route.wsHandler === undefined) return;
-  const kind = route.websocket === true ? 'only' : 'both';
-  route.config = Object.assign({}, route.config, { [WEBSOCKET]: kind });
-}
-
-function kindOf(config: object): 'only' | 'both' | undefined {
-  return (config as { [WEBSOCKET]?: 'only' | 'both' })[WEBSOCKET];
 }
 
 // ---- origins ----

@@ -9,6 +9,10 @@ import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/server-actions.ts';
 import type { Pid } from '../terms/pid.ts';
 import type { Process } from '../process/process.ts';
+import { TroupeError } from '../errors.ts';
+import { Follower, type FollowOptions } from './durable/follower.ts';
+import { publish } from './durable/log.ts';
+import type { NewEvent, StoredEvent } from './durable/store.ts';
 import * as pubsub from './pubsub.ts';
 import { Broadcast } from './pubsub.ts';
 import type { Place } from './pg.ts';
@@ -175,21 +179,80 @@ export class Channel<Topics> {
   }
 }
 
+/** Makes a channel durable; see `defineChannel`. */
+export interface DurableOptions {
+  /** Events are stored with the change that caused them, and handed out in order by the log of each node (`channelLog`). */
+  readonly durable: true;
+}
+
+/**
+ * A durable channel; make one with `defineChannel(name, { durable: true })`.
+ *
+ * An event is stored in the transaction that changes what it tells of: `store.append(transaction, notes.event(topic, payload))`. After
+ * the commit it is handed out: `notes.publish(self, stored)`. What nobody publishes, because the program died in between, the logs find in
+ * the store. `broadcast` sends what is not to be stored.
+ */
+export class DurableChannel<Topics> extends Channel<Topics> {
+  /**
+   * An event, to be stored. Its payload is kept as JSON: members get what JSON keeps of it.
+   * @throws TroupeError TROUPE_BAD_ARGUMENT for a payload that JSON has no text for.
+   */
+  event<Topic extends TopicOf<Topics>>(topic: Topic, payload: ReadonlyPayload<Topics[Topic]>): NewEvent {
+    const text: string | undefined = JSON.stringify(payload);
+    if (text === undefined || topic === '')
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        `An event has a topic and a payload that can be written as JSON.`,
+      );
+    return { channel: this.name, topic, payload: text };
+  }
+
+  /**
+   * Hands a stored event to the members on all nodes. Call it when the transaction has committed, and only then.
+   * @param place who its sender is: a process, or a node.
+   * @throws TroupeError TROUPE_NO_LOG when `channelLog` was not started for the channel on this node.
+   */
+  publish(place: Place, event: StoredEvent): void {
+    publish(place, event);
+  }
+
+  /**
+   * Lets a process follow the channel from a position, as its `Follower` says: it becomes a member when it has caught up. Hand each message
+   * that it gets to `Follower.read`.
+   * @param since what `formatCursor` gave for the last event that was seen; undefined or empty to begin with what comes.
+   * @throws TroupeError TROUPE_NO_LOG when `channelLog` was not started for the channel on this node.
+   */
+  follow(self: Process, since?: string, options?: FollowOptions): Follower<BroadcastOf<Topics>> {
+    return new Follower(self, this.name, since, options);
+  }
+}
+
 /**
  * Declares a channel: the type names its topics and the payload of each. To Erlang its name is an atom from now on, which a
  * BEAM node never frees: for names that are made while the program runs there is `pubsub`.
- * @param options how it looks to Erlang; two declarations of one channel may not contradict each other.
+ * @param options how it looks to Erlang, and whether its events are stored; two declarations of one channel may not contradict each
+ * other.
  * @throws TroupeError TROUPE_BAD_CHANNEL for an empty name, or one of more than 255 characters; when another declaration says
  * something else; for more than 10,000 channels.
  * @example `const notes = defineChannel<{ note_created: Note; note_deleted: { id: number } }>('notes')`
+ * @example `const notes = defineChannel<Topics>('notes', { durable: true })`
  * @example `const rooms = defineChannel<{ opened: { id: number } }>('rooms', { atomKeys: ['id'] })`
  */
 export function defineChannel<Topics extends object>(
   name: string,
+  options: ChannelOptions<NoInfer<Topics>> & DurableOptions,
+): DurableChannel<Topics>;
+export function defineChannel<Topics extends object>(
+  name: string,
   options?: ChannelOptions<NoInfer<Topics>>,
+): Channel<Topics>;
+export function defineChannel<Topics extends object>(
+  name: string,
+  options: ChannelOptions<NoInfer<Topics>> & Partial<DurableOptions> = {},
 ): Channel<Topics> {
-  const channel = new Channel<Topics>(name);
-  declareChannel(name, options);
+  const { durable, ...forms } = options;
+  const channel = durable === true ? new DurableChannel<Topics>(name) : new Channel<Topics>(name);
+  declareChannel(name, forms);
   return channel;
 }
 

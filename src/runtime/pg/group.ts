@@ -204,6 +204,14 @@ export class Group {
     this.deliver(message);
   }
 
+  /** Sends a message to the members on those other nodes that the function accepts by name. */
+  sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
+    if (this.remote === null) return;
+    for (const [peer, members] of this.remote) {
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, members.pids, message);
+    }
+  }
+
   /** Puts a message into the mailbox of each local member, as often as it has joined. */
   deliver(message: unknown): void {
     const local = this.#local;

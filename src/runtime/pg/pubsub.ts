@@ -42,12 +42,24 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
   readonly sender: Pid;
   readonly topic: Topic;
   readonly payload: Payload;
+  /** The epoch of {@link position}; undefined without one. */
+  readonly epoch: string | undefined;
+  /** Its place in the history of a durable channel; undefined when it was not stored. It does not leave the node with the message. */
+  readonly position: number | undefined;
 
-  constructor(channel: string, sender: Pid, topic: Topic, payload: Payload) {
+  constructor(
+    channel: string,
+    sender: Pid,
+    topic: Topic,
+    payload: Payload,
+    at?: { readonly epoch: string; readonly position: number },
+  ) {
     this.channel = channel;
     this.sender = sender;
     this.topic = topic;
     this.payload = payload;
+    this.epoch = at?.epoch;
+    this.position = at?.position;
     Object.freeze(this);
   }
 
@@ -124,6 +136,23 @@ export function localBroadcast(sender: Place, channel: ChannelName, topic: strin
   if (group?.hasLocal === true) group.deliver(new Broadcast(name, senderPid(sender), topic, payload));
 }
 
+/** @internal Puts a message of a durable channel into the mailboxes of the members of this node. */
+export function deliverHere(node: Node, channel: string, message: unknown): void {
+  novaScope(node).group(channel)?.deliver(message);
+}
+
+/** @internal As `broadcast`, to the members on those other nodes that the function accepts by name. */
+export function broadcastElsewhere(
+  place: Place,
+  message: Broadcast,
+  accepts: (node: string) => boolean,
+): void {
+  const group = novaScope(nodeOf(place)).group(message.channel);
+  if (group === undefined || group.remote === null) return;
+  if (group.heardAsAtom) declareHeard(message.channel);
+  group.sendToNodes(message.sender, message, accepts);
+}
+
 /** The members of a channel on all nodes that are known, each as often as it has joined. See `nova_pubsub:get_members/1`. */
 export function getMembers(place: Place, channel: ChannelName): readonly Pid[] {
   return novaScope(nodeOf(place)).group(checkChannel(channel))?.pids ?? NONE;
@@ -141,7 +170,8 @@ function groupOf(sender: Place, name: string, topic: string): Group | undefined 
   return novaScope(nodeOf(sender)).group(name);
 }
 
-function senderPid(sender: Place): Pid {
+/** @internal Whom a broadcast is from: the process, or the init process of the node. */
+export function senderPid(sender: Place): Pid {
   return 'initPid' in sender ? sender.initPid : sender.pid;
 }
 

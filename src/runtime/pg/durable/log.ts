@@ -1,0 +1,343 @@
+/**
+ * The log of a durable channel on one node: a server that hands the stored events to the members of this node, each once, in order.
+ *
+ * Three ways lead to it, and any of them may fail: the process that has stored an event hands it over (`publish`), here and to the logs of
+ * other nodes; the store tells that there is something new; a sweep looks now and then. The log takes what comes next in the order,
+ * reads what it lacks from the store, and leaves out what it has delivered. So a node that dies between commit and broadcast loses nothing.
+ *
+ * - Members get a `Broadcast` with `epoch` and `position`; its payload is what JSON keeps of what was stored, and its sender is who
+ *   published it, or the log where nobody did.
+ * - Nodes with members of the channel and no log, BEAM nodes among them, get the plain broadcast from the node that publishes.
+ * - What arrives on the channel without a position, from a BEAM node for instance, does not pass through the log.
+ * - When positions lose their meaning (another epoch), or what is next has been trimmed, the members get a `ChannelReset`.
+ * - How far it has come outlives the process: a log that is started again on the node goes on from there.
+ * - The first of the logs by the name of its node trims the history.
+ */
+import { TroupeError } from '../../errors.ts';
+import { defineServer } from '../../otp/server-definition.ts';
+import type { Node } from '../../process/node.ts';
+import type { Process } from '../../process/process.ts';
+import { telemetry } from '../../telemetry.ts';
+import { atom, Tuple, tuple } from '../../terms/index.ts';
+import { Pid } from '../../terms/pid.ts';
+import { NOVA_SCOPE } from '../channel-forms.ts';
+import * as pg from '../pg.ts';
+import * as pubsub from '../pubsub.ts';
+import { Broadcast } from '../pubsub.ts';
+import { type Cursor, isEpoch } from './position.ts';
+import type { EventSource, StoredEvent, TrimLimit } from './store.ts';
+
+/** Settings of a log. */
+export interface ChannelLogOptions {
+  /** How long the log waits at most between two looks at the store, in milliseconds; a random part more. Default 30,000. */
+  readonly sweepMs?: number;
+  /** How many of the newest events stay in the history. Default 10,000. */
+  readonly keep?: number;
+  /** How long events stay in the history, in milliseconds. Default three days. */
+  readonly maxAgeMs?: number;
+}
+
+/** What a member of a durable channel gets when it can have missed events that nobody can give it any more. */
+export class ChannelReset {
+  readonly channel: string;
+  readonly epoch: string;
+  /** The position after which events come from now on. */
+  readonly position: number;
+
+  constructor(channel: string, { epoch, position }: Cursor) {
+    this.channel = channel;
+    this.epoch = epoch;
+    this.position = position;
+    Object.freeze(this);
+  }
+}
+
+const SWEEP_MS = 30_000;
+const KEEP = 10_000;
+const MAX_AGE_MS = 259_200_000;
+/** A random part of so much is added to each wait, so that nodes do not ask the store together. */
+const SPREAD = 0.3;
+/** How long a gap may stay before the store is read: what fills it is usually on its way. */
+const GAP_MS = 20;
+/** How long a store that has failed is left alone. */
+const RETRY_MS = 1_000;
+/** Events that wait for those before them; when there are more, the store is read instead. */
+const AHEAD_MAX = 1_000;
+/** What is read at a time. */
+const READ = { events: 200, bytes: 262_144 } as const;
+const EVENT = atom('troupe_event');
+
+const SWEEP = Symbol('sweep');
+const CATCH_UP = Symbol('catch up');
+const TRIM = Symbol('trim');
+
+const failed = telemetry('troupe:channel:log_failed');
+
+/** An event, on the way from who has stored it to the log of its node. */
+class Published {
+  readonly event: StoredEvent;
+  readonly sender: Pid;
+
+  constructor(event: StoredEvent, sender: Pid) {
+    this.event = event;
+    this.sender = sender;
+  }
+}
+
+/** How far a channel has come on a node; it outlives the log. */
+export interface Progress {
+  readonly channel: string;
+  source: EventSource;
+  /** After the last event that the members got; undefined before the store has been read for the first time. */
+  cursor: Cursor | undefined;
+  /** The process of the log; one that has ended stands here until the next. */
+  log: Process;
+}
+
+const progressOf = new WeakMap<Node, Map<string, Progress>>();
+
+interface Log {
+  readonly progress: Progress;
+  readonly options: { readonly sweepMs: number } & TrimLimit;
+  readonly group: Tuple;
+  /** What has come before its turn, by position. */
+  readonly ahead: Map<number, Published>;
+  /** The highest position that it has heard of. */
+  wanted: number;
+  /** The messages to itself that are under way. */
+  readonly due: Set<symbol>;
+}
+
+/**
+ * The log of a durable channel, for the supervision tree of each node that serves the channel from the store:
+ * `child(channelLog, [notes.name, store, options], { id: 'notes_log' })`. It starts when the store does not answer, too, and comes
+ * to it later. One for a channel and node: a second one fails to start.
+ * @throws as a failed start TROUPE_NAME_TAKEN when the channel has a log on this node
+ */
+export const channelLog = defineServer({
+  name: 'channel_log',
+  async init(
+    self: Process,
+    channel: string,
+    source: EventSource,
+    options: ChannelLogOptions = {},
+  ): Promise<Log> {
+    const { sweepMs = SWEEP_MS, keep = KEEP, maxAgeMs = MAX_AGE_MS } = options;
+    const log: Log = {
+      progress: begin(self, pubsub.checkChannel(channel), source),
+      options: { sweepMs, keep, maxAgeMs },
+      group: tuple(EVENT, channel),
+      ahead: new Map(),
+      wanted: Infinity,
+      due: new Set(),
+    };
+    self.label = `log of ${channel}`;
+    pubsub.start(self);
+    pg.join(self, NOVA_SCOPE, log.group, self.pid);
+    const unwatch = source.watch?.(channel, (position) => {
+      if (want(log, position)) after(log, GAP_MS, CATCH_UP, self);
+    });
+    if (unwatch !== undefined) self.signal.addEventListener('abort', unwatch, { once: true });
+    after(log, spread(sweepMs), SWEEP, self);
+    await catchUp(log, self);
+    return log;
+  },
+
+  async info(log, message, self) {
+    if (message instanceof Published) take(log, message, self);
+    else if (message instanceof Tuple && message.elements[0] === EVENT)
+      take(log, readEnvelope(log, message), self);
+    else if (message === CATCH_UP) await catchUp(log, self);
+    else if (message === TRIM) await trim(log, self);
+    else if (message === SWEEP) {
+      log.due.delete(SWEEP);
+      after(log, spread(log.options.sweepMs), SWEEP, self);
+      want(log, Infinity);
+      await catchUp(log, self);
+      after(log, 0, TRIM, self);
+    }
+    return undefined;
+  },
+});
+
+/**
+ * @internal Hands a stored event to the members of its channel on all nodes, after its transaction has committed.
+ * @throws TroupeError TROUPE_NO_LOG when no log of the channel has been started on this node
+ */
+export function publish(place: pg.Place, event: StoredEvent): void {
+  const node = pg.nodeOf(place);
+  const { channel, topic, payload } = event;
+  const { log } = findProgress(node, channel);
+  const sender = pubsub.senderPid(place);
+  const logs = pg
+    .getMembers(place, NOVA_SCOPE, tuple(EVENT, channel))
+    .filter((pid) => pid.node !== node.name);
+  const served = new Set(logs.map((pid) => pid.node));
+  for (const pid of logs)
+    place.send(pid, tuple(EVENT, channel, event.epoch, event.position, sender, topic, payload));
+  const plain = new Broadcast(channel, sender, topic, JSON.parse(payload));
+  pubsub.broadcastElsewhere(place, plain, (name) => !served.has(name));
+  log.deliver(new Published(event, sender));
+}
+
+/** @internal How far the channel has come here. @throws TroupeError TROUPE_NO_LOG */
+export function findProgress(node: Node, channel: string): Progress {
+  const progress = progressOf.get(node)?.get(channel);
+  if (progress !== undefined) return progress;
+  throw new TroupeError('TROUPE_NO_LOG', `The durable channel '${channel}' has no log on ${node.name}.`);
+}
+
+/** @internal The message with which the members of a channel get an event. */
+export function broadcastOf(event: StoredEvent, sender: Pid): Broadcast {
+  const { channel, topic, payload, epoch, position } = event;
+  return new Broadcast(channel, sender, topic, JSON.parse(payload), { epoch, position });
+}
+
+function begin(self: Process, channel: string, source: EventSource): Progress {
+  const { node } = self;
+  const all = progressOf.get(node) ?? new Map<string, Progress>();
+  progressOf.set(node, all);
+  const before = all.get(channel);
+  if (before?.log.alive === true)
+    throw new TroupeError('TROUPE_NAME_TAKEN', `The channel '${channel}' has a log on ${node.name}.`);
+  // Followers hold it, too.
+  const progress = before ?? { channel, source, cursor: undefined, log: self };
+  progress.source = source;
+  progress.log = self;
+  all.set(channel, progress);
+  return progress;
+}
+
+/** What another node says: anything, as any process there can send to this one. */
+function readEnvelope({ progress }: Log, { elements }: Tuple): Published | undefined {
+  const [, channel, epoch, position, sender, topic, payload] = elements;
+  const fits =
+    channel === progress.channel &&
+    typeof epoch === 'string' &&
+    isEpoch(epoch) &&
+    typeof position === 'number' &&
+    Number.isSafeInteger(position) &&
+    sender instanceof Pid &&
+    typeof topic === 'string' &&
+    topic !== '' &&
+    typeof payload === 'string' &&
+    isJson(payload);
+  return fits ? new Published({ channel, epoch, position, topic, payload }, sender) : undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function take(log: Log, published: Published | undefined, self: Process): void {
+  if (published === undefined) return;
+  const { ahead, progress } = log;
+  const { epoch, position } = published.event;
+  const { cursor } = progress;
+  // An epoch that is not ours, ours or theirs is out of date: the store says which.
+  if (cursor === undefined || epoch !== cursor.epoch) {
+    want(log, Infinity);
+    return after(log, GAP_MS, CATCH_UP, self);
+  }
+  if (position <= cursor.position) return;
+  if (position === cursor.position + 1) {
+    deliver(log, published);
+    deliverAhead(log);
+  } else if (ahead.size < AHEAD_MAX) ahead.set(position, published);
+  if (want(log, position)) after(log, GAP_MS, CATCH_UP, self);
+}
+
+function deliver({ progress }: Log, { event, sender }: Published): void {
+  const { epoch, position, channel } = event;
+  progress.cursor = { epoch, position };
+  pubsub.deliverHere(progress.log.node, channel, broadcastOf(event, sender));
+}
+
+function deliverAhead(log: Log): void {
+  const { ahead, progress } = log;
+  while (ahead.size > 0) {
+    const next = ahead.get((progress.cursor?.position ?? 0) + 1);
+    if (next === undefined) break;
+    ahead.delete(next.event.position);
+    deliver(log, next);
+  }
+}
+
+async function catchUp(log: Log, self: Process): Promise<void> {
+  log.due.delete(CATCH_UP);
+  if (!isMissing(log)) return;
+  log.wanted = 0;
+  try {
+    while (await readOn(log, self));
+    // Heard of while it was read.
+    if (isMissing(log)) after(log, GAP_MS, CATCH_UP, self);
+  } catch (error) {
+    if (self.signal.aborted) return;
+    if (failed.hasSubscribers) failed.publish({ node: self.node.name, channel: log.progress.channel, error });
+    want(log);
+    after(log, spread(RETRY_MS), CATCH_UP, self);
+  }
+}
+
+/** Notes that there is an event of this position. @returns whether it is still missing */
+function want(log: Log, position = Infinity): boolean {
+  log.wanted = Math.max(log.wanted, position);
+  return isMissing(log);
+}
+
+function isMissing({ wanted, progress }: Log): boolean {
+  return progress.cursor === undefined || wanted > progress.cursor.position;
+}
+
+/** Reads and delivers what comes next. @returns whether there may be more */
+async function readOn(log: Log, self: Process): Promise<boolean> {
+  const { progress, ahead } = log;
+  const { channel, source, cursor } = progress;
+  if (cursor === undefined) {
+    const { epoch, head } = await source.extent(channel);
+    if (!self.alive) return false; // killed meanwhile: the next log may have begun
+    progress.cursor = { epoch, position: head };
+    return false;
+  }
+  const { events, epoch, head, first } = await source.read(channel, cursor.position, READ);
+  if (!self.alive) return false;
+  if (epoch !== cursor.epoch || head < cursor.position || first > cursor.position + 1) {
+    ahead.clear();
+    progress.cursor = { epoch, position: head };
+    pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
+    return false;
+  }
+  for (const event of events) deliver(log, ahead.get(event.position) ?? new Published(event, self.pid));
+  const { position } = progress.cursor as Cursor;
+  for (const waiting of ahead.keys()) if (waiting <= position) ahead.delete(waiting);
+  deliverAhead(log);
+  return events.length > 0 && head > (progress.cursor as Cursor).position;
+}
+
+async function trim(log: Log, self: Process): Promise<void> {
+  log.due.delete(TRIM);
+  const { progress, options, group } = log;
+  if (pg.getMembers(self, NOVA_SCOPE, group).some(({ node }) => node < self.node.name)) return;
+  try {
+    if (await progress.source.trim(progress.channel, options)) after(log, 0, TRIM, self);
+  } catch (error) {
+    if (self.signal.aborted) return;
+    if (failed.hasSubscribers) failed.publish({ node: self.node.name, channel: progress.channel, error });
+  }
+}
+
+function after({ due }: Log, delayMs: number, what: symbol, self: Process): void {
+  if (due.has(what) || !self.alive) return;
+  due.add(what);
+  if (delayMs === 0) self.send(self.pid, what);
+  else self.sendAfter(delayMs, self.pid, what);
+}
+
+function spread(ms: number): number {
+  return Math.round(ms * (1 + Math.random() * SPREAD));
+}
