@@ -26,6 +26,7 @@ import { defineRecord } from '../records.ts';
 import { type Abortable, forgetAbort, waitForAbort } from './call-signal.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './remote-call.ts';
 
+/** @internal */
 export { ForeignTag, RemoteCall, SystemCall } from './remote-call.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */

@@ -257,6 +257,7 @@ export class GroupJoined {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -274,6 +275,7 @@ export class GroupLeft {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }

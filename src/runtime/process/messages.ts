@@ -28,6 +28,7 @@ export class Exit {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -46,6 +47,7 @@ export class Down {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -59,6 +61,7 @@ export class NodeUp {
     this.node = node;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -74,6 +77,7 @@ export class NodeDown {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }

@@ -19,7 +19,7 @@ export interface Watch {
   watched: Process | null;
   /** @internal */ watchPrev: Watch | null;
   /** @internal */ watchNext: Watch | null;
-  /** Called once when the process ends, with the watch already out of the list. */
+  /** @internal Called once when the process ends, with the watch already out of the list. */
   targetExited(reason: ExitReason): void;
 }
 
