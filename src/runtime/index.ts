@@ -113,8 +113,8 @@ export { GroupJoined, GroupLeft } from './pg/scope.ts';
 export * as pg from './pg/pg.ts';
 export * as pubsub from './pg/pubsub.ts';
 export type { Behaviour, Body, MailboxPolicy, ProcessFunction, SpawnOptions } from './process/behaviour.ts';
-export type { Clock, ClockTimer, ClockUser } from './process/clock.ts';
-export { systemClock } from './process/clock.ts';
+export type { Clock, ClockTimer, ClockUser } from './process/timers.ts';
+export { systemClock } from './process/timers.ts';
 export type { ProcessInfo } from './process/info.ts';
 export {
   Down,
@@ -129,13 +129,15 @@ export {
   ProcessExit,
   TIMEOUT,
 } from './process/messages.ts';
-export type { DemonitorOptions } from './process/monitoring.ts';
-export { createNode, type Destination, type Node, type NodeOptions, type Startable } from './process/node.ts';
-export { Pid } from './terms/pid.ts';
+export type { DemonitorOptions } from './process/monitor.ts';
+export { createNode, type Node, type NodeOptions } from './process/node.ts';
+export { type Destination } from './process/destination.ts';
+export type { Startable } from './process/behaviour.ts';
+export { Pid } from './terms/identifiers.ts';
 export type { MonitoredStart, Process } from './process/process.ts';
 export { matching, type Matcher, type ReceiveOptions } from './process/receive.ts';
-export { Ref } from './terms/ref.ts';
-export type { TimerRef } from './process/send-after.ts';
+export { Ref } from './terms/identifiers.ts';
+export type { TimerRef } from './process/timers.ts';
 export {
   Atom,
   atom,

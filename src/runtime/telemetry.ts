@@ -5,8 +5,8 @@
  * Channel names and payloads are below; docs/telemetry.md lists them for users.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
-import type { ExitReason } from './process/messages.ts';
-import type { Pid } from './terms/pid.ts';
+import type { Pid } from './terms/identifiers.ts';
+import type { ExitReason } from './terms/reasons.ts';
 
 /** The payload of each event, by channel name. */
 export interface TelemetryEvents {

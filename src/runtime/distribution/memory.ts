@@ -16,8 +16,7 @@
  * TROUPE_NOT_ENCODABLE).
  */
 import { TroupeError } from '../errors.ts';
-import { type Clock, systemClock } from '../process/clock.ts';
-import { timerLength } from '../process/timers.ts';
+import { type Clock, systemClock, timerLength } from '../process/timers.ts';
 import type { Carrier } from '../process/carrier.ts';
 import { Endpoint } from './memory/endpoint.ts';
 import { Random, Switchboard } from './memory/switchboard.ts';

@@ -9,16 +9,16 @@
  * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server.ts`.
  */
 import { TroupeError } from '../errors.ts';
-import type { Pending } from '../process/extra.ts';
+import type { Pending } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
-import { type ExitReason, formatReason, KEPT, quietExit } from '../process/messages.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
-import type { Destination, Node } from '../process/node.ts';
+import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import type { Node } from '../process/node.ts';
+import type { Destination } from '../process/destination.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
-import { rejection } from '../process/rejection.ts';
+import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';

@@ -8,13 +8,11 @@ import { TroupeError } from '../errors.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { ADDRESSED, type ExitReason, KEPT } from '../process/messages.ts';
 import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { Ref } from '../terms/ref.ts';
 import { defineRecord } from '../records.ts';
 import { atom } from '../terms/atom.ts';
-import { ImproperList } from '../terms/opaque.ts';
-import { Tuple } from '../terms/tuple.ts';
+import { ImproperList, Tuple } from '../terms/values.ts';
 import type { Request } from './call.ts';
 import { SystemAnswer } from './system-answer.ts';
 

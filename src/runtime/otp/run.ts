@@ -12,8 +12,9 @@
  */
 import { TroupeError } from '../errors.ts';
 import { type ExitReason, formatReason } from '../process/messages.ts';
-import { createNode, type Node, type Startable } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import { createNode, type Node } from '../process/node.ts';
+import type { Startable } from '../process/behaviour.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import { say } from '../process/report.ts';
 import { timerLength } from '../process/timers.ts';
 import { stopProcess } from './stop.ts';

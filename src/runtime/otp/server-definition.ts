@@ -5,7 +5,8 @@
  * finds nothing. What a process does with them is in `server-process.ts`.
  */
 import { TroupeError } from '../errors.ts';
-import { type Node, START, type Startable } from '../process/node.ts';
+import type { Node } from '../process/node.ts';
+import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
 import { SYSTEM } from './call.ts';
 import { ServerBehaviour } from './server-process.ts';

@@ -22,7 +22,7 @@ import { formatReason, ProcessExit, TIMEOUT } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { Atom } from '../terms/atom.ts';
-import { Tuple, tuple } from '../terms/tuple.ts';
+import { Tuple, tuple } from '../terms/values.ts';
 import { Call, Cast, RemoteCall, REQUEST, SYSTEM } from './call.ts';
 import { Action, NONE, noReply, UNHANDLED } from './server-actions.ts';
 import { endServer } from './server-end.ts';

@@ -4,8 +4,9 @@
  * A reference is only an address. It keeps nothing alive, and what it addresses may be gone; a call tells.
  */
 import type { ExitReason } from '../process/messages.ts';
-import type { Destination, Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
+import type { Node } from '../process/node.ts';
+import type { Destination } from '../process/destination.ts';
+import { Pid } from '../terms/identifiers.ts';
 import { call, type CallOptions, cast } from './call.ts';
 import type {
   AnyServerDefinition,

@@ -4,7 +4,7 @@
  */
 import { type ExitReason, KEPT } from '../process/messages.ts';
 import { addWatch, type Watch } from '../process/monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { TimerEntry } from '../process/timers.ts';
 import type { Request } from './call.ts';

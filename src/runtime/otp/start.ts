@@ -11,14 +11,14 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
-import { terminate } from '../process/exit.ts';
-import { link } from '../process/links.ts';
-import { type ExitReason, formatReason, ProcessExit, quietExit } from '../process/messages.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
+import { link, terminate } from '../process/exit.ts';
+import { type ExitReason, ProcessExit, formatReason, quietExit } from '../process/messages.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
-import { type Process, TRAP_EXIT } from '../process/process.ts';
-import { rejection } from '../process/rejection.ts';
+import type { Pid } from '../terms/identifiers.ts';
+import type { Process } from '../process/process.ts';
+import { TRAP_EXIT } from '../process/state.ts';
+import { rejection } from '../process/async.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 

@@ -5,7 +5,8 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Down, type ExitReason, formatReason, TIMEOUT } from '../process/messages.ts';
-import type { Destination, Node } from '../process/node.ts';
+import type { Node } from '../process/node.ts';
+import type { Destination } from '../process/destination.ts';
 import type { Process } from '../process/process.ts';
 import { call, SYSTEM } from './call.ts';
 

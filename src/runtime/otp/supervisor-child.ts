@@ -6,9 +6,9 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Body, SpawnOptions } from '../process/behaviour.ts';
-import { link } from '../process/links.ts';
-import { checkStartable, START, type Startable } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import { link } from '../process/exit.ts';
+import { checkStartable, START, type Startable } from '../process/behaviour.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { DynamicSupervisorDefinition, SupervisorDefinition } from './supervisor-definition.ts';
 import type { ChildPolicy, ChildSpec, ChildStarted, ChildTemplate } from './supervisor-spec.ts';

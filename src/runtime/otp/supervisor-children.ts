@@ -5,7 +5,7 @@
  * it runs as that pid. Adding, finding and removing are O(1). It starts and stops nothing.
  */
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Atom } from '../terms/atom.ts';
 import type { ChildType, FullChildSpec } from './supervisor-spec.ts';
 

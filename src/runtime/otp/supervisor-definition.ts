@@ -5,8 +5,9 @@
  * The flags are checked when the supervisor is defined, the children when it is started, since they depend on its arguments.
  * What its process does is in `supervisor-process.ts`. See the OTP module `supervisor`, `Module:init/1` and `start_link/3`.
  */
-import { type Node, START, type Startable } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Node } from '../process/node.ts';
+import { START, type Startable } from '../process/behaviour.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Action } from './server-actions.ts';
 import type { IgnoredBy } from './server-types.ts';

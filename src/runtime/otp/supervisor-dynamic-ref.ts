@@ -2,8 +2,9 @@
  * Access to dynamic supervisors: what `start` answers, and `dynamicSupervisorRef` for one that runs elsewhere or under a
  * name. An address only, as in `supervisor-ref.ts`; it is typed by the arguments of the children.
  */
-import type { Destination, Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
+import type { Node } from '../process/node.ts';
+import type { Destination } from '../process/destination.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { CallOptions } from './call.ts';
 import type { DynamicSupervisorDefinition } from './supervisor-definition.ts';
 import {

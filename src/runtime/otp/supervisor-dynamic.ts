@@ -7,7 +7,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { type ChildCounts, type ChildInfo, isRunning, pidKey } from './supervisor-children.ts';
 import { Endings } from './supervisor-endings.ts';

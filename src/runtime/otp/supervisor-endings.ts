@@ -8,11 +8,10 @@
  * Invariants: one `stop` at a time; after `release` nothing of the group is watched. It knows no specs.
  */
 import { Exit, type ExitReason, KEPT, ProcessExit, TIMEOUT } from '../process/messages.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
 import { pidKey } from './supervisor-children.ts';
 import type { Shutdown } from './supervisor-spec.ts';
 

@@ -6,11 +6,11 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
-import { monitorStarted } from '../process/monitoring.ts';
-import { type Destination, type Node, nodeOf } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
-import { call, type CallOptions } from './call.ts';
+import { monitorStarted } from '../process/monitor.ts';
+import type { Node } from '../process/node.ts';
+import { type Destination, nodeOf } from '../process/destination.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
+import { type CallOptions, call } from './call.ts';
 import { stopProcess } from './stop.ts';
 import { readAnswer } from './supervisor-terms.ts';
 import type { ChildCounts, ChildId, ChildInfo } from './supervisor-children.ts';

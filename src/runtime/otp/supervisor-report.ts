@@ -1,6 +1,6 @@
 /** What a supervisor publishes: OTP's progress and supervisor reports, as telemetry; failures that nobody hears are reported. */
 import { type ExitReason, isCleanExit } from '../process/messages.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
 import { telemetry, type TelemetryName } from '../telemetry.ts';

@@ -6,7 +6,7 @@
  * nothing. See "Supervisor flags" and "Child specification" of the OTP module `supervisor`; `supervisor:check_childspecs/2`.
  */
 import { TroupeError } from '../errors.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { MAX_TIMER_MS } from '../process/timers.ts';
 

@@ -7,7 +7,7 @@
 import { type ErrorCode, TroupeError } from '../errors.ts';
 import { isThenable } from '../process/behaviour.ts';
 import { type ExitReason, ProcessExit, reasonOfThrown } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ChildStarted } from './supervisor-spec.ts';
 

@@ -6,7 +6,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { RemoteCall, type Request } from './call.ts';
 import type { ChildCounts, ChildInfo } from './supervisor-children.ts';

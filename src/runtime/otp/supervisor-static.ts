@@ -5,7 +5,7 @@
  * Decisions are in `supervisor-strategy.ts`. Follows `handle_call`, `restart_child` and `restart/3` of OTP's supervisor.erl.
  */
 import { type ExitReason, ProcessExit } from '../process/messages.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Child, type ChildCounts, Children, type ChildInfo } from './supervisor-children.ts';
 import { Endings } from './supervisor-endings.ts';

@@ -13,11 +13,10 @@
  * not leave a node: `start` of a spec is `undefined`.
  */
 import { formatReason } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
-import { type AtomKeyed, atomKeys } from '../terms/atom-keys.ts';
-import { Atom, atom } from '../terms/atom.ts';
+import { Pid } from '../terms/identifiers.ts';
+import { Atom, type AtomKeyed, atom, atomKeys } from '../terms/atom.ts';
 import { ErlMap } from '../terms/erl-map.ts';
-import { Tuple, tuple } from '../terms/tuple.ts';
+import { Tuple, tuple } from '../terms/values.ts';
 import type { ChildCounts, ChildInfo } from './supervisor-children.ts';
 import type { FullChildSpec } from './supervisor-spec.ts';
 

@@ -6,7 +6,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ChildInfo } from './supervisor-children.ts';
 import type { Strategy } from './supervisor-spec.ts';
@@ -77,7 +77,10 @@ function rootsOf(node: Node, root: Pid | undefined): Process[] {
   }
   const supervisors = node.table.all().filter((process) => supervisorIn(process) !== undefined);
   return supervisors
-    .filter(({ parent }) => parent === null || parent.process === null || !supervisorIn(parent.process))
+    .filter(({ parent }) => {
+      const above = parent === null ? null : node.find(parent);
+      return above === null || !supervisorIn(above);
+    })
     .toSorted(({ pid: a }, { pid: b }) => a.serial - b.serial || a.id - b.id);
 }
 

@@ -7,7 +7,8 @@
  */
 import { TroupeError } from '../errors.ts';
 import { formatReason } from '../process/messages.ts';
-import { type Destination, type Node, nodeOf } from '../process/node.ts';
+import type { Node } from '../process/node.ts';
+import { type Destination, nodeOf } from '../process/destination.ts';
 
 import { call, type CallOptions, SYSTEM } from './call.ts';
 import { answerOf, type SystemAnswer, type SystemStatus } from './system-answer.ts';

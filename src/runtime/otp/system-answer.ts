@@ -11,10 +11,9 @@
  * Within the node it is the object itself, with the state by reference. Between nodes of Troupe the terms are those of OTP, too.
  */
 import { formatReason } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import { Atom, atom } from '../terms/atom.ts';
-import { charlist, text } from '../terms/charlist.ts';
-import { Tuple, tuple } from '../terms/tuple.ts';
+import { Tuple, charlist, text, tuple } from '../terms/values.ts';
 
 /** What can be seen of a process that handles system messages. See `sys:get_status/1`. */
 export interface SystemStatus {

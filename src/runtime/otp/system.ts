@@ -9,7 +9,7 @@
  * `sys:handle_system_msg/6` and the "suspend loop" it describes.
  */
 import { type ExitReason, Exit } from '../process/messages.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Call, RemoteCall, type Request, SYSTEM } from './call.ts';
 import { OK, SystemAnswer, type SystemStatus } from './system-answer.ts';

@@ -7,7 +7,7 @@
  */
 import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/server-actions.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { TroupeError } from '../errors.ts';
 import { Follower, type FollowOptions } from './durable/follower.ts';
@@ -16,7 +16,6 @@ import type { NewEvent, StoredEvent } from './durable/store.ts';
 import * as pubsub from './pubsub.ts';
 import { Broadcast } from './pubsub.ts';
 import type { Place } from './pg.ts';
-import type { Ref } from '../terms/ref.ts';
 import type {
   Atom,
   BitString,

@@ -10,7 +10,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Down, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from '../process/messages.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Group, RemoteScope } from './group.ts';
@@ -19,8 +19,7 @@ import type { Naming } from './channel-forms.ts';
 import * as protocol from './protocol.ts';
 import { type PeerMessage, readEntry, readPeerMessage } from './protocol.ts';
 import { GO_ON, Slices } from './slices.ts';
-import type { Ref } from '../terms/ref.ts';
-import type { TimerRef } from '../process/send-after.ts';
+import type { TimerRef } from '../process/timers.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
 const undeliverable = telemetry('troupe:message:undeliverable');

@@ -16,8 +16,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
-import { Pid } from '../terms/pid.ts';
-import { Ref } from '../terms/ref.ts';
+import { Pid, Ref } from '../terms/identifiers.ts';
 import { hasEqualKeys, termText } from '../terms/canonical.ts';
 import {
   Atom,

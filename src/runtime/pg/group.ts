@@ -10,12 +10,11 @@
  * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
  * no table. It tells nobody.
  */
-import type { Pid } from '../terms/pid.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Watch } from '../process/monitor.ts';
 import type { Peer } from '../process/peer.ts';
-import type { Ref } from '../terms/ref.ts';
 
 /** That a local process is in a group. */
 export class Membership {

@@ -8,7 +8,7 @@
  * members.
  */
 import { addWatch, removeWatch } from '../process/monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { type Group, Member, type RemoteScope, RemoteMembers } from './group.ts';
 import { GroupTable } from './group-table.ts';

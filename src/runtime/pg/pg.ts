@@ -10,11 +10,11 @@
  * each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of `pg`.
  */
 import { TroupeError } from '../errors.ts';
-import { Node, START, type Startable } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import { Node } from '../process/node.ts';
+import { START, type Startable } from '../process/behaviour.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
-import { findScope, type Scope, startScope } from './scope.ts';
+import { type Scope, findScope, startScope } from './scope.ts';
 
 /** Where a function runs: in a process, or on a node for code that is no process. */
 export type Place = Node | Process;

@@ -11,9 +11,9 @@
  * `update`) are not understood; nobody sends them who was not asked for them.
  */
 import { Cast } from '../otp/call.ts';
-import { Pid } from '../terms/pid.ts';
+import { Pid } from '../terms/identifiers.ts';
 import { atom } from '../terms/atom.ts';
-import { Tuple } from '../terms/tuple.ts';
+import { Tuple } from '../terms/values.ts';
 
 const DISCOVER = atom('discover');
 const SYNC = atom('sync');

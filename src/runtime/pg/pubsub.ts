@@ -13,7 +13,7 @@
  */
 import { NOVA_SCOPE, declareChannel, declareHeard } from './channel-forms.ts';
 import { TroupeError } from '../errors.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Atom } from '../terms/atom.ts';
 import type { Group } from './group.ts';

@@ -11,14 +11,13 @@
 import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
-import { flush } from '../process/flush.ts';
-import { link } from '../process/links.ts';
+import { link } from '../process/exit.ts';
 import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
 import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/pid.ts';
-import { ASKS_FROM, type Process } from '../process/process.ts';
-import type { Ref } from '../terms/ref.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
+import { ASKS_FROM } from '../process/state.ts';
+import type { Process } from '../process/process.ts';
 import { Exchange, FromNode } from './exchange.ts';
 import type { Group, Member } from './group.ts';
 import { type Change, Members } from './members.ts';
@@ -169,8 +168,7 @@ export class Scope implements Watch {
   /** Ends following, and takes its messages out of the mailbox. */
   demonitor(owner: Process, ref: Ref): boolean {
     if (!this.#monitors.end(owner, ref)) return false;
-    flush(
-      owner,
+    owner.flush(
       (message) =>
         (message instanceof GroupJoined || message instanceof GroupLeft) && message.ref.equals(ref),
     );

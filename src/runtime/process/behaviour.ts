@@ -1,10 +1,13 @@
 /**
- * What a process runs: a function, or a behaviour whose `handle` is called for each message.
+ * What a process runs, and what it is spawned or started from.
  *
- * A function is the shape of Erlang's own processes: it receives when it likes and the process ends when it returns. A
- * behaviour is the quick shape: no promise is made for a message whose handler is synchronous. `defineServer` and the
- * others build on behaviours.
+ * A process runs a function, or a behaviour whose `handle` is called for each message. A function is the shape of Erlang's
+ * own processes: it receives when it likes and the process ends when it returns. A behaviour is the quick shape: no promise
+ * is made for a message whose handler is synchronous. `defineServer` and the others build on behaviours, and what they
+ * define is started by way of {@link Startable}.
  */
+import { badArgument, checkInteger, checkOneOf } from '../options.ts';
+import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 
 /**
@@ -69,6 +72,27 @@ export interface SpawnOptions {
   readonly mailbox?: { readonly limit: number; readonly policy: MailboxPolicy };
 }
 
+const POLICIES: readonly MailboxPolicy[] = ['reject', 'dropOldest', 'exit'];
+
+/** @internal Checks the options of a spawn. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkSpawnOptions({ mailbox, asyncContext }: SpawnOptions): void {
+  if (asyncContext !== undefined && asyncContext !== 'none' && asyncContext !== 'spawner') {
+    throw badArgument(`asyncContext is 'none' or 'spawner', not '${String(asyncContext)}'.`);
+  }
+  if (mailbox === undefined) return;
+  checkInteger('The limit of a mailbox', mailbox.limit, 1);
+  checkOneOf('The policy of a mailbox', mailbox.policy, POLICIES);
+}
+
+/** @internal Checks a body that is not a function. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkBehaviour(body: unknown): void {
+  const { name, init, handle } = Object(body) as Readonly<Record<string, unknown>>;
+  if (typeof name === 'string' && typeof init === 'function' && typeof handle === 'function') return;
+  throw badArgument(
+    'A process is spawned from a function, or from a behaviour with a name, init and handle.',
+  );
+}
+
 /** @internal A function and its arguments, as the state of a process that runs it. */
 export class Closure {
   readonly run: ProcessFunction;
@@ -96,3 +120,38 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );
 }
+
+// ---- what a start takes ----
+
+/** Something that `start` and `startLink` can start: a server, a supervisor. */
+export interface Startable<Args extends readonly unknown[], Options, Handle> {
+  /**
+   * Starts it; `Node.start` and `Process.startLink` call it.
+   * @param parent the process that starts it, or undefined for code that is no process.
+   * @param linked whether to link it to the parent.
+   * @returns its handle once it has initialised; rejects with TROUPE_START_FAILED when that fails.
+   */
+  [START](
+    node: Node,
+    parent: Process | undefined,
+    linked: boolean,
+    args: Args,
+    options: Options | undefined,
+  ): Promise<Handle>;
+}
+
+/** The method by which something is started. Programs call `Node.start` or `Process.startLink` instead. */
+export const START: unique symbol = Symbol('start');
+
+/** @internal Checks what is to be started. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkStartable(startable: unknown): void {
+  if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] === 'function') return;
+  throw badArgument(
+    `What is started is made by defineServer or defineSupervisor; this is a value of type ${typeof startable}.`,
+  );
+}
+
+/** Arguments of a start: they may be left out where none are needed. */
+export type StartArguments<Args extends readonly unknown[], Options> = [] extends Args
+  ? [args?: Args, options?: Options]
+  : [args: Args, options?: Options];

@@ -9,8 +9,7 @@
  */
 import type { ExitReason } from './messages.ts';
 import type { Node } from './node.ts';
-import type { Origin, Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Origin, Pid, Ref } from '../terms/identifiers.ts';
 
 /** A signal between processes of two nodes. Names and meaning follow the control messages of `erl_dist_protocol`. */
 export type Signal =

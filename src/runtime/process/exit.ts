@@ -1,5 +1,8 @@
 /**
- * How processes end, and exit signals.
+ * How processes end, exit signals, and the links that carry them.
+ *
+ * A link within the node is an entry in a set on each side; one to another node is a `RemoteLink` in the process and in the
+ * peer. See `erlang:link/1`, `erlang:unlink/1`.
  *
  * The end of a process can end others through links, and so on; the signals go through a queue of the node instead of
  * the call stack, so that a chain of any length is safe. All of them have taken effect when the outermost call returns.
@@ -8,25 +11,18 @@
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
-import { withoutContext } from './async-context.ts';
+import { withoutContext } from './async.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
-import { dropMonitors } from './monitoring.ts';
-import type { Watch } from './monitor.ts';
-import type { Pid } from '../terms/pid.ts';
-import { EXITED, type Process, TRAP_EXIT } from './process.ts';
+import { type Watch, dropMonitors } from './monitor.ts';
+import type { Pid } from '../terms/identifiers.ts';
+import type { Process } from './process.ts';
+import { EXITED, keepExitReason, TRAP_EXIT } from './state.ts';
 import { abandonReceive } from './receive.ts';
 import { reportFailure } from './report.ts';
+import { TroupeError } from '../errors.ts';
 
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
-
-/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
-const reasons = new WeakMap<Pid, ExitReason>();
-
-/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
-export function exitReasonOf(pid: Pid): ExitReason {
-  return reasons.has(pid) ? reasons.get(pid) : 'normal';
-}
 
 /** @internal An exit signal on its way. */
 interface PendingExit {
@@ -52,7 +48,8 @@ export class ExitQueue {
     try {
       for (let i = 0; i < this.#pending.length; i++) {
         const { to, from, reason } = this.#pending[i] as PendingExit;
-        if (to.process !== null) linkExit(to.process, from, reason);
+        const process = to.process as Process | null;
+        if (process !== null) linkExit(process, from, reason);
       }
     } finally {
       this.#pending.length = 0;
@@ -72,20 +69,20 @@ export function terminate(process: Process, reason: ExitReason): void {
   process.clearMailbox();
   if (reason !== 'normal') {
     process.extras.exitReason = reason;
-    reasons.set(pid, reason);
+    keepExitReason(pid, reason);
   }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
   tellWatches(process, reason);
   if (process.monitors !== null) dropMonitors(process);
   if (process.links !== null) {
     for (const linked of process.links) {
-      linked.process?.links?.delete(pid);
+      (linked.process as Process | null)?.links?.delete(pid);
       node.exits.push(linked, pid, reason);
     }
     process.links = null;
   }
   if (extra !== null) {
-    for (const link of extra.remoteLinks?.values() ?? []) node.router.breakLink(link, reason);
+    for (const remote of extra.remoteLinks?.values() ?? []) node.router.breakLink(remote, reason);
     abandonReceive(process, reason);
     while (extra.pending !== null) extra.pending.ownerExited();
     if (extra.abort !== undefined) abort(extra.abort, extra.context, reason);
@@ -140,4 +137,39 @@ function tellWatches(process: Process, reason: ExitReason): void {
     watch.targetExited(reason);
     watch = next;
   }
+}
+
+// ---- links ----
+
+/** @internal Links a live process with another. */
+export function link(process: Process, pid: Pid): void {
+  const { node } = process;
+  if (!node.isLocal(pid)) {
+    node.router.link(process, pid);
+    return;
+  }
+  const other = node.find(pid);
+  if (other === process) return;
+  if (other === null) {
+    if ((process.flags & TRAP_EXIT) === 0) {
+      throw new TroupeError('TROUPE_NOPROC', `Cannot link to ${pid.toString()}.`, { reason: 'noproc' });
+    }
+    process.deliverSignal(new Exit(pid, 'noproc'));
+    return;
+  }
+  (process.links ??= new Set()).add(other.pid);
+  (other.links ??= new Set()).add(process.pid);
+}
+
+/** @internal Removes a link, if there is one. */
+export function unlink(process: Process, pid: Pid): void {
+  const { node } = process;
+  if (!node.isLocal(pid)) {
+    node.router.unlink(process, pid);
+    return;
+  }
+  const other = node.find(pid);
+  if (other === null) return;
+  process.links?.delete(other.pid);
+  other.links?.delete(process.pid);
 }

@@ -1,8 +1,9 @@
 /** What can be seen of a process from outside. See `erlang:process_info/2`. */
 import type { MonitorTarget } from './messages.ts';
 import { Monitor, RemoteMonitor } from './monitor.ts';
-import type { Pid } from '../terms/pid.ts';
-import { AWAITING, IDLE, type Process, RECEIVING, RUNNING, TRAP_EXIT } from './process.ts';
+import type { Pid } from '../terms/identifiers.ts';
+import type { Process } from './process.ts';
+import { AWAITING, IDLE, RECEIVING, RUNNING, TRAP_EXIT } from './state.ts';
 
 /** A snapshot of a live process. */
 export interface ProcessInfo {

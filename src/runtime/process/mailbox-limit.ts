@@ -8,7 +8,8 @@
 import { telemetry } from '../telemetry.ts';
 import { terminate } from './exit.ts';
 import { KEPT } from './messages.ts';
-import { OVER_MARK, type Process } from './process.ts';
+import type { Process } from './process.ts';
+import { OVER_MARK } from './state.ts';
 
 const highWater = telemetry('troupe:mailbox:high_water');
 const droppedMessage = telemetry('troupe:mailbox:dropped');
@@ -51,10 +52,7 @@ function makeRoom(process: Process, message: unknown): boolean {
   for (let index = 0; index < looked; index++) {
     const oldest = process.peekAt(index);
     if (isKept(oldest)) continue;
-    process.removeAt(index);
-    // A receive that has looked at this message must not skip the one that took its place.
-    const waiter = process.extra?.waiter ?? null;
-    if (waiter !== null && index < waiter.scanned) waiter.scanned--;
+    process.removeUnreceived(index);
     drop(process, oldest, 'dropOldest');
     return true;
   }

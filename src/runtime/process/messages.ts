@@ -1,16 +1,14 @@
 /**
- * Messages that the runtime itself puts into mailboxes, and exit reasons.
+ * Messages that the runtime itself puts into mailboxes, and the errors that carry exit reasons.
  *
- * Each message is a small frozen-by-type class, to be told apart with `instanceof`, whose fields have the names of
- * OTP's tuples. An exit reason may be any value; the ones with a meaning are the strings below, and the pair
- * `['shutdown', detail]`.
+ * Each message is a small class with read-only fields, which have the names of OTP's tuples; tell them apart with
+ * `instanceof`. What an exit reason is stands in `terms/reasons.ts`.
  */
 import { defineRecord } from '../records.ts';
-import type { Pid } from '../terms/pid.ts';
-import type { Ref } from '../terms/ref.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
+import { type ExitReason, formatReason } from '../terms/reasons.ts';
 
-/** Why a process ended. `normal`, `shutdown` and `['shutdown', detail]` are not failures. */
-export type ExitReason = unknown;
+export { type ExitReason, formatReason, isCleanExit, isShutdown } from '../terms/reasons.ts';
 
 /** What a monitor was set on: a pid, or a registered name with its node. */
 export type MonitorTarget = Pid | { readonly name: string; readonly node: string };
@@ -122,16 +120,6 @@ export function quietExit(reason: ExitReason): ProcessExit {
   }
 }
 
-/** True for `normal`, `shutdown` and `['shutdown', detail]`: the reasons that `supervisor` and `gen_server` do not report. */
-export function isCleanExit(reason: ExitReason): boolean {
-  return reason === 'normal' || isShutdown(reason);
-}
-
-/** True for `shutdown` and `['shutdown', detail]`. */
-export function isShutdown(reason: ExitReason): boolean {
-  return reason === 'shutdown' || (Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown');
-}
-
 /**
  * The exit reason of a process whose code threw: the reason of a {@link ProcessExit}, an error itself (Erlang's
  * `{Error, Stacktrace}`: an Error carries its stack), or `['nocatch', value]` for another thrown value.
@@ -140,54 +128,4 @@ export function reasonOfThrown(thrown: unknown): ExitReason {
   if (thrown instanceof ProcessExit) return thrown.reason;
   if (thrown instanceof Error) return thrown;
   return ['nocatch', thrown];
-}
-
-/** How many elements of tuples are shown of one reason, and how deep. */
-const SHOWN_ELEMENTS_MAX = 1_000;
-const SHOWN_DEPTH_MAX = 32;
-/** How long the text of a reason is at most. */
-const SHOWN_CHARACTERS_MAX = 65_536;
-/** How much is made of a bigint: its decimal digits take ever longer the more they are. */
-const SHOWN_BITS_MAX = 1_024;
-
-/** An exit reason in one line, for messages and logs. It never throws: whatever a process ends with, it ends. */
-export function formatReason(reason: ExitReason): string {
-  try {
-    const text = format(reason, { left: SHOWN_ELEMENTS_MAX }, 0);
-    return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
-  } catch {
-    // A value whose own code throws, such as a getter or `toString`, or that has none, can only be named by its type.
-    return `[${typeof reason}]`;
-  }
-}
-
-function format(reason: unknown, elements: { left: number }, depth: number): string {
-  if (typeof reason === 'string') return reason;
-  if (reason instanceof Error) return `${reason.name}: ${reason.message}`;
-  if (Array.isArray(reason)) {
-    const shown: string[] = [];
-    for (const item of reason as unknown[]) {
-      if (depth >= SHOWN_DEPTH_MAX || --elements.left < 0) {
-        shown.push('...');
-        break;
-      }
-      shown.push(format(item, elements, depth + 1));
-    }
-    return `{${shown.join(', ')}}`;
-  }
-  if (typeof reason === 'object' && reason !== null) {
-    const prototype: unknown = Object.getPrototypeOf(reason);
-    if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
-  }
-  if (typeof reason === 'bigint' && BigInt.asIntN(SHOWN_BITS_MAX, reason) !== reason) return '[bigint]';
-  return String(reason);
-}
-
-function formatPlain(reason: object): string {
-  try {
-    return JSON.stringify(reason);
-  } catch {
-    // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
-    return '[object]';
-  }
 }

@@ -8,36 +8,34 @@
 import type { Carrier } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
-import { type Behaviour, type Body, Closure, functionBody, type SpawnOptions } from './behaviour.ts';
-import { currentContext } from './async-context.ts';
 import {
+  type Behaviour,
+  type Body,
   checkBehaviour,
-  checkDestination,
-  checkNodeOptions,
-  checkPid,
   checkSpawnOptions,
-} from './check-options.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { ExitQueue, exitReasonOf, exitSignal, terminate } from './exit.ts';
-import { inspectProcess, type ProcessInfo } from './info.ts';
+  checkStartable,
+  Closure,
+  functionBody,
+  type SpawnOptions,
+  START,
+  type Startable,
+  type StartArguments,
+} from './behaviour.ts';
+import { currentContext } from './async.ts';
+import { checkPid, type Destination, locate } from './destination.ts';
+import { badArgument, checkInteger, checkPositive } from '../options.ts';
+import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
+import { ExitQueue, exitSignal, terminate } from './exit.ts';
+import { exitReasonOf } from './state.ts';
+import { type ProcessInfo, inspectProcess } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { addWatch } from './monitor.ts';
-import { channelOf, nodeOfChannel, Origin, parsePid, Pid } from '../terms/pid.ts';
-import { BOUNDED, Process, TRAP_EXIT } from './process.ts';
-import { ProcessTable } from './process-table.ts';
-import { Ref, RefCounter } from '../terms/ref.ts';
-import { Registry } from './registry.ts';
+import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
+import { Process } from './process.ts';
+import { BOUNDED, TRAP_EXIT } from './state.ts';
+import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
-import { TimerRef } from './send-after.ts';
-import { timerLength, Timers } from './timers.ts';
-
-/** Where a message can be sent: a pid, something that has one, a registered name here, or a name on a node. */
-export type Destination =
-  | Pid
-  | string
-  | { readonly name: string; readonly node: string }
-  | { readonly pid: Pid };
 
 /** Options of `createNode`. */
 export interface NodeOptions {
@@ -56,40 +54,6 @@ export interface NodeOptions {
   /** The mailbox length above which `troupe:mailbox:high_water` is published. Default 10,000. */
   readonly mailboxHighWater?: number;
 }
-
-/** Something that `start` and `startLink` can start: a server, a supervisor. */
-export interface Startable<Args extends readonly unknown[], Options, Handle> {
-  /**
-   * @internal Starts it.
-   * @param parent the process that starts it, or undefined for code that is no process.
-   * @param linked whether to link it to the parent.
-   * @returns its handle once it has initialised; rejects with TROUPE_START_FAILED when that fails.
-   */
-  [START](
-    node: Node,
-    parent: Process | undefined,
-    linked: boolean,
-    args: Args,
-    options: Options | undefined,
-  ): Promise<Handle>;
-}
-
-/** @internal */
-export const START: unique symbol = Symbol('start');
-
-/** @internal Checks what is to be started. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-export function checkStartable(startable: unknown): void {
-  if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] === 'function') return;
-  throw new TroupeError(
-    'TROUPE_BAD_ARGUMENT',
-    `What is started is made by defineServer or defineSupervisor; this is a value of type ${typeof startable}.`,
-  );
-}
-
-/** Arguments of a start: they may be left out where none are needed. */
-export type StartArguments<Args extends readonly unknown[], Options> = [] extends Args
-  ? [args?: Args, options?: Options]
-  : [args: Args, options?: Options];
 
 const spawned = telemetry('troupe:process:spawn');
 const NO_ARGS: readonly never[] = [];
@@ -379,7 +343,7 @@ export class Node {
 
   /** @internal The live process of a pid of this node, or null. */
   find(pid: Pid): Process | null {
-    const process = (pid as Pid | undefined)?.process ?? null;
+    const process = ((pid as Pid | undefined)?.process ?? null) as Process | null;
     if (process !== null && process.node === this) return process;
     return pid?.origin !== this.origin && this.isLocal(pid) ? this.table.find(pid.id, pid.serial) : null;
   }
@@ -390,20 +354,15 @@ export class Node {
       // The aliases of this node are held by calls, to which only an answer means something.
       if (to.origin.equals(this.origin)) return;
       this.router.peer(to.node).send({ op: 'sendAlias', from, to, message, plain: true });
-    } else if (to instanceof Pid) {
-      if (this.isLocal(to)) this.find(to)?.deliver(message);
-      else this.router.peer(to.node).send({ op: 'send', from, to, message });
-    } else if (typeof to === 'string') {
-      const process = this.registry.find(to);
-      if (process === null)
-        throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${to}'.`);
-      process.deliver(message);
-    } else {
-      checkDestination(to);
-      if ('pid' in to) this.route(from, to.pid, message);
-      else if (to.node === this.name) this.registry.find(to.name)?.deliver(message);
-      else this.router.peer(to.node).send({ op: 'sendNamed', from, to: to.name, message });
+      return;
     }
+    const { node, target, process } = locate(this, to);
+    if (process !== null) process.deliver(message);
+    else if (node === null) {
+      if (typeof to === 'string')
+        throw new TroupeError('TROUPE_NOT_REGISTERED', `No process is registered as '${to}'.`);
+    } else if (target instanceof Pid) this.router.peer(node).send({ op: 'send', from, to: target, message });
+    else this.router.peer(node).send({ op: 'sendNamed', from, to: target, message });
   }
 
   /** @internal Sends an exit signal. */
@@ -448,11 +407,27 @@ export class Node {
   }
 }
 
-/** @internal The name of the node that a destination is on. */
-export function nodeOf(node: Node, to: Destination): string {
-  if (typeof to === 'string') return node.name;
-  if (to instanceof Pid) return to.node;
-  return 'pid' in to ? to.pid.node : to.node;
+const NODE_NAME = /^[\w-]+@[\w.:-]+$/;
+const NAME_MAX = 255;
+/** The most processes that a node can be asked to hold, as of `erl +P`. */
+const PROCESSES_MAX = 134_217_727;
+const SLICE_MAX_MS = 1_000;
+
+function checkNodeOptions(options: NodeOptions): void {
+  const {
+    name = 'nonode@nohost',
+    creation = 4,
+    maxProcesses = 1,
+    mailboxHighWater = 1,
+    sliceMs = 1,
+  } = options;
+  if (typeof name !== 'string' || !NODE_NAME.test(name) || name.length > NAME_MAX) {
+    throw badArgument(`A node name has the form name@host, not '${name}'.`);
+  }
+  checkInteger('creation', creation, 4, 0xffff_ffff);
+  checkInteger('maxProcesses', maxProcesses, 1, PROCESSES_MAX);
+  checkInteger('mailboxHighWater', mailboxHighWater, 1);
+  checkPositive('sliceMs', sliceMs, SLICE_MAX_MS);
 }
 
 /** Makes a node. Nothing has to be configured. */

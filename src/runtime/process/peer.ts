@@ -11,7 +11,7 @@ import type { Carrier, Signal } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { type ExitReason, formatReason } from './messages.ts';
 import type { RemoteMonitor } from './monitor.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
 
 /** How much is sent of the text of a reason that cannot be sent itself. */

@@ -1,7 +1,7 @@
 /**
- * All live processes of a node, by id.
+ * All live processes of a node, by id and by registered name.
  *
- * A table of a power of two slots; the process with id `i` stands in slot `i` modulo the size. Ids count upwards and an
+ * The ids have a table of a power of two slots; the process with id `i` stands in slot `i` modulo the size. Ids count upwards and an
  * id whose slot is taken is skipped, so that a look-up is one comparison, nothing is ever rehashed, and growing moves
  * each process to a free slot (ids that differ modulo n differ modulo 2n). Ids wrap at 2^28, and then the serial of
  * new pids goes up: a pid is never used twice within a creation.
@@ -84,5 +84,66 @@ export class ProcessTable {
     for (const process of old) {
       if (process !== null) this.#slots[process.pid.id & this.#mask] = process;
     }
+  }
+}
+
+/**
+ * The registered names of a node. A name belongs to one live process and a process has at most one name; the name is free
+ * again when the process ends. See `erlang:register/2`.
+ */
+export class Registry {
+  readonly #byName = new Map<string, Process>();
+
+  /**
+   * Gives a live process a name.
+   * @throws TroupeError TROUPE_NAME_TAKEN when another has the name or the process has one; TROUPE_BAD_ARGUMENT for a bad name.
+   */
+  register(name: string, process: Process): void {
+    if (typeof name !== 'string' || name === '' || name === 'undefined') {
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        `A name is a non-empty string other than 'undefined', not '${name}'.`,
+      );
+    }
+    const owner = this.#byName.get(name);
+    if (owner !== undefined) {
+      throw new TroupeError('TROUPE_NAME_TAKEN', `The name '${name}' belongs to ${owner.pid.toString()}.`);
+    }
+    const own = process.extra?.name;
+    if (own !== undefined) {
+      throw new TroupeError(
+        'TROUPE_NAME_TAKEN',
+        `Process ${process.pid.toString()} is registered as '${own}' already.`,
+      );
+    }
+    process.extras.name = name;
+    this.#byName.set(name, process);
+  }
+
+  /**
+   * Frees a name.
+   * @throws TroupeError TROUPE_NOT_REGISTERED when nobody has it.
+   */
+  unregister(name: string): void {
+    const owner = this.#byName.get(name);
+    if (owner === undefined)
+      throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${name}'.`);
+    owner.extras.name = undefined;
+    this.#byName.delete(name);
+  }
+
+  /** Frees the name of a process that ends. */
+  forget(name: string): void {
+    this.#byName.delete(name);
+  }
+
+  /** The process that has a name, or null. */
+  find(name: string): Process | null {
+    return this.#byName.get(name) ?? null;
+  }
+
+  /** All names in use. */
+  names(): string[] {
+    return [...this.#byName.keys()];
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A process: what `self` is to the code that runs in it.
  *
- * The object is the mailbox and the run-queue entry at once, and everything that few processes need is in `extra`, so
+ * The object is the mailbox and the run-queue entry at once, and what few processes need is in `extra`, so
  * that an idle process stays small. The life of a process is a state machine over `status`; who changes it:
  *
  *     idle ──deliver──▶ queued ──run──▶ running ──▶ idle | queued
@@ -23,48 +23,43 @@ import {
   type Behaviour,
   type Body,
   Closure,
-  functionBody,
-  isThenable,
   type ProcessFunction,
   type SpawnOptions,
+  functionBody,
+  isThenable,
 } from './behaviour.ts';
-import { crashed, terminate } from './exit.ts';
-import { Extra } from './extra.ts';
-import { link, unlink } from './links.ts';
+import { crashed, link, terminate, unlink } from './exit.ts';
+import {
+  BOUNDED,
+  EXITED,
+  Extra,
+  IDLE,
+  AWAITING,
+  OVER_MARK,
+  QUEUED,
+  RECEIVING,
+  RUNNING,
+  STARTED,
+  TRAP_EXIT,
+} from './state.ts';
 import { EMPTY, Mailbox } from './mailbox.ts';
 import { checkHighWater, overflow } from './mailbox-limit.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
-import { demonitor, type DemonitorOptions, monitor, monitorStarted } from './monitoring.ts';
-import type { Monitor, Watch } from './monitor.ts';
 import {
-  checkStartable,
-  type Destination,
-  type Node,
-  START,
-  type Startable,
-  type StartArguments,
-} from './node.ts';
-import type { Pid } from '../terms/pid.ts';
-import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
-import type { Ref } from '../terms/ref.ts';
+  type DemonitorOptions,
+  type Monitor,
+  type Watch,
+  demonitor,
+  monitor,
+  monitorStarted,
+} from './monitor.ts';
+import type { Node } from './node.ts';
+import type { Destination } from './destination.ts';
+import { START, type StartArguments, type Startable, checkStartable } from './behaviour.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
+import { type Matcher, type ReceiveOptions, dropReceive, receive, runReceive } from './receive.ts';
 import { MESSAGES_PER_CLOCK_CHECK, REDUCTIONS_PER_RUN, type Runnable } from './scheduler.ts';
-import type { TimerRef } from './send-after.ts';
-
-/** @internal The states of a process; those up to RECEIVING are woken by a message. */
-export const IDLE = 0;
-/** @internal */ export const RECEIVING = 1;
-/** @internal */ export const QUEUED = 2;
-/** @internal */ export const RUNNING = 3;
-/** @internal */ export const AWAITING = 4;
-/** @internal */ export const EXITED = 5;
-
-/** @internal Bits of `flags`. */
-export const TRAP_EXIT = 1;
-const STARTED = 2;
-/** @internal */ export const BOUNDED = 4;
-/** @internal */ export const OVER_MARK = 8;
-/** @internal Its behaviour has `fromPeer`, and wants it asked. */
-export const ASKS_FROM = 16;
+import type { TimerRef } from './timers.ts';
 
 /** What `startMonitor` answers: what the start did, and the ref that the `Down` will carry. */
 export interface MonitoredStart<Handle> {
@@ -128,7 +123,7 @@ export class Process extends Mailbox implements Runnable {
    */
   send(to: Destination | Ref, message: unknown): void {
     if (this.status === EXITED) throw this.dead();
-    const target = (to as Partial<Pid> | undefined)?.process;
+    const target = (to as Partial<Pid> | undefined)?.process as Process | null | undefined;
     const { node } = this;
     node.scheduler.reductions--;
     if (target !== null && target !== undefined && target.node === node) target.deliver(message);
@@ -357,6 +352,25 @@ export class Process extends Mailbox implements Runnable {
     if (this.status <= RECEIVING) {
       this.status = QUEUED;
       this.node.scheduler.enqueue(this);
+    }
+  }
+
+  /** @internal Takes a message out of the mailbox that no receive takes; one that waits goes on where it was. */
+  removeUnreceived(index: number): void {
+    this.removeAt(index);
+    // A receive that has looked at this message must not skip the one that took its place.
+    const waiter = this.extra?.waiter ?? null;
+    if (waiter !== null && index < waiter.scanned) waiter.scanned--;
+  }
+
+  /** @internal Removes the messages that match, oldest first. @param limit how many at most. */
+  flush(match: (message: unknown) => boolean, limit = Infinity): void {
+    let left = limit;
+    for (let index = 0; index < this.mailboxLength && left > 0;) {
+      if (match(this.peekAt(index))) {
+        this.removeUnreceived(index);
+        left--;
+      } else index++;
     }
   }
 

@@ -10,7 +10,8 @@
 import { TroupeError } from '../errors.ts';
 import { EMPTY } from './mailbox.ts';
 import { quietExit, TIMEOUT } from './messages.ts';
-import { AWAITING, OVER_MARK, type Process, QUEUED, RECEIVING, RUNNING } from './process.ts';
+import type { Process } from './process.ts';
+import { AWAITING, OVER_MARK, QUEUED, RECEIVING, RUNNING } from './state.ts';
 import { REDUCTIONS_PER_RUN } from './scheduler.ts';
 import { TimerEntry, timerLength } from './timers.ts';
 

@@ -7,10 +7,10 @@
  * in `WINDOW_MS`, the others are counted, and the count is told. This is the only file of the runtime that prints.
  */
 import type { TelemetryName } from '../telemetry.ts';
-import { withoutContext } from './async-context.ts';
+import { withoutContext } from './async.ts';
 import { type ExitReason, formatReason } from './messages.ts';
 import type { Node } from './node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 
 /** How many reports of one kind and label are told in a window. */
 const BURST = 10;

@@ -11,12 +11,12 @@ import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal, linkExit } from './exit.ts';
 import { ADDRESSED, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
-import { addWatch, Monitor, RemoteMonitor, removeWatch, type Watch } from './monitor.ts';
+import { Monitor, RemoteMonitor, type Watch, addWatch, removeWatch } from './monitor.ts';
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
-import { Pid } from '../terms/pid.ts';
-import { ASKS_FROM, type Process } from './process.ts';
-import type { Ref } from '../terms/ref.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
+import type { Process } from './process.ts';
+import { ASKS_FROM } from './state.ts';
 
 const up = telemetry('troupe:node:up');
 const down = telemetry('troupe:node:down');

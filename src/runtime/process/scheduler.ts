@@ -13,7 +13,7 @@
  * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whoever
  * caused it.
  */
-import { withoutContext } from './async-context.ts';
+import { withoutContext } from './async.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {

@@ -1,16 +1,67 @@
 /**
- * The timers of one node.
+ * Time: the clock that a node takes it from, its timers, and messages that are sent later.
  *
- * Timers of equal length stand in one queue in the order they were started, which is the order they expire in, and
- * each queue has one timer of the clock armed for its head. Starting and cancelling are O(1) and allocate nothing
- * but the entry, which matters since every call starts one and nearly none expires.
+ * Every wait of the runtime (timers, timeouts of calls and receives, restart periods) goes through the node's clock, so that
+ * a test can substitute one that it steps by hand (`troupe/testing`). The scheduler's time slice does not: it protects the
+ * real event loop.
  *
- * Invariants: an entry is linked in its queue exactly while it is active; a queue without entries lets the event loop
- * end. It does not know what an expired entry does: that is the entry's `expired`.
+ * Timers of equal length stand in one queue in the order they were started, which is the order they expire in, and each
+ * queue has one timer of the clock armed for its head. Starting and cancelling are O(1) and allocate nothing but the entry,
+ * which matters since every call starts one and nearly none expires.
+ *
+ * Invariants: an entry stands in its queue exactly while it is active; a queue without entries lets the event loop end. The
+ * queues do not know what an expired entry does: that is the entry's `expired`.
  */
 import { TroupeError } from '../errors.ts';
-import { withoutContext } from './async-context.ts';
-import { type Clock, type ClockTimer, systemClock } from './clock.ts';
+import { withoutContext } from './async.ts';
+import type { Node } from './node.ts';
+import { type Destination, locate } from './destination.ts';
+import { telemetry } from '../telemetry.ts';
+import { type Watch, addWatch, removeWatch } from './monitor.ts';
+import { Pid } from '../terms/identifiers.ts';
+import type { Process } from './process.ts';
+
+/** A timer that was armed, to be given back to `clear`. */
+export interface ClockTimer {
+  /** Keeps the operating system process alive while armed; the default. */
+  ref(): void;
+  /** Lets the operating system process end although armed. */
+  unref(): void;
+}
+
+/** What a clock gets to know of a node that takes its time from it. */
+export interface ClockUser {
+  /** True while nothing is in the run queue. */
+  readonly idle: boolean;
+  /** How many turns the run queue has had. */
+  readonly turns: number;
+}
+
+/** A source of time, in milliseconds. */
+export interface Clock {
+  /** Monotonic time in milliseconds, with fractions. */
+  now(): number;
+  /** Wall-clock time in milliseconds since 1970. */
+  wallTime(): number;
+  /** Calls `run` once after at least `delayMs`. */
+  set(delayMs: number, run: () => void): ClockTimer;
+  /** Disarms a timer; no effect when it has fired. */
+  clear(timer: ClockTimer): void;
+  /** Called once by each node that takes its time from here; for a clock that waits for its nodes to come to rest. */
+  attach?(user: ClockUser): void;
+}
+
+/** The clock of the operating system. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  set: (delayMs, run) => setTimeout(run, delayMs),
+  clear: (timer) => {
+    clearTimeout(timer as NodeJS.Timeout);
+  },
+};
+
+// ---- timers ----
 
 /** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */
 export const MAX_TIMER_MS = 0xffff_ffff;
@@ -200,4 +251,71 @@ export function timerLength(lengthMs: number): number {
     );
   }
   return length;
+}
+
+// ---- messages that are sent later ----
+
+const undeliverable = telemetry('troupe:message:undeliverable');
+
+/** A message that waits for its time. */
+export class TimerRef extends TimerEntry implements Watch {
+  readonly #node: Node;
+  readonly #to: Destination;
+  readonly #message: unknown;
+  /** @internal */ watched: Process | null = null;
+  /** @internal */ watchPrev: Watch | null = null;
+  /** @internal */ watchNext: Watch | null = null;
+
+  /** @internal Use `sendAfter`. */
+  constructor(node: Node, to: Destination, message: unknown) {
+    super();
+    this.#node = node;
+    this.#to = to;
+    this.#message = message;
+  }
+
+  /** @internal Starts it, unless it is for a process of this node that is not alive. */
+  start(lengthMs: number): void {
+    const to = this.#to;
+    const { node, target, process } = locate(this.#node, to);
+    if (node === null && target instanceof Pid) {
+      if (process === null) return;
+      addWatch(process, this);
+    }
+    this.#node.timers.start(this, lengthMs);
+  }
+
+  /**
+   * Cancels it.
+   * @returns the milliseconds that were left, or false when it has fired or was cancelled already, or when the process that
+   * it was for has ended; a message that it has sent is not taken back.
+   */
+  cancel(): number | false {
+    const leftMs = this.left();
+    removeWatch(this);
+    this.#node.timers.drop(this);
+    return leftMs;
+  }
+
+  /** The milliseconds that are left, or false when it is not active. See `erlang:read_timer/1`. */
+  left(): number | false {
+    return this.timerQueue === null ? false : this.#node.timers.left(this);
+  }
+
+  /** @internal */
+  targetExited(): void {
+    this.#node.timers.drop(this);
+  }
+
+  override expired(): void {
+    removeWatch(this);
+    // A name that nobody has any more is no error here: erlang:send_after/3 drops the message.
+    if (typeof this.#to === 'string' && this.#node.whereis(this.#to) === undefined) return;
+    try {
+      this.#node.send(this.#to, this.#message);
+    } catch (error) {
+      // Nobody is there to throw at: what sent it has gone on long ago.
+      undeliverable.publish({ from: this.#node.initPid, to: this.#to, message: this.#message, error });
+    }
+  }
 }

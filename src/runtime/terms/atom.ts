@@ -8,36 +8,31 @@
  * `true`, `false`, `nil` and `undefined` are atoms on the wire and arrive as `true`, `false`, `null` and `undefined`.
  */
 import { TroupeError } from '../errors.ts';
-import { formatTerm } from './format.ts';
-
-const inspect = Symbol.for('nodejs.util.inspect.custom');
+import { formatAtom, type Formatter, Term, TEXT } from './format.ts';
 
 /** The most characters of an atom, as in OTP. */
 const MAX_CHARACTERS = 255;
 
 /** An atom; make one with {@link atom}. See erlang:atom(). */
-export class Atom {
+export class Atom extends Term {
   declare readonly name: string;
   /** @internal Its bytes in the External Term Format, from the first time on that it was sent. */
   declare encoded: Uint8Array | null;
 
   /** @internal Use {@link atom}: two objects of one name would not be equal. */
   constructor(name: string) {
+    super();
     this.name = name;
     this.encoded = null;
   }
 
-  /** As Erlang prints it: quoted where it has to be. */
-  toString(): string {
-    return formatTerm(this);
+  /** @internal */
+  [TEXT](): string {
+    return formatAtom(this.name);
   }
 
   toJSON(): string {
     return this.name;
-  }
-
-  [inspect](): string {
-    return this.toString();
   }
 }
 
@@ -73,4 +68,30 @@ function isAtomText(name: string): boolean {
     name.length <= MAX_CHARACTERS ||
     (name.length <= 2 * MAX_CHARACTERS && Array.from(name).length <= MAX_CHARACTERS)
   );
+}
+
+// ---- objects whose keys are atoms ----
+
+/** An object with atoms for keys; make one with {@link atomKeys}. */
+export class AtomKeyed {
+  declare readonly object: Readonly<Record<string, unknown>>;
+
+  constructor(object: Readonly<Record<string, unknown>>) {
+    this.object = object;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.pairs(Object.entries(this.object), formatAtom, depth);
+  }
+}
+
+/**
+ * An object that goes to Erlang as a map whose keys are atoms: `atomKeys({ id: 1 })` is `#{id => 1}`, and `{ id: 1 }` is
+ * `#{<<"id">> => 1}`. Objects within it are not affected.
+ *
+ * Only for keys that stand in the program's text: a BEAM node never frees an atom.
+ */
+export function atomKeys(object: Readonly<Record<string, unknown>>): AtomKeyed {
+  return new AtomKeyed(object);
 }

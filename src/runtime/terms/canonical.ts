@@ -9,14 +9,18 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
-import { Pid } from './pid.ts';
-import { Ref } from './ref.ts';
-import { AtomKeyed } from './atom-keys.ts';
-import { Atom } from './atom.ts';
-import { Charlist } from './charlist.ts';
-import { Float } from './float.ts';
-import { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction, Port } from './opaque.ts';
-import { Tuple } from './tuple.ts';
+import { Pid, Port, Ref } from './identifiers.ts';
+import { Atom, AtomKeyed } from './atom.ts';
+import {
+  BitString,
+  Charlist,
+  ExternalFunction,
+  Float,
+  ImproperList,
+  NativeRecord,
+  OpaqueFunction,
+  Tuple,
+} from './values.ts';
 
 /** How deep a key may be nested. */
 const MAX_KEY_DEPTH = 512;

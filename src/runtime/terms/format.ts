@@ -5,20 +5,16 @@
  * It never throws, and shows a part of what is large: 1,000 elements, 32 levels, 4,096 characters of one text, 65,536 in all; `...`
  * stands for the rest. An integer of more than 300 digits is shown with the first of them to the base of 16. What is no term is
  * shown by its type in brackets.
+ *
+ * It knows no class of terms: each gives its own text, by the method {@link TEXT}.
  */
 import { isUtf8 } from 'node:buffer';
-import { Pid } from './pid.ts';
-import { Ref } from './ref.ts';
 import { recordOf } from '../records.ts';
-import { AtomKeyed } from './atom-keys.ts';
-import { Atom } from './atom.ts';
-import { Charlist } from './charlist.ts';
-import { Float } from './float.ts';
-import { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction, Port } from './opaque.ts';
-import { Tuple } from './tuple.ts';
 
-/** How many elements are shown of one term. */
-const SHOWN_ELEMENTS = 1_000;
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/** @internal How many elements are shown of one term. */
+export const SHOWN_ELEMENTS = 1_000;
 const SHOWN_DEPTH = 32;
 const SHOWN_CHARACTERS = 4_096;
 const SHOWN_IN_ALL = 65_536;
@@ -48,6 +44,24 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
+/** @internal The method by which a class of terms gives its text. */
+export const TEXT: unique symbol = Symbol('text');
+
+/** What classes of terms have in common: they are shown as Erlang prints them. */
+export abstract class Term {
+  /** @internal @param depth how deep the term is nested, itself included. */
+  abstract [TEXT](formatter: Formatter, depth: number): string;
+
+  /** As Erlang prints it. */
+  toString(): string {
+    return formatTerm(this);
+  }
+
+  [inspect](): string {
+    return this.toString();
+  }
+}
+
 /** @internal The text of a term. */
 export function formatTerm(term: unknown): string {
   const text = new Formatter().format(term, 0);
@@ -61,8 +75,8 @@ function formatInteger(value: bigint): string {
   return `${value < 0n ? '-' : ''}16#${digits.slice(value < 0n ? 1 : 0, SHOWN_DIGITS)}...`;
 }
 
-/** The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
-function formatFloat(value: number): string {
+/** @internal The text of a float, the shortest that reads as the same one. See `float_to_list/2` with `short`. */
+export function formatFloat(value: number): string {
   if (!Number.isFinite(value)) return `[${value}]`;
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
   const [mantissa = '', exponent = ''] = Math.abs(value).toExponential().split('e');
@@ -85,7 +99,8 @@ function placePoint(digits: string, place: number, exact: boolean): string {
   return `${digits[0]}.${digits.slice(1) || '0'}e${exponent}`;
 }
 
-class Formatter {
+/** @internal Prints one term; `...` stands for what goes beyond the limits. */
+export class Formatter {
   #left = SHOWN_ELEMENTS;
 
   format(value: unknown, depth: number): string {
@@ -110,50 +125,28 @@ class Formatter {
   }
 
   #object(value: object, depth: number): string {
-    if (value instanceof Atom) return formatAtom(value.name);
-    if (value instanceof Pid || value instanceof Ref || value instanceof Port) return value.toString();
-    if (value instanceof Tuple) return `{${this.#items(value.elements, depth)}}`;
-    if (Array.isArray(value)) return `[${this.#items(value, depth)}]`;
-    if (value instanceof Float) return formatFloat(value.value);
+    if (TEXT in value) return (value as Term)[TEXT](this, depth);
+    if (Array.isArray(value)) return `[${this.items(value, depth)}]`;
     if (value instanceof Map) return this.#map(value, depth);
-    if (value instanceof AtomKeyed) {
-      return this.#pairs(Object.entries(value.object), (key) => formatAtom(key), depth);
-    }
     if (value instanceof Uint8Array) return this.#bytes(value);
-    if (value instanceof Charlist) return `"${shortened(value.text, '"')}"`;
-    return this.#rare(value, depth);
-  }
-
-  #rare(value: object, depth: number): string {
-    if (value instanceof ImproperList) {
-      return `[${this.#items(value.items, depth)}|${this.format(value.tail, depth)}]`;
-    }
-    if (value instanceof BitString) return this.#bits(value);
-    if (value instanceof ExternalFunction) {
-      return `fun ${formatAtom(value.module.name)}:${formatAtom(value.name.name)}/${value.arity}`;
-    }
-    if (value instanceof OpaqueFunction) return '#Fun<opaque>';
-    if (value instanceof NativeRecord) {
-      const fields = this.#pairs(value.fields, (key) => this.format(key, depth), depth, '=');
-      return `#${formatAtom(value.module.name)}:${formatAtom(value.name.name)}${fields.slice(1)}`;
-    }
     const record = recordOf(value);
     if (record !== undefined) {
       const fields = record.fields.map((field) => (value as Record<string, unknown>)[field]);
-      return `{${this.#items([new Atom(record.tag), ...fields], depth)}}`;
+      return `{${[formatAtom(record.tag), this.items(fields, depth)].filter(Boolean).join(',')}}`;
     }
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
-      return this.#pairs(Object.entries(value), formatText, depth);
+      return this.pairs(Object.entries(value), formatText, depth);
     }
     return `[${typeof value.constructor === 'function' ? value.constructor.name : 'object'}]`;
   }
 
   #map(map: ReadonlyMap<unknown, unknown>, depth: number): string {
-    return this.#pairs(map, (key) => this.format(key, depth), depth);
+    return this.pairs(map, (key) => this.format(key, depth), depth);
   }
 
-  #items(items: readonly unknown[], depth: number): string {
+  /** Several terms with commas between them. */
+  items(items: readonly unknown[], depth: number): string {
     const shown: string[] = [];
     for (const item of items) {
       if (--this.#left < 0) {
@@ -165,7 +158,8 @@ class Formatter {
     return shown.join(',');
   }
 
-  #pairs<Key>(
+  /** The pairs of a map, in its brackets. */
+  pairs<Key>(
     entries: Iterable<readonly [Key, unknown]>,
     formatKey: (key: Key) => string,
     depth: number,
@@ -186,17 +180,12 @@ class Formatter {
     const text = isUtf8(bytes) ? Buffer.from(bytes).toString() : undefined;
     return text !== undefined && isPrintable(text)
       ? formatText(text)
-      : `<<${this.#items([...bytes.subarray(0, SHOWN_ELEMENTS + 1)], 0)}>>`;
-  }
-
-  #bits({ bytes, bits }: BitString): string {
-    const last = (bytes.at(-1) ?? 0) >>> (8 - bits);
-    const whole = bytes.subarray(0, Math.min(bytes.length - 1, SHOWN_ELEMENTS + 1));
-    return `<<${this.#items([...whole], 0)}${whole.length > 0 ? ',' : ''}${last}:${bits}>>`;
+      : `<<${this.items([...bytes.subarray(0, SHOWN_ELEMENTS + 1)], 0)}>>`;
   }
 }
 
-function formatAtom(name: string): string {
+/** @internal An atom, in quotes where it needs them. */
+export function formatAtom(name: string): string {
   return PLAIN_ATOM.test(name) && !RESERVED.has(name) ? name : `'${shortened(name, "'")}'`;
 }
 
@@ -220,8 +209,8 @@ function formatText(text: string): string {
   return `<<"${shortened(text, '"')}"${/[\u{80}-\u{10ffff}]/u.test(text) ? '/utf8' : ''}>>`;
 }
 
-/** A text with what has to be escaped between such quotes. */
-function shortened(text: string, quote: string): string {
+/** @internal A text with what has to be escaped between such quotes. */
+export function shortened(text: string, quote: string): string {
   const shown = text.slice(0, SHOWN_CHARACTERS);
   const escaped = Array.from(shown, (character) => escape(character, quote)).join('');
   return text.length > SHOWN_CHARACTERS ? `${escaped}...` : escaped;

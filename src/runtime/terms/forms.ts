@@ -7,8 +7,8 @@
  */
 import { TroupeError } from '../errors.ts';
 import { Atom, atom } from './atom.ts';
-import { isReasonWord } from './reason-words.ts';
-import { Tuple } from './tuple.ts';
+import { isReasonWord } from './reasons.ts';
+import { Tuple } from './values.ts';
 
 /** How instances of a class travel. */
 export interface TermForm<T extends object> {

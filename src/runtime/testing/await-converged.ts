@@ -9,8 +9,8 @@ import { NOVA_SCOPE } from '../pg/channel-forms.ts';
 import { getLocalMembers, getMembers, whichGroups } from '../pg/pg.ts';
 import { findScope } from '../pg/scope.ts';
 import type { Node } from '../process/node.ts';
-import { checkWithin, timeoutError, type WaitOptions } from './guard.ts';
-import { untilQuiet } from './quiet.ts';
+import { checkWithin, timeoutError, type WaitOptions } from './wait.ts';
+import { untilQuiet } from './settle.ts';
 
 /** How many differences an error lists. */
 const LISTED_MAX = 20;

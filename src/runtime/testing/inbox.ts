@@ -1,12 +1,13 @@
 /**
- * What a probe has received and a test has not taken, and who waits for more.
+ * What a probe has received and a test has not taken, and who waits for more; and how messages look in errors.
  *
  * Unlike a process, a test may wait in several receives at once: each message goes to the first of them, in the order
  * in which they began, that wants it. Invariant: no message that waits here matches a receive that waits here.
  */
 import type { Matcher } from '../process/receive.ts';
-import { startWait, type Wait, type WaitOptions } from './guard.ts';
-import { showMessages } from './show.ts';
+import { type Wait, type WaitOptions, startWait } from './wait.ts';
+import { inspect } from 'node:util';
+import { Call, Cast, RemoteCall } from '../otp/call.ts';
 
 interface Waiting {
   readonly match: Matcher<unknown> | undefined;
@@ -101,4 +102,36 @@ function wants({ match, wait }: Waiting, message: unknown): boolean {
     wait.reject(thrown);
     return false;
   }
+}
+
+// ---- messages as text, for errors: one line each, cut where they get long ----
+
+/** How many messages an error lists; of the others it says how many there are. */
+const LISTED_MAX = 20;
+const LINE_MAX = 200;
+
+/** One message. */
+function showMessage(message: unknown): string {
+  const text = messageText(message);
+  return text.length > LINE_MAX ? `${text.slice(0, LINE_MAX)}…` : text;
+}
+
+/** @internal Several messages, the oldest first, below each other. */
+export function showMessages(messages: readonly unknown[]): string {
+  if (messages.length === 0) return 'nothing';
+  const lines = messages.slice(0, LISTED_MAX).map((message) => `\n  - ${showMessage(message)}`);
+  if (messages.length > LISTED_MAX) lines.push(`\n  and ${messages.length - LISTED_MAX} more`);
+  return lines.join('');
+}
+
+function messageText(message: unknown): string {
+  if (message instanceof Call || message instanceof RemoteCall) {
+    return `call '${message.name}' from ${message.pid.toString()}: ${inspectLine(message.argument)}`;
+  }
+  if (message instanceof Cast) return `cast '${message.name}': ${inspectLine(message.argument)}`;
+  return inspectLine(message);
+}
+
+function inspectLine(value: unknown): string {
+  return inspect(value, { depth: 3, breakLength: Infinity, maxArrayLength: 20, maxStringLength: LINE_MAX });
 }

@@ -7,9 +7,9 @@
  * It does not hold back the event loop: what processes do without a timer goes on meanwhile.
  */
 import { TroupeError } from '../errors.ts';
-import type { Clock, ClockTimer, ClockUser } from '../process/clock.ts';
-import { checkWithin, timeoutError, type WaitOptions } from './guard.ts';
-import { untilQuiet } from './quiet.ts';
+import type { Clock, ClockTimer, ClockUser } from '../process/timers.ts';
+import { checkWithin, timeoutError, type WaitOptions } from './wait.ts';
+import { untilQuiet } from './settle.ts';
 
 /** How many timers may fire one after another without the time going on: a timer of 0 ms that restarts itself. */
 const FIRINGS_PER_INSTANT_MAX = 10_000;

@@ -8,20 +8,19 @@
  * {@link Probe.receive} or let all run with `settle` before looking at {@link Probe.messages}.
  */
 import { TroupeError } from '../errors.ts';
-import { Call, call, type CallOptions, Cast, cast, RemoteCall, type Request } from '../otp/call.ts';
+import { Call, type CallOptions, Cast, RemoteCall, type Request, call, cast } from '../otp/call.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, formatReason } from '../process/messages.ts';
-import type { DemonitorOptions } from '../process/monitoring.ts';
-import type { Destination, Node } from '../process/node.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { DemonitorOptions } from '../process/monitor.ts';
+import type { Node } from '../process/node.ts';
+import type { Destination } from '../process/destination.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { Matcher } from '../process/receive.ts';
-import type { Ref } from '../terms/ref.ts';
-import type { WaitOptions } from './guard.ts';
-import { Inbox } from './inbox.ts';
+import type { WaitOptions } from './wait.ts';
+import { Inbox, showMessages } from './inbox.ts';
 import { settle } from './settle.ts';
-import { showMessages } from './show.ts';
 
 /** Options of {@link createProbe}. */
 export interface ProbeOptions {
@@ -232,4 +231,27 @@ export class Probe {
  */
 export function createProbe(node: Node, options: ProbeOptions = {}): Probe {
   return new Probe(node, options);
+}
+
+/**
+ * Waits for the first message that matches, sent to the pid of a probe that lives only for it.
+ * @param cause is given the pid and does what makes somebody send to it; it may return a promise.
+ * @param match every message matches when it is left out.
+ * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT, which lists what came instead; and what `cause` throws.
+ * @example
+ * const answer = await awaitMessage(node, (pid) => node.send(server, { op: 'get', replyTo: pid }));
+ */
+export async function awaitMessage<T = unknown>(
+  node: Node,
+  cause: (pid: Pid) => unknown,
+  match?: Matcher<T>,
+  options?: WaitOptions,
+): Promise<T> {
+  const probe = createProbe(node, { label: 'awaitMessage' });
+  try {
+    await cause(probe.pid);
+    return await probe.receive(match, options);
+  } finally {
+    probe.stop();
+  }
 }

@@ -99,7 +99,7 @@ describe('frames', () => {
   });
 
   test('without a handle callback frames are ignored', async () => {
-    const { port } = await serve((app) => {
+    const { port, node } = await serve((app) => {
       const handler = defineWebSocketHandler({
         name: 'push',
         init: () => undefined,
@@ -111,7 +111,7 @@ describe('frames', () => {
     const client = await open(port);
     const { pid } = await opened.next();
     client.send('ignored');
-    pid.process?.send(pid, 'hello');
+    node.send(pid, 'hello');
     expect(await client.next()).toBe('hello');
   });
 

@@ -61,6 +61,9 @@ json(Map) when is_map(Map) ->
     [${, lists:join($,, Pairs), $}];
 json(Text) when is_binary(Text) ->
     [$", Text, $"];
+json({{Year, Month, Day}, {Hour, Minute, Second}}) ->
+    Format = "\"~4..0b-~2..0b-~2..0bT~2..0b:~2..0b:~2..0bZ\"",
+    io_lib:format(Format, [Year, Month, Day, Hour, Minute, Second]);
 json(Number) when is_integer(Number) ->
     integer_to_binary(Number).
 

@@ -4,21 +4,30 @@ import { isBuiltin } from 'node:module';
 import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './source.ts';
 
 /**
- * The layers of src/runtime: a folder, or `base` for the files beside the folders, or `index` for the entry point.
- * Each may import itself and what is named here.
+ * The layers of src/runtime, the lowest first: a folder, or a file beside the folders under its own name; `index` is the entry
+ * point. Each may import itself and what is named here, and nothing above it.
  */
 const LAYERS: Record<string, readonly string[]> = {
-  base: ['process', 'terms'], // telemetry.ts names what its events carry
-  terms: ['base', 'process'],
-  process: ['base', 'terms'],
-  otp: ['base', 'terms', 'process'],
-  pg: ['base', 'terms', 'process', 'otp'],
-  distribution: ['base', 'terms', 'process', 'otp', 'pg'],
-  fastify: ['base', 'terms', 'process', 'otp', 'pg'],
-  testing: ['base', 'terms', 'process', 'otp', 'pg', 'distribution'],
-  repl: ['base', 'terms', 'process', 'otp', 'pg', 'distribution', 'index'],
-  index: ['base', 'terms', 'process', 'otp', 'pg'],
+  backoff: [],
+  errors: [],
+  options: ['errors'],
+  records: [],
+  terms: ['errors', 'options', 'records'],
+  telemetry: ['terms'], // it names what the events carry
 };
+/** What all layers from processes on may import. */
+const BASE: readonly string[] = Object.keys(LAYERS);
+Object.assign(LAYERS, {
+  process: BASE,
+  otp: [...BASE, 'process'],
+  pg: [...BASE, 'process', 'otp'],
+  distribution: [...BASE, 'process', 'otp', 'pg'],
+  fastify: [...BASE, 'process', 'otp', 'pg'],
+  client: [],
+  testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
+  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
+  index: [...BASE, 'process', 'otp', 'pg'],
+});
 const RUNTIME = 'src/runtime/';
 /** What the tests use of a folder besides its public names. */
 const INTERNAL = '/internal.ts';
@@ -52,7 +61,7 @@ function runtimeToFile(path: string, target: string): string | undefined {
   if (from === to) return undefined;
   const allowed = LAYERS[from];
   if (allowed === undefined)
-    return `src/runtime/${from} is no known layer: name it in test/support/tidy/imports.ts`;
+    return `src/runtime/${from} is not a known layer: name it in test/support/tidy/imports.ts`;
   if (allowed.includes(to)) return undefined;
   return `${from} may import ${allowed.join(', ')}, not ${to}`;
 }
@@ -65,7 +74,7 @@ function appToFile(target: string): string | undefined {
 function layerOf(path: string): string {
   const [first = '', ...rest] = path.slice(RUNTIME.length).split('/');
   if (rest.length > 0) return first;
-  return first === 'index.ts' ? 'index' : 'base';
+  return posix.basename(first, '.ts');
 }
 
 /** Only with its prefix can a module of Node.js not be mistaken for a package. */

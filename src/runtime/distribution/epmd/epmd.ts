@@ -9,6 +9,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { TroupeError } from '../../errors.ts';
+import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
 import { listNames, lookUp } from './client.ts';
 import { EpmdFailure, entryOf, isThisHost, splitNodeName } from './protocol.ts';
 import { Registrar, type RegistrarEvents } from './registrar.ts';
@@ -49,7 +50,7 @@ export interface EpmdOptions {
 }
 
 const DEFAULT_PORT = '4369';
-const MODES: readonly unknown[] = ['auto', 'client', 'embedded', false];
+const MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
 const WAIT_MAX_MS = 600_000;
 
 /** What is told of a registration. Who is told must not throw. */
@@ -194,9 +195,7 @@ export function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
     timeoutMs: given.timeoutMs ?? 5_000,
     ...(given.fixedPort !== undefined && { fixedPort: given.fixedPort }),
   };
-  if (!MODES.includes(options.mode)) {
-    throw bad(`The mode of epmd is 'auto', 'client', 'embedded' or false, not ${String(options.mode)}.`);
-  }
+  checkOneOf('The mode of epmd', options.mode, MODES);
   checkHost('The host of epmd', options.host);
   checkHost('The host that epmd is served on', options.serveOn);
   checkPort(given.port === undefined ? 'ERL_EPMD_PORT' : 'The port of epmd', options.port);
@@ -205,25 +204,17 @@ export function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
     checkHost(`The host of ${node}`, host);
     checkPort(`The port of ${node}`, port);
   }
-  checkNumber('retryMs', options.retryMs, WAIT_MAX_MS);
-  checkNumber('timeoutMs', options.timeoutMs, WAIT_MAX_MS);
+  checkInteger('retryMs', options.retryMs, 1, WAIT_MAX_MS);
+  checkInteger('timeoutMs', options.timeoutMs, 1, WAIT_MAX_MS);
   return options;
 }
 
 /** @throws TroupeError TROUPE_BAD_ARGUMENT when it is no port that can be connected to */
 function checkPort(what: string, port: number): void {
-  checkNumber(what, port, 0xffff);
+  checkInteger(what, port, 1, 0xffff);
 }
 
 function checkHost(what: string, host: string): void {
-  if (typeof host !== 'string' || host === '') throw bad(`${what} is a name or an address, not '${host}'.`);
-}
-
-function checkNumber(what: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= max) return;
-  throw bad(`${what} must be a whole number from 1 to ${max}, not ${String(value)}.`);
-}
-
-function bad(what: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', what);
+  if (typeof host !== 'string' || host === '')
+    throw badArgument(`${what} is a name or an address, not '${host}'.`);
 }

@@ -73,7 +73,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     this.settings = settings;
     this.#cookies = new Cookies(own, cookies);
     this.busyWait = new BusyWait(settings.busyWaitMs);
-    this.packer = new Packer(settings.maxQueueBytes);
+    this.packer = new Packer(settings.sendQueue.maxBytes);
     const { seeds, learn, expose, output } = settings;
     this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });
   }
@@ -272,7 +272,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   #line(peer: string): Line {
     let line = this.#lines.get(peer);
     if (line === undefined) {
-      line = new Line(peer, this.settings.maxPendingSignals, this.settings.maxQueueBytes);
+      line = new Line(peer, this.settings.maxPendingSignals, this.settings.sendQueue.maxBytes);
       this.#lines.set(peer, line);
     }
     return line;

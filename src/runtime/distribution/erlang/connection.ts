@@ -10,9 +10,10 @@
  * It knows nothing of how connections are made, nor of what waits for one.
  */
 import { SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../terms/pid.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import { Pid } from '../../terms/identifiers.ts';
+import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
+import { plainBinaries } from '../etf/skip.ts';
 import { TermWriter } from '../etf/writer.ts';
 import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
 import type { EstablishedConnection, PeerConnection, Services } from './contracts.ts';
@@ -74,6 +75,8 @@ export class Connection implements PeerConnection, Ticked {
   readonly #queue: SendQueue;
   readonly #inbound: Inbound;
   readonly #ticks: Ticks;
+  /** Whether the peer has registered names; see `hasNames`. */
+  readonly #named: boolean;
   readonly #lists = new SentLists();
   readonly #since = new Date();
   #troupe = false;
@@ -92,34 +95,30 @@ export class Connection implements PeerConnection, Ticked {
     this.name = peer;
     this.creation = creation;
     this.flags = flags;
+    this.#named = hasNames(established);
     this.#established = established;
     this.#owner = owner;
     const limits = {
       // Besides a message of the greatest size, the rest of the batch and of its frame.
-      maxBytes: settings.maxQueueBytes + 2 * BATCH_BUFFER_BYTES,
+      maxBytes: settings.sendQueue.maxBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
-      exactBytes: hasNames(established),
+      exactBytes: this.#named,
     };
     this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
       peer,
       creation,
       flags,
-      maxFrameBytes: settings.maxQueueBytes,
+      maxFrameBytes: settings.sendQueue.maxBytes,
     });
-    this.#queue = new SendQueue(
-      socket,
-      this.#writer,
-      { highWaterBytes: settings.highWaterBytes, maxBytes: settings.maxQueueBytes },
-      {
-        busy: (queuedBytes) => owner.busy(peer, queuedBytes),
-        full: (queuedBytes) => {
-          owner.full(peer, queuedBytes);
-          this.end('queue_full');
-        },
-        drained: () => this.#drained(),
+    this.#queue = new SendQueue(socket, this.#writer, settings.sendQueue, {
+      busy: (queuedBytes) => owner.busy(peer, queuedBytes),
+      full: (queuedBytes) => {
+        owner.full(peer, queuedBytes);
+        this.end('queue_full');
       },
-    );
+      drained: () => this.#drained(),
+    });
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
     this.#inbound = new Inbound(established, host, limitsIn, {
       signal: (signal) => {
@@ -145,7 +144,7 @@ export class Connection implements PeerConnection, Ticked {
   /** Sends what has waited. */
   start(pending: readonly PackedSignal[]): void {
     // First, so that the other side knows it before it answers anything.
-    if (hasNames(this)) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
+    if (this.#named) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
   }
 
@@ -252,7 +251,8 @@ export class Connection implements PeerConnection, Ticked {
   }
 
   /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
-  #sendEach(from: Pid, to: readonly Pid[], payload: Buffer, numbered: boolean): void {
+  #sendEach(from: Pid, to: readonly Pid[], packed: Buffer, numbered: boolean): void {
+    const payload = this.#readable(packed);
     const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
     for (const pid of to) {
       if (this.#ended !== undefined) return;
@@ -270,7 +270,12 @@ export class Connection implements PeerConnection, Ticked {
   #sendPacked({ signal, payload }: PackedSignal): void {
     if (this.#ended !== undefined) return;
     if (signal.op === 'sendMany') this.#sendEach(signal.from, signal.to, payload as Buffer, false);
-    else this.#sendSingle(signal, payload);
+    else this.#sendSingle(signal, payload && this.#readable(payload));
+  }
+
+  /** What was encoded for any node, in a form that this one reads. */
+  #readable(payload: Buffer): Buffer {
+    return this.#named ? payload : plainBinaries(payload);
   }
 
   #sendLate(): void {

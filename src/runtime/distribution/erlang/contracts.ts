@@ -6,10 +6,9 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { SystemCall } from '../../otp/call.ts';
 import type { Node } from '../../process/node.ts';
-import type { Pid } from '../../terms/pid.ts';
-import type { Ref } from '../../terms/ref.ts';
+import type { Pid, Ref } from '../../terms/identifiers.ts';
 import type { Atom } from '../../terms/atom.ts';
-import type { Tuple } from '../../terms/tuple.ts';
+import type { Tuple } from '../../terms/values.ts';
 
 /** A connection whose handshake is done, and of which nothing was read since. */
 export interface EstablishedConnection {

@@ -8,7 +8,7 @@ export type { EncodeLimits } from '../etf/writer.ts';
 export type { EpmdMode } from '../epmd/epmd.ts';
 export { createErlangCarrier, type ErlangCarrier } from './carrier.ts';
 export { type TlsOptions, readCookieFile } from './connect/credentials.ts';
-export type { ErlangCarrierOptions, SendQueueOptions, SendQueuePolicy } from './options.ts';
+export type { ErlangCarrierOptions, SendQueueOptions } from './options.ts';
 export type { FaultCounts, PeerInfo, PeerTraffic } from './line.ts';
 export { type ErpcFailure, erpc } from './services/erpc.ts';
 export { exposeFunction, type ExposedFunction, type ExposedModules } from './services/executor.ts';

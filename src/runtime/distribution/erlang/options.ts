@@ -1,20 +1,21 @@
 /**
- * The options of the carrier: what they mean, what they are when they are left out, and which values they take. It reads no
- * files and opens nothing.
+ * The options of the carrier: what they mean, their defaults and the values they take. Reads no files and opens nothing.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Pid } from '../../terms/pid.ts';
+import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
+import type { Pid } from '../../terms/identifiers.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
 import type { TlsOptions } from './connect/credentials.ts';
 import type { ExposedModules } from './services/executor.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from './wire/frames.ts';
 
 const MEBIBYTE = 1024 * 1024;
+/** The longest busy wait. */
+const MAX_BUSY_WAIT_MS = 10;
+/** The longest timer of Node.js, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What becomes of a connection whose send queue is full. The only policy there is; see docs/adr/0015. */
-export type SendQueuePolicy = 'disconnect';
-
-/** How much may wait to be sent to a peer. */
+/** How much may wait to be sent to a peer. See docs/adr/0015. */
 export interface SendQueueOptions {
   /** At how many bytes `troupe:distribution:busy` is published. Default 1 MiB. */
   readonly highWaterBytes?: number;
@@ -23,10 +24,9 @@ export interface SendQueueOptions {
    * longest message that can be sent. Default 64 MiB.
    */
   readonly maxBytes?: number;
-  readonly policy?: SendQueuePolicy;
 }
 
-/** Options of `createErlangCarrier`. A cookie has to be given in one of three ways; all else may be left out. */
+/** Options of `createErlangCarrier`. A cookie is needed, in one of three ways; everything else may be left out. */
 export interface ErlangCarrierOptions {
   /** The secret that all nodes of the cluster share. See `erlang:set_cookie/1`. */
   readonly cookie?: string;
@@ -43,37 +43,37 @@ export interface ErlangCarrierOptions {
   readonly listen?: boolean;
 
   /**
-   * Where nodes are found: `'auto'`, the default, asks the epmd of this machine, and is one where there is none; `'client'` only
-   * asks; `'embedded'` has to be one; `false` does without: then all nodes that are not in `addresses` listen at `port`.
+   * How nodes are found: `'auto'`, the default, asks the epmd of this machine, and serves as one if none runs; `'client'` only
+   * asks; `'embedded'` must be the epmd itself; `false` uses none: all nodes that are not in `addresses` then listen at `port`.
    */
   readonly epmd?: EpmdMode;
-  /** Where the own epmd is. Default 127.0.0.1. */
+  /** The host of the epmd that registers this node. Default 127.0.0.1. */
   readonly epmdHost?: string;
   /**
-   * Where this node listens when it is the epmd of its machine. Default 127.0.0.1; for a cluster of several machines it has to
-   * be an address that they reach, such as 0.0.0.0.
+   * The address at which this node serves when it is the epmd of its machine. Default 127.0.0.1; a cluster of several machines
+   * needs an address that they can reach, such as 0.0.0.0.
    */
   readonly epmdServeOn?: string;
   /** The port of every epmd. Default: ERL_EPMD_PORT of the environment, or 4369. */
   readonly epmdPort?: number;
-  /** Where nodes listen that epmd need not be asked for, by full node name. */
+  /** Where nodes listen, by full node name; epmd is not asked for these. */
   readonly addresses?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
 
-  /** After how much silence a peer is gone. Default 60,000. See `kernel`, `net_ticktime`. */
+  /** After how many milliseconds of silence a peer counts as gone. Default 60,000. See `kernel`, `net_ticktime`. */
   readonly netTickTimeMs?: number;
   /**
-   * How long the event loop stays awake after something has come from another node, in milliseconds; 0 for not at all. Answers
-   * come sooner, for processor time that is left over. Default 0.2. See `erl +sbwt`.
+   * For how many milliseconds the event loop stays awake after another node has sent something; 0 to switch it off. Answers
+   * come sooner, at the price of otherwise idle processor time. Default 0.2. See `erl +sbwt`.
    */
   readonly busyWaitMs?: number;
-  /** How long each step of setting a connection up may take. Default 7,000. See `kernel`, `net_setuptime`. */
+  /** How many milliseconds each step of setting up a connection may take. Default 7,000. See `kernel`, `net_setuptime`. */
   readonly setupTimeoutMs?: number;
-  /** Connections over TLS, and no others. */
+  /** Uses TLS for all connections, and refuses any without. */
   readonly tls?: TlsOptions;
 
-  /** Nodes to be connected with, by full name; tried again while they are away. */
+  /** Nodes to connect to, by full name; dialled again while they are away. */
   readonly seeds?: readonly string[];
-  /** Whether nodes that the seeds are connected with are connected, too. Default true. */
+  /** Whether to connect to the nodes that connected nodes know, too. Default true. */
   readonly learn?: boolean;
 
   /** The longest frame that a peer may send. Default 128 MiB. */
@@ -84,147 +84,124 @@ export interface ErlangCarrierOptions {
 
   /** Functions that other nodes may call by `erpc`, by module and name. Default: none. */
   readonly expose?: ExposedModules;
-  /** Gets what processes of other nodes write whose group leader is here. Default: `troupe:distribution:io` alone. */
+  /** Gets the output of processes on other nodes whose group leader is here. Default: only `troupe:distribution:io`. */
   readonly output?: (text: string, from: Pid) => void;
 }
 
-/** The options with nothing left out. */
-export interface Settings {
-  readonly cookie: string | undefined;
-  readonly cookieFile: string | true | undefined;
-  readonly cookies: Readonly<Record<string, string>>;
-  readonly host: string | undefined;
-  readonly port: number;
-  readonly listen: boolean;
-  readonly epmd: EpmdMode;
-  readonly epmdHost: string;
-  readonly epmdServeOn: string;
-  readonly epmdPort: number;
-  readonly addresses: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
-  readonly netTickTimeMs: number;
-  readonly busyWaitMs: number;
-  readonly setupTimeoutMs: number;
-  readonly tls: TlsOptions | undefined;
-  readonly seeds: readonly string[];
-  readonly learn: boolean;
-  readonly maxFrameBytes: number;
-  readonly highWaterBytes: number;
-  readonly maxQueueBytes: number;
-  readonly maxPendingSignals: number;
-  readonly expose: ExposedModules | undefined;
-  readonly output: ((text: string, from: Pid) => void) | undefined;
-}
+/** Checks the value of an option, and fills in its default. @throws TroupeError TROUPE_BAD_ARGUMENT */
+type Reader<Value> = (given: unknown, name: string) => Value;
 
-/** The longest busy wait. */
-const MAX_BUSY_WAIT_MS = 10;
-/** The most milliseconds of a timer of Node.js. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Every option, and how it is read. */
+const OPTIONS = {
+  cookie: as<string | undefined>(),
+  cookieFile: (given, name) => (given === true ? true : optional(text)(given, name)),
+  cookies: (given = {}, name) => strings(given, name),
+  host: optional(text),
+  port: portOr(0),
+  listen: flagOr(true),
+  epmd: (given = 'auto', name) => checkOneOf(optionOf(name), given as EpmdMode, EPMD_MODES),
+  epmdHost: (given = '127.0.0.1', name) => text(given, name),
+  epmdServeOn: (given = '127.0.0.1', name) => text(given, name),
+  epmdPort: (given, name) => portOr(defaultEpmdPort())(given, name),
+  addresses: (given = {}, name) => addresses(given, name),
+  netTickTimeMs: countOr(60_000, MAX_TIMER_MS),
+  busyWaitMs: (given = 0.2, name) => {
+    if (typeof given === 'number' && given >= 0 && given <= MAX_BUSY_WAIT_MS) return given;
+    throw bad(name, `is a number from 0 to ${MAX_BUSY_WAIT_MS}`);
+  },
+  setupTimeoutMs: countOr(7_000, MAX_TIMER_MS),
+  tls: as<TlsOptions | undefined>(),
+  seeds: (given = [], name) => seeds(given, name),
+  learn: flagOr(true),
+  maxFrameBytes: countOr(DEFAULT_MAX_FRAME_BYTES, 2 ** 31 - 1),
+  sendQueue: (given = {}, name) => sendQueue(given, name),
+  maxPendingSignals: countOr(100_000),
+  expose: as<ExposedModules | undefined>(),
+  output: (given, name) => {
+    if (given !== undefined && typeof given !== 'function') throw bad(name, 'is a function');
+    return given as ErlangCarrierOptions['output'];
+  },
+} satisfies { readonly [Name in keyof ErlangCarrierOptions]-?: Reader<ErlangCarrierOptions[Name]> };
 
-/**
- * Checks options and fills in what is left out.
- * @throws TroupeError TROUPE_BAD_ARGUMENT, which names the option; TROUPE_BAD_COOKIE when there is no cookie.
- */
-export function checkOptions(options: ErlangCarrierOptions): Settings {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The options of the carrier are an object.');
-  }
-  for (const name of Object.keys(options)) {
-    if (name === 'visible') throw bad(name, VISIBLE);
-    if (!Object.hasOwn(KNOWN, name)) throw bad(name, 'is no option of the carrier');
-  }
-  const { sendQueue = {} } = options;
-  if (!isObject(sendQueue)) throw bad('sendQueue', 'is an object');
-  if (sendQueue.policy !== undefined && sendQueue.policy !== 'disconnect') {
-    throw bad('sendQueue.policy', "is 'disconnect'");
-  }
-  const maxQueueBytes = count('sendQueue.maxBytes', sendQueue.maxBytes, 64 * MEBIBYTE);
-  checkCookies(options);
-  return {
-    cookie: options.cookie,
-    cookieFile: options.cookieFile,
-    cookies: strings('cookies', options.cookies),
-    host: options.host === undefined ? undefined : string('host', options.host),
-    port: port('port', options.port, 0),
-    listen: boolean('listen', options.listen, true),
-    epmd: epmdMode(options),
-    epmdHost: string('epmdHost', options.epmdHost ?? '127.0.0.1'),
-    epmdServeOn: string('epmdServeOn', options.epmdServeOn ?? '127.0.0.1'),
-    epmdPort: port('epmdPort', options.epmdPort, defaultEpmdPort()),
-    addresses: addresses(options.addresses),
-    netTickTimeMs: count('netTickTimeMs', options.netTickTimeMs, 60_000, MAX_TIMER_MS),
-    busyWaitMs: busyWait(options.busyWaitMs),
-    setupTimeoutMs: count('setupTimeoutMs', options.setupTimeoutMs, 7_000, MAX_TIMER_MS),
-    tls: options.tls,
-    seeds: seeds(options.seeds),
-    learn: boolean('learn', options.learn, true),
-    maxFrameBytes: count('maxFrameBytes', options.maxFrameBytes, DEFAULT_MAX_FRAME_BYTES, 2 ** 31 - 1),
-    highWaterBytes: count(
-      'sendQueue.highWaterBytes',
-      sendQueue.highWaterBytes,
-      Math.min(MEBIBYTE, maxQueueBytes),
-      maxQueueBytes,
-    ),
-    maxQueueBytes,
-    maxPendingSignals: count('maxPendingSignals', options.maxPendingSignals, 100_000),
-    expose: options.expose,
-    output: listener(options.output),
-  };
-}
-
-/** Every option, so that a misspelt one is found. */
-const KNOWN: Readonly<Record<keyof ErlangCarrierOptions, true>> = {
-  cookie: true,
-  cookieFile: true,
-  cookies: true,
-  host: true,
-  port: true,
-  listen: true,
-  epmd: true,
-  epmdHost: true,
-  epmdServeOn: true,
-  epmdPort: true,
-  addresses: true,
-  netTickTimeMs: true,
-  busyWaitMs: true,
-  setupTimeoutMs: true,
-  tls: true,
-  seeds: true,
-  learn: true,
-  maxFrameBytes: true,
-  sendQueue: true,
-  maxPendingSignals: true,
-  expose: true,
-  output: true,
+/** The options with their defaults filled in. */
+export type Settings = {
+  readonly [Name in keyof typeof OPTIONS]: ReturnType<(typeof OPTIONS)[Name]>;
 };
 
 /** Why there is no such option; see docs/adr/0012. */
 const VISIBLE =
-  'is none of the carrier: a visible node has to take part in `global`, and this one does not, so that global:sync() would ' +
-  'wait for it on every BEAM node. Leave it out; nodes(hidden) lists this node';
+  'is not supported: a visible node has to take part in `global`, which this one does not, so that global:sync() would wait ' +
+  'for it on every BEAM node. Leave it out; nodes(hidden) lists this node';
 
-const EPMD_MODES: ReadonlySet<unknown> = new Set(['auto', 'client', 'embedded', false]);
+const EPMD_MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
+
+/**
+ * Checks options and fills in their defaults.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT, which names the option; TROUPE_BAD_COOKIE without a cookie.
+ */
+export function checkOptions(options: ErlangCarrierOptions): Settings {
+  if (!isObject(options)) {
+    throw badArgument('The options of the carrier are an object.');
+  }
+  for (const name of Object.keys(options)) {
+    if (name === 'visible') throw bad(name, VISIBLE);
+    if (!Object.hasOwn(OPTIONS, name)) throw bad(name, 'is unknown');
+  }
+  const { cookie, cookieFile, cookies } = options;
+  if (cookie !== undefined && cookieFile !== undefined) {
+    throw bad('cookieFile', "cannot be combined with 'cookie'");
+  }
+  if (cookie === undefined && cookieFile === undefined && cookies === undefined) {
+    throw new TroupeError('TROUPE_BAD_COOKIE', 'The carrier was given no cookie.');
+  }
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  const read = Object.entries(OPTIONS).map(([name, reader]) => [name, reader(given[name], name)]);
+  return Object.fromEntries(read) as Settings;
+}
+
+function optionOf(name: string): string {
+  return `The option '${name}'`;
+}
 
 function bad(name: string, rule: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', `The option '${name}' ${rule}.`);
+  return badArgument(`${optionOf(name)} ${rule}.`);
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-function checkCookies({ cookie, cookieFile, cookies }: ErlangCarrierOptions): void {
-  if (cookie !== undefined && cookieFile !== undefined) {
-    throw bad('cookieFile', "is not to be given together with 'cookie'");
-  }
-  if (cookieFile !== undefined && cookieFile !== true) string('cookieFile', cookieFile);
-  if (cookie === undefined && cookieFile === undefined && cookies === undefined) {
-    throw new TroupeError('TROUPE_BAD_COOKIE', 'The carrier was given no cookie.');
-  }
+/** For what is checked where it is used. */
+function as<Value>(): Reader<Value> {
+  return (given) => given as Value;
 }
 
-function epmdMode({ epmd = 'auto' }: ErlangCarrierOptions): EpmdMode {
-  if (!EPMD_MODES.has(epmd)) throw bad('epmd', "is 'auto', 'client', 'embedded' or false");
-  return epmd;
+function optional<Value>(read: Reader<Value>): Reader<Value | undefined> {
+  return (given, name) => (given === undefined ? undefined : read(given, name));
+}
+
+function text(given: unknown, name: string): string {
+  if (typeof given !== 'string' || given === '') throw bad(name, 'is a non-empty string');
+  return given;
+}
+
+function flagOr(otherwise: boolean): Reader<boolean> {
+  return (given = otherwise, name) => {
+    if (typeof given !== 'boolean') throw bad(name, 'is true or false');
+    return given;
+  };
+}
+
+function integer(given: unknown, name: string, least: number, most: number): number {
+  return checkInteger(optionOf(name), given as number, least, most);
+}
+
+function countOr(otherwise: number, most = Number.MAX_SAFE_INTEGER): Reader<number> {
+  return (given = otherwise, name) => integer(given, name, 1, most);
+}
+
+function portOr(otherwise: number): Reader<number> {
+  return (given = otherwise, name) => integer(given, name, 0, 65_535);
 }
 
 function defaultEpmdPort(): number {
@@ -232,71 +209,36 @@ function defaultEpmdPort(): number {
   return Number.isInteger(set) && set > 0 && set < 65_536 ? set : 4369;
 }
 
-function string(name: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '') throw bad(name, 'is a non-empty string');
-  return value;
+function strings(given: unknown, name: string): Readonly<Record<string, string>> {
+  if (!isObject(given)) throw bad(name, 'is an object');
+  for (const [key, item] of Object.entries(given)) text(item, `${name}.${key}`);
+  return given as Readonly<Record<string, string>>;
 }
 
-function boolean(name: string, value: unknown, otherwise: boolean): boolean {
-  if (value === undefined) return otherwise;
-  if (typeof value !== 'boolean') throw bad(name, 'is true or false');
-  return value;
-}
-
-function count(name: string, value: unknown, otherwise: number, most = Number.MAX_SAFE_INTEGER): number {
-  if (value === undefined) return otherwise;
-  if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > most) {
-    throw bad(name, `is an integer from 1 to ${most}`);
+function addresses(given: unknown, name: string): NonNullable<ErlangCarrierOptions['addresses']> {
+  if (!isObject(given)) throw bad(name, 'is an object');
+  for (const [node, address] of Object.entries(given)) {
+    if (!isObject(address)) throw bad(`${name}.${node}`, 'has a host and a port');
+    const { host, port } = address as { host?: unknown; port?: unknown };
+    text(host, `${name}.${node}.host`);
+    integer(port, `${name}.${node}.port`, 1, 65_535);
   }
-  return value as number;
+  return given as NonNullable<ErlangCarrierOptions['addresses']>;
 }
 
-function busyWait(value: unknown = 0.2): number {
-  if (typeof value === 'number' && value >= 0 && value <= MAX_BUSY_WAIT_MS) return value;
-  throw bad('busyWaitMs', `is a number from 0 to ${MAX_BUSY_WAIT_MS}`);
-}
-
-function port(name: string, value: unknown, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 65_535) {
-    throw bad(name, 'is an integer from 0 to 65535');
+function seeds(given: unknown, name: string): readonly string[] {
+  const isSeed = (seed: unknown) => typeof seed === 'string' && /^[^@]+@[^@]+$/.test(seed);
+  if (!Array.isArray(given) || !given.every(isSeed)) {
+    throw bad(name, 'is an array of node names, each `name@host`');
   }
-  return value as number;
+  return [...(given as string[])];
 }
 
-function strings(name: string, value: unknown): Readonly<Record<string, string>> {
-  if (value === undefined) return {};
-  if (!isObject(value)) throw bad(name, 'is an object');
-  for (const [key, item] of Object.entries(value)) string(`${name}.${key}`, item);
-  return value as Readonly<Record<string, string>>;
-}
-
-function addresses(value: unknown): Settings['addresses'] {
-  if (value === undefined) return {};
-  if (!isObject(value)) throw bad('addresses', 'is an object');
-  for (const [node, address] of Object.entries(value)) {
-    if (!isObject(address)) throw bad(`addresses.${node}`, 'has a host and a port');
-    const { host, port: number } = address as { host?: unknown; port?: unknown };
-    string(`addresses.${node}.host`, host);
-    if (number === undefined || port(`addresses.${node}.port`, number, 0) === 0) {
-      throw bad(`addresses.${node}.port`, 'is an integer from 1 to 65535');
-    }
-  }
-  return value as Settings['addresses'];
-}
-
-function seeds(value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw bad('seeds', 'is an array of node names');
-  for (const seed of value as unknown[]) {
-    if (typeof seed !== 'string' || !/^[^@]+@[^@]+$/.test(seed)) {
-      throw bad('seeds', 'is an array of node names, each `name@host`');
-    }
-  }
-  return [...(value as string[])];
-}
-
-function listener(value: unknown): Settings['output'] {
-  if (value !== undefined && typeof value !== 'function') throw bad('output', 'is a function');
-  return value as Settings['output'];
+function sendQueue(given: unknown, name: string): Required<SendQueueOptions> {
+  if (!isObject(given)) throw bad(name, 'is an object');
+  const { highWaterBytes, maxBytes, ...others }: { [Name in keyof SendQueueOptions]: unknown } = given;
+  for (const other of Object.keys(others)) throw bad(`${name}.${other}`, 'is unknown');
+  const most = countOr(64 * MEBIBYTE)(maxBytes, `${name}.maxBytes`);
+  const highWater = countOr(Math.min(MEBIBYTE, most), most);
+  return { maxBytes: most, highWaterBytes: highWater(highWaterBytes, `${name}.highWaterBytes`) };
 }

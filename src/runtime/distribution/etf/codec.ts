@@ -5,7 +5,7 @@
  */
 import { inflateSync } from 'node:zlib';
 import { TroupeError } from '../../errors.ts';
-import { Origin, type Pid } from '../../terms/pid.ts';
+import { Origin, type Pid } from '../../terms/identifiers.ts';
 import { type DecodeLimits, EtfError, type TermHost, TermReader } from './reader.ts';
 import { COMPRESSED, VERSION } from './tags.ts';
 import { type EncodeLimits, TermWriter } from './writer.ts';

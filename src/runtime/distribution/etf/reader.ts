@@ -17,11 +17,11 @@ import {
   ImproperList,
   NativeRecord,
   OpaqueFunction,
-} from '../../terms/opaque.ts';
-import { Tuple } from '../../terms/tuple.ts';
-import { isReasonWord } from '../../terms/reason-words.ts';
+  Tuple,
+} from '../../terms/values.ts';
+import { isReasonWord } from '../../terms/reasons.ts';
 import { readMessage } from './records-read.ts';
-import { type DecodeLimits, EtfError, isPortTag, ScalarReader, type TermHost } from './scalar-reader.ts';
+import { type DecodeLimits, EtfError, ScalarReader, type TermHost, isPortTag } from './scalar-reader.ts';
 import {
   ATOM,
   ATOM_CACHE_REF,
@@ -31,17 +31,16 @@ import {
   EXPORT,
   FLOAT,
   INTEGER,
-  isTupleTag,
   LARGE_BIG,
   LARGE_TUPLE,
   LIST,
   MAP,
+  NEWER_REFERENCE,
   NEW_FLOAT,
   NEW_FUN,
   NEW_PID,
   NEW_PORT,
   NEW_REFERENCE,
-  NEWER_REFERENCE,
   NIL,
   PID,
   PORT,
@@ -54,10 +53,11 @@ import {
   SMALL_TUPLE,
   STRING,
   V4_PORT,
+  isTupleTag,
 } from './tags.ts';
 import { KeySpread, MANY_KEYS } from './collisions.ts';
 import { plainOf, setKey } from './maps.ts';
-import { decodeText, MAX_CACHED_BYTES } from './text-cache.ts';
+import { MAX_CACHED_BYTES, decodeText } from './text-cache.ts';
 import { MAX_BIG_BYTES } from './scalar-writer.ts';
 import { TermWriter } from './writer.ts';
 

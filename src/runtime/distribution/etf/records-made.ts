@@ -4,13 +4,13 @@
  */
 import { declaredForm } from '../../pg/channel-forms.ts';
 import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../terms/pid.ts';
+import { Pid } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom } from '../../terms/atom.ts';
 import { formed } from '../../terms/forms.ts';
-import { Tuple } from '../../terms/tuple.ts';
+import { Tuple } from '../../terms/values.ts';
 import { nameOf } from './maps.ts';
-import { isReasonWord } from '../../terms/reason-words.ts';
+import { isReasonWord } from '../../terms/reasons.ts';
 import {
   GEN_CALL,
   GEN_CAST,

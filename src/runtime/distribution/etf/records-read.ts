@@ -8,13 +8,10 @@
  */
 import { declaredForm } from '../../pg/channel-forms.ts';
 import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
-import { Pid } from '../../terms/pid.ts';
-import { Ref } from '../../terms/ref.ts';
+import { Pid, Ref } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom, atom } from '../../terms/atom.ts';
-import { text } from '../../terms/charlist.ts';
-import { ImproperList } from '../../terms/opaque.ts';
-import { Tuple } from '../../terms/tuple.ts';
+import { text, ImproperList, Tuple } from '../../terms/values.ts';
 import type { TermReader } from './reader.ts';
 import { isTupleTag } from './tags.ts';
 

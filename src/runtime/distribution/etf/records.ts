@@ -17,8 +17,7 @@
 import { declaredForm, undeclaredForm } from '../../pg/channel-forms.ts';
 import { type Cast, REQUEST, type RemoteCall } from '../../otp/call.ts';
 import type { Down } from '../../process/messages.ts';
-import { Pid } from '../../terms/pid.ts';
-import { Ref } from '../../terms/ref.ts';
+import { Pid, Ref } from '../../terms/identifiers.ts';
 import type { RecordDefinition } from '../../records.ts';
 import { LIST } from './tags.ts';
 import type { TermWriter } from './writer.ts';

@@ -5,20 +5,19 @@
  * Nothing of what it returns refers to the buffer. Nothing is read beyond `end`, and no room is made for more than the bytes
  * that are there could need. What is no term throws an EtfError; the connection that it came from is to be closed.
  */
-import { Origin, Pid } from '../../terms/pid.ts';
-import { Ref } from '../../terms/ref.ts';
+import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
-import { Float } from '../../terms/float.ts';
-import { Port } from '../../terms/opaque.ts';
+import { Float } from '../../terms/values.ts';
+import { Port } from '../../terms/identifiers.ts';
 import {
   ATOM,
   ATOM_CACHE_REF,
   ATOM_UTF8,
   INTEGER,
+  NEWER_REFERENCE,
   NEW_PID,
   NEW_PORT,
   NEW_REFERENCE,
-  NEWER_REFERENCE,
   PID,
   PORT,
   REFERENCE,
@@ -28,7 +27,7 @@ import {
   SMALL_INTEGER,
   V4_PORT,
 } from './tags.ts';
-import { atomOf, type CachedText, decodeText, MAX_CACHED_BYTES, TextCache } from './text-cache.ts';
+import { type CachedText, MAX_CACHED_BYTES, TextCache, atomOf, decodeText } from './text-cache.ts';
 
 /** Whose terms are read. */
 export interface TermHost {

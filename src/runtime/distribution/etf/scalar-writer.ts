@@ -8,10 +8,9 @@
  * this runtime knows that it was a bigint.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Origin, Pid } from '../../terms/pid.ts';
-import type { Ref } from '../../terms/ref.ts';
+import type { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
-import type { Port } from '../../terms/opaque.ts';
+import type { Port } from '../../terms/identifiers.ts';
 import { ByteWriter } from './byte-writer.ts';
 import {
   ATOM_CACHE_REF,
@@ -22,10 +21,10 @@ import {
   LARGE_BIG,
   LARGE_TUPLE,
   LIST,
+  NEWER_REFERENCE,
   NEW_FLOAT,
   NEW_PID,
   NEW_PORT,
-  NEWER_REFERENCE,
   NIL,
   SMALL_ATOM_UTF8,
   SMALL_BIG,

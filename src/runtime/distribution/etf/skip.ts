@@ -31,6 +31,25 @@ export function skipTerm(buffer: Buffer, position: number, end: number): number 
   return skipper.at;
 }
 
+/**
+ * @internal A term with its bytes as plain binaries, without the form that tells them from text (`EncodeLimits.exactBytes`).
+ * @throws EtfError as `skipTerm`
+ */
+export function plainBinaries(term: Buffer): Buffer {
+  const skipper = new Skipper(term, 0, term.length);
+  const parts: Buffer[] = [];
+  let kept = 0;
+  while (skipper.left > 0) {
+    const { at } = skipper;
+    skipper.next();
+    // The tag, a length of four bytes, and how many bits of the last byte count.
+    if (term[at] !== tags.BIT_BINARY || (term[at + 5] !== 8 && skipper.at > at + 6)) continue;
+    parts.push(term.subarray(kept, at), Buffer.of(tags.BINARY), term.subarray(at + 1, at + 5));
+    kept = at + 6;
+  }
+  return parts.length === 0 ? term : Buffer.concat([...parts, term.subarray(kept)]);
+}
+
 class Skipper {
   readonly #buffer: Buffer;
   readonly #end: number;

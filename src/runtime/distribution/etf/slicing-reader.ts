@@ -14,8 +14,7 @@
 import { constants, isAscii, isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
-import { ImproperList, NativeRecord } from '../../terms/opaque.ts';
-import { Tuple } from '../../terms/tuple.ts';
+import { ImproperList, NativeRecord, Tuple } from '../../terms/values.ts';
 import { KeySpread, MANY_KEYS } from './collisions.ts';
 import { nameOf, setKey } from './maps.ts';
 import { EtfError, MAX_KEY_NESTING, TermReader, TooManyValues } from './reader.ts';

@@ -10,26 +10,23 @@
  * Limits: depth, number of values and bytes, see {@link EncodeLimits}.
  */
 import { TroupeError } from '../../errors.ts';
-import { Pid } from '../../terms/pid.ts';
-import { Ref } from '../../terms/ref.ts';
+import { Pid, Port, Ref } from '../../terms/identifiers.ts';
 import { recordOf } from '../../records.ts';
-import { AtomKeyed } from '../../terms/atom-keys.ts';
-import { Atom } from '../../terms/atom.ts';
+import { Atom, AtomKeyed } from '../../terms/atom.ts';
 import { hasEqualKeys } from '../../terms/canonical.ts';
-import { Charlist } from '../../terms/charlist.ts';
-import { Float } from '../../terms/float.ts';
-import { formOf } from '../../terms/forms.ts';
 import {
   BitString,
+  Charlist,
   ExternalFunction,
+  Float,
   ImproperList,
   NativeRecord,
   OpaqueFunction,
-  Port,
-} from '../../terms/opaque.ts';
-import { Tuple } from '../../terms/tuple.ts';
+  Tuple,
+} from '../../terms/values.ts';
+import { formOf } from '../../terms/forms.ts';
 import { describeError } from '../reason.ts';
-import { isReasonWord, reasonAtom } from '../../terms/reason-words.ts';
+import { isReasonWord, reasonAtom } from '../../terms/reasons.ts';
 import { writeRecord } from './records.ts';
 import { ScalarWriter } from './scalar-writer.ts';
 import { BIT_BINARY, EXPORT, LIST, MAP, NIL, RECORD, STRING } from './tags.ts';

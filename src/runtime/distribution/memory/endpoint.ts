@@ -10,11 +10,10 @@
  * names) is recreated for the receiving side without being encoded.
  */
 import { TroupeError } from '../../errors.ts';
-import { Origin, Pid } from '../../terms/pid.ts';
+import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { EtfError, TermReader } from '../etf/reader.ts';
 import type { Arrival, MemoryConnection, Lane, Switchboard } from './switchboard.ts';
-import { Ref } from '../../terms/ref.ts';
 import { TermWriter } from '../etf/writer.ts';
 
 /** A node's view of one peer. */

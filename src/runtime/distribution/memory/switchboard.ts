@@ -9,7 +9,7 @@
  * Invariant: while anything can be delivered, one turn of the event loop has been requested.
  */
 import { TroupeError } from '../../errors.ts';
-import type { Clock, ClockTimer } from '../../process/clock.ts';
+import type { Clock, ClockTimer } from '../../process/timers.ts';
 import type { CodecLimits, Endpoint, EncodedSignal } from './endpoint.ts';
 
 /** A connection between two nodes. */

@@ -19,7 +19,7 @@ import type { Node } from '../../process/node.ts';
 import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';
 import { atom, Tuple, tuple } from '../../terms/index.ts';
-import { Pid } from '../../terms/pid.ts';
+import { Pid } from '../../terms/identifiers.ts';
 import { NOVA_SCOPE } from '../channel-forms.ts';
 import * as pg from '../pg.ts';
 import * as pubsub from '../pubsub.ts';

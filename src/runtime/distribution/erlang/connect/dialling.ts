@@ -6,7 +6,7 @@
  */
 import { type Socket, connect } from 'node:net';
 import { TroupeError } from '../../../errors.ts';
-import { withoutContext } from '../../../process/async-context.ts';
+import { withoutContext } from '../../../process/async.ts';
 import { type Agreed, Initiator, type LocalNode } from './handshake.ts';
 import { Setup, type SetupReason } from './setup.ts';
 import type { SecureIdentity } from './credentials.ts';

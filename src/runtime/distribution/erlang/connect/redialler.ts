@@ -1,38 +1,37 @@
 /**
- * Keeps a node connected with others: it dials, and dials again when that fails or the connection is lost.
+ * Keeps a node connected to others: dials them, and dials again when that fails or the connection is lost.
  *
  *     wanted ──▶ queued ──▶ dialling ──▶ up ──lost──▶ waiting ──▶ queued
  *                   ▲            │ failed
- *                   └─ waiting ◀─┘ 0.5 s, 1 s, ... 30 s, each less up to a half by chance
+ *                   └─ waiting ◀─┘ 0.5 s, 1 s, ... 30 s, each less a random part of up to a half
  *
- * A connection that was up for less than `STEADY_MS` counts as a failure, so that nodes which cannot stay connected do not try
- * ever again at once.
+ * A connection that was up for less than `STEADY_MS` counts as a failure, so that nodes that cannot stay connected are not
+ * dialled over and over without a pause.
  *
- * There are two kinds of nodes: seeds, which are tried for ever, and nodes that were learnt of, which are given up after
- * `ATTEMPTS_MAX` failures and not tried again for `REST_MS`, and are left alone when the program has disconnected them until
- * they connect by themselves.
+ * Seeds are dialled for ever. Nodes learnt from others are given up after `ATTEMPTS_MAX` failures and not dialled again for
+ * `REST_MS`; one that the program has disconnected is left alone until it connects on its own initiative.
  *
  * Limits: `NODES_MAX` learnt nodes, `DIALS_MAX` attempts at a time.
  */
+import { type Backoff, backoffMs } from '../../../backoff.ts';
 import type { Node } from '../../../process/node.ts';
 import { TimerEntry } from '../../../process/timers.ts';
 import { isNodeName } from './handshake-messages.ts';
 
-/** How many learnt nodes are known at a time; more are not learnt of. */
+/** How many learnt nodes are known at a time; further ones are ignored. */
 export const NODES_MAX = 4_096;
 /** How many attempts to connect run at a time. */
 export const DIALS_MAX = 16;
 /** After how many failures in a row a learnt node is given up: about a minute and a half. */
 export const ATTEMPTS_MAX = 8;
-/** For how long it is not tried then, whoever tells of it. */
+/** For how long it is then not dialled, whichever node mentions it. */
 export const REST_MS = 300_000;
-/** How long a connection has to be up for the failures before it to be forgotten. */
+/** How long a connection must be up for earlier failures to be forgotten. */
 export const STEADY_MS = 60_000;
-/** The wait after the first failure, which doubles with each, and the longest. */
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+/** The waits after failures. */
+const WAITS: Backoff = { firstMs: 500, maxMs: 30_000, jitter: 0.5 };
 
-/** A node that is wanted. */
+/** A node to stay connected to. */
 class Target extends TimerEntry {
   readonly name: string;
   readonly #redialler: Redialler;
@@ -54,7 +53,7 @@ class Target extends TimerEntry {
   }
 }
 
-/** Keeps connections up. */
+/** Dials nodes until they are connected, and again when they are not. */
 export class Redialler {
   readonly #node: Node;
   readonly #random: () => number;
@@ -64,18 +63,18 @@ export class Redialler {
   #dialling = 0;
   #closed = false;
 
-  /** @param random chooses how much less is waited; 0 to 1. */
+  /** @param random chooses the random part of a wait: from 0 up to, not including, 1. */
   constructor(node: Node, random: () => number = Math.random) {
     this.#node = node;
     this.#random = random;
   }
 
-  /** The names of the nodes that it knows. */
+  /** The names of the nodes it knows. */
   get known(): string[] {
     return [...this.#targets.keys()];
   }
 
-  /** Connects with a seed and keeps it connected. The own name is ignored. */
+  /** Connects to a seed and keeps it connected. The node's own name is ignored. */
   keep(name: string): void {
     const target = this.#targets.get(name);
     if (target === undefined) this.#add(name, true);
@@ -85,13 +84,13 @@ export class Redialler {
     }
   }
 
-  /** Connects with a node that another has told of. */
+  /** Connects to a node that another one has mentioned. */
   learn(name: string): void {
     if (!isNodeName(name) || this.#targets.has(name) || this.#learnt >= NODES_MAX) return;
     this.#add(name, false);
   }
 
-  /** A connection is up, whoever has made it. */
+  /** A connection is up, whichever side dialled. */
   up(name: string): void {
     const target = this.#targets.get(name);
     if (target === undefined) return;
@@ -100,14 +99,14 @@ export class Redialler {
     target.upAt = this.#node.clock.now();
   }
 
-  /** A connection was lost. @param left the program has dropped it. */
+  /** A connection was lost. @param left whether this node's program closed it. */
   down(name: string, left: boolean): void {
     const target = this.#targets.get(name);
     if (target === undefined || target.state !== 'up') return;
     const steady = this.#node.clock.now() - target.upAt >= STEADY_MS;
     if (steady) target.failures = 0;
     if (left && !target.seed) target.state = 'left';
-    else if (steady) this.#wait(target, this.#delay(1));
+    else if (steady) this.#wait(target, 1);
     else this.#failed(target);
   }
 
@@ -118,7 +117,7 @@ export class Redialler {
     this.#queue.clear();
   }
 
-  /** @internal The time of a target is over. */
+  /** @internal The wait of a target is over. */
   waited(target: Target): void {
     if (target.state === 'resting') this.#forget(target);
     else this.#enqueue(target);
@@ -160,28 +159,23 @@ export class Redialler {
       }
       this.#dialNext();
     };
-    // Why it failed is told where it was tried.
+    // The reason was published where it failed.
     this.#node.connect(target.name).then(done, () => done(false));
   }
 
   #failed(target: Target): void {
     target.failures++;
     if (target.seed || target.failures < ATTEMPTS_MAX) {
-      this.#wait(target, this.#delay(target.failures));
+      this.#wait(target, target.failures);
       return;
     }
     target.state = 'resting';
     this.#node.timers.start(target, REST_MS);
   }
 
-  #wait(target: Target, delayMs: number): void {
+  #wait(target: Target, failures: number): void {
     target.state = 'waiting';
-    this.#node.timers.start(target, delayMs);
-  }
-
-  #delay(failures: number): number {
-    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 16));
-    return Math.ceil(longest * (1 - this.#random() / 2));
+    this.#node.timers.start(target, backoffMs(WAITS, failures, this.#random()));
   }
 
   #stopWaiting(target: Target): void {

@@ -13,11 +13,11 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { Node } from '../../../process/node.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { TimerEntry } from '../../../process/timers.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
+import { Tuple, tuple } from '../../../terms/values.ts';
 import type { SpawnClient } from './erpc.ts';
 import { NODES_MAX, type Redialler } from '../connect/redialler.ts';
 

@@ -8,14 +8,13 @@ import { ProcessExit } from '../../../process/messages.ts';
 import { type Watch, addWatch } from '../../../process/monitor.ts';
 import { isThenable } from '../../../process/behaviour.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Pid } from '../../../terms/pid.ts';
+import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
-import type { Ref } from '../../../terms/ref.ts';
 import { publishDropped } from './service-process.ts';
 import { TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple } from '../../../terms/tuple.ts';
-import { isReasonWord, reasonAtom } from '../../../terms/reason-words.ts';
+import { Tuple } from '../../../terms/values.ts';
+import { isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
 import { describeError } from '../../reason.ts';
 
 // ---- what may run ----

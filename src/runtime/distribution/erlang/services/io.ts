@@ -8,15 +8,12 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { Process } from '../../../process/process.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid } from '../../../terms/identifiers.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
-import { Tuple, tuple } from '../../../terms/tuple.ts';
+import { Tuple, tuple, Charlist, Float, ImproperList } from '../../../terms/values.ts';
 import { publishDropped } from './service-process.ts';
 import { formatTerm } from '../../../terms/format.ts';
-import { Charlist } from '../../../terms/charlist.ts';
-import { Float } from '../../../terms/float.ts';
-import { ImproperList } from '../../../terms/opaque.ts';
 
 const written = telemetry('troupe:distribution:io');
 

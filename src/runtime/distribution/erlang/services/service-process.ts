@@ -11,7 +11,7 @@ import type { Behaviour } from '../../../process/behaviour.ts';
 import { terminate } from '../../../process/exit.ts';
 import { type Watch, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
-import { Pid } from '../../../terms/pid.ts';
+import { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { Call, type CallOptions, RemoteCall, call } from '../../../otp/call.ts';
 import { formatReason } from '../../../process/messages.ts';

@@ -9,8 +9,7 @@
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/call.ts';
 import { atom } from '../../../terms/atom.ts';
-import { text } from '../../../terms/charlist.ts';
-import { Tuple } from '../../../terms/tuple.ts';
+import { text, Tuple } from '../../../terms/values.ts';
 import type { SpawnClient } from './erpc.ts';
 
 const ANSWER_MS = 1_000;

@@ -10,17 +10,15 @@
  * nothing else may be read before that is done. What it carries and cannot be read is left out and told, and only that: a message
  * is lost, an exit or a down has the reason `unreadable_reason`, a request to spawn is refused.
  */
-import { Origin, Pid } from '../../../terms/pid.ts';
-import { Ref } from '../../../terms/ref.ts';
+import * as control from './control.ts';
+import { Origin, Pid, Ref } from '../../../terms/identifiers.ts';
 import { atom } from '../../../terms/atom.ts';
-import { ImproperList } from '../../../terms/opaque.ts';
-import { Tuple } from '../../../terms/tuple.ts';
+import { ImproperList, Tuple } from '../../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../../process/carrier.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/reader.ts';
 import type { SlicingReader, Wanted } from '../../etf/slicing-reader.ts';
-import { NEW_PID, NEWER_REFERENCE, PID, SMALL_TUPLE } from '../../etf/tags.ts';
+import { NEWER_REFERENCE, NEW_PID, PID, SMALL_TUPLE } from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from '../contracts.ts';
-import * as control from './control.ts';
 import { ReceivedLists } from './multicast.ts';
 
 /** Gets what is read. */

@@ -8,18 +8,17 @@
  * Invariants, since a BEAM node closes the connection otherwise: what a signal comes from is a pid of this node, which the
  * router sees to, and the end of a link is told only to a pid of the incarnation that is connected.
  */
+import * as control from './control.ts';
 import { TroupeError } from '../../../errors.ts';
-import { Pid } from '../../../terms/pid.ts';
-import type { Ref } from '../../../terms/ref.ts';
-import type { Tuple } from '../../../terms/tuple.ts';
+import { Pid, type Ref } from '../../../terms/identifiers.ts';
+import type { Tuple } from '../../../terms/values.ts';
 import type { Signal } from '../../../process/carrier.ts';
 import { LIST } from '../../etf/tags.ts';
 import type { TermWriter } from '../../etf/writer.ts';
-import * as control from './control.ts';
 import { FLAGS, hasNames } from '../connect/flags.ts';
 import type { SentLists } from './multicast.ts';
 import { SentAtoms } from './sent-atoms.ts';
-import { UNKNOWN_SENDER, type Sender } from './send-queue.ts';
+import { type Sender, UNKNOWN_SENDER } from './send-queue.ts';
 
 /** A signal that has one message for one receiver, or none. */
 export type SingleSignal = Exclude<Signal, { readonly op: 'sendMany' }>;

@@ -11,7 +11,7 @@
  * Limits: `MAX_LISTS` lists, and `MAX_LISTED` receivers in all of them, for a connection and direction. What does not fit is a
  * fault of the sender.
  */
-import type { Pid } from '../../../terms/pid.ts';
+import type { Pid } from '../../../terms/identifiers.ts';
 import { BIT_BINARY, NIL } from '../../etf/tags.ts';
 import type { TermWriter } from '../../etf/writer.ts';
 

@@ -14,7 +14,7 @@ import { hasPayload, nameIn, writePayload } from './control-writer.ts';
 export interface PackedSignal {
   /** Its message or reason is not looked at any more. */
   readonly signal: Signal;
-  readonly payload: Uint8Array | undefined;
+  readonly payload: Buffer | undefined;
 }
 
 /** Encodes what signals carry, ahead of the rest of their frames. */

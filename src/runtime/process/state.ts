@@ -1,12 +1,36 @@
 /**
- * What only some processes need: kept apart so that the others stay small.
+ * What a process consists of besides its mailbox: its status, its flags, what only some processes need, and what is left of
+ * it when it has ended.
+ *
+ * Everything that few processes need is in `Extra`, so that an idle process stays small.
  */
 import type { AsyncResource } from 'node:async_hooks';
 import type { MailboxPolicy } from './behaviour.ts';
 import type { ExitReason } from './messages.ts';
 import type { RemoteLink } from './peer.ts';
-import type { Pid } from '../terms/pid.ts';
+import type { Pid } from '../terms/identifiers.ts';
 import type { Waiter } from './receive.ts';
+
+// ---- status and flags ----
+
+/** @internal The states of a process; a message wakes those up to RECEIVING. */
+export const IDLE = 0;
+/** @internal */ export const RECEIVING = 1;
+/** @internal */ export const QUEUED = 2;
+/** @internal */ export const RUNNING = 3;
+/** @internal */ export const AWAITING = 4;
+/** @internal */ export const EXITED = 5;
+
+/** @internal Bits of `flags`. */
+export const TRAP_EXIT = 1;
+/** @internal */ export const STARTED = 2;
+/** @internal */ export const BOUNDED = 4;
+/** @internal Its mailbox has grown past the high-water mark. */
+export const OVER_MARK = 8;
+/** @internal Its behaviour has `fromPeer`, and wants it asked. */
+export const ASKS_FROM = 16;
+
+// ---- what only some processes need ----
 
 /** @internal What a process waits for besides a message, and waits for no more when it ends: the answer of a call. */
 export interface Pending {
@@ -37,4 +61,19 @@ export class Extra {
   dropped = 0;
   /** Links to processes of other nodes, by the key of their pid. */
   remoteLinks: Map<string, RemoteLink> | undefined = undefined;
+}
+
+// ---- how processes ended ----
+
+/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
+const reasons = new WeakMap<Pid, ExitReason>();
+
+/** @internal Keeps why a process ended, for those who hold its pid. */
+export function keepExitReason(pid: Pid, reason: ExitReason): void {
+  reasons.set(pid, reason);
+}
+
+/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
+export function exitReasonOf(pid: Pid): ExitReason {
+  return reasons.has(pid) ? reasons.get(pid) : 'normal';
 }

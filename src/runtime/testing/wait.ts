@@ -1,11 +1,15 @@
 /**
- * The outer limit of every wait of a test: a wait that nothing ends fails with a message that says what came instead,
- * before the test runner gives up and can only say that it waited.
+ * Waits of a test, and their outer limit: a wait that nothing ends fails with a message that says what came instead, before
+ * the test runner gives up and can only say that it waited.
  *
  * The limit is real time, whatever clock the node has, and a backstop only: no test should depend on its length.
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { TroupeError } from '../errors.ts';
+import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import type { ExitReason } from '../process/messages.ts';
+import type { Node } from '../process/node.ts';
+import type { Pid } from '../terms/identifiers.ts';
 
 /** How long a wait lasts at most by default, in milliseconds; shorter than the 5 s of the usual test runners. */
 export const DEFAULT_WITHIN_MS = 4_000;
@@ -80,4 +84,37 @@ export function timeoutError(withinMs: number, what: string): TroupeError {
     'TROUPE_TEST_TIMEOUT',
     `After ${withinMs} ms ${what}${what.includes('\n') ? '\n' : '.'}`,
   );
+}
+
+/**
+ * Waits until a process ends.
+ * @param node the node of the process.
+ * @returns its exit reason; `noproc` when it was dead before, as a monitor says. So begin to wait before what ends it.
+ * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT.
+ * @example
+ * const ended = awaitExit(node, pid);
+ * node.exit(pid, 'shutdown');
+ * expect(await ended).toBe('shutdown');
+ */
+export function awaitExit(node: Node, pid: Pid, options?: WaitOptions): Promise<ExitReason> {
+  const process = node.find(pid);
+  if (process === null) return Promise.resolve('noproc');
+  const wait = startWait<ExitReason>(
+    options,
+    () =>
+      `${process.label} ${pid.toString()} was still alive, with ${process.mailboxLength} messages in its mailbox`,
+    () => {
+      removeWatch(watch);
+    },
+  );
+  const watch: Watch = {
+    watched: null,
+    watchPrev: null,
+    watchNext: null,
+    targetExited: (reason) => {
+      wait.resolve(reason);
+    },
+  };
+  addWatch(process, watch);
+  return wait.promise;
 }

@@ -1,0 +1,43 @@
+/**
+ * Async contexts and async stacks.
+ *
+ * An async context is what `AsyncLocalStorage` calls the current store. A turn inherits the context of whatever scheduled it,
+ * and runs many processes. So turns and timers are scheduled from one scope that belongs to nobody, and a process that was
+ * spawned with its spawner's context enters that context for each run.
+ *
+ * Invariant: no code of a process runs in a context that another process, a sender, a timer or a connection brought along.
+ *
+ * Why things are scheduled in the scope instead of run in it: what a handler does to its context (`enterWith`) would stay in
+ * a scope that is used again. The resource of a microtask or timer is new each time.
+ */
+import { AsyncResource } from 'node:async_hooks';
+
+const NOW = Promise.resolve();
+
+/** Has the context in which the runtime was loaded: none, unless a program imports it in the middle of a request. */
+const nobody = new AsyncResource('TROUPE');
+
+/** @internal Calls a function that starts something asynchronous, so that this has no context. */
+export function withoutContext<T>(start: () => T): T {
+  return nobody.runInAsyncScope(start);
+}
+
+/** @internal The context that is current, to be entered later. */
+export function currentContext(): AsyncResource {
+  return new AsyncResource('TROUPE_PROCESS');
+}
+
+/**
+ * @internal A promise that rejects with an error whose stack leads to the code that awaits it. Pass it to the `resolve` of the
+ * awaited promise.
+ *
+ * Such an error is made in another turn, by a timer or the end of a process, where the stack says nothing about the caller.
+ * V8 appends to a stack the functions that await the promise which the running microtask settles. So the stack is taken in a
+ * microtask of its own, whose promise the awaited one follows; only a failure pays for it.
+ */
+export async function rejection(error: unknown): Promise<never> {
+  // One microtask more than an await takes: until then the other promise has come to follow this one.
+  await NOW.then(() => undefined);
+  if (error instanceof Error) Error.captureStackTrace(error);
+  throw error;
+}

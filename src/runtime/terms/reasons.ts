@@ -1,0 +1,121 @@
+/**
+ * Exit reasons: why a process ended.
+ *
+ * A reason may be any value. Those with a meaning are the words of the table below, strings to this runtime and atoms to
+ * Erlang, and pairs that begin with one, such as `['shutdown', detail]`.
+ *
+ * Where a signal has a reason, and in the records that tell of one, a word of this table is an atom on the wire and a string
+ * here, and an array that begins with one is a tuple there: `['shutdown', 'done']` is `{shutdown, <<"done">>}`. So the reasons
+ * that supervisors and callers act on mean the same on both sides. Every other value is what it is in a message.
+ *
+ * The table is fixed: a word that a program makes up is a binary to Erlang, as any string is. Nothing is lost either way: a
+ * binary that spells a word arrives as bytes, since the string stands for the atom.
+ */
+import { type Atom, atom } from './atom.ts';
+
+/** Why a process ended. `normal`, `shutdown` and `['shutdown', detail]` are not failures. */
+export type ExitReason = unknown;
+
+// ---- words ----
+
+const WORDS = [
+  // What processes, links and monitors end with, in Erlang too.
+  'normal',
+  'shutdown',
+  'kill',
+  'killed',
+  'noproc',
+  'noconnection',
+  'nodedown',
+  'nocatch',
+  // gen, gen_server and supervisor.
+  'timeout',
+  'calling_self',
+  'already_started',
+  'bad_return_value',
+  'failed_to_start_child',
+  'unknown_system_msg',
+  'callback_failed',
+  // What only this runtime says.
+  'aborted',
+  'mailbox_full',
+  'not_encodable',
+  'unknown_call',
+] as const;
+
+/** The words with their atoms. The atoms live as long as the table, and the strings are found by them. */
+const atoms: ReadonlyMap<string, Atom> = new Map(WORDS.map((word) => [word, atom(word)]));
+
+/** @internal The atom of a reason that is a word; undefined for another string. */
+export function reasonAtom(word: string): Atom | undefined {
+  return atoms.get(word);
+}
+
+/** @internal Whether a text is one of the words. */
+export function isReasonWord(word: string): boolean {
+  return atoms.has(word);
+}
+
+// ---- which reasons are failures ----
+
+/** True for `normal`, `shutdown` and `['shutdown', detail]`: the reasons that `supervisor` and `gen_server` do not report. */
+export function isCleanExit(reason: ExitReason): boolean {
+  return reason === 'normal' || isShutdown(reason);
+}
+
+/** True for `shutdown` and `['shutdown', detail]`. */
+export function isShutdown(reason: ExitReason): boolean {
+  return reason === 'shutdown' || (Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown');
+}
+
+// ---- reasons as text ----
+
+/** How many elements of tuples are shown of one reason, and how deep. */
+const SHOWN_ELEMENTS_MAX = 1_000;
+const SHOWN_DEPTH_MAX = 32;
+/** How long the text of a reason is at most. */
+const SHOWN_CHARACTERS_MAX = 65_536;
+/** How much is made of a bigint: its decimal digits take ever longer the more they are. */
+const SHOWN_BITS_MAX = 1_024;
+
+/** An exit reason in one line, for messages and logs. It never throws: whatever a process ends with, it ends. */
+export function formatReason(reason: ExitReason): string {
+  try {
+    const text = format(reason, { left: SHOWN_ELEMENTS_MAX }, 0);
+    return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
+  } catch {
+    // A value whose own code throws, such as a getter or `toString`, or that has none, can only be named by its type.
+    return `[${typeof reason}]`;
+  }
+}
+
+function format(reason: unknown, elements: { left: number }, depth: number): string {
+  if (typeof reason === 'string') return reason;
+  if (reason instanceof Error) return `${reason.name}: ${reason.message}`;
+  if (Array.isArray(reason)) {
+    const shown: string[] = [];
+    for (const item of reason as unknown[]) {
+      if (depth >= SHOWN_DEPTH_MAX || --elements.left < 0) {
+        shown.push('...');
+        break;
+      }
+      shown.push(format(item, elements, depth + 1));
+    }
+    return `{${shown.join(', ')}}`;
+  }
+  if (typeof reason === 'object' && reason !== null) {
+    const prototype: unknown = Object.getPrototypeOf(reason);
+    if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
+  }
+  if (typeof reason === 'bigint' && BigInt.asIntN(SHOWN_BITS_MAX, reason) !== reason) return '[bigint]';
+  return String(reason);
+}
+
+function formatPlain(reason: object): string {
+  try {
+    return JSON.stringify(reason);
+  } catch {
+    // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
+    return '[object]';
+  }
+}
