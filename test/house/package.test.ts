@@ -4,7 +4,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
-import { build } from 'esbuild';
 import { prepareFromNpm, prepareNode, prepareRuntime } from '../../scripts/lib/nodes.mjs';
 import {
   asInstalledHere,
@@ -125,7 +124,7 @@ describe('what is installed', () => {
     expect([exitCode, stdout], stderr).toEqual([0, 'object,object,object,object function\n']);
   });
 
-  test('can be bundled', async (context) => {
+  test('can be bundled', { timeout: INSTALL_LIMIT_MS }, async (context) => {
     const { folder, write, run } = await need(bare, context);
     write(
       'bundled.js',
@@ -134,14 +133,12 @@ describe('what is installed', () => {
       node.spawn(async (self) => console.log('got', await self.receive()));
       node.send(node.spawn(async (self) => console.log('got', await self.receive())), 'a message');`,
     );
+    const install = { install: true };
+    const prepared = await prepareFromNpm('esbuild-0.28', 'esbuild@0.28', 'esbuild/bin/esbuild', install);
+    const esbuild = await need(prepared, context);
     const outfile = join(folder, 'bundle.mjs');
-    await build({
-      entryPoints: [join(folder, 'bundled.js')],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-    });
+    const args = ['bundled.js', '--bundle', '--platform=node', '--format=esm', `--outfile=${outfile}`];
+    expect(await run(esbuild.path, args, RUN_LIMIT_MS)).toMatchObject({ exitCode: 0 });
     const { stdout, stderr } = await run(process.execPath, [outfile], RUN_LIMIT_MS);
     expect(stdout, stderr).toBe('got a message\n');
     // Only what is used of the package is in it.

@@ -67,7 +67,7 @@ export class SupervisorDefinition<
     this.#behaviour = behaviour;
   }
 
-  /** @internal Use `start` or `startLink` of a node or process. */
+  /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
     parent: Process | undefined,
@@ -96,7 +96,7 @@ export class DynamicSupervisorDefinition<
     this.#behaviour = behaviour;
   }
 
-  /** @internal Use `start` or `startLink` of a node or process. */
+  /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
     parent: Process | undefined,
