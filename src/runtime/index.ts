@@ -1,7 +1,7 @@
 /** The public entry point of the runtime: `import { ... } from 'troupe'`. */
 export type { Carrier, CarrierHost, Signal } from './process/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
-export { call, type CallOptions, cast, type From } from './otp/call.ts';
+export { call, type CallOptions, cast, type From } from './otp/gen.ts';
 export { type Program, run, type RunOptions } from './otp/run.ts';
 export {
   type Action,
@@ -14,9 +14,9 @@ export {
   stop,
   type Then,
   UNHANDLED,
-} from './otp/server-actions.ts';
-export { defineServer, type ServerDefinition } from './otp/server-definition.ts';
-export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/server-ref.ts';
+} from './otp/actions.ts';
+export { defineServer, type ServerDefinition } from './otp/server.ts';
+export { NamedServer, ServerInstance, type ServerRef, serverRef } from './otp/ref.ts';
 export type {
   AnyServerDefinition,
   Arrived,
@@ -27,17 +27,17 @@ export type {
   CastTable,
   InfoHandler,
   ServerCallbacks,
-} from './otp/server-types.ts';
-export type { StartOptions } from './otp/start.ts';
-export { stopProcess } from './otp/stop.ts';
+} from './otp/server.ts';
+export type { StartOptions } from './otp/proc-lib.ts';
+export { stopProcess } from './otp/proc-lib.ts';
 export {
   child,
   type ChildOptions,
   childProcess,
   type ChildProcessOptions,
   childTemplate,
-} from './otp/supervisor-child.ts';
-export type { ChildCounts, ChildId, ChildInfo } from './otp/supervisor-children.ts';
+} from './otp/child-spec.ts';
+export type { ChildCounts, ChildId, ChildInfo } from './otp/child-spec.ts';
 export {
   defineDynamicSupervisor,
   defineSupervisor,
@@ -45,14 +45,14 @@ export {
   type DynamicSupervisorOptions,
   type SupervisorDefinition,
   type SupervisorOptions,
-} from './otp/supervisor-definition.ts';
+} from './otp/supervisor.ts';
 export {
   DynamicSupervisorInstance,
   type DynamicSupervisorRef,
   dynamicSupervisorRef,
   NamedDynamicSupervisor,
   type StartDynamicChildResult,
-} from './otp/supervisor-dynamic-ref.ts';
+} from './otp/ref.ts';
 export {
   type ChildResult,
   type ChildSpecResult,
@@ -66,7 +66,7 @@ export {
   SupervisorInstance,
   type SupervisorRef,
   supervisorRef,
-} from './otp/supervisor-ref.ts';
+} from './otp/ref.ts';
 export type {
   AutoShutdown,
   ChildPolicy,
@@ -79,8 +79,8 @@ export type {
   Shutdown,
   Strategy,
   SupervisorFlags,
-} from './otp/supervisor-spec.ts';
-export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/supervisor-tree.ts';
+} from './otp/child-spec.ts';
+export { supervisionTrees, type TreeNode, type TreeOptions } from './otp/tree.ts';
 export * as sys from './otp/sys.ts';
 export { Broadcast } from './pg/pubsub.ts';
 export {

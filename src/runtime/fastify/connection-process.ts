@@ -7,8 +7,8 @@
  * Invariant: when the process is killed while a callback awaits, none of its frames are sent afterwards.
  */
 import { TroupeError } from '../errors.ts';
-import { Call } from '../otp/call.ts';
-import { Action, UNHANDLED } from '../otp/server-actions.ts';
+import { Call } from '../otp/gen.ts';
+import { Action, UNHANDLED } from '../otp/actions.ts';
 import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { type ExitReason, formatReason } from '../process/messages.ts';

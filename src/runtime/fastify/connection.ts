@@ -22,7 +22,7 @@ import type { FastifyRequest } from 'fastify';
 import { isThenable } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { addWatch, Watcher } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
@@ -97,7 +97,7 @@ function errorCloseCode(code: string | undefined): number | undefined {
 }
 
 /** @internal A connection; see the head of this file. */
-export class Connection implements Watch {
+export class Connection extends Watcher {
   readonly process: Process;
   readonly definition: WebSocketDefinition;
   /** The request and the handler's arguments; forgotten after `init`. */
@@ -106,9 +106,6 @@ export class Connection implements Watch {
   state: unknown = undefined;
   /** True once the process itself ends: its `terminate` has been called. */
   leaving = false;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
   readonly #over: (connection: Connection) => void;
@@ -137,6 +134,7 @@ export class Connection implements Watch {
     limits: ConnectionLimits,
     over: (connection: Connection) => void,
   ) {
+    super();
     this.definition = definition;
     this.start = start;
     this.#socket = socket;

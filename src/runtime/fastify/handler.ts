@@ -9,8 +9,8 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { TroupeError } from '../errors.ts';
-import type { Action } from '../otp/server-actions.ts';
-import type { InfoHandler } from '../otp/server-types.ts';
+import type { Action } from '../otp/actions.ts';
+import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';

@@ -1,5 +1,5 @@
 /** The public entry point of the Fastify plugin: `import { ... } from 'troupe/fastify'`. */
-export { stop, UNHANDLED } from '../otp/server-actions.ts';
+export { stop, UNHANDLED } from '../otp/actions.ts';
 export { controller, type ControllerOptions } from './controller.ts';
 export {
   defineWebSocketHandler,

@@ -1,6 +1,6 @@
 // What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
-export { Cast, ForeignTag, RemoteCall, SYSTEM } from './call.ts';
-export { type Startup, startBehaviour } from './start.ts';
-export { RestartWindow } from './supervisor-intensity.ts';
-export { checkChildSpec, checkChildSpecs, checkFlags } from './supervisor-spec.ts';
-export { concerned, endsWith, fateOf, isShutdownFault } from './supervisor-strategy.ts';
+export { checkChildSpec, checkChildSpecs, checkFlags } from './child-spec.ts';
+export { Cast, ForeignTag, RemoteCall, SYSTEM } from './gen.ts';
+export { type Startup, startBehaviour } from './proc-lib.ts';
+export { childrenToRestart, doAutoShutdown, doRestart, RestartWindow } from './restart.ts';
+export { isShutdownError } from './shutdown.ts';

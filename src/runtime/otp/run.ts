@@ -17,7 +17,7 @@ import type { Startable } from '../process/behaviour.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import { say } from '../process/report.ts';
 import { timerLength } from '../process/timers.ts';
-import { stopProcess } from './stop.ts';
+import { stopProcess } from './proc-lib.ts';
 
 /** How long the tree may take to stop by default, in milliseconds. */
 const DEFAULT_STOP_TIMEOUT_MS = 10_000;

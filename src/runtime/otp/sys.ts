@@ -10,10 +10,10 @@ import { formatReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
 import { type Destination, nodeOf } from '../process/destination.ts';
 
-import { call, type CallOptions, SYSTEM } from './call.ts';
-import { answerOf, type SystemAnswer, type SystemStatus } from './system-answer.ts';
+import { call, type CallOptions, SYSTEM } from './gen.ts';
+import { answerOf, type SystemAnswer, type SystemStatus } from './system.ts';
 
-export type { SystemStatus } from './system-answer.ts';
+export type { SystemStatus } from './system.ts';
 
 /**
  * The state of a process: of a server what its callbacks get.

@@ -6,7 +6,7 @@
  * else, and what comes from where it cannot be trusted is to be checked by who receives it.
  */
 import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
-import { UNHANDLED } from '../otp/server-actions.ts';
+import { UNHANDLED } from '../otp/actions.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { TroupeError } from '../errors.ts';

@@ -10,7 +10,7 @@
  * the node of the speaker are left out, since only that node can know of their end. Messages of version 1 (`local_data`,
  * `update`) are not understood; nobody sends them who was not asked for them.
  */
-import { Cast } from '../otp/call.ts';
+import { Cast } from '../otp/gen.ts';
 import { Pid } from '../terms/identifiers.ts';
 import { atom } from '../terms/atom.ts';
 import { Tuple } from '../terms/values.ts';

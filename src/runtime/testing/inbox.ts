@@ -7,7 +7,7 @@
 import type { Matcher } from '../process/receive.ts';
 import { type Wait, type WaitOptions, startWait } from './wait.ts';
 import { inspect } from 'node:util';
-import { Call, Cast, RemoteCall } from '../otp/call.ts';
+import { Call, Cast, RemoteCall } from '../otp/gen.ts';
 
 interface Waiting {
   readonly match: Matcher<unknown> | undefined;

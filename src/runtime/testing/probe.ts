@@ -8,7 +8,7 @@
  * {@link Probe.receive} or let all run with `settle` before looking at {@link Probe.messages}.
  */
 import { TroupeError } from '../errors.ts';
-import { Call, type CallOptions, Cast, RemoteCall, type Request, call, cast } from '../otp/call.ts';
+import { Call, type CallOptions, Cast, RemoteCall, type Request, call, cast } from '../otp/gen.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, formatReason } from '../process/messages.ts';

@@ -1,4 +1,4 @@
-// The start protocol (`src/runtime/otp/start.ts`) against proc_lib of OTP 26: start/5, start_link/5, init_ack/2, init_fail/3.
+// The start protocol (`src/runtime/otp/proc-lib.ts`) against proc_lib of OTP 26: start/5, start_link/5, init_ack/2, init_fail/3.
 import { describe, expect, test } from 'vitest';
 import {
   createNode,

@@ -12,7 +12,7 @@ import {
   type Restart,
 } from 'troupe';
 import { awaitExit, settle } from 'troupe/testing';
-import { endsWith } from '../../../src/runtime/otp/internal.ts';
+import { doAutoShutdown } from '../../../src/runtime/otp/internal.ts';
 import { makeNode, recordTelemetry } from '../process/helpers.ts';
 import { end, look, pidOf, worker, workerChild } from './supervisor-helpers.ts';
 
@@ -199,10 +199,10 @@ test('ends of supervisors go up the tree: a transient supervisor that shuts itse
 describe('the decision alone', () => {
   test('never, any and all', () => {
     const yes = { significant: true };
-    expect(endsWith('never', yes, () => false)).toBe(false);
-    expect(endsWith('any_significant', { significant: false }, () => false)).toBe(false);
-    expect(endsWith('any_significant', yes, () => true)).toBe(true);
-    expect(endsWith('all_significant', yes, () => true)).toBe(false);
-    expect(endsWith('all_significant', yes, () => false)).toBe(true);
+    expect(doAutoShutdown('never', yes, () => false)).toBe(false);
+    expect(doAutoShutdown('any_significant', { significant: false }, () => false)).toBe(false);
+    expect(doAutoShutdown('any_significant', yes, () => true)).toBe(true);
+    expect(doAutoShutdown('all_significant', yes, () => true)).toBe(false);
+    expect(doAutoShutdown('all_significant', yes, () => false)).toBe(true);
   });
 });

@@ -13,7 +13,7 @@ import {
   type Restart,
 } from 'troupe';
 import { settle } from 'troupe/testing';
-import { concerned, fateOf } from '../../../src/runtime/otp/internal.ts';
+import { childrenToRestart, doRestart } from '../../../src/runtime/otp/internal.ts';
 import { idle, makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { end, look, pidOf, worker, workerChild } from './supervisor-helpers.ts';
 
@@ -123,16 +123,16 @@ describe('a child that ends by itself', () => {
 
 describe('the decisions alone', () => {
   test.each(outcomes)('%s, %o: %s', (restart, reason, becomes, report) => {
-    expect(fateOf(restart, reason)).toEqual({ restart: becomes === 'restarted', report });
+    expect(doRestart(restart, reason)).toEqual({ restart: becomes === 'restarted', report });
   });
 
   test('rest_for_one concerns those after the child, one_for_all every one, the others it alone', () => {
     const all = ['a', 'b', 'c'];
-    expect(concerned('one_for_one', all, 'b')).toEqual(['b']);
-    expect(concerned('simple_one_for_one', all, 'b')).toEqual(['b']);
-    expect(concerned('rest_for_one', all, 'a')).toEqual(['a', 'b', 'c']);
-    expect(concerned('rest_for_one', all, 'c')).toEqual(['c']);
-    expect(concerned('one_for_all', all, 'c')).toEqual(['a', 'b', 'c']);
+    expect(childrenToRestart('one_for_one', all, 'b')).toEqual(['b']);
+    expect(childrenToRestart('simple_one_for_one', all, 'b')).toEqual(['b']);
+    expect(childrenToRestart('rest_for_one', all, 'a')).toEqual(['a', 'b', 'c']);
+    expect(childrenToRestart('rest_for_one', all, 'c')).toEqual(['c']);
+    expect(childrenToRestart('one_for_all', all, 'c')).toEqual(['a', 'b', 'c']);
   });
 });
 

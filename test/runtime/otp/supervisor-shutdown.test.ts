@@ -19,7 +19,7 @@ import {
   sys,
 } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
-import { isShutdownFault } from '../../../src/runtime/otp/internal.ts';
+import { isShutdownError } from '../../../src/runtime/otp/internal.ts';
 import { idle, makeGate, makeNode, recordTelemetry } from '../process/helpers.ts';
 import { expectFailure, failure } from './helpers.ts';
 import { look, pidOf, worker, workerChild } from './supervisor-helpers.ts';
@@ -337,7 +337,7 @@ describe('a child that ends otherwise than it is told to', () => {
   ];
 
   test.each(allowed)('%s, %s: %o are no fault', (restart, shutdown, wanted) => {
-    const faultless = reasons.filter((reason) => !isShutdownFault(restart, shutdown, reason));
+    const faultless = reasons.filter((reason) => !isShutdownError(restart, shutdown, reason));
     expect(faultless).toEqual(wanted);
   });
 });
@@ -397,7 +397,7 @@ describe('a supervisor that is killed', () => {
     // It ignores the end of its supervisor as well, which nobody can kill it for any more; nobody watches it either.
     expect(node.processes()).toEqual([node.initPid, b]);
     expect(node.processInfo(b)).toMatchObject({ links: [], monitoredBy: [] });
-    expect(node.find(b)?.watches).toBeNull();
+    expect(node.find(b)?.watchers).toBeNull();
   });
 });
 

@@ -124,7 +124,7 @@ describe('a child spec (child_spec())', () => {
       { id: 'a', start },
     ];
     expect(thrown(() => checkChildSpecs(twins, 'never')).message).toContain(
-      "'a': its id is that of another child",
+      "'a': another child has the same id",
     );
     expect(thrown(() => checkChildSpecs({}, 'never')).message).toContain('must be an array');
   });

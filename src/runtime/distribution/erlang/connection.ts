@@ -9,7 +9,7 @@
  *
  * It knows nothing of how connections are made, nor of what waits for one.
  */
-import { SystemCall } from '../../otp/call.ts';
+import { SystemCall } from '../../otp/gen.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { SystemCall } from '../../otp/call.ts';
+import type { SystemCall } from '../../otp/gen.ts';
 import type { Node } from '../../process/node.ts';
 import type { Pid, Ref } from '../../terms/identifiers.ts';
 import type { Atom } from '../../terms/atom.ts';

@@ -3,7 +3,7 @@
  * read in slices.
  */
 import { declaredForm } from '../../pg/channel-forms.ts';
-import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
+import { Cast, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/gen.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom } from '../../terms/atom.ts';

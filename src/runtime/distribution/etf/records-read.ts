@@ -7,7 +7,7 @@
  * sender is not of the node that the message came from. See docs/adr/0023.
  */
 import { declaredForm } from '../../pg/channel-forms.ts';
-import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/call.ts';
+import { Cast, ForeignTag, RemoteCall, REQUEST, SYSTEM, SystemCall } from '../../otp/gen.ts';
 import { Pid, Ref } from '../../terms/identifiers.ts';
 import { recordTagged } from '../../records.ts';
 import { Atom, atom } from '../../terms/atom.ts';

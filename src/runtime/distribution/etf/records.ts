@@ -15,7 +15,7 @@
  * Other records are the tuple of their tag and fields.
  */
 import { declaredForm, undeclaredForm } from '../../pg/channel-forms.ts';
-import { type Cast, REQUEST, type RemoteCall } from '../../otp/call.ts';
+import { type Cast, REQUEST, type RemoteCall } from '../../otp/gen.ts';
 import type { Down } from '../../process/messages.ts';
 import { Pid, Ref } from '../../terms/identifiers.ts';
 import type { RecordDefinition } from '../../records.ts';

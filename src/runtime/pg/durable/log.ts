@@ -14,7 +14,7 @@
  * - The first of the logs by the name of its node trims the history.
  */
 import { TroupeError } from '../../errors.ts';
-import { defineServer } from '../../otp/server-definition.ts';
+import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
 import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';

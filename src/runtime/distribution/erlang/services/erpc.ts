@@ -12,8 +12,8 @@
  * remembered; the monitors of any others go when their processes end.
  */
 import { TroupeError } from '../../../errors.ts';
-import { Call, type CallOptions, beginCall } from '../../../otp/call.ts';
-import type { CastOptions } from '../../../otp/server-types.ts';
+import { Call, type CallOptions, beginCall } from '../../../otp/gen.ts';
+import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
 import { type Executor, type FunctionName, MAX_ARITY, readOutcome } from './executor.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';

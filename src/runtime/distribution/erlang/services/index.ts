@@ -13,7 +13,7 @@
  * `noproc`.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { SystemCall } from '../../../otp/call.ts';
+import type { SystemCall } from '../../../otp/gen.ts';
 import type { Node } from '../../../process/node.ts';
 import { CLUSTER, Cluster } from './cluster.ts';
 import { hasNames } from '../connect/flags.ts';

@@ -7,7 +7,7 @@
  * messages of a node wait for its answer; more are delivered at once.
  */
 import { TroupeError } from '../../../errors.ts';
-import type { SystemCall } from '../../../otp/call.ts';
+import type { SystemCall } from '../../../otp/gen.ts';
 import { atom } from '../../../terms/atom.ts';
 import { text, Tuple } from '../../../terms/values.ts';
 import type { SpawnClient } from './erpc.ts';

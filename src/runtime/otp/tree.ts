@@ -8,9 +8,8 @@ import { TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { ChildInfo } from './supervisor-children.ts';
-import type { Strategy } from './supervisor-spec.ts';
-import { Supervisor } from './supervisor-state.ts';
+import type { ChildInfo, Strategy } from './child-spec.ts';
+import { Supervisor } from './supervisor-process.ts';
 
 /** A supervisor or worker, in a tree. */
 export interface TreeNode {

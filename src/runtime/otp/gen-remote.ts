@@ -8,13 +8,14 @@ import { TroupeError } from '../errors.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { ADDRESSED, type ExitReason, KEPT } from '../process/messages.ts';
 import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
-import { Pid, Ref } from '../terms/identifiers.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
+import { Ref } from '../terms/identifiers.ts';
 import { defineRecord } from '../records.ts';
 import { atom } from '../terms/atom.ts';
-import { ImproperList, Tuple } from '../terms/values.ts';
-import type { Request } from './call.ts';
-import { SystemAnswer } from './system-answer.ts';
+import { ImproperList } from '../terms/values.ts';
+import { Tuple } from '../terms/values.ts';
+import type { Request } from './gen.ts';
 
 /** @internal What a call is told whose request the bound of the server's mailbox dropped. */
 export const MAILBOX_FULL = 'mailbox_full';
@@ -120,7 +121,7 @@ export class RemoteCall implements Request {
     if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
     const { tag } = alias as ForeignTag;
     if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
-    for (let watch = server?.watches ?? null; watch !== null; watch = watch.watchNext) {
+    for (let watch = server?.watchers ?? null; watch !== null; watch = watch.watchNext) {
       if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
     }
     return undefined;
@@ -134,10 +135,6 @@ export class SystemCall extends RemoteCall {
 
   get [KEPT](): boolean {
     return true;
-  }
-
-  override reply(answer: unknown): void {
-    super.reply(answer instanceof SystemAnswer ? answer.toTerm(this.bareState) : answer);
   }
 }
 

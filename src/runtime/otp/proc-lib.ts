@@ -11,9 +11,12 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
-import { link, terminate } from '../process/exit.ts';
-import { type ExitReason, ProcessExit, formatReason, quietExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { terminate } from '../process/exit.ts';
+import { dropLink } from '../process/exit.ts';
+import { link } from '../process/exit.ts';
+import { Down, type ExitReason, ProcessExit, TIMEOUT, formatReason, quietExit } from '../process/messages.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
+import type { Destination } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
@@ -21,6 +24,7 @@ import { TRAP_EXIT } from '../process/state.ts';
 import { rejection } from '../process/async.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
+import { SYSTEM, call } from './gen.ts';
 
 /** Options of the start of a server or supervisor. */
 export interface StartOptions extends SpawnOptions {
@@ -32,15 +36,12 @@ export interface StartOptions extends SpawnOptions {
 }
 
 /** @internal A start that waits; see the head of this file. */
-export class Startup extends TimerEntry implements Watch, Runnable {
+export class Startup extends TimerEntry implements Runnable {
   readonly #starter: Process | null;
   readonly #handleOf: (process: Process) => unknown;
   /** The process that is linked from the start and whose exit ends the new one; null when the start was not linked. */
   readonly parent: Pid | null;
   runNext: Runnable | null = null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   /** Answers what `handleOf` makes of the process, or undefined when it wants to be ignored. */
   readonly promise: Promise<unknown>;
   #process: Process | null = null;
@@ -86,7 +87,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
     throw new ProcessExit('normal');
   }
 
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     this.#forgetLink();
     this.#settle(this.#refused ? this.#outcome : this.#failure(reason));
   }
@@ -101,7 +102,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
         reason: 'timeout',
       }),
     );
-    if (this.parent !== null) this.#unlink(starter as Process, process);
+    if (this.parent !== null) dropLink(starter as Process, process);
     terminate(process, 'killed');
   }
 
@@ -137,12 +138,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
   #forgetLink(): void {
     if (this.parent === null) return;
     const starter = this.#starter as Process;
-    if ((starter.flags & TRAP_EXIT) !== 0) this.#unlink(starter, this.#process as Process);
-  }
-
-  #unlink(starter: Process, process: Process): void {
-    starter.links?.delete(process.pid);
-    process.links?.delete(starter.pid);
+    if ((starter.flags & TRAP_EXIT) !== 0) dropLink(starter, this.#process as Process);
   }
 
   #settle(outcome: Process | TroupeError | undefined): void {
@@ -196,4 +192,62 @@ export function startBehaviour<Args extends readonly unknown[], Handle = Process
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+// ---- stop ----
+
+/**
+ * Tells a server or supervisor to clean up and end with a reason, and waits until it has.
+ * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still end later. By default it
+ * waits as long as it takes.
+ * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT; TROUPE_CALL_EXIT when it ended with
+ * another reason than the one asked for. A process that stops itself would wait for ever. See `gen_server:stop/3`.
+ */
+export function stopProcess(
+  node: Node,
+  to: Destination,
+  reason: ExitReason = 'normal',
+  timeoutMs = Infinity,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    node.spawnWith({ label: 'stop' }, async (self: Process) => {
+      await stopAndWait(self, to, reason, timeoutMs).then(resolve, reject);
+    });
+  });
+}
+
+async function stopAndWait(
+  self: Process,
+  to: Destination,
+  reason: ExitReason,
+  timeoutMs: number,
+): Promise<void> {
+  const { node } = self;
+  const endMs = node.clock.now() + timeoutMs;
+  const ref = self.monitor(to);
+  const isDown = (message: unknown): message is Down => message instanceof Down && message.ref.equals(ref);
+  try {
+    await call(node, to, SYSTEM, ['terminate', reason], { timeoutMs, from: self });
+  } catch (error) {
+    const ended = error instanceof TroupeError && error.code === 'TROUPE_CALL_EXIT';
+    if (ended && isSameReason(error.reason, reason)) return;
+    throw error;
+  }
+  const down = await self.receive(isDown, { after: Math.max(0, endMs - node.clock.now()) });
+  if (down === TIMEOUT) {
+    throw new TroupeError('TROUPE_CALL_TIMEOUT', 'The process did not end in time.', { reason: 'timeout' });
+  }
+  if (isSameReason(down.reason, reason)) return;
+  throw new TroupeError('TROUPE_CALL_EXIT', `The process ended with ${formatReason(down.reason)}.`, {
+    reason: down.reason,
+    cause: down.reason,
+  });
+}
+
+/** Compares by value, as far as reasons have one: texts, numbers, tuples of them. */
+function isSameReason(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((item, index) => isSameReason(item, other[index]));
+  }
+  return Object.is(one, other);
 }

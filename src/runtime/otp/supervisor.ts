@@ -1,5 +1,5 @@
 /**
- * `defineSupervisor` and `defineDynamicSupervisor`: supervisors as declarations that can be started, by themselves or as
+ * `defineSupervisor` and `defineDynamicSupervisor`: supervisors as declarations that can be started, alone or as
  * children of other supervisors.
  *
  * The flags are checked when the supervisor is defined, the children when it is started, since they depend on its arguments.
@@ -9,21 +9,22 @@ import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { Action } from './server-actions.ts';
-import type { IgnoredBy } from './server-types.ts';
-import { startBehaviour, type StartOptions } from './start.ts';
+import { Action } from './actions.ts';
+import type { IgnoredBy } from './server.ts';
+import { type StartOptions, startBehaviour } from './proc-lib.ts';
 import { DynamicSupervisor } from './supervisor-dynamic.ts';
-import { DynamicSupervisorInstance } from './supervisor-dynamic-ref.ts';
+import { DynamicSupervisorInstance, SupervisorInstance } from './ref.ts';
 import { SupervisorBehaviour } from './supervisor-process.ts';
-import { SupervisorInstance } from './supervisor-ref.ts';
 import {
+  CHILD_TYPE,
   checkFlags,
   type ChildSpec,
   type ChildStarted,
   type ChildTemplate,
+  type ChildType,
   type Strategy,
   type SupervisorFlags,
-} from './supervisor-spec.ts';
+} from './child-spec.ts';
 import { StaticSupervisor } from './supervisor-static.ts';
 
 type Ignore = Action<'ignore', never, never>;
@@ -48,25 +49,44 @@ export interface DynamicSupervisorOptions<
   ChildArgs extends readonly unknown[],
   Started extends ChildStarted,
 > extends SupervisorFlags {
-  /** What all children are made by; or a function that makes it from the arguments of the start. */
+  /** The template of all children; or a function that makes it from the arguments of the start. */
   readonly child: ChildTemplate<ChildArgs, Started> | ((...args: Args) => ChildTemplate<ChildArgs, Started>);
 }
 
-/** A supervisor that can be started; made by {@link defineSupervisor}. */
-export class SupervisorDefinition<
-  Args extends readonly unknown[],
-  Ignored extends undefined = never,
-> implements Startable<Args, StartOptions, SupervisorInstance | Ignored> {
+abstract class AnyDefinition {
   /** What process info shows of its processes. */
   readonly name: string;
   readonly #behaviour: SupervisorBehaviour;
 
-  /** @internal Use {@link defineSupervisor}. */
+  /** @internal */
   constructor(behaviour: SupervisorBehaviour) {
     this.name = behaviour.name;
     this.#behaviour = behaviour;
   }
 
+  /** @internal As a child it is a supervisor. */
+  get [CHILD_TYPE](): ChildType {
+    return 'supervisor';
+  }
+
+  /** @internal */
+  protected async startProcess(
+    node: Node,
+    parent: Process | undefined,
+    linked: boolean,
+    args: readonly unknown[],
+    options: StartOptions | undefined,
+  ): Promise<Pid | undefined> {
+    const process = await startBehaviour(node, parent, linked, this.#behaviour, args, options);
+    return process?.pid;
+  }
+}
+
+/** A supervisor that can be started; made by {@link defineSupervisor}. */
+export class SupervisorDefinition<Args extends readonly unknown[], Ignored extends undefined = never>
+  extends AnyDefinition
+  implements Startable<Args, StartOptions, SupervisorInstance | Ignored>
+{
   /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
@@ -75,7 +95,7 @@ export class SupervisorDefinition<
     args: Args,
     options: StartOptions | undefined,
   ): Promise<SupervisorInstance | Ignored> {
-    const pid = await startSupervisor(this.#behaviour, node, parent, linked, args, options);
+    const pid = await this.startProcess(node, parent, linked, args, options);
     return pid === undefined ? (undefined as Ignored) : new SupervisorInstance(node, pid);
   }
 }
@@ -85,17 +105,10 @@ export class DynamicSupervisorDefinition<
   Args extends readonly unknown[],
   ChildArgs extends readonly unknown[],
   Started extends ChildStarted,
-> implements Startable<Args, StartOptions, DynamicSupervisorInstance<ChildArgs, Started>> {
-  /** What process info shows of its processes. */
-  readonly name: string;
-  readonly #behaviour: SupervisorBehaviour;
-
-  /** @internal Use {@link defineDynamicSupervisor}. */
-  constructor(behaviour: SupervisorBehaviour) {
-    this.name = behaviour.name;
-    this.#behaviour = behaviour;
-  }
-
+>
+  extends AnyDefinition
+  implements Startable<Args, StartOptions, DynamicSupervisorInstance<ChildArgs, Started>>
+{
   /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
@@ -104,19 +117,19 @@ export class DynamicSupervisorDefinition<
     args: Args,
     options: StartOptions | undefined,
   ): Promise<DynamicSupervisorInstance<ChildArgs, Started>> {
-    const pid = await startSupervisor(this.#behaviour, node, parent, linked, args, options);
+    const pid = await this.startProcess(node, parent, linked, args, options);
     return new DynamicSupervisorInstance(node, pid as Pid);
   }
 }
 
 /**
- * Declares a supervisor: a process that starts its children in order, restarts those that end as their specs say, and stops
+ * Declares a supervisor: a process that starts its children in order, restarts those that exit as their specs say, and stops
  * them in reverse order when it ends.
  *
  * `node.start(definition, args, options)` starts it and answers a {@link SupervisorInstance} when all children are up. When
  * one fails, those before it are stopped and the start fails with the reason
- * `['shutdown', ['failed_to_start_child', id, reason]]`. One that is linked to nobody is ended with `stop`: it ignores exit
- * signals of processes other than its parent and its children, as OTP's does.
+ * `['shutdown', ['failed_to_start_child', id, reason]]`. End one that is not linked with `stop`: like OTP's, it
+ * ignores exit signals of processes other than its parent and its children.
  * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags. Wrong child specs fail the start, with that error as reason.
  * See the OTP module `supervisor`.
  * @example
@@ -164,16 +177,4 @@ export function defineDynamicSupervisor<
       return new DynamicSupervisor(self, parent, flags, template);
     }),
   );
-}
-
-async function startSupervisor(
-  behaviour: SupervisorBehaviour,
-  node: Node,
-  parent: Process | undefined,
-  linked: boolean,
-  args: readonly unknown[],
-  options: StartOptions | undefined,
-): Promise<Pid | undefined> {
-  const process = await startBehaviour<readonly unknown[]>(node, parent, linked, behaviour, args, options);
-  return process?.pid;
 }

@@ -6,28 +6,29 @@
  * to another node is a `RemoteCall` message, whose answer comes back to an alias, so that an answer that is late finds
  * nobody and is dropped.
  *
- * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server.ts`.
+ * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
-import type { Node } from '../process/node.ts';
+import { telemetry } from '../telemetry.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';
+import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import { Pid, type Ref } from '../terms/identifiers.ts';
+import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
+import type { Ref } from '../terms/identifiers.ts';
 import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
-import { type Abortable, forgetAbort, waitForAbort } from './call-signal.ts';
-import { MAILBOX_FULL, RemoteCall, SystemCall } from './remote-call.ts';
+import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** @internal */
-export { ForeignTag, RemoteCall, SystemCall } from './remote-call.ts';
+export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
 const DEFAULT_CALL_TIMEOUT_MS = 5_000;
@@ -80,7 +81,7 @@ export class Cast {
 /** @internal A call between processes of one node. */
 export class Call
   extends TimerEntry
-  implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
+  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
 {
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
@@ -89,9 +90,6 @@ export class Call
   declare readonly name: string;
   declare readonly argument: unknown;
   declare runNext: Runnable | null;
-  declare watched: Process | null;
-  declare watchPrev: Watch | null;
-  declare watchNext: Watch | null;
   declare private settled: boolean;
   declare private failed: boolean;
   declare private outcome: unknown;
@@ -114,9 +112,6 @@ export class Call
     this.name = name;
     this.argument = argument;
     this.runNext = null;
-    this.watched = null;
-    this.watchPrev = null;
-    this.watchNext = null;
     this.settled = false;
     this.failed = false;
     this.outcome = undefined;
@@ -142,7 +137,7 @@ export class Call
     this.#settle(true, error);
   }
 
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     this.#settle(true, exitError(this, reason));
   }
 
@@ -406,4 +401,62 @@ function describe(request: Call): string {
   const target =
     typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
   return `Call '${request.name}' to ${String(target)}`;
+}
+
+// ---- reports ----
+
+const unexpected = telemetry('troupe:server:unexpected');
+
+/** @internal What reports show of a message: of a call or cast only its name and argument. */
+export function shown(message: unknown): unknown {
+  return message instanceof Call || message instanceof RemoteCall || message instanceof Cast
+    ? { name: message.name, argument: message.argument }
+    : message;
+}
+
+/** @internal Publishes a message that a process of a behaviour has no handler for. */
+export function reportUnexpected({ pid, label }: Process, message: unknown): void {
+  if (!unexpected.hasSubscribers) return;
+  const isCall = message instanceof Call || message instanceof RemoteCall;
+  const kind = message instanceof Cast ? 'cast' : isCall ? 'call' : 'info';
+  unexpected.publish({ pid, label, kind, message: shown(message) });
+}
+
+// ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----
+
+/** @internal Something that an AbortSignal ends. */
+export interface Abortable {
+  /** Called once when the signal fires. */
+  aborted(signal: AbortSignal): void;
+}
+
+interface Waiting {
+  readonly calls: Set<Abortable>;
+  readonly listener: () => void;
+}
+
+const waiting = new WeakMap<AbortSignal, Waiting>();
+
+/** @internal Tells a call when a signal fires, which it has not yet. */
+function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
+  let known = waiting.get(signal);
+  if (known === undefined) {
+    const calls = new Set<Abortable>();
+    const listener = (): void => {
+      waiting.delete(signal);
+      for (const each of calls) each.aborted(signal);
+    };
+    known = { calls, listener };
+    waiting.set(signal, known);
+    signal.addEventListener('abort', listener, { once: true });
+  }
+  known.calls.add(waiter);
+}
+
+/** @internal The call waits no more. */
+function forgetAbort(signal: AbortSignal, waiter: Abortable): void {
+  const known = waiting.get(signal);
+  if (known === undefined || !known.calls.delete(waiter) || known.calls.size > 0) return;
+  waiting.delete(signal);
+  signal.removeEventListener('abort', known.listener);
 }
