@@ -39,7 +39,7 @@ let full: Project | { reason: string };
 
 beforeAll(async () => {
   const made = await execute(process.execPath, [join(root, 'scripts/package.mjs')], root, RUN_LIMIT_MS);
-  expect(made, made.stderr).toMatchObject({ exitCode: 0 });
+  if (made.exitCode !== 0) throw new Error(`npm run package failed:\n${made.stderr}`);
   const tarball = join(root, `dist/troupe-${manifest.version}.tgz`);
   const peers = ['fastify', '@fastify/websocket', '@types/node', '@types/ws'];
   bare = await createProject([tarball]);
@@ -121,7 +121,10 @@ describe('what is installed', () => {
       ['--input-type=commonjs', '-e', program],
       RUN_LIMIT_MS,
     );
-    expect([exitCode, stdout], stderr).toEqual([0, 'object,object,object,object function\n']);
+    expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([
+      0,
+      'object,object,object,object function\n',
+    ]);
   });
 
   test('can be bundled', { timeout: INSTALL_LIMIT_MS }, async (context) => {
@@ -140,7 +143,7 @@ describe('what is installed', () => {
     const args = ['bundled.js', '--bundle', '--platform=node', '--format=esm', `--outfile=${outfile}`];
     expect(await run(esbuild.path, args, RUN_LIMIT_MS)).toMatchObject({ exitCode: 0 });
     const { stdout, stderr } = await run(process.execPath, [outfile], RUN_LIMIT_MS);
-    expect(stdout, stderr).toBe('got a message\n');
+    expect(stdout, `its errors:\n${stderr}`).toBe('got a message\n');
     // Only what is used of the package is in it.
     expect(/one_for_all|gen_server/.exec(readFileSync(outfile, 'utf8'))).toBe(null);
   });
@@ -250,7 +253,7 @@ describe('processes, a supervised server, a cluster of two nodes and a WebSocket
     const compiled = await run(process.execPath, [tsc, '-p', 'tsconfig.smoke.json'], RUN_LIMIT_MS);
     expect(compiled).toMatchObject({ exitCode: 0, stdout: '' });
     const { exitCode, stdout, stderr } = await run(path, [...args, 'ran/smoke.js'], RUN_LIMIT_MS);
-    expect(exitCode, stderr).toBe(0);
+    expect(exitCode, `its errors:\n${stderr}`).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
       processes: [3, 2, 1],
       restarted: 1,
