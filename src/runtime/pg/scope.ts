@@ -318,6 +318,7 @@ export class GroupJoined {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -335,6 +336,7 @@ export class GroupLeft {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
