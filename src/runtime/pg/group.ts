@@ -228,7 +228,9 @@ export class Group {
    * @throws TroupeError TROUPE_NOT_ENCODABLE, before anything is sent, when it cannot leave the node and has to.
    */
   broadcast(from: Pid, message: unknown): void {
-    for (const { peer, pids } of this.remote) peer.sendToMembers(from, pids, message);
+    if (this.remote.length > 0) {
+      for (const { peer, pids } of this.remote) peer.sendToMembers(from, pids, message);
+    }
     this.deliver(message);
   }
 
