@@ -140,7 +140,8 @@ describe('a stop', () => {
   ])('fails when the reason is another one: %j and %j', async (asked, other) => {
     const node = makeNode();
     const ref = await node.start(noting, [[], (_reason, self) => self.exit(other)]);
-    await expectFailure(ref.stop(asked), 'TROUPE_CALL_EXIT', other);
+    const error = await failure(ref.stop(asked));
+    expect(error).toMatchObject({ code: 'TROUPE_CALL_EXIT', reason: other });
   });
 
   test('that fails names the process, and its stack leads to the code that waits', async () => {
