@@ -265,6 +265,8 @@ export class Execution extends TimerEntry {
     if (failed.hasSubscribers && !isCleanExit(reason)) {
       failed.publish({ pid: process.pid, label: process.label, reason });
     }
+    // It has been answered, as nearly always; an error with its stack is the most expensive part of a request.
+    if (this.#reject === null) return;
     if (isShutdown(reason)) {
       this.#fail(new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request was given up.', { reason }));
     } else {

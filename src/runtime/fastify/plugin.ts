@@ -5,8 +5,15 @@
  * `preClose`, since the HTTP server waits for their sockets; controllers that outlived their requests in `onClose`. It
  * does not stop the node.
  */
-import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
-import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import fastifyWebsocket, { type WebSocket, type WebsocketPluginOptions } from '@fastify/websocket';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyPluginCallback,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
@@ -51,8 +58,13 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
     upgrades.close();
     await troupe.sockets.close(shared ? undefined : this.websocketServer);
   });
-  app.addHook('onRequest', (request, _reply, done) => {
-    done(request.ws ? (upgrades.refusalOf(request) ?? refusalOf(troupe, request)) : undefined);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.ws) {
+      done();
+      return;
+    }
+    endWithAnswer(reply);
+    done(upgrades.refusalOf(request) ?? refusalOf(troupe, request));
   });
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
@@ -74,6 +86,36 @@ export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.as
   [Symbol.for('plugin-meta')]: { name: 'troupe', fastify: '5.x' },
 });
 
+/**
+ * `@fastify/websocket` without its hook `onResponse`, which makes Fastify listen to the end of every response, to end the socket
+ * of an upgrade that was answered. {@link endWithAnswer} does so for upgrades alone.
+ */
+const webSocketPlugin = Object.assign(
+  (app: FastifyInstance, options: WebsocketPluginOptions, next: (error?: Error) => void): void => {
+    const quiet = new Proxy(app, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== 'function') return value;
+        const bound = value.bind(target) as (...args: unknown[]) => unknown;
+        if (key !== 'addHook') return bound;
+        return (name: string, hook: unknown) => (name === 'onResponse' ? quiet : bound(name, hook));
+      },
+    });
+    (fastifyWebsocket as FastifyPluginCallback)(quiet, options, next);
+  },
+  {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: '@fastify/websocket',
+    [Symbol.for('plugin-meta')]: { name: '@fastify/websocket', fastify: '5.x' },
+  },
+);
+
+/** Ends the socket of an upgrade that is answered instead of made. */
+function endWithAnswer({ raw }: FastifyReply): void {
+  const { socket } = raw;
+  raw.once('finish', () => socket?.destroy());
+}
+
 /** Registers `@fastify/websocket`. @returns its listeners for upgrades. */
 async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promise<readonly Upgrader[]> {
   const { limits } = troupe;
@@ -84,7 +126,7 @@ async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promi
     closeTimeout: limits.closeTimeoutMs,
   };
   const before = app.server.listeners('upgrade');
-  await app.register(fastifyWebsocket, {
+  await app.register(webSocketPlugin, {
     options,
     errorHandler: (error, socket, request) => {
       onSocketError(troupe, error, socket, request);
