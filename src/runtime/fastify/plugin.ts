@@ -17,6 +17,7 @@ import type {
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
+import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
 import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
 import { formatReason } from '../process/messages.ts';
@@ -47,7 +48,7 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
   const shared = app.hasDecorator('websocketServer');
-  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, shared);
+  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, new Executions(), shared);
   app.decorate('troupe', troupe);
   const upgrades = new Upgrades(
     app,
@@ -69,7 +70,7 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
     stopLogging();
-    for (const execution of troupe.executions) execution.shutDown();
+    troupe.executions.shutDown();
   });
 };
 
