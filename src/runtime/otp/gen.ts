@@ -24,7 +24,7 @@ import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
 export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
@@ -74,6 +74,11 @@ export class Cast {
   constructor(name: string, argument: unknown) {
     this.name = name;
     this.argument = argument;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('$gen_cast', [this.name, this.argument], depth);
   }
 }
 
@@ -252,8 +257,6 @@ export class Call
     this.#settle(true, undefined);
   }
 }
-
-defineRecord(Cast, '$gen_cast', ['name', 'argument']);
 
 /**
  * Calls a server and waits for its answer.

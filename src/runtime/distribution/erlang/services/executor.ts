@@ -15,7 +15,7 @@ import { TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/values.ts';
 import { isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
-import { describeError } from '../../reason.ts';
+import { describeError } from '../../etf/reason.ts';
 
 // ---- what may run ----
 

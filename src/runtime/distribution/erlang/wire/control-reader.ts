@@ -15,9 +15,17 @@ import { Origin, Pid, Ref } from '../../../terms/identifiers.ts';
 import { atom } from '../../../terms/atom.ts';
 import { ImproperList, Tuple } from '../../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../../process/carrier.ts';
-import { EtfError, TooDeep, TooManyValues } from '../../etf/reader.ts';
-import type { SlicingReader, Wanted } from '../../etf/slicing-reader.ts';
-import { NEWER_REFERENCE, NEW_PID, PID, SMALL_TUPLE } from '../../etf/tags.ts';
+import type { SlicingReader } from '../../etf/slicing-reader.ts';
+import { Messages } from '../../messages.ts';
+import {
+  EtfError,
+  NEWER_REFERENCE,
+  NEW_PID,
+  PID,
+  SMALL_TUPLE,
+  TooDeep,
+  TooManyValues,
+} from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from '../contracts.ts';
 import { ReceivedLists } from './multicast.ts';
 
@@ -46,6 +54,9 @@ type Carrying =
   | { readonly op: 'down'; readonly target: Pid | string; readonly to: Pid; readonly ref: Ref }
   | { readonly op: 'spawn'; readonly request: Omit<SpawnRequest, 'args'> };
 
+/** How what a message carries is read. */
+type Wanted = 'message' | 'reason' | 'term';
+
 const MAX_UNLINK_ID = 2n ** 64n;
 const ALIAS = atom('alias');
 
@@ -58,6 +69,7 @@ export class ControlReader {
   readonly #versions: boolean;
   /** Stands for the sender of a message that does not say it. */
   readonly #unknown: Pid;
+  readonly #messages: Messages;
   readonly #lists = new ReceivedLists();
   /** What is read in slices. */
   #sliced: Carrying | undefined = undefined;
@@ -77,6 +89,7 @@ export class ControlReader {
     this.#host = host;
     this.#sink = sink;
     this.#versions = peer.versions;
+    this.#messages = new Messages(peer.name);
     this.#unknown = new Pid(new Origin(peer.name, peer.creation), 0, 0);
   }
 
@@ -304,7 +317,7 @@ export class ControlReader {
     const at = reader.position;
     let message: unknown;
     try {
-      message = reader.message(this.#unknown.node);
+      message = reader.message(this.#messages);
     } catch (error) {
       this.#notAtOnce(error, { op: 'send', from, to }, 'message', at);
       return;
@@ -318,7 +331,7 @@ export class ControlReader {
     const at = reader.position;
     let message: unknown;
     try {
-      message = reader.message(this.#unknown.node);
+      message = reader.message(this.#messages);
     } catch (error) {
       this.#notAtOnce(error, { op: 'sendMany', from, to }, 'message', at);
       return;
@@ -340,7 +353,7 @@ export class ControlReader {
     try {
       value =
         wanted === 'message'
-          ? reader.message(this.#unknown.node)
+          ? reader.message(this.#messages)
           : wanted === 'reason'
             ? reader.reason()
             : reader.term();
@@ -358,7 +371,7 @@ export class ControlReader {
       return;
     }
     this.#sliced = message;
-    this.#reader.begin(wanted, this.#unknown.node, at);
+    this.#reader.begin(wanted === 'message' ? this.#messages : wanted, at);
   }
 
   #done(message: Carrying, value: unknown): void {
