@@ -32,7 +32,7 @@ import { TroupeError } from '../errors.ts';
 import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
-import { addWatch, type Watch } from '../process/monitor.ts';
+import { addWatch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
 import { alreadyTold } from '../process/report.ts';
 import { TimerEntry } from '../process/timers.ts';
@@ -159,10 +159,7 @@ function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
 }
 
 /** @internal One request; see the head of this file. */
-export class Execution extends TimerEntry implements Watch {
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+export class Execution extends TimerEntry {
   readonly #troupe: TroupeApp;
   readonly #instance: unknown;
   readonly #request: FastifyRequest;
@@ -261,7 +258,7 @@ export class Execution extends TimerEntry implements Watch {
   }
 
   /** The process has ended. */
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     const process = this.#process as Process;
     process.node.timers.drop(this);
     this.#troupe.executions.delete(this);

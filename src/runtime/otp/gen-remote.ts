@@ -121,7 +121,7 @@ export class RemoteCall implements Request {
     if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
     const { tag } = alias as ForeignTag;
     if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
-    for (let watch = server?.watches ?? null; watch !== null; watch = watch.watchNext) {
+    for (let watch = server?.watchers ?? null; watch !== null; watch = watch.watchNext) {
       if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
     }
     return undefined;

@@ -13,7 +13,7 @@ import type { Pending } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
 import { telemetry } from '../telemetry.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
@@ -27,6 +27,7 @@ import { TimerEntry, timerLength } from '../process/timers.ts';
 import { type Formatter, TEXT } from '../terms/format.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
+/** @internal */
 export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
@@ -85,7 +86,7 @@ export class Cast {
 /** @internal A call between processes of one node. */
 export class Call
   extends TimerEntry
-  implements Request, Watch, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
+  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
 {
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
@@ -94,9 +95,6 @@ export class Call
   declare readonly name: string;
   declare readonly argument: unknown;
   declare runNext: Runnable | null;
-  declare watched: Process | null;
-  declare watchPrev: Watch | null;
-  declare watchNext: Watch | null;
   declare private settled: boolean;
   declare private failed: boolean;
   declare private outcome: unknown;
@@ -119,9 +117,6 @@ export class Call
     this.name = name;
     this.argument = argument;
     this.runNext = null;
-    this.watched = null;
-    this.watchPrev = null;
-    this.watchNext = null;
     this.settled = false;
     this.failed = false;
     this.outcome = undefined;
@@ -147,7 +142,7 @@ export class Call
     this.#settle(true, error);
   }
 
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     this.#settle(true, exitError(this, reason));
   }
 

@@ -15,7 +15,7 @@ import { terminate } from '../process/exit.ts';
 import { dropLink } from '../process/exit.ts';
 import { link } from '../process/exit.ts';
 import { Down, type ExitReason, ProcessExit, TIMEOUT, formatReason, quietExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
@@ -36,15 +36,12 @@ export interface StartOptions extends SpawnOptions {
 }
 
 /** @internal A start that waits; see the head of this file. */
-export class Startup extends TimerEntry implements Watch, Runnable {
+export class Startup extends TimerEntry implements Runnable {
   readonly #starter: Process | null;
   readonly #handleOf: (process: Process) => unknown;
   /** The process that is linked from the start and whose exit ends the new one; null when the start was not linked. */
   readonly parent: Pid | null;
   runNext: Runnable | null = null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   /** Answers what `handleOf` makes of the process, or undefined when it wants to be ignored. */
   readonly promise: Promise<unknown>;
   #process: Process | null = null;
@@ -90,7 +87,7 @@ export class Startup extends TimerEntry implements Watch, Runnable {
     throw new ProcessExit('normal');
   }
 
-  targetExited(reason: ExitReason): void {
+  override targetExited(reason: ExitReason): void {
     this.#forgetLink();
     this.#settle(this.#refused ? this.#outcome : this.#failure(reason));
   }

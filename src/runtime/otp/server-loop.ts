@@ -37,7 +37,7 @@ import type { CallHandler, CastHandler, InfoHandler } from './server.ts';
 import type { Startup } from './proc-lib.ts';
 import { type SystemTarget, handleSystem, isParentExit } from './system.ts';
 import { reportFailure } from '../process/report.ts';
-import { type Watch, addWatch } from '../process/monitor.ts';
+import { addWatch } from '../process/monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import { TimerEntry } from '../process/timers.ts';
 
@@ -115,11 +115,8 @@ export class Server implements SystemTarget {
 }
 
 /** The timeout of a server. It watches its own process, so that a timer of hours does not outlive it. */
-class ServerTimer extends TimerEntry implements Watch {
+class ServerTimer extends TimerEntry {
   readonly #self: Process;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(self: Process) {
     super();
@@ -132,7 +129,7 @@ class ServerTimer extends TimerEntry implements Watch {
     if (this.#self.mailboxLength === 0) this.#self.deliverSignal(this);
   }
 
-  targetExited(): void {
+  override targetExited(): void {
     this.#self.node.timers.drop(this);
   }
 

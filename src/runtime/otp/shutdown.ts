@@ -10,7 +10,7 @@
  */
 import { Exit, type ExitReason, isShutdown, KEPT, TIMEOUT } from '../process/messages.ts';
 import { dropLink } from '../process/exit.ts';
-import { addWatch, removeWatch, type Watch } from '../process/monitor.ts';
+import { addWatch, removeWatch, Watcher } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import type { Process } from '../process/process.ts';
@@ -51,21 +51,19 @@ export async function shutdownChildren(
 }
 
 /** One child that is monitored. See `monitor_child/1`. */
-class MonitoredChild implements Watch, AwaitsPeer {
+class MonitoredChild extends Watcher implements AwaitsPeer {
   readonly pid: Pid;
   readonly process: Process | null;
   /** The monitor on a child of another node. */
   readonly ref: Ref | undefined;
   readonly #group: ChildGroup;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   exited = false;
   reason: ExitReason = undefined;
   /** Whether the shutdown that is under way waits for it. */
   awaited = false;
 
   constructor(group: ChildGroup, pid: Pid, process: Process | null, ref: Ref | undefined) {
+    super();
     this.#group = group;
     this.pid = pid;
     this.process = process;

@@ -13,7 +13,7 @@
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { ExitReason } from '../process/messages.ts';
-import type { Watch } from '../process/monitor.ts';
+import { Watcher } from '../process/monitor.ts';
 import type { Peer } from '../process/peer.ts';
 
 /** That a local process is in a group. */
@@ -279,16 +279,14 @@ export class Group {
  * It is watched once, however many groups it is in: the watch is the member itself. Most processes are in one group, so
  * a Map of their groups is made with the second only.
  */
-export class Member implements Watch {
+export class Member extends Watcher {
   readonly process: Process;
   readonly #onExit: (member: Member) => void;
   #only: Membership | null = null;
   #many: Map<Group, Membership> | null = null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(process: Process, onExit: (member: Member) => void) {
+    super();
     this.process = process;
     this.#onExit = onExit;
   }

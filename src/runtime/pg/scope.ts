@@ -13,7 +13,7 @@ import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.
 import type { Behaviour } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
 import { type ExitReason, KEPT, ProcessExit } from '../process/messages.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { Watcher, addWatch, removeWatch } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
 import { ASKS_FROM } from '../process/state.ts';
@@ -35,7 +35,7 @@ const behaviour: Behaviour<Scope, [Scope]> = {
 };
 
 /** A scope that runs on a node. */
-export class Scope implements Watch {
+export class Scope extends Watcher {
   readonly name: string;
   readonly node: Node;
   /** Its process. */
@@ -47,14 +47,12 @@ export class Scope implements Watch {
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   /** Called when the scope has ended, with what its local members had joined. */
   onExit: ((members: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>) => void) | null = null;
 
   /** @internal Use {@link startScope}. */
   constructor(node: Node, name: string, parent: Process | undefined) {
+    super();
     this.name = name;
     this.node = node;
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
@@ -255,6 +253,7 @@ export class GroupJoined {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -272,23 +271,22 @@ export class GroupLeft {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
 }
 
 /** A process that monitors a group, or a whole scope. */
-class GroupMonitor implements Watch {
+class GroupMonitor extends Watcher {
   readonly owner: Process;
   readonly ref: Ref;
   readonly #monitors: Monitors;
   /** Key of the group; undefined for the whole scope. */
   readonly group: string | undefined;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(owner: Process, monitors: Monitors, group: string | undefined) {
+    super();
     this.owner = owner;
     this.ref = owner.node.makeRef();
     this.#monitors = monitors;

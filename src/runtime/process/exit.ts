@@ -13,7 +13,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
 import { withoutContext } from './async.ts';
 import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
-import { type Watch, dropMonitors } from './monitor.ts';
+import { dropMonitors, tellWatchers } from './monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
 import { EXITED, keepExitReason, TRAP_EXIT } from './state.ts';
@@ -72,7 +72,7 @@ export function terminate(process: Process, reason: ExitReason): void {
     keepExitReason(pid, reason);
   }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
-  tellWatches(process, reason);
+  tellWatchers(process, reason);
   if (process.monitors !== null) dropMonitors(process);
   if (process.links !== null) {
     for (const linked of process.links) {
@@ -124,19 +124,6 @@ export function exitSignal(process: Process, from: Pid, reason: ExitReason): voi
 export function linkExit(process: Process, from: Pid, reason: ExitReason): void {
   if ((process.flags & TRAP_EXIT) !== 0) process.deliverSignal(new Exit(from, reason));
   else if (reason !== 'normal') terminate(process, reason);
-}
-
-function tellWatches(process: Process, reason: ExitReason): void {
-  let watch: Watch | null = process.watches;
-  process.watches = null;
-  while (watch !== null) {
-    const next: Watch | null = watch.watchNext;
-    watch.watched = null;
-    watch.watchPrev = null;
-    watch.watchNext = null;
-    watch.targetExited(reason);
-    watch = next;
-  }
 }
 
 // ---- links ----

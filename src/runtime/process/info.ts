@@ -47,7 +47,7 @@ export function inspectProcess(process: Process): ProcessInfo {
   for (let monitor = process.monitors; monitor !== null; monitor = monitor.ownNext)
     monitors.push(monitor.target);
   const monitoredBy: Pid[] = [];
-  for (let watch = process.watches; watch !== null; watch = watch.watchNext) {
+  for (let watch = process.watchers; watch !== null; watch = watch.watchNext) {
     if (watch instanceof Monitor) monitoredBy.push(watch.owner.pid);
     else if (watch instanceof RemoteMonitor) monitoredBy.push(watch.from);
   }

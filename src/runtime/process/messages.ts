@@ -26,6 +26,7 @@ export class Exit {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -49,6 +50,7 @@ export class Down {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -67,6 +69,7 @@ export class NodeUp {
     this.node = node;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -87,6 +90,7 @@ export class NodeDown {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }

@@ -1,11 +1,12 @@
 /**
- * Monitors: one-way watches on a process, answered by one `Down` when it ends.
+ * Watchers, which are told when a process ends, and monitors, which answer its end with one `Down`.
  *
- * A watch hangs in a doubly linked list of the process it watches, and a monitor in a second one of the process that
- * set it, so that setting and removing are O(1) and allocate nothing else. Calls are watches too
- * (`otp/gen.ts`): a server's end answers them as a monitor would.
+ * A watcher stands in a doubly linked list of the process it watches, and a monitor in a second list of the process that
+ * set it, so that setting and removing are O(1) and allocate nothing else. A call is a watcher too (`otp/gen.ts`): the end
+ * of its server answers it as a monitor would.
  *
- * Invariant: a watch is in its target's list exactly while `watched` is set. See `erlang:monitor/2`.
+ * Invariant: a watcher is in its target's list exactly while `watched` is set. See `erlang:monitor/2`,
+ * `erlang:demonitor/2`.
  */
 import { Down, type ExitReason, type MonitorTarget } from './messages.ts';
 import type { AwaitsPeer, Peer } from './peer.ts';
@@ -16,52 +17,91 @@ import { exitReasonOf } from './state.ts';
 import { locate } from './destination.ts';
 import type { Destination } from './destination.ts';
 
-/** Something that is told once when a process ends. */
-export interface Watch {
-  /** @internal The live local process that is watched, or null. */
-  watched: Process | null;
-  /** @internal */ watchPrev: Watch | null;
-  /** @internal */ watchNext: Watch | null;
-  /** Called once when the process ends, with the watch already out of the list. */
-  targetExited(reason: ExitReason): void;
+/** Something that is told once when a process of this node ends; extend it to allocate nothing else. */
+export abstract class Watcher {
+  /** @internal The live process that is watched, or null. */
+  declare watched: Process | null;
+  /** @internal */ declare watchPrev: Watcher | null;
+  /** @internal */ declare watchNext: Watcher | null;
+
+  constructor() {
+    this.watched = null;
+    this.watchPrev = null;
+    this.watchNext = null;
+  }
+
+  /** @internal Called once when the process ends, with the watcher already out of the list. */
+  abstract targetExited(reason: ExitReason): void;
 }
 
-/** Starts a watch on a live local process. */
-export function addWatch(target: Process, watch: Watch): void {
-  const first = target.watches;
-  watch.watched = target;
-  watch.watchNext = first;
-  if (first !== null) first.watchPrev = watch;
-  target.watches = watch;
+/** @internal Starts to watch a live process of this node. */
+export function addWatch(target: Process, watcher: Watcher): void {
+  const first = target.watchers;
+  watcher.watched = target;
+  watcher.watchNext = first;
+  if (first !== null) first.watchPrev = watcher;
+  target.watchers = watcher;
 }
 
-/** Ends a watch; no effect when it has ended. */
-export function removeWatch(watch: Watch): void {
-  const target = watch.watched;
+/** @internal Stops watching; no effect when it has stopped. */
+export function removeWatch(watcher: Watcher): void {
+  const target = watcher.watched;
   if (target === null) return;
-  const { watchPrev, watchNext } = watch;
-  if (watchPrev === null) target.watches = watchNext;
+  const { watchPrev, watchNext } = watcher;
+  if (watchPrev === null) target.watchers = watchNext;
   else watchPrev.watchNext = watchNext;
   if (watchNext !== null) watchNext.watchPrev = watchPrev;
-  watch.watched = null;
-  watch.watchPrev = null;
-  watch.watchNext = null;
+  watcher.watched = null;
+  watcher.watchPrev = null;
+  watcher.watchNext = null;
+}
+
+/** @internal Tells all who watch a process that it has ended. */
+export function tellWatchers(process: Process, reason: ExitReason): void {
+  let watcher: Watcher | null = process.watchers;
+  process.watchers = null;
+  while (watcher !== null) {
+    const next: Watcher | null = watcher.watchNext;
+    watcher.watched = null;
+    watcher.watchPrev = null;
+    watcher.watchNext = null;
+    watcher.targetExited(reason);
+    watcher = next;
+  }
+}
+
+class ExitListener extends Watcher {
+  readonly #told: (reason: ExitReason) => void;
+
+  constructor(told: (reason: ExitReason) => void) {
+    super();
+    this.#told = told;
+  }
+
+  targetExited(reason: ExitReason): void {
+    this.#told(reason);
+  }
+}
+
+/** @internal Calls a function once when a live process of this node ends. @returns what to give to `removeWatch`. */
+export function onExit(process: Process, told: (reason: ExitReason) => void): Watcher {
+  const watcher = new ExitListener(told);
+  addWatch(process, watcher);
+  return watcher;
 }
 
 /** A monitor set by a process of this node, on a process here or elsewhere. */
-export class Monitor implements Watch, AwaitsPeer {
+export class Monitor extends Watcher implements AwaitsPeer {
   readonly owner: Process;
   readonly ref: Ref;
   readonly target: MonitorTarget;
   /** The connection that a monitor on another node depends on. */
   readonly peer: Peer | null;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
   ownPrev: Monitor | null = null;
   ownNext: Monitor | null = null;
 
   constructor(owner: Process, ref: Ref, target: MonitorTarget, peer: Peer | null) {
+    super();
     this.owner = owner;
     this.ref = ref;
     this.target = target;
@@ -95,16 +135,14 @@ export class Monitor implements Watch, AwaitsPeer {
 }
 
 /** A monitor that a process of another node has set on a process here. */
-export class RemoteMonitor implements Watch {
+export class RemoteMonitor extends Watcher {
   readonly peer: Peer;
   readonly from: Pid;
   readonly ref: Ref;
   readonly target: Pid | string;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
 
   constructor(peer: Peer, from: Pid, ref: Ref, target: Pid | string) {
+    super();
     this.peer = peer;
     this.from = from;
     this.ref = ref;

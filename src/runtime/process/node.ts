@@ -29,7 +29,7 @@ import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { exitReasonOf } from './state.ts';
 import { type ProcessInfo, inspectProcess } from './info.ts';
 import type { ExitReason } from './messages.ts';
-import { addWatch } from './monitor.ts';
+import { onExit } from './monitor.ts';
 import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
 import { Process } from './process.ts';
 import { BOUNDED, TRAP_EXIT } from './state.ts';
@@ -152,7 +152,7 @@ export class Node {
     const process = this.find(handle.pid);
     const ended = new Promise<ExitReason>((resolve) => {
       if (process === null) resolve(exitReasonOf(handle.pid));
-      else addWatch(process, { watched: null, watchPrev: null, watchNext: null, targetExited: resolve });
+      else onExit(process, resolve);
     });
     return { handle, ended };
   }

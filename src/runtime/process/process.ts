@@ -48,7 +48,7 @@ import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
 import {
   type DemonitorOptions,
   type Monitor,
-  type Watch,
+  type Watcher,
   demonitor,
   monitor,
   monitorStarted,
@@ -85,7 +85,7 @@ export class Process extends Mailbox implements Runnable {
   /** @internal Linked processes of this node. */
   declare links: Set<Pid> | null;
   /** @internal Who watches this process. */
-  declare watches: Watch | null;
+  declare watchers: Watcher | null;
   /** @internal Monitors that this process has set. */
   declare monitors: Monitor | null;
   /** @internal Who spawned it; null when it was no process. */
@@ -106,7 +106,7 @@ export class Process extends Mailbox implements Runnable {
     this.handled = 0;
     this.pid = pid;
     this.links = null;
-    this.watches = null;
+    this.watchers = null;
     this.monitors = null;
     this.parent = null;
     this.bornMs = bornMs;

@@ -11,7 +11,7 @@ import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal, linkExit } from './exit.ts';
 import { ADDRESSED, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
-import { Monitor, RemoteMonitor, type Watch, addWatch, removeWatch } from './monitor.ts';
+import { Monitor, RemoteMonitor, Watcher, addWatch, removeWatch } from './monitor.ts';
 import type { Node } from './node.ts';
 import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
@@ -28,14 +28,12 @@ export interface AliasHolder {
 }
 
 /** A process that gets `NodeUp` and `NodeDown`; its end ends that. */
-class Observer implements Watch {
+class NodeMonitor extends Watcher {
   readonly #process: Process;
-  readonly #all: Map<Process, Observer>;
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+  readonly #all: Map<Process, NodeMonitor>;
 
-  constructor(process: Process, all: Map<Process, Observer>) {
+  constructor(process: Process, all: Map<Process, NodeMonitor>) {
+    super();
     this.#process = process;
     this.#all = all;
   }
@@ -50,7 +48,7 @@ export class Router implements CarrierHost {
   readonly #node: Node;
   readonly #carrier: Carrier | undefined;
   readonly #peers = new Map<string, Peer>();
-  readonly #observers = new Map<Process, Observer>();
+  readonly #nodeMonitors = new Map<Process, NodeMonitor>();
   #stopped = false;
   /** Active aliases, by the key of their ref. */
   readonly aliases = new Map<string, AliasHolder>();
@@ -90,16 +88,16 @@ export class Router implements CarrierHost {
 
   /** A process gets `NodeUp` and `NodeDown` from now on, or no more. */
   observe(process: Process, on: boolean): void {
-    const known = this.#observers.get(process);
+    const known = this.#nodeMonitors.get(process);
     if (on === (known !== undefined)) return;
     if (known !== undefined) {
       removeWatch(known);
-      this.#observers.delete(process);
+      this.#nodeMonitors.delete(process);
       return;
     }
-    const observer = new Observer(process, this.#observers);
-    this.#observers.set(process, observer);
-    addWatch(process, observer);
+    const monitor = new NodeMonitor(process, this.#nodeMonitors);
+    this.#nodeMonitors.set(process, monitor);
+    addWatch(process, monitor);
   }
 
   /** What is kept about a node; throws when this node has no carrier. */
@@ -205,7 +203,7 @@ export class Router implements CarrierHost {
     peer.hasNames = hasNames;
     peer.connected = true;
     peer.creation = creation;
-    this.#tellObservers(new NodeUp(name));
+    this.#tellNodeMonitors(new NodeUp(name));
     if (up.hasSubscribers) up.publish({ node: this.#node.name, peer: name });
   }
 
@@ -215,7 +213,7 @@ export class Router implements CarrierHost {
     const wasConnected = peer.connected;
     this.#lose(peer);
     if (!wasConnected) return;
-    this.#tellObservers(new NodeDown(name, reason));
+    this.#tellNodeMonitors(new NodeDown(name, reason));
     if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
   }
 
@@ -239,11 +237,11 @@ export class Router implements CarrierHost {
 
   /** How many processes get `NodeUp` and `NodeDown`. */
   get observing(): number {
-    return this.#observers.size;
+    return this.#nodeMonitors.size;
   }
 
-  #tellObservers(event: NodeUp | NodeDown): void {
-    for (const observer of this.#observers.keys()) observer.deliverSignal(event);
+  #tellNodeMonitors(event: NodeUp | NodeDown): void {
+    for (const monitor of this.#nodeMonitors.keys()) monitor.deliverSignal(event);
   }
 
   internPid(pid: Pid): Pid {

@@ -12,14 +12,14 @@
  * Invariants: an entry stands in its queue exactly while it is active; a queue without entries lets the event loop end. The
  * queues do not know what an expired entry does: that is the entry's `expired`.
  */
+import type { ExitReason } from '../terms/reasons.ts';
 import { TroupeError } from '../errors.ts';
 import { withoutContext } from './async.ts';
 import type { Node } from './node.ts';
 import { type Destination, locate } from './destination.ts';
 import { telemetry } from '../telemetry.ts';
-import { type Watch, addWatch, removeWatch } from './monitor.ts';
+import { Watcher, addWatch, removeWatch } from './monitor.ts';
 import { Pid } from '../terms/identifiers.ts';
-import type { Process } from './process.ts';
 
 /** A timer that was armed, to be given back to `clear`. */
 export interface ClockTimer {
@@ -70,8 +70,11 @@ const MAX_ARM_MS = 0x7fff_ffff;
 /** As many queues may stand empty until the timers of the clock expire that they have armed. */
 const QUEUES_MIN = 64;
 
-/** Something that can wait in a timer queue; extend it to allocate nothing else. */
-export abstract class TimerEntry {
+/**
+ * Something that can wait in a timer queue, and for the end of a process; extend it to allocate nothing else. Most timers
+ * belong to a process and end with it.
+ */
+export abstract class TimerEntry extends Watcher {
   /** @internal */ declare timerPrev: TimerEntry | null;
   /** @internal */ declare timerNext: TimerEntry | null;
   /** @internal The queue it waits in, or null when it is not active. */
@@ -80,14 +83,18 @@ export abstract class TimerEntry {
   declare dueMs: number;
 
   constructor() {
+    super();
     this.timerPrev = null;
     this.timerNext = null;
     this.timerQueue = null;
     this.dueMs = 0;
   }
 
-  /** Called once when the time is over, outside of any process. */
+  /** @internal Called once when the time is over, outside of any process. */
   abstract expired(): void;
+
+  /** @internal Overridden by those that watch a process. */
+  override targetExited(_reason: ExitReason): void {}
 }
 
 /** The timers of one length. */
@@ -258,13 +265,10 @@ export function timerLength(lengthMs: number): number {
 const undeliverable = telemetry('troupe:message:undeliverable');
 
 /** A message that waits for its time. */
-export class TimerRef extends TimerEntry implements Watch {
+export class TimerRef extends TimerEntry {
   readonly #node: Node;
   readonly #to: Destination;
   readonly #message: unknown;
-  /** @internal */ watched: Process | null = null;
-  /** @internal */ watchPrev: Watch | null = null;
-  /** @internal */ watchNext: Watch | null = null;
 
   /** @internal Use `sendAfter`. */
   constructor(node: Node, to: Destination, message: unknown) {
@@ -303,7 +307,7 @@ export class TimerRef extends TimerEntry implements Watch {
   }
 
   /** @internal */
-  targetExited(): void {
+  override targetExited(): void {
     this.#node.timers.drop(this);
   }
 

@@ -6,7 +6,7 @@
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { TroupeError } from '../errors.ts';
-import { type Watch, addWatch, removeWatch } from '../process/monitor.ts';
+import { onExit, removeWatch } from '../process/monitor.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
@@ -104,17 +104,9 @@ export function awaitExit(node: Node, pid: Pid, options?: WaitOptions): Promise<
     () =>
       `${process.label} ${pid.toString()} was still alive, with ${process.mailboxLength} messages in its mailbox`,
     () => {
-      removeWatch(watch);
+      removeWatch(watcher);
     },
   );
-  const watch: Watch = {
-    watched: null,
-    watchPrev: null,
-    watchNext: null,
-    targetExited: (reason) => {
-      wait.resolve(reason);
-    },
-  };
-  addWatch(process, watch);
+  const watcher = onExit(process, wait.resolve);
   return wait.promise;
 }

@@ -126,7 +126,7 @@ describe('nodes', () => {
     a.monitorNodes(pid, true);
     a.monitorNodes(pid, true);
     a.monitorNodes(pid, false);
-    expect(self.watches).toBeNull();
+    expect(self.watchers).toBeNull();
     const before = a.router.observing;
     a.monitorNodes(pid, true);
     expect(a.router.observing).toBe(before + 1);

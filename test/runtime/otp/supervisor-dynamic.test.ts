@@ -46,7 +46,7 @@ function expectEmpty(node: Node, supervisor: { readonly pid: Pid }): void {
   expect(node.processes()).toEqual([node.initPid, supervisor.pid]);
   const info = node.processInfo(supervisor.pid);
   expect(info).toMatchObject({ links: [], monitors: [], monitoredBy: [], messageQueueLength: 0 });
-  expect(node.find(supervisor.pid)?.watches).toBeNull();
+  expect(node.find(supervisor.pid)?.watchers).toBeNull();
 }
 
 describe('startChild', () => {

@@ -397,7 +397,7 @@ describe('a supervisor that is killed', () => {
     // It ignores the end of its supervisor as well, which nobody can kill it for any more; nobody watches it either.
     expect(node.processes()).toEqual([node.initPid, b]);
     expect(node.processInfo(b)).toMatchObject({ links: [], monitoredBy: [] });
-    expect(node.find(b)?.watches).toBeNull();
+    expect(node.find(b)?.watchers).toBeNull();
   });
 });
 

@@ -15,7 +15,7 @@ function expectTidy(subject: Subject, look: Look): void {
   expect(process.links?.size ?? 0).toBe(running);
   expect(process.monitors).toBeNull();
   expect(process.mailboxLength).toBe(0);
-  for (const pid of process.links ?? []) expect(node.find(pid)?.watches).toBeNull();
+  for (const pid of process.links ?? []) expect(node.find(pid)?.watchers).toBeNull();
 }
 
 async function run(made: Program): Promise<void> {

@@ -169,7 +169,7 @@ describe('joining and leaving', () => {
     const pid = forever(node);
     const watches = () => {
       let count = 0;
-      for (let watch = node.find(pid)?.watches ?? null; watch !== null; watch = watch.watchNext) count++;
+      for (let watch = node.find(pid)?.watchers ?? null; watch !== null; watch = watch.watchNext) count++;
       return count;
     };
     for (let group = 0; group < 50; group++) pg.join(node, 'scope', group, [pid, pid]);
@@ -226,7 +226,7 @@ describe('scopes', () => {
     pg.join(node, 'scope', 'g', pid);
     node.exit(scope, 'kill');
     expect(pg.getMembers(node, 'scope', 'g')).toEqual([]);
-    expect(node.find(pid)?.watches).toBe(null);
+    expect(node.find(pid)?.watchers).toBe(null);
     expect(() => pg.join(node, 'scope', 'g', pid)).toThrow(/TROUPE_NO_SCOPE/);
     pg.start(node, 'scope');
     expect(pg.getMembers(node, 'scope', 'g')).toEqual([]);

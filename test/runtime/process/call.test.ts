@@ -320,7 +320,7 @@ describe('what a call leaves behind', () => {
     await expect(client.call('nobody', 'get', 0)).rejects.toMatchObject({ code: 'TROUPE_CALL_NOPROC' });
     const aborted = client.call(server.pid, 'get', 0, { signal: AbortSignal.timeout(1) });
     await expect(aborted).rejects.toMatchObject({ code: 'TROUPE_CALL_ABORTED' });
-    expect([node.find(server.pid)?.watches, node.find(full)?.watches]).toEqual([null, null]);
+    expect([node.find(server.pid)?.watchers, node.find(full)?.watchers]).toEqual([null, null]);
     expect(clock.pending).toBe(0);
   });
 

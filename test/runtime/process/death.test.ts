@@ -245,7 +245,7 @@ describe('calls of a dead process', () => {
     await turns(5);
     expect(log).toEqual(['gone', 'finally']);
     // As a monitor of the dead: the server is rid of it.
-    expect([node.find(server.pid)?.watches, clock.pending]).toEqual([null, 0]);
+    expect([node.find(server.pid)?.watchers, clock.pending]).toEqual([null, 0]);
     request.reply('answer');
     await turns(5);
     expect([log.length, unhandled]).toEqual([2, []]);
@@ -270,7 +270,7 @@ describe('calls of a dead process', () => {
     await turns(5);
     // What was answered in the turn of the end does not reach the dead, either.
     expect(outcomes).toEqual(Array<string>(5).fill('rejected'));
-    expect([node.find(server.pid)?.watches, unhandled]).toEqual([null, []]);
+    expect([node.find(server.pid)?.watchers, unhandled]).toEqual([null, []]);
   });
 
   test('a caller of another node that is killed is told to the server as a demonitor', async () => {
@@ -282,10 +282,10 @@ describe('calls of a dead process', () => {
     const server = createProbe(there);
     const pid = here.spawn((self) => call(here, server.pid, 'get', 0, { from: self, timeoutMs: Infinity }));
     await server.receiveCall('get');
-    expect(there.find(server.pid)?.watches).not.toBeNull();
+    expect(there.find(server.pid)?.watchers).not.toBeNull();
     here.exit(pid, 'kill');
     await settle([here, there]);
-    expect([there.find(server.pid)?.watches, here.router.aliases.size]).toEqual([null, 0]);
+    expect([there.find(server.pid)?.watchers, here.router.aliases.size]).toEqual([null, 0]);
   });
 
   test('a call that nobody awaits any more leaves no unhandled rejection when the caller is dead', async () => {

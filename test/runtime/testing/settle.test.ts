@@ -153,7 +153,7 @@ describe('awaitExit', () => {
         `immortal ${pid.toString()} was still alive, with 1 messages in its mailbox`,
       ) as string,
     });
-    expect(node.find(pid)?.watches).toBeNull();
+    expect(node.find(pid)?.watchers).toBeNull();
   });
 });
 

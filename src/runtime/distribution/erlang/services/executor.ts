@@ -5,7 +5,7 @@
  * error that Erlang has for an undefined function. The number of functions that run for one node at a time is limited.
  */
 import { ProcessExit } from '../../../process/messages.ts';
-import { type Watch, addWatch } from '../../../process/monitor.ts';
+import { Watcher, addWatch } from '../../../process/monitor.ts';
 import { isThenable } from '../../../process/behaviour.ts';
 import type { Node } from '../../../process/node.ts';
 import type { Pid, Ref } from '../../../terms/identifiers.ts';
@@ -114,14 +114,12 @@ export interface Execution extends FunctionName {
 }
 
 /** Counts what runs for a node. */
-class Running implements Watch {
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+class Running extends Watcher {
   readonly #counts: Map<string, number>;
   readonly #peer: string;
 
   constructor(counts: Map<string, number>, peer: string) {
+    super();
     this.#counts = counts;
     this.#peer = peer;
     counts.set(peer, (counts.get(peer) ?? 0) + 1);

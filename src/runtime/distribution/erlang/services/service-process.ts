@@ -9,7 +9,7 @@
 import { TroupeError } from '../../../errors.ts';
 import type { Behaviour } from '../../../process/behaviour.ts';
 import { terminate } from '../../../process/exit.ts';
-import { type Watch, addWatch } from '../../../process/monitor.ts';
+import { Watcher, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
 import { Pid } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
@@ -32,10 +32,7 @@ const ABSENT = new Set([
 export type ServiceHandler = (self: Process, message: unknown) => void;
 
 /** A process that is there as long as the carrier is. */
-export class ServiceProcess implements Watch {
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+export class ServiceProcess extends Watcher {
   readonly #node: Node;
   readonly #name: string;
   readonly #behaviour: Behaviour;
@@ -48,6 +45,7 @@ export class ServiceProcess implements Watch {
    * @param started called with each process that is started.
    */
   constructor(node: Node, name: string, handle: ServiceHandler, started?: (self: Process) => void) {
+    super();
     this.#node = node;
     this.#name = name;
     this.#behaviour = { name, init: () => undefined, handle };
@@ -106,7 +104,7 @@ export function publishDropped(node: Node, peer: string, what: () => string): vo
   if (dropped.hasSubscribers) dropped.publish({ node: node.name, peer, what: what() });
 }
 
-/** Fails a call that a service does not know, at once, and tells of it. */
+/** @internal Fails a call that a service does not know, at once, and reports it. */
 export function refuse(self: Process, request: Call | RemoteCall): void {
   const { name } = request;
   // The fields are what another node sent.

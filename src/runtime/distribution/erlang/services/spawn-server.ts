@@ -11,7 +11,7 @@
  */
 import { TroupeError } from '../../../errors.ts';
 import type { ExitReason } from '../../../process/messages.ts';
-import { RemoteMonitor, type Watch, addWatch } from '../../../process/monitor.ts';
+import { RemoteMonitor, Watcher, addWatch } from '../../../process/monitor.ts';
 import type { Node } from '../../../process/node.ts';
 import { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
@@ -224,14 +224,12 @@ function readFunction(
 export const REX = 'rex';
 
 /** Answers a call when the process that runs its function has ended. */
-class Answer implements Watch {
-  watched: Process | null = null;
-  watchPrev: Watch | null = null;
-  watchNext: Watch | null = null;
+class Answer extends Watcher {
   readonly #answer: (reply: unknown) => void;
   readonly #tag: Ref;
 
   constructor(answer: (reply: unknown) => void, tag: Ref) {
+    super();
     this.#answer = answer;
     this.#tag = tag;
   }
