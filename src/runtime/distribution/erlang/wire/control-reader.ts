@@ -54,9 +54,7 @@ type Carrying =
   | { readonly op: 'down'; readonly target: Pid | string; readonly to: Pid; readonly ref: Ref }
   | { readonly op: 'spawn'; readonly request: Omit<SpawnRequest, 'args'> };
 
-/** How what a message carries is read. */
 type Wanted = 'message' | 'reason' | 'term';
-
 const MAX_UNLINK_ID = 2n ** 64n;
 const ALIAS = atom('alias');
 
@@ -242,8 +240,7 @@ export class ControlReader {
     const to = reader.pid();
     // The token stands before the reason.
     if (expected === (payload ? 4 : 5)) reader.term();
-    if (payload) this.#version();
-    this.#read({ op, from, to }, 'reason');
+    this.#read({ op, from, to }, 'reason', payload);
   }
 
   #down(payload: boolean): void {
@@ -251,8 +248,7 @@ export class ControlReader {
     const target = this.#target();
     const to = reader.pid();
     const ref = reader.ref();
-    if (payload) this.#version();
-    this.#read({ op: 'down', target, to, ref }, 'reason');
+    this.#read({ op: 'down', target, to, ref }, 'reason', payload);
   }
 
   #send(arity: number, expected: number, hasSender: boolean): void {
@@ -273,7 +269,6 @@ export class ControlReader {
     reader.term();
     const name = reader.atomText();
     if (expected === 5) reader.term();
-    this.#version();
     if (name === control.TROUPE_NAME) this.#troupe(from);
     else this.#read({ op: 'sendNamed', from, to: name }, 'message');
   }
@@ -284,7 +279,7 @@ export class ControlReader {
     const from = reader.pid();
     const to = reader.ref();
     if (expected === 4) reader.term();
-    this.#toAlias(from, to);
+    this.#read({ op: 'sendAlias', from, to }, 'message');
   }
 
   #altact(arity: number): void {
@@ -297,15 +292,13 @@ export class ControlReader {
     // A token, and what later versions may add.
     for (let index = 4; index < arity; index++) reader.term();
     if ((flags & control.ALTACT_EXIT) !== 0) {
-      this.#version();
       if (to instanceof Pid) this.#read({ op: 'exit', from, to }, 'reason');
       else this.#read({ op: 'exitOther' }, 'reason');
     } else if (to instanceof Pid) {
       this.#deliver(from, to);
     } else if (to instanceof Ref) {
-      this.#toAlias(from, to);
+      this.#read({ op: 'sendAlias', from, to }, 'message');
     } else {
-      this.#version();
       this.#read({ op: 'sendNamed', from, to }, 'message');
     }
   }
@@ -339,14 +332,11 @@ export class ControlReader {
     this.#sink.signal({ op: 'sendMany', from, to, message });
   }
 
-  #toAlias(from: Pid, to: Ref): void {
-    this.#version();
-    this.#read({ op: 'sendAlias', from, to }, 'message');
-  }
-
   // ---- what is carried ----
 
-  #read(message: Carrying, wanted: Wanted): void {
+  /** @param payload whether it stands behind the control message, and not in it */
+  #read(message: Carrying, wanted: Wanted, payload = true): void {
+    if (payload) this.#version();
     const reader = this.#reader;
     const at = reader.position;
     let value: unknown;
@@ -426,6 +416,7 @@ export class ControlReader {
 
   /** What only Troupe nodes say to each other. */
   #troupe(from: Pid): void {
+    this.#version();
     const reader = this.#reader;
     const arity = reader.tupleArity();
     const tag = arity === 0 ? '' : reader.atomText();
@@ -453,7 +444,6 @@ export class ControlReader {
     const count = reader.smallInt();
     const options: unknown = reader.term();
     if (expected === 7) reader.term();
-    this.#version();
     const request = { ref, from, groupLeader, module, function: name, arity: count, options };
     this.#read({ op: 'spawn', request }, 'term');
   }
