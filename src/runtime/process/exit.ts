@@ -68,7 +68,7 @@ export function terminate(process: Process, reason: ExitReason): void {
   node.table.delete(process);
   process.clearMailbox();
   if (reason !== 'normal') {
-    process.extras.exitReason = reason;
+    process.ensureExtra().exitReason = reason;
     keepExitReason(pid, reason);
   }
   if (extra?.name !== undefined) node.registry.forget(extra.name);

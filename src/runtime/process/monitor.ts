@@ -92,13 +92,13 @@ export function onExit(process: Process, told: (reason: ExitReason) => void): Wa
 
 /** A monitor set by a process of this node, on a process here or elsewhere. */
 export class Monitor extends Watcher implements AwaitsPeer {
-  readonly owner: Process;
-  readonly ref: Ref;
-  readonly target: MonitorTarget;
+  declare readonly owner: Process;
+  declare readonly ref: Ref;
+  declare readonly target: MonitorTarget;
   /** The connection that a monitor on another node depends on. */
-  readonly peer: Peer | null;
-  ownPrev: Monitor | null = null;
-  ownNext: Monitor | null = null;
+  declare readonly peer: Peer | null;
+  declare ownPrev: Monitor | null;
+  declare ownNext: Monitor | null;
 
   constructor(owner: Process, ref: Ref, target: MonitorTarget, peer: Peer | null) {
     super();
@@ -108,6 +108,7 @@ export class Monitor extends Watcher implements AwaitsPeer {
     this.peer = peer;
     ref.monitor = this;
     const first = owner.monitors;
+    this.ownPrev = null;
     this.ownNext = first;
     if (first !== null) first.ownPrev = this;
     owner.monitors = this;
@@ -136,10 +137,10 @@ export class Monitor extends Watcher implements AwaitsPeer {
 
 /** A monitor that a process of another node has set on a process here. */
 export class RemoteMonitor extends Watcher {
-  readonly peer: Peer;
-  readonly from: Pid;
-  readonly ref: Ref;
-  readonly target: Pid | string;
+  declare readonly peer: Peer;
+  declare readonly from: Pid;
+  declare readonly ref: Ref;
+  declare readonly target: Pid | string;
 
   constructor(peer: Peer, from: Pid, ref: Ref, target: Pid | string) {
     super();

@@ -121,7 +121,7 @@ export class Router implements CarrierHost {
   // ---- going out ----
 
   link(process: Process, pid: Pid): void {
-    const links = (process.extras.remoteLinks ??= new Map());
+    const links = (process.ensureExtra().remoteLinks ??= new Map());
     const known = links.get(pid.key);
     if (known?.active === true) return;
     const peer = this.peer(pid.node);
@@ -311,7 +311,7 @@ export class Router implements CarrierHost {
       }
       case 'groupLeader': {
         const process = node.find(signal.to);
-        if (process !== null) process.extras.groupLeader = signal.leader;
+        if (process !== null) process.ensureExtra().groupLeader = signal.leader;
         return;
       }
       case 'down': {
@@ -334,7 +334,7 @@ export class Router implements CarrierHost {
       peer.send({ op: 'exitLink', from: to, to: from, reason: 'noproc' });
       return;
     }
-    const links = (process.extras.remoteLinks ??= new Map());
+    const links = (process.ensureExtra().remoteLinks ??= new Map());
     // An entry that waits for the acknowledgement of an unlink stays: the other side has not seen that yet.
     if (links.has(from.key)) return;
     const link = new RemoteLink(process, from);
