@@ -215,7 +215,7 @@ export class Exchange {
    * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
    */
   #addPeer(pid: Pid): RemoteScope | undefined {
-    const node = this.#self.node.router.connection(pid.node);
+    const node = this.#self.node.router.connectedPeer(pid.node);
     if (node === undefined || node.creation !== pid.creation) return undefined;
     for (const other of this.#peers.values()) {
       if (other.pid.node === pid.node) this.#removePeer(other);
@@ -322,7 +322,7 @@ class Discovery {
   start(node: string): void {
     if (node === this.#self.node.name) return;
     this.stop(node);
-    if (this.#self.node.router.connection(node)?.hasNames === false) return;
+    if (this.#self.node.router.connectedPeer(node)?.hasNames === false) return;
     this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
     this.ask(node);
   }
@@ -339,7 +339,7 @@ class Discovery {
   /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
   discover(node: string): boolean {
     // A message must not make a connection that was lost meanwhile.
-    if (this.#self.node.router.connection(node) === undefined) return false;
+    if (this.#self.node.router.connectedPeer(node) === undefined) return false;
     this.#self.send({ name: this.#scope, node }, protocol.discover(this.#self.pid));
     return true;
   }

@@ -151,7 +151,7 @@ export class RemoteMonitor extends Watcher {
   }
 
   targetExited(reason: ExitReason): void {
-    this.peer.incoming.delete(this.ref.key);
+    this.peer.removeMonitor(this);
     const { target, from, ref } = this;
     this.peer.sendReason((sent) => ({ op: 'down', target, to: from, ref, reason: sent }), reason);
   }
@@ -174,7 +174,7 @@ export function monitor(process: Process, to: Destination): Ref {
   const home = found.node ?? node.name;
   const target = found.target instanceof Pid ? found.target : { name: found.target, node: home };
   if (found.node === null) monitorLocal(process, ref, target, found.process);
-  else node.router.monitor(process, ref, target, found.node);
+  else node.router.peer(found.node).monitor(process, ref, target);
   return ref;
 }
 
@@ -219,7 +219,7 @@ export function dropMonitors(process: Process): void {
 function remove(active: Monitor): void {
   removeWatch(active);
   active.forget();
-  if (active.peer !== null) active.owner.node.router.demonitor(active);
+  active.peer?.demonitor(active);
 }
 
 /** The monitor that a ref stands for which has travelled. */
