@@ -253,6 +253,7 @@ export class GroupJoined {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -270,6 +271,7 @@ export class GroupLeft {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
