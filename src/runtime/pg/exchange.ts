@@ -469,7 +469,7 @@ class Discovery {
   ask(node: string): void {
     const search = this.#searches.get(node);
     // The connection may be lost meanwhile.
-    if (search === undefined || this.#self.node.router.connection(node) === undefined) return;
+    if (search === undefined || this.#self.node.router.connectedPeer(node) === undefined) return;
     search.timer = undefined;
     // First the monitor: it fires when nobody is there to get the message.
     search.ref = this.#self.monitor({ name: this.#scope, node });
