@@ -118,7 +118,7 @@ export class RemoteCall implements Request {
     const server = this.#server;
     const { alias, pid } = this;
     const ref = alias instanceof Ref ? alias : alias.monitor;
-    if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
+    if (ref !== undefined) return server?.node.router.connectedPeer(ref.node)?.incoming.get(ref.key);
     const { tag } = alias as ForeignTag;
     if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
     for (let watch = server?.watchers ?? null; watch !== null; watch = watch.watchNext) {

@@ -217,11 +217,11 @@ export class Call
 
   /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
   hold(caller: Process): void {
-    const { extras } = caller;
-    const older = extras.pending as Call | null;
+    const extra = caller.ensureExtra();
+    const older = extra.pending as Call | null;
     this.older = older;
     if (older !== null) older.newer = this;
-    extras.pending = this;
+    extra.pending = this;
   }
 
   /** Tells the other node that its answer is not waited for any more. */
@@ -241,7 +241,7 @@ export class Call
   #release(caller: Process): void {
     const newer = this.newer;
     const older = this.older;
-    if (newer === null) caller.extras.pending = older;
+    if (newer === null) caller.ensureExtra().pending = older;
     else newer.older = older;
     if (older !== null) older.newer = newer;
     this.newer = null;

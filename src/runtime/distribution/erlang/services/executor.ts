@@ -165,7 +165,7 @@ export class Executor {
     const process = this.#node.create((self: Process) => execute(self, run, execution), [], undefined, {
       label: `${module}:${name}/${args.length}`,
     });
-    if (groupLeader !== undefined) process.extras.groupLeader = groupLeader;
+    if (groupLeader !== undefined) process.ensureExtra().groupLeader = groupLeader;
     addWatch(process, new Running(this.#counts, peer));
     return process;
   }
