@@ -3,6 +3,6 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: './src/app/notes/schema.ts',
+  schema: ['./src/app/notes/schema.ts', './src/app/events/schema.ts'],
   out: './drizzle',
 });

@@ -71,4 +71,12 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * `work` has settled.
    */
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
+  /** Tells the data folder from a copy of it; undefined on a server. */
+  readonly folderIdentity?: string | undefined;
+  /**
+   * Calls the listener with each payload that is notified under the topic, and with an empty text when some may have been missed. There
+   * only where several programs can use the database at a time.
+   * @returns what ends it
+   */
+  onNotify?(topic: string, listener: (payload: string) => void): () => void;
 }

@@ -4,6 +4,8 @@
 //
 // A commit that was answered is on the disk: it survives the end of both processes at any moment, `kill -9` included, and
 // a power cut as far as the disk keeps what it has promised.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Session } from './calls.ts';
 import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
@@ -63,6 +65,7 @@ class PgliteEngine implements Engine {
   #session: LentSession | undefined;
   /** Whether the folder has been opened before. */
   #hasData = false;
+  folderIdentity: string | undefined = undefined;
   /** Until when the session of a late call is settled. */
   #settled: Promise<void> | undefined;
 
@@ -91,6 +94,7 @@ class PgliteEngine implements Engine {
       this.#connection = connection;
       this.#session = connection.lend();
       this.#hasData = true;
+      this.folderIdentity = folderIdentity(folder);
     } catch (error) {
       connection?.destroy();
       if (closing.aborted) started.kill('it was closed');
@@ -152,4 +156,10 @@ class PgliteEngine implements Engine {
     ending?.kill('it was closed');
     await ending?.ended;
   }
+}
+
+/** A copy of a folder has files of its own. This one is never written again. */
+function folderIdentity(folder: string): string {
+  const { ino, birthtimeMs } = statSync(join(folder, 'PG_VERSION'));
+  return `${ino}.${Math.round(birthtimeMs)}`;
 }

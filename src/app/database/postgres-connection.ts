@@ -22,6 +22,8 @@ export interface ConnectionSettings {
   readonly connectTimeoutMs: number;
   /** Settings of the server for this connection, such as `statement_timeout`. */
   readonly parameters: Readonly<Record<string, string | number>>;
+  /** Gets the notifications that the server sends on this connection, after a `listen`. */
+  readonly onNotify?: (topic: string, payload: string) => void;
 }
 
 /** How long a connection that ends waits for the server to close it. */
@@ -99,7 +101,7 @@ export class PostgresConnection implements Session {
   #retired = false;
 
   constructor(
-    { url, connect: open, connectTimeoutMs, parameters }: ConnectionSettings,
+    { url, connect: open, connectTimeoutMs, parameters, onNotify }: ConnectionSettings,
     onClosed: (connection: PostgresConnection) => void,
   ) {
     this.#onClosed = onClosed;
@@ -108,7 +110,7 @@ export class PostgresConnection implements Session {
     this.#open = open ?? (() => connect(target.address));
     this.connectTimeoutMs = target.connectTimeoutMs ?? connectTimeoutMs;
     const { host, port, user, password, database, sslnegotiation } = target;
-    // The driver's types leave `socket` out; see its README, "Connection details".
+    // The driver's types leave `socket` and `onnotify` out; see its README, "Connection details".
     const options = {
       host,
       port,
@@ -126,6 +128,7 @@ export class PostgresConnection implements Session {
       connection: { ...PARAMETERS, ...parameters, ...target.startup },
       onnotice: () => {}, // the driver would print them
       onclose: () => this.#retire(),
+      ...(onNotify && { onnotify: onNotify }),
       socket: () => this.#connect(),
     };
     this.#sql = postgres(options);

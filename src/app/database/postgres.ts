@@ -4,6 +4,7 @@ import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
 import { explain, hopelessness } from './faults.ts';
 import { migratePostgres } from './migrations.ts';
+import { PostgresListener } from './postgres-listener.ts';
 import { PostgresPool } from './postgres-pool.ts';
 import { describeTarget, parsePostgresUrl } from './postgres-url.ts';
 import { ReopeningDatabase } from './reopening.ts';
@@ -12,7 +13,7 @@ export interface PostgresSettings {
   readonly kind: 'postgres';
   /** See `postgres-url.ts`. */
   readonly url: string;
-  /** Connections at a time, without those of migrations and trials. */
+  /** Connections at a time, without those of migrations and trials, and the one on which notifications come. */
   readonly poolMax: number;
   readonly connectTimeoutMs: number;
   /** How long the server may take for one statement. A whole call may take half a second more. */
@@ -44,6 +45,7 @@ export function openPostgres(settings: PostgresSettings): Database {
   return new ReopeningDatabase(
     (onLost) => {
       const pool = new PostgresPool({ url, connectTimeoutMs, parameters }, onLost);
+      const listener = new PostgresListener({ url, connectTimeoutMs, parameters: {} }, retryMaxMs);
       return {
         kind: 'postgres',
         description,
@@ -62,7 +64,11 @@ export function openPostgres(settings: PostgresSettings): Database {
         discard: (session) => pool.discard(session),
         whyLost: () => tryConnection(pool),
         cut: () => pool.cut(),
-        end: () => pool.end(),
+        end() {
+          listener.end();
+          return pool.end();
+        },
+        onNotify: (topic, heard) => listener.onNotify(topic, heard),
       };
     },
     { activeMax: poolMax, waitingMax, timeoutMs: queryTimeoutMs + GRACE_MS, retryMaxMs, closeTimeoutMs },

@@ -36,6 +36,9 @@ export interface Engine {
   cut(): void;
   /** Takes leave in order, for a bounded time; no session is in use. */
   end(): Promise<void>;
+  /** See `Database`. */
+  readonly folderIdentity?: string | undefined;
+  onNotify?(topic: string, listener: (payload: string) => void): () => void;
 }
 
 export interface ReopeningSettings extends CallLimits {
@@ -88,6 +91,14 @@ export class ReopeningDatabase extends WithStatus implements Database {
   async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
     this.status.assertReady();
     return await this.#calls.transaction(work);
+  }
+
+  get folderIdentity(): string | undefined {
+    return this.#engine.folderIdentity;
+  }
+
+  onNotify(topic: string, listener: (payload: string) => void): () => void {
+    return this.#engine.onNotify?.(topic, listener) ?? (() => undefined);
   }
 
   close(): Promise<void> {

@@ -27,6 +27,7 @@ import { TimerEntry, timerLength } from '../process/timers.ts';
 import { defineRecord } from '../records.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
+/** @internal */
 export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */

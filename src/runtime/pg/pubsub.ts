@@ -125,7 +125,7 @@ export function broadcast(sender: Place, channel: ChannelName, topic: string, pa
   if (group === undefined) return;
   const from = senderPid(sender);
   // Members that joined under the atom look for the atom in the message, too.
-  if (group.heardAsAtom && group.remote !== null) declareHeard(name);
+  if (group.heardAsAtom && group.remote.length > 0) declareHeard(name);
   group.broadcast(from, new Broadcast(name, from, topic, payload));
 }
 
@@ -148,7 +148,7 @@ export function broadcastElsewhere(
   accepts: (node: string) => boolean,
 ): void {
   const group = novaScope(nodeOf(place)).group(message.channel);
-  if (group === undefined || group.remote === null) return;
+  if (group === undefined || group.remote.length === 0) return;
   if (group.heardAsAtom) declareHeard(message.channel);
   group.sendToNodes(message.sender, message, accepts);
 }

@@ -26,6 +26,7 @@ export class Exit {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -44,6 +45,7 @@ export class Down {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -57,6 +59,7 @@ export class NodeUp {
     this.node = node;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -72,6 +75,7 @@ export class NodeDown {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }

@@ -65,6 +65,11 @@ export class Peer {
     this.#carrier.send(this.name, signal);
   }
 
+  /** Resolves when nothing waits to be sent; undefined when the carrier does not say. See {@link Carrier.drained}. */
+  drained(): Promise<void> | undefined {
+    return this.#carrier.drained?.(this.name);
+  }
+
   /**
    * Sends a signal with an exit reason. A process must be able to end whatever its reason, so one that cannot leave the
    * node, such as an object with functions, goes out as its text.

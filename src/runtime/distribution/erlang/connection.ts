@@ -50,17 +50,17 @@ export type EndReason =
 
 /** Who runs the connections of a node. */
 export interface ConnectionOwner {
-  readonly host: CarrierHost;
-  readonly settings: Settings;
-  readonly packer: Packer;
-  readonly services: Services;
-  readonly busyWait: BusyWait;
-  /** It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
+  /** @internal */ readonly host: CarrierHost;
+  /** @internal */ readonly settings: Settings;
+  /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly services: Services;
+  /** @internal */ readonly busyWait: BusyWait;
+  /** @internal It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
-  leftOut(peer: string, what: string): void;
-  badFrame(peer: string, reason: string): void;
-  busy(peer: string, queuedBytes: number): void;
-  full(peer: string, queuedBytes: number): void;
+  /** @internal */ leftOut(peer: string, what: string): void;
+  /** @internal */ badFrame(peer: string, reason: string): void;
+  /** @internal */ busy(peer: string, queuedBytes: number): void;
+  /** @internal */ full(peer: string, queuedBytes: number): void;
 }
 
 /** A connection that is up. */

@@ -27,11 +27,11 @@ export interface EstablishedConnection {
 
 /** What those who set connections up tell the one that runs them. All calls are synchronous. */
 export interface ConnectionEvents {
-  /** A handshake is done; from now on the connection belongs to who is told. */
+  /** @internal A handshake is done; from now on the connection belongs to who is told. */
   up(established: EstablishedConnection): void;
-  /** True while a connection to the peer runs. */
+  /** @internal True while a connection to the peer runs. */
   isUp(peer: string): boolean;
-  /** The peer has come anew, and the connection that runs is dead: it has to be ended, and its end told, before `up`. */
+  /** @internal The peer has come anew, and the connection that runs is dead: it has to be ended, and its end told, before `up`. */
   retire(peer: string): void;
 }
 
@@ -81,7 +81,7 @@ export interface Services {
   peerUp(connection: PeerConnection): void;
   /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */
   peerDown(peer: string, reason?: unknown): void;
-  /** A system message of a node has come; it is delivered as soon as it is known how to answer it. */
+  /** @internal A system message of a node has come; it is delivered as soon as it is known how to answer it. */
   systemCall(peer: string, message: SystemCall, deliver: () => void): void;
   /** See `Carrier.givesBareState`. */
   givesBareState(peer: string): Promise<boolean>;

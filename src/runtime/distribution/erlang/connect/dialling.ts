@@ -58,6 +58,8 @@ export class Dialling {
   /** Counts the changes of state, so that an answer which comes too late is known as such. */
   #turn = 0;
   #tries = 0;
+  /** Whether it has dialled again because an attempt of the other failed. */
+  #hurried = false;
   #address = '';
   #setup: Setup | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -85,9 +87,15 @@ export class Dialling {
     this.#dial();
   }
 
-  /** The attempt of the other node has failed. */
+  /**
+   * An attempt of the other node, or of one that claims to be it, has failed. It is dialled again at once, but only the first time
+   * and beyond `MAX_TRIES`: claims cost nothing, and must not use up the tries.
+   */
   otherFailed(): void {
-    if (this.#state === 'waiting') this.#again();
+    if (this.#state !== 'waiting' || this.#hurried) return;
+    this.#hurried = true;
+    this.#tries--;
+    this.#again();
   }
 
   /** A connection is up. */

@@ -104,7 +104,7 @@ export function publishDropped(node: Node, peer: string, what: () => string): vo
   if (dropped.hasSubscribers) dropped.publish({ node: node.name, peer, what: what() });
 }
 
-/** Fails a call that a service does not know, at once, and tells of it. */
+/** @internal Fails a call that a service does not know, at once, and reports it. */
 export function refuse(self: Process, request: Call | RemoteCall): void {
   const { name } = request;
   // The fields are what another node sent.

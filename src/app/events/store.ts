@@ -1,0 +1,192 @@
+// The store of durable channels in the database of the application: PostgreSQL, on a server or embedded.
+//
+// - An append takes the next position from the row of its channel and locks it until the commit: positions are in the order of the
+//   commits, and without gaps (docs/adr/0033). It also notifies who listens, which the server does at the commit, and only then.
+// - The epoch changes when the history is another one: it is made of a random text in the table and of what identifies the database: the
+//   cluster of the server, its timeline, the database and the table. So a backup that is restored anywhere else, or over a new timeline,
+//   has another epoch, and an embedded database whose folder was copied has, too. Not seen is a table whose rows are put back by hand.
+// - A read is one statement, so that it sees one moment.
+import { createHash } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import type { ChannelStore, EventPage, Extent, NewEvent, ReadLimit, StoredEvent, TrimLimit } from 'troupe';
+import type { Database, Queryable, SqlRunner } from '../database/database.ts';
+import { channelEvents, channelHeads } from './schema.ts';
+
+/** Under which appends are notified: the payload is the channel and the position, with a colon between them. */
+const eventsTopic = 'troupe_channel_events';
+
+/** Events that are trimmed by one statement. */
+const TRIM_MAX = 1_000;
+
+interface ExtentRow extends Record<string, unknown> {
+  readonly epoch: string;
+  readonly head: string;
+  readonly first: string;
+}
+
+interface EventRow extends ExtentRow {
+  readonly position: string | null;
+  readonly topic: string;
+  readonly payload: string;
+}
+
+/** Keeps the events of channels in a database. */
+export class DatabaseEvents implements ChannelStore<SqlRunner> {
+  readonly #database: Database;
+  /** What identifies the database, asked for once for each time that it is opened. */
+  #identity: Promise<string> | undefined;
+
+  constructor(database: Database) {
+    this.#database = database;
+    database.onEvent(() => {
+      this.#identity = undefined;
+    });
+  }
+
+  async append(transaction: SqlRunner, event: NewEvent): Promise<StoredEvent> {
+    const { channel, topic, payload } = event;
+    const identity = await this.#identityBy(transaction);
+    const [row] = await transaction.run((db) =>
+      rows<{ position: string; epoch: string }>(
+        db,
+        sql`with head as (
+          insert into ${channelHeads} (channel, position) values (${channel}, 1)
+          on conflict (channel) do update set position = channel_heads.position + 1
+          returning epoch, position
+        )
+        insert into ${channelEvents} (channel, position, topic, payload)
+        select ${channel}, position, ${topic}, ${payload} from head
+        returning position, (select epoch from head) as epoch,
+          pg_notify(${eventsTopic}, ${channel} || ':' || position)`,
+      ),
+    );
+    if (row === undefined) throw new Error('an append answered no row');
+    return { ...event, epoch: epochOf(row.epoch, identity), position: Number(row.position) };
+  }
+
+  async read(channel: string, after: number, { events: most, bytes }: ReadLimit): Promise<EventPage> {
+    const found = await this.#database.run((db) =>
+      rows<EventRow>(
+        db,
+        sql`select heads.epoch, heads.position as head, ${first}, events.position, events.topic, events.payload
+        from ${channelHeads} as heads left join lateral (
+          select position, topic, payload, sum(octet_length(payload)) over (order by position) - octet_length(payload) as before
+          from (
+            select position, topic, payload from ${channelEvents} as next
+            where next.channel = ${channel} and next.position > ${after} order by position limit ${most}
+          ) as next
+        ) as events on events.before < ${bytes}
+        where heads.channel = ${channel} order by events.position`,
+      ),
+    );
+    const [row] = found;
+    if (row === undefined) return { ...(await this.extent(channel)), events: [] };
+    const extent = await this.#extentOf(row);
+    const { epoch } = extent;
+    const events = found.flatMap(({ position, topic, payload }) =>
+      position === null ? [] : [{ channel, epoch, position: Number(position), topic, payload }],
+    );
+    return { ...extent, events };
+  }
+
+  async extent(channel: string): Promise<Extent> {
+    const row = (await this.#readExtent(channel)) ?? (await this.#begin(channel));
+    return await this.#extentOf(row);
+  }
+
+  async trim(channel: string, { keep, maxAgeMs }: TrimLimit): Promise<boolean> {
+    const seconds = maxAgeMs / 1_000;
+    // What goes is a beginning of the history: what is before the first event that stays.
+    const trimmed = await this.#database.run((db) =>
+      rows(
+        db,
+        sql`delete from ${channelEvents} where channel = ${channel} and position in (
+          select position from ${channelEvents} as old where channel = ${channel} and position < coalesce(
+            (select min(position) from ${channelEvents} as young where channel = ${channel}
+              and created_at >= clock_timestamp() - make_interval(secs => ${seconds}::float8)
+              and position > (select position from ${channelHeads} where channel = ${channel}) - ${keep}::bigint),
+            (select position + 1 from ${channelHeads} where channel = ${channel}))
+          order by position limit ${TRIM_MAX}
+        ) returning position`,
+      ),
+    );
+    return trimmed.length === TRIM_MAX;
+  }
+
+  watch(channel: string, listener: (position: number | undefined) => void): () => void {
+    const stop = this.#database.onNotify?.(eventsTopic, (payload) => {
+      if (payload === '') return listener(undefined); // some may have been missed
+      const at = payload.lastIndexOf(':');
+      if (payload.slice(0, at) === channel) listener(Number(payload.slice(at + 1)) || undefined);
+    });
+    return stop ?? (() => undefined);
+  }
+
+  async #readExtent(channel: string): Promise<ExtentRow | undefined> {
+    const [row] = await this.#database.run((db) =>
+      rows<ExtentRow>(
+        db,
+        sql`select epoch, position as head, ${first} from ${channelHeads} as heads where channel = ${channel}`,
+      ),
+    );
+    return row;
+  }
+
+  /** Makes the row of a channel that has had no event. */
+  async #begin(channel: string): Promise<ExtentRow> {
+    await this.#database.run((db) => db.insert(channelHeads).values({ channel }).onConflictDoNothing());
+    const row = await this.#readExtent(channel);
+    if (row === undefined) throw new Error(`the channel '${channel}' has lost its row`);
+    return row;
+  }
+
+  async #extentOf({ epoch, head, first: oldest }: ExtentRow): Promise<Extent> {
+    const identity = await this.#identityBy(this.#database);
+    return { epoch: epochOf(epoch, identity), head: Number(head), first: Number(oldest) };
+  }
+
+  #identityBy(runner: SqlRunner): Promise<string> {
+    const asked = (this.#identity ??= identify(runner, this.#database.folderIdentity));
+    asked.catch(() => {
+      if (this.#identity === asked) this.#identity = undefined;
+    });
+    return asked;
+  }
+}
+
+const first = sql`coalesce((select min(position) from ${channelEvents} as kept where kept.channel = heads.channel), heads.position + 1) as first`;
+
+/** What tells this database from a copy of it. A role that may not ask is told apart by less. */
+async function identify(runner: SqlRunner, folder: string | undefined): Promise<string> {
+  const [allowed] = await runner.run((db) =>
+    rows<{ allowed: boolean }>(
+      db,
+      sql`select has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+        and has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute') as allowed`,
+    ),
+  );
+  const cluster =
+    allowed?.allowed === true
+      ? sql`(select system_identifier::text from pg_control_system()) || '.' || (select timeline_id from pg_control_checkpoint())`
+      : sql`''`;
+  const [row] = await runner.run((db) =>
+    rows<{ identity: string }>(
+      db,
+      sql`select ${cluster} || '.' || (select oid from pg_database where datname = current_database())
+        || '.' || to_regclass('channel_heads')::oid as identity`,
+    ),
+  );
+  return `${row?.identity ?? ''}.${folder ?? ''}`;
+}
+
+function epochOf(row: string, identity: string): string {
+  return createHash('sha256').update(`${row} ${identity}`).digest('base64url').slice(0, 22);
+}
+
+/** Rows of a statement that is written as SQL: what they have, the statement says. */
+async function rows<Row extends Record<string, unknown>>(
+  db: Queryable,
+  query: ReturnType<typeof sql>,
+): Promise<readonly Row[]> {
+  return [...(await db.execute(query))] as unknown as readonly Row[];
+}

@@ -1,0 +1,168 @@
+// The store of events on both databases, and what only a server has: several transactions at a time, and notifications.
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import * as fc from 'fast-check';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Database } from '../../../src/app/database/database.ts';
+import { type DatabaseSettings, openDatabase } from '../../../src/app/database/open.ts';
+import { DatabaseEvents } from '../../../src/app/events/store.ts';
+import { requirePart } from '../../support/parts.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { describeEvents, event } from './store.contract.ts';
+
+async function open(settings: DatabaseSettings): Promise<Database> {
+  const database = openDatabase(settings);
+  await database.opened();
+  return database;
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-events-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe('on PGlite', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'troupe-events-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  describeEvents(() => open({ kind: 'pglite', folder: join(folder, 'pglite'), queryTimeoutMs: 20_000 }));
+
+  test('the epoch stays when the folder is opened again, and is another one in a copy', async () => {
+    const at = temporaryFolder();
+    const epochIn = async (name: string): Promise<string> => {
+      const database = await open({ kind: 'pglite', folder: join(at, name), queryTimeoutMs: 20_000 });
+      const { epoch } = await new DatabaseEvents(database).extent('notes');
+      await database.close();
+      return epoch;
+    };
+    const epoch = await epochIn('one');
+    expect(await epochIn('one')).toBe(epoch);
+    cpSync(join(at, 'one'), join(at, 'two'), { recursive: true });
+    expect(await epochIn('two')).not.toBe(epoch);
+  }, 60_000);
+});
+
+const part = requirePart('postgres');
+describe.skipIf(part.missing)('on PostgreSQL', () => {
+  let server: TestPostgres;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server.remove());
+
+  const openAt = (url: string) =>
+    open({
+      kind: 'postgres',
+      url,
+      poolMax: 6,
+      connectTimeoutMs: 10_000,
+      queryTimeoutMs: 20_000,
+      retryMaxMs: 50,
+    });
+
+  describeEvents(async () => openAt((await server.createDatabase()).url));
+
+  test('transactions that commit late come in order: no reader sees a position before all that are lower', async () => {
+    const database = await openAt((await server.createDatabase()).url);
+    onTestFinished(() => database.close());
+    const store = new DatabaseEvents(database);
+    await store.extent('notes');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ before: fc.nat(3), after: fc.nat(3), fails: fc.boolean() }), {
+          minLength: 2,
+          maxLength: 8,
+        }),
+        async (plans) => {
+          const from = (await store.extent('notes')).head;
+          const written = { done: false };
+          const seen: number[] = [];
+          const turns = async (count: number) => {
+            for (let turn = 0; turn < count; turn++) await setImmediate();
+          };
+          const reading = (async () => {
+            for (let last = from; !written.done;) {
+              const { events } = await store.read('notes', last, { events: 100, bytes: 100_000 });
+              seen.push(...events.map(({ position }) => position));
+              last = seen.at(-1) ?? from;
+            }
+            const rest = await store.read('notes', seen.at(-1) ?? from, { events: 100, bytes: 100_000 });
+            seen.push(...rest.events.map(({ position }) => position));
+          })();
+          const committed = await Promise.all(
+            plans.map(({ before, after, fails }) =>
+              database
+                .transaction(async (transaction) => {
+                  await turns(before);
+                  const { position } = await store.append(transaction, event({}));
+                  await turns(after);
+                  if (fails) throw new Error('rolled back');
+                  return position;
+                })
+                .catch(() => undefined),
+            ),
+          );
+          written.done = true;
+          await reading;
+          const positions = committed.filter((position) => position !== undefined).toSorted((a, b) => a - b);
+          const expected = positions.map((_, index) => from + index + 1);
+          expect(positions).toEqual(expected);
+          expect(seen).toEqual(expected);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  }, 60_000);
+
+  test('a commit is told to who listens, on another connection too; after a loss listeners are to look', async () => {
+    const { url } = await server.createDatabase();
+    const [one, two] = [await openAt(url), await openAt(url)];
+    onTestFinished(async () => {
+      await one.close();
+      await two.close();
+    });
+    const [writer, reader] = [new DatabaseEvents(one), new DatabaseEvents(two)];
+    const heard: Array<number | undefined> = [];
+    const stop = reader.watch('notes', (position) => heard.push(position));
+    const others: unknown[] = [];
+    reader.watch('other', (position) => others.push(position));
+    await vi.waitUntil(() => heard.length === 1, { timeout: 20_000 }); // it listens now
+    await one.transaction(async (transaction) => {
+      await writer.append(transaction, event('a'));
+      expect(heard).toEqual([undefined]);
+    });
+    await vi.waitUntil(() => heard.length === 2, { timeout: 20_000 });
+    expect(heard).toEqual([undefined, 1]);
+
+    const admin = postgres(url, { max: 1, onnotice: () => {} });
+    onTestFinished(() => admin.end());
+    await admin`select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'`;
+    await vi.waitUntil(() => heard.length === 3, { timeout: 20_000 });
+    await one.transaction((transaction) => writer.append(transaction, event('b')));
+    await vi.waitUntil(() => heard.length === 4, { timeout: 20_000 });
+    expect(heard).toEqual([undefined, 1, undefined, 2]);
+    expect(others.every((position) => position === undefined)).toBe(true);
+    stop();
+    await one.transaction((transaction) => writer.append(transaction, event('c')));
+    expect((await reader.read('notes', 2, { events: 9, bytes: 999 })).events).toHaveLength(1);
+    expect(heard).toHaveLength(4);
+  }, 60_000);
+
+  test('another database has another epoch', async () => {
+    const [here, there] = [await server.createDatabase(), await server.createDatabase()];
+    const databases = [await openAt(here.url), await openAt(there.url)];
+    onTestFinished(async () => {
+      for (const database of databases) await database.close();
+    });
+    const [one, two] = await Promise.all(
+      databases.map(async (database) => (await new DatabaseEvents(database).extent('notes')).epoch),
+    );
+    expect(one).not.toBe(two);
+  }, 60_000);
+});
