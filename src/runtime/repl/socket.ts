@@ -20,7 +20,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { type Server, type Socket, connect, createServer } from 'node:net';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve as absolute } from 'node:path';
 
 /** How often a stale socket is replaced before giving up: other processes may be doing the same. */
 const ATTEMPTS_MAX = 5;
@@ -172,7 +172,7 @@ export const DEFAULT_DATA_DIR = './data';
 
 /** The path of the socket in a data folder. */
 export function socketPath(dataDir: string): string {
-  return join(resolve(dataDir), 'repl.sock');
+  return join(absolute(dataDir), 'repl.sock');
 }
 
 /** The path of the history, beside a socket. */
