@@ -236,7 +236,7 @@ const CTRL_C = '\u0003';
 const TYPED_AHEAD_MAX = 1_048_576;
 
 /** node:repl reads from this instead of the terminal. */
-export class Keyboard extends Readable {
+class Keyboard extends Readable {
   readonly isTTY = true;
   readonly #terminal: ReadStream;
   readonly #isBusy: () => boolean;
