@@ -1,11 +1,11 @@
 /**
  * Exit reasons on their way to another node.
  *
- * A reason may hold Errors, and no carrier can carry one. A plain object that describes it goes in its place, as OTP
- * sends `{Reason, Stacktrace}` and not the failed process's terms of the stack.
+ * A reason may hold Errors, which no carrier can send. A plain object that describes the Error is sent instead, as OTP sends
+ * `{Reason, Stacktrace}` and not the terms on the stack.
  */
 
-/** The folders before the name of a file in a stack: they are nobody's business elsewhere. */
+/** The folders before a file name in a stack, which other nodes have no business knowing. */
 const FOLDERS = /(^\s*at |async |\()(?:file:\/\/)?(?:[A-Za-z]:)?[\\/](?:[^()\n]*[\\/])?/gm;
 
 /** What stands for an Error in an exit reason that came from another node. */
