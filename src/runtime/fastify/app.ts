@@ -64,7 +64,7 @@ export interface SocketServer {
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** The connections of an application. */
+/** @internal The connections of an application. */
 export class Connections {
   readonly #node: Node;
   readonly #limits: Limits;

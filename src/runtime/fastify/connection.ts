@@ -27,10 +27,11 @@ import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
-import { connectionBehaviour, Ending, Received } from './connection-process.ts';
+import { connectionBehaviour, DROPPED, Ending, Received } from './connection-process.ts';
 import type { OutgoingFrame, WebSocketDefinition } from './handler.ts';
 import { Alarm, type ConnectionLimits, Rate } from './limits.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox, type OutboxEvents } from './outbox.ts';
+import { SocketWire } from './wire.ts';
 
 const openEvent = telemetry('troupe:fastify:open');
 const closeEvent = telemetry('troupe:fastify:close');
@@ -97,7 +98,7 @@ function errorCloseCode(code: string | undefined): number | undefined {
 }
 
 /** @internal A connection; see the head of this file. */
-export class Connection extends Watcher {
+export class Connection extends Watcher implements OutboxEvents {
   readonly process: Process;
   readonly definition: WebSocketDefinition;
   /** The request and the handler's arguments; forgotten after `init`. */
@@ -124,6 +125,10 @@ export class Connection extends Watcher {
   #received = 0;
   #sent = 0;
   #dropped = 0;
+  /** How many of them the handler was told of. */
+  #droppedTold = 0;
+  /** True from the first dropped frame until the handler was told, where it wants to be. */
+  #missing = false;
 
   /** Spawns the process and attaches the listeners; @param over is called once when both are gone. */
   constructor(
@@ -154,14 +159,7 @@ export class Connection extends Watcher {
     this.#drain = new Alarm(timers, () => {
       terminate(this.process, this.#end?.exit);
     });
-    this.#outbox = new Outbox(socket, limits, timers, {
-      onTaken: () => {
-        this.#heard = true;
-      },
-      onStuck: () => {
-        this.end(ENDS.tooSlow);
-      },
-    });
+    this.#outbox = new Outbox(new SocketWire(socket), limits, timers, this);
     this.#rate =
       limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, clock.now());
     addWatch(this.process, this);
@@ -182,14 +180,23 @@ export class Connection extends Watcher {
   /** Sends a frame, unless the client is gone; ends the process of one that is too slow. */
   send(frame: OutgoingFrame): Promise<void> | void {
     if (this.#socket.readyState !== OPEN) return undefined;
-    if (this.#outbox.put(frame)) {
+    if (!this.#missing && this.#outbox.put(frame)) {
       this.#overHighWater = false;
       this.#sent++;
       return undefined;
     }
-    if (this.#limits.slowClient === 'close') return this.leave(ENDS.tooSlow.exit, ENDS.tooSlow.close);
+    if (this.#limits.slowClient !== 'drop') return this.leave(ENDS.tooSlow.exit, ENDS.tooSlow.close);
     this.#drop();
+    this.#missing = this.definition.callbacks.dropped !== undefined;
     return undefined;
+  }
+
+  /** How many frames were dropped that the client was not told of; those to come are sent. */
+  takeDropped(): number {
+    const count = this.#dropped - this.#droppedTold;
+    this.#droppedTold = this.#dropped;
+    this.#missing = false;
+    return count;
   }
 
   /** Reads on from the socket once the mailbox is short enough; called after each message. */
@@ -209,6 +216,24 @@ export class Connection extends Watcher {
       bufferedBytes: this.#outbox.bytes,
       paused: this.#paused,
     };
+  }
+
+  // ---- for the outbox ----
+
+  onTaken(): void {
+    this.#heard = true;
+  }
+
+  onStuck(): void {
+    this.end(ENDS.tooSlow);
+  }
+
+  onRoom(): void {
+    if (this.#missing && this.#end === null && this.process.alive) this.process.deliverSignal(DROPPED);
+  }
+
+  onReplaced(): void {
+    this.#dropped++;
   }
 
   // ---- the end ----

@@ -11,7 +11,7 @@ import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
 import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Ref } from '../terms/identifiers.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import { atom } from '../terms/atom.ts';
 import { ImproperList } from '../terms/values.ts';
 import { Tuple } from '../terms/values.ts';
@@ -118,13 +118,18 @@ export class RemoteCall implements Request {
     const server = this.#server;
     const { alias, pid } = this;
     const ref = alias instanceof Ref ? alias : alias.monitor;
-    if (ref !== undefined) return server?.node.router.connection(ref.node)?.incoming.get(ref.key);
+    if (ref !== undefined) return server?.node.router.connectedPeer(ref.node)?.incoming.get(ref.key);
     const { tag } = alias as ForeignTag;
     if (!(tag instanceof Tuple) || tag.length !== 2 || !(tag.elements[0] instanceof Ref)) return undefined;
     for (let watch = server?.watchers ?? null; watch !== null; watch = watch.watchNext) {
       if (watch instanceof RemoteMonitor && watch.from.equals(pid)) return watch;
     }
     return undefined;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('$gen_call', [this.pid, this.alias, this.name, this.argument], depth);
   }
 }
 
@@ -136,7 +141,9 @@ export class SystemCall extends RemoteCall {
   get [KEPT](): boolean {
     return true;
   }
-}
 
-defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
-defineRecord(SystemCall, 'system', ['pid', 'alias', 'name', 'argument']);
+  /** @internal */
+  override [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('system', [this.pid, this.alias, this.name, this.argument], depth);
+  }
+}

@@ -24,9 +24,10 @@ import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
+/** @internal */
 export { ForeignTag, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** How long a call waits by default, in milliseconds; as `gen_server:call/2`. */
@@ -74,6 +75,11 @@ export class Cast {
   constructor(name: string, argument: unknown) {
     this.name = name;
     this.argument = argument;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('$gen_cast', [this.name, this.argument], depth);
   }
 }
 
@@ -211,11 +217,11 @@ export class Call
 
   /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
   hold(caller: Process): void {
-    const { extras } = caller;
-    const older = extras.pending as Call | null;
+    const extra = caller.ensureExtra();
+    const older = extra.pending as Call | null;
     this.older = older;
     if (older !== null) older.newer = this;
-    extras.pending = this;
+    extra.pending = this;
   }
 
   /** Tells the other node that its answer is not waited for any more. */
@@ -235,7 +241,7 @@ export class Call
   #release(caller: Process): void {
     const newer = this.newer;
     const older = this.older;
-    if (newer === null) caller.extras.pending = older;
+    if (newer === null) caller.ensureExtra().pending = older;
     else newer.older = older;
     if (older !== null) older.newer = newer;
     this.newer = null;
@@ -246,8 +252,6 @@ export class Call
     this.#settle(true, undefined);
   }
 }
-
-defineRecord(Cast, '$gen_cast', ['name', 'argument']);
 
 /**
  * Calls a server and waits for its answer.

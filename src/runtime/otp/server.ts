@@ -39,7 +39,7 @@ export class ServerDefinition<
     this.#behaviour = new ServerBehaviour(callbacks);
   }
 
-  /** @internal Use `start` or `startLink` of a node or process. */
+  /** Called by `start` and `startLink` of a node or process; use those. */
   [START](
     node: Node,
     parent: Process | undefined,

@@ -25,7 +25,7 @@ import { hasNames } from './connect/flags.ts';
 import { isNodeName } from './connect/handshake-messages.ts';
 import { type FaultCounts, Line, type PeerInfo } from './line.ts';
 import { type ErlangCarrierOptions, type Settings, checkOptions } from './options.ts';
-import { Packer } from './wire/pending.ts';
+import { Packer } from './wire/send-queue.ts';
 import { createServices } from './services/index.ts';
 
 const refused = telemetry('troupe:distribution:refused');

@@ -13,23 +13,30 @@ import { SystemCall } from '../../otp/gen.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
-import { plainBinaries } from '../etf/skip.ts';
-import { TermWriter } from '../etf/writer.ts';
+import { plainBinaries } from '../etf/tags.ts';
+import type { TermWriter } from '../etf/writer.ts';
+import { messageWriter } from '../messages.ts';
 import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
-import type { EstablishedConnection, PeerConnection, Services } from './contracts.ts';
-import { ControlWriter, type SingleSignal, senderOf } from './wire/control-writer.ts';
+import type {
+  EstablishedConnection,
+  PeerConnection,
+  Services,
+  SpawnReply,
+  SpawnRequest,
+} from './contracts.ts';
+import { type Sender, senderOf, UNKNOWN_SENDER } from './wire/control.ts';
+import { ControlWriter, type SingleSignal } from './wire/control-writer.ts';
 import { FLAGS, hasNames } from './connect/flags.ts';
-import { Inbound } from './wire/inbound.ts';
+import { Inbound, type InboundOwner } from './wire/inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';
 import type { PeerInfo } from './line.ts';
-import type { PackedSignal, Packer } from './wire/pending.ts';
 import {
   BATCH_BUFFER_BYTES,
   FRAGMENT_BYTES,
+  type PackedSignal,
+  type Packer,
   SendQueue,
-  type Sender,
-  UNKNOWN_SENDER,
 } from './wire/send-queue.ts';
 
 /** When a connection is closed in an orderly way: how long the peer may go without reading any of what is left. */
@@ -50,21 +57,21 @@ export type EndReason =
 
 /** The owner of a node's connections. */
 export interface ConnectionOwner {
-  readonly host: CarrierHost;
-  readonly settings: Settings;
-  readonly packer: Packer;
-  readonly services: Services;
-  readonly busyWait: BusyWait;
-  /** The connection has ended. Called once, in a turn of its own or by `tellNow`. */
+  /** @internal */ readonly host: CarrierHost;
+  /** @internal */ readonly settings: Settings;
+  /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly services: Services;
+  /** @internal */ readonly busyWait: BusyWait;
+  /** @internal The connection has ended. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
-  leftOut(peer: string, what: string): void;
-  badFrame(peer: string, reason: string): void;
-  busy(peer: string, queuedBytes: number): void;
-  full(peer: string, queuedBytes: number): void;
+  /** @internal */ leftOut(peer: string, what: string): void;
+  /** @internal */ badFrame(peer: string, reason: string): void;
+  /** @internal */ busy(peer: string, queuedBytes: number): void;
+  /** @internal */ full(peer: string, queuedBytes: number): void;
 }
 
 /** A connection that is up. */
-export class Connection implements PeerConnection, Ticked {
+export class Connection implements PeerConnection, InboundOwner, Ticked {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
@@ -104,7 +111,7 @@ export class Connection implements PeerConnection, Ticked {
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
       exactBytes: this.#named,
     };
-    this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
+    this.#writer = messageWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
       peer,
       creation,
@@ -120,24 +127,7 @@ export class Connection implements PeerConnection, Ticked {
       drained: () => this.#drained(),
     });
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
-    this.#inbound = new Inbound(established, host, limitsIn, {
-      signal: (signal) => {
-        if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
-        if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);
-        else host.receive(peer, signal);
-      },
-      spawnRequest: (request) => owner.services.spawnRequest(this, request),
-      spawnReply: (reply) => owner.services.spawnReply(this, reply),
-      leftOut: (what) => owner.leftOut(peer, what),
-      hello: () => void (this.#troupe = true),
-      came: () => owner.busyWait.begin(),
-      tick: () => this.#ticks.received(),
-      bad: (reason) => {
-        owner.badFrame(peer, reason);
-        this.end('bad_frame');
-      },
-      closed: () => this.end('connection_closed'),
-    });
+    this.#inbound = new Inbound(established, host, limitsIn, this);
     this.#ticks = new Ticks(this, settings.netTickTimeMs);
   }
 
@@ -153,10 +143,49 @@ export class Connection implements PeerConnection, Ticked {
     if (this.#ended === undefined) this.#inbound.start();
   }
 
-  #system(signal: Signal, message: SystemCall): void {
+  // ---- coming in ----
+
+  signal(signal: Signal): void {
     const { host, services } = this.#owner;
-    if (this.#troupe) host.receive(this.name, signal);
-    else services.systemCall(this.name, message, () => host.receive(this.name, signal));
+    if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
+    if ('message' in signal && signal.message instanceof SystemCall && !this.#troupe) {
+      services.systemCall(this.name, signal.message, () => host.receive(this.name, signal));
+    } else {
+      host.receive(this.name, signal);
+    }
+  }
+
+  spawnRequest(request: SpawnRequest): void {
+    this.#owner.services.spawnRequest(this, request);
+  }
+
+  spawnReply(reply: SpawnReply): void {
+    this.#owner.services.spawnReply(this, reply);
+  }
+
+  hello(): void {
+    this.#troupe = true;
+  }
+
+  leftOut(what: string): void {
+    this.#owner.leftOut(this.name, what);
+  }
+
+  came(): void {
+    this.#owner.busyWait.begin();
+  }
+
+  tick(): void {
+    this.#ticks.received();
+  }
+
+  bad(reason: string): void {
+    this.#owner.badFrame(this.name, reason);
+    this.end('bad_frame');
+  }
+
+  closed(): void {
+    this.end('connection_closed');
   }
 
   // ---- sending ----

@@ -27,11 +27,11 @@ export interface EstablishedConnection {
 
 /** What the connector reports to the owner of connections. All calls are synchronous. */
 export interface ConnectionEvents {
-  /** A handshake is done; the receiver of this call owns the connection from now on. */
+  /** @internal A handshake is done; the receiver of this call owns the connection from now on. */
   up(established: EstablishedConnection): void;
-  /** True while a connection to the peer is up. */
+  /** @internal True while a connection to the peer is up. */
   isUp(peer: string): boolean;
-  /** The peer has connected again, so its current connection is dead: end it, and report the end, before `up`. */
+  /** @internal The peer has connected again, so its current connection is dead: end it, and report the end, before `up`. */
   retire(peer: string): void;
 }
 
@@ -81,7 +81,7 @@ export interface Services {
   peerUp(connection: PeerConnection): void;
   /** A connection was lost, and the node has been told. The reason is `disconnect` if this node's program closed it. */
   peerDown(peer: string, reason?: unknown): void;
-  /** A system message of another node; `deliver` is called once the form of the answer is known. */
+  /** @internal A system message of another node; `deliver` is called once the form of the answer is known. */
   systemCall(peer: string, message: SystemCall, deliver: () => void): void;
   /** See `Carrier.givesBareState`. */
   givesBareState(peer: string): Promise<boolean>;

@@ -4,7 +4,7 @@
  * A line is dropped when there is neither, so that names tried once do not accumulate.
  */
 import type { Connection } from './connection.ts';
-import { PendingSignals } from './wire/pending.ts';
+import { PendingSignals } from './wire/send-queue.ts';
 
 /** A node that this one is connected or connecting to. */
 export interface PeerInfo {

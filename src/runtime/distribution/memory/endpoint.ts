@@ -12,9 +12,11 @@
 import { TroupeError } from '../../errors.ts';
 import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
-import { EtfError, TermReader } from '../etf/reader.ts';
+import { TermReader } from '../etf/reader.ts';
+import { EtfError } from '../etf/tags.ts';
 import type { Arrival, MemoryConnection, Lane, Switchboard } from './switchboard.ts';
-import { TermWriter } from '../etf/writer.ts';
+import type { TermWriter } from '../etf/writer.ts';
+import { Messages, messageWriter } from '../messages.ts';
 
 /** A node's view of one peer. */
 class Line {
@@ -217,7 +219,7 @@ export class SignalEncoder {
   readonly #writer: TermWriter;
 
   constructor(limits: CodecLimits) {
-    this.#writer = new TermWriter({ ...limits, nativeRecords: true });
+    this.#writer = messageWriter({ ...limits, nativeRecords: true });
   }
 
   /** @throws TroupeError TROUPE_NOT_ENCODABLE if the signal holds what cannot leave a node, or exceeds a limit. */
@@ -260,7 +262,7 @@ export class SignalDecoder {
     for (const [field, value] of Object.entries(signal)) made[field] = this.#remake(value, peer);
     if (bytes.length > 0) {
       this.#reader.reset(Buffer.from(bytes.buffer), 0, bytes.length);
-      if ('message' in signal) made['message'] = this.#reader.message(peer.node);
+      if ('message' in signal) made['message'] = this.#reader.message(new Messages(peer.node));
       else made['reason'] = this.#reader.reason();
     }
     return made as unknown as Signal;

@@ -111,12 +111,13 @@ export function readCookieFile(path?: string): string {
   try {
     const stats = statSync(file);
     const { mode, size } = stats;
-    if (!stats.isFile()) throw new TroupeError('TROUPE_BAD_COOKIE', `${file} is not a file.`);
+    if (!stats.isFile())
+      throw new TroupeError('TROUPE_BAD_COOKIE', `${file} is not a file that holds a cookie.`);
     // Windows has no such permissions; OTP does not check them there either.
     if (process.platform !== 'win32' && (mode & OTHERS_MAY) !== 0) {
       throw new TroupeError(
         'TROUPE_BAD_COOKIE',
-        `${file} is accessible to users other than its owner: run \`chmod 600 ${file}\`.`,
+        `${file} can be used by others than its owner: run \`chmod 600 ${file}\`.`,
       );
     }
     if (size > MAX_FILE_BYTES)

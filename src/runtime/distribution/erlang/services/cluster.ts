@@ -76,7 +76,7 @@ export class Cluster {
   handle(message: unknown): void {
     const [tag, from, names] = message instanceof Tuple ? message.elements : [];
     if (tag !== atom(CLUSTER) || !(from instanceof Pid) || !Array.isArray(names)) return;
-    if (this.#node.router.connection(from.node) === undefined) return;
+    if (this.#node.router.connectedPeer(from.node) === undefined) return;
     this.#troupe.add(from.node);
     this.#endQuestion(from.node);
     if (this.#learns) this.#learn(names as readonly unknown[]);
@@ -85,7 +85,7 @@ export class Cluster {
   /** A node is up. @param self the process. */
   peerUp(self: Process, peer: string): void {
     const { router } = this.#node;
-    const others = router.connected().filter((name) => name !== peer && router.connection(name)?.hasNames);
+    const others = router.connected().filter((name) => name !== peer && router.connectedPeer(name)?.hasNames);
     tell(self, peer, others.slice(0, NODES_MAX));
     for (const name of this.#troupe) tell(self, name, [peer]);
     if (!this.#learns || this.#troupe.has(peer)) return;

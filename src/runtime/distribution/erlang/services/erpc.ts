@@ -272,8 +272,8 @@ export class SpawnClient {
   /** @internal A call is settled. */
   left(call: ErpcCall): void {
     const { key } = call.request;
-    const peer = this.#node.router.connection(call.peer);
-    const waited = peer?.outgoing.delete(key) === true;
+    const peer = this.#node.router.connectedPeer(call.peer);
+    const waited = peer?.stopAwaiting(call.request) === true;
     if (this.#pending.delete(key)) {
       if (waited) this.#abandon(key, call.pid);
     } else if (waited && call.spawned !== null) {
@@ -296,7 +296,7 @@ export class SpawnClient {
     args: readonly unknown[],
   ): void {
     if (call.over) return;
-    const peer = this.#node.router.connection(connection.name);
+    const peer = this.#node.router.connectedPeer(connection.name);
     if (peer === undefined) {
       call.peerDown('noconnection');
     } else if ((connection.flags & FLAGS.SPAWN) === 0n) {
@@ -304,14 +304,14 @@ export class SpawnClient {
     } else {
       const { request, tag } = call;
       this.#pending.set(request.key, call);
-      peer.outgoing.set(request.key, call);
+      peer.awaitDown(request, call);
       try {
         const terms = [tag, atom(module), atom(name), args];
         this.#request(connection, request, call.pid, 'execute_call', [atom('monitor')], terms);
       } catch (error) {
         // An argument that cannot leave the node: nothing was sent.
         this.#pending.delete(request.key);
-        peer.outgoing.delete(request.key);
+        peer.stopAwaiting(request);
         call.fail(error as TroupeError);
       }
     }
@@ -354,7 +354,7 @@ export class SpawnClient {
   }
 
   #unwatch(peer: string, from: Pid, target: Pid, ref: Ref): void {
-    this.#node.router.connection(peer)?.send({ op: 'demonitor', from, target, ref });
+    this.#node.router.connectedPeer(peer)?.send({ op: 'demonitor', from, target, ref });
   }
 }
 

@@ -15,7 +15,7 @@ import { TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/values.ts';
 import { isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
-import { describeError } from '../../reason.ts';
+import { describeError } from '../../etf/reason.ts';
 
 // ---- what may run ----
 
@@ -165,7 +165,7 @@ export class Executor {
     const process = this.#node.create((self: Process) => execute(self, run, execution), [], undefined, {
       label: `${module}:${name}/${args.length}`,
     });
-    if (groupLeader !== undefined) process.extras.groupLeader = groupLeader;
+    if (groupLeader !== undefined) process.ensureExtra().groupLeader = groupLeader;
     addWatch(process, new Running(this.#counts, peer));
     return process;
   }

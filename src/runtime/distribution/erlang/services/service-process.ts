@@ -104,7 +104,7 @@ export function publishDropped(node: Node, peer: string, what: () => string): vo
   if (dropped.hasSubscribers) dropped.publish({ node: node.name, peer, what: what() });
 }
 
-/** Fails an unknown call of a service at once, and publishes it. */
+/** @internal Fails an unknown call of a service at once, and publishes it. */
 export function refuse(self: Process, request: Call | RemoteCall): void {
   const { name } = request;
   // The fields come from another node.

@@ -117,15 +117,13 @@ function watch(
   process: Process,
   tag: Ref | undefined,
 ): void {
-  const peer = node.router.connection(connection.name);
+  const peer = node.router.connectedPeer(connection.name);
   if (peer === undefined) return;
   if (tag === undefined || peer.incoming.has(ref.key)) {
     node.router.receive(connection.name, { op: 'monitor', from, target: process.pid, ref });
     return;
   }
-  const monitor = new OutcomeMonitor(peer, connection, from, ref, process.pid, tag);
-  peer.incoming.set(ref.key, monitor);
-  addWatch(process, monitor);
+  peer.addMonitor(process, new OutcomeMonitor(peer, connection, from, ref, process.pid, tag));
 }
 
 /**
@@ -156,7 +154,7 @@ class OutcomeMonitor extends RemoteMonitor {
       super.targetExited(reason);
       return;
     }
-    this.peer.incoming.delete(this.ref.key);
+    this.peer.removeMonitor(this);
     try {
       this.#send(reason);
     } catch (error) {
