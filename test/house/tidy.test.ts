@@ -50,6 +50,8 @@ const rules: Rule[] = [
       ['src/runtime/otp/a.ts', "import fs from 'fs';", 1],
       ['src/runtime/otp/a.ts', "import { pg } from '../pg/pg.ts';", 1],
       ['src/runtime/pg/a.ts', "import { x } from '../distribution/etf/encode.ts';", 1],
+      ['src/runtime/distribution/etf/a.ts', "import { x } from '../messages.ts';", 1],
+      ['src/runtime/distribution/etf/a.ts', "import { x } from '../../otp/gen.ts';", 1],
       ['src/runtime/errors.ts', "export { x } from './otp/server.ts';", 1],
       ['src/runtime/errors.ts', "import type { Pid } from './terms/identifiers.ts';", 1],
       ['src/runtime/terms/a.ts', "import type { Process } from '../process/process.ts';", 1],
@@ -67,6 +69,8 @@ const rules: Rule[] = [
         'src/runtime/process/a.ts',
         "// import { x } from '../otp/server.ts';\nimport { z } from 'node:util';",
       ],
+      ['src/runtime/distribution/etf/a.ts', "import { x } from '../../terms/atom.ts';"],
+      ['src/runtime/distribution/a.ts', "import { x } from './etf/reader.ts';"],
       ['src/runtime/pg/a.ts', "import type { Carrier } from '../process/carrier.ts';"],
       [
         'src/runtime/pg/a.ts',

@@ -11,7 +11,7 @@ import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
 import { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Ref } from '../terms/identifiers.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import { atom } from '../terms/atom.ts';
 import { ImproperList } from '../terms/values.ts';
 import { Tuple } from '../terms/values.ts';
@@ -126,6 +126,11 @@ export class RemoteCall implements Request {
     }
     return undefined;
   }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('$gen_call', [this.pid, this.alias, this.name, this.argument], depth);
+  }
 }
 
 /** @internal What `sys` sends to another node: `{system, {Pid, [alias | Ref]}, Request}`, as OTP's. */
@@ -136,7 +141,9 @@ export class SystemCall extends RemoteCall {
   get [KEPT](): boolean {
     return true;
   }
-}
 
-defineRecord(RemoteCall, '$gen_call', ['pid', 'alias', 'name', 'argument']);
-defineRecord(SystemCall, 'system', ['pid', 'alias', 'name', 'argument']);
+  /** @internal */
+  override [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('system', [this.pid, this.alias, this.name, this.argument], depth);
+  }
+}

@@ -24,7 +24,7 @@ import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import { MAILBOX_FULL, RemoteCall, SystemCall } from './gen-remote.ts';
 
 /** @internal */
@@ -75,6 +75,11 @@ export class Cast {
   constructor(name: string, argument: unknown) {
     this.name = name;
     this.argument = argument;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('$gen_cast', [this.name, this.argument], depth);
   }
 }
 
@@ -248,8 +253,6 @@ export class Call
   }
 }
 
-defineRecord(Cast, '$gen_cast', ['name', 'argument']);
-
 /**
  * Calls a server and waits for its answer.
  * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
@@ -397,10 +400,13 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
 }
 
 function describe(request: Call): string {
-  const { to } = request;
-  const target =
-    typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
-  return `Call '${request.name}' to ${String(target)}`;
+  return `Call '${request.name}' to ${describeTarget(request.to)}`;
+}
+
+/** @internal A destination in an error message. */
+export function describeTarget(to: Destination): string {
+  if (typeof to === 'string' || to instanceof Pid) return to.toString();
+  return 'pid' in to ? to.pid.toString() : `${to.name} on ${to.node}`;
 }
 
 // ---- reports ----

@@ -15,9 +15,17 @@ import { Origin, Pid, Ref } from '../../../terms/identifiers.ts';
 import { atom } from '../../../terms/atom.ts';
 import { ImproperList, Tuple } from '../../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../../process/carrier.ts';
-import { EtfError, TooDeep, TooManyValues } from '../../etf/reader.ts';
-import type { SlicingReader, Wanted } from '../../etf/slicing-reader.ts';
-import { NEWER_REFERENCE, NEW_PID, PID, SMALL_TUPLE } from '../../etf/tags.ts';
+import type { SlicingReader } from '../../etf/slicing-reader.ts';
+import { Messages } from '../../messages.ts';
+import {
+  EtfError,
+  NEWER_REFERENCE,
+  NEW_PID,
+  PID,
+  SMALL_TUPLE,
+  TooDeep,
+  TooManyValues,
+} from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from '../contracts.ts';
 import { ReceivedLists } from './multicast.ts';
 
@@ -46,6 +54,7 @@ type Carrying =
   | { readonly op: 'down'; readonly target: Pid | string; readonly to: Pid; readonly ref: Ref }
   | { readonly op: 'spawn'; readonly request: Omit<SpawnRequest, 'args'> };
 
+type Wanted = 'message' | 'reason' | 'term';
 const MAX_UNLINK_ID = 2n ** 64n;
 const ALIAS = atom('alias');
 
@@ -58,6 +67,7 @@ export class ControlReader {
   readonly #versions: boolean;
   /** Stands for the sender of a message that does not say it. */
   readonly #unknown: Pid;
+  readonly #messages: Messages;
   readonly #lists = new ReceivedLists();
   /** What is read in slices. */
   #sliced: Carrying | undefined = undefined;
@@ -77,6 +87,7 @@ export class ControlReader {
     this.#host = host;
     this.#sink = sink;
     this.#versions = peer.versions;
+    this.#messages = new Messages(peer.name);
     this.#unknown = new Pid(new Origin(peer.name, peer.creation), 0, 0);
   }
 
@@ -229,8 +240,7 @@ export class ControlReader {
     const to = reader.pid();
     // The token stands before the reason.
     if (expected === (payload ? 4 : 5)) reader.term();
-    if (payload) this.#version();
-    this.#read({ op, from, to }, 'reason');
+    this.#read({ op, from, to }, 'reason', payload);
   }
 
   #down(payload: boolean): void {
@@ -238,8 +248,7 @@ export class ControlReader {
     const target = this.#target();
     const to = reader.pid();
     const ref = reader.ref();
-    if (payload) this.#version();
-    this.#read({ op: 'down', target, to, ref }, 'reason');
+    this.#read({ op: 'down', target, to, ref }, 'reason', payload);
   }
 
   #send(arity: number, expected: number, hasSender: boolean): void {
@@ -260,7 +269,6 @@ export class ControlReader {
     reader.term();
     const name = reader.atomText();
     if (expected === 5) reader.term();
-    this.#version();
     if (name === control.TROUPE_NAME) this.#troupe(from);
     else this.#read({ op: 'sendNamed', from, to: name }, 'message');
   }
@@ -271,7 +279,7 @@ export class ControlReader {
     const from = reader.pid();
     const to = reader.ref();
     if (expected === 4) reader.term();
-    this.#toAlias(from, to);
+    this.#read({ op: 'sendAlias', from, to }, 'message');
   }
 
   #altact(arity: number): void {
@@ -284,15 +292,13 @@ export class ControlReader {
     // A token, and what later versions may add.
     for (let index = 4; index < arity; index++) reader.term();
     if ((flags & control.ALTACT_EXIT) !== 0) {
-      this.#version();
       if (to instanceof Pid) this.#read({ op: 'exit', from, to }, 'reason');
       else this.#read({ op: 'exitOther' }, 'reason');
     } else if (to instanceof Pid) {
       this.#deliver(from, to);
     } else if (to instanceof Ref) {
-      this.#toAlias(from, to);
+      this.#read({ op: 'sendAlias', from, to }, 'message');
     } else {
-      this.#version();
       this.#read({ op: 'sendNamed', from, to }, 'message');
     }
   }
@@ -304,7 +310,7 @@ export class ControlReader {
     const at = reader.position;
     let message: unknown;
     try {
-      message = reader.message(this.#unknown.node);
+      message = reader.message(this.#messages);
     } catch (error) {
       this.#notAtOnce(error, { op: 'send', from, to }, 'message', at);
       return;
@@ -318,7 +324,7 @@ export class ControlReader {
     const at = reader.position;
     let message: unknown;
     try {
-      message = reader.message(this.#unknown.node);
+      message = reader.message(this.#messages);
     } catch (error) {
       this.#notAtOnce(error, { op: 'sendMany', from, to }, 'message', at);
       return;
@@ -326,21 +332,18 @@ export class ControlReader {
     this.#sink.signal({ op: 'sendMany', from, to, message });
   }
 
-  #toAlias(from: Pid, to: Ref): void {
-    this.#version();
-    this.#read({ op: 'sendAlias', from, to }, 'message');
-  }
-
   // ---- what is carried ----
 
-  #read(message: Carrying, wanted: Wanted): void {
+  /** @param payload whether it stands behind the control message, and not in it */
+  #read(message: Carrying, wanted: Wanted, payload = true): void {
+    if (payload) this.#version();
     const reader = this.#reader;
     const at = reader.position;
     let value: unknown;
     try {
       value =
         wanted === 'message'
-          ? reader.message(this.#unknown.node)
+          ? reader.message(this.#messages)
           : wanted === 'reason'
             ? reader.reason()
             : reader.term();
@@ -358,7 +361,7 @@ export class ControlReader {
       return;
     }
     this.#sliced = message;
-    this.#reader.begin(wanted, this.#unknown.node, at);
+    this.#reader.begin(wanted === 'message' ? this.#messages : wanted, at);
   }
 
   #done(message: Carrying, value: unknown): void {
@@ -413,6 +416,7 @@ export class ControlReader {
 
   /** What only Troupe nodes say to each other. */
   #troupe(from: Pid): void {
+    this.#version();
     const reader = this.#reader;
     const arity = reader.tupleArity();
     const tag = arity === 0 ? '' : reader.atomText();
@@ -440,7 +444,6 @@ export class ControlReader {
     const count = reader.smallInt();
     const options: unknown = reader.term();
     if (expected === 7) reader.term();
-    this.#version();
     const request = { ref, from, groupLeader, module, function: name, arity: count, options };
     this.#read({ op: 'spawn', request }, 'term');
   }
