@@ -400,10 +400,13 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
 }
 
 function describe(request: Call): string {
-  const { to } = request;
-  const target =
-    typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
-  return `Call '${request.name}' to ${String(target)}`;
+  return `Call '${request.name}' to ${describeTarget(request.to)}`;
+}
+
+/** @internal A destination in an error message. */
+export function describeTarget(to: Destination): string {
+  if (typeof to === 'string' || to instanceof Pid) return to.toString();
+  return 'pid' in to ? to.pid.toString() : `${to.name} on ${to.node}`;
 }
 
 // ---- reports ----

@@ -10,6 +10,7 @@
  * one that does not trap them ends with the process, as its link says. It knows no behaviour.
  */
 import { TroupeError } from '../errors.ts';
+import { isSameTerm } from '../terms/canonical.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { dropLink } from '../process/exit.ts';
@@ -24,7 +25,7 @@ import { TRAP_EXIT } from '../process/state.ts';
 import { rejection } from '../process/async.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
-import { SYSTEM, call } from './gen.ts';
+import { call, describeTarget, SYSTEM } from './gen.ts';
 
 /** Options of the start of a server or supervisor. */
 export interface StartOptions extends SpawnOptions {
@@ -197,11 +198,13 @@ export function startBehaviour<Args extends readonly unknown[], Handle = Process
 // ---- stop ----
 
 /**
- * Tells a server or supervisor to clean up and end with a reason, and waits until it has.
- * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still end later. By default it
+ * Tells a server or supervisor to clean up and exit with a reason, and waits until it has. A process of its own asks and
+ * waits, so the caller need not be a process, and a late answer finds nobody.
+ * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still exit later. By default it
  * waits as long as it takes.
- * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT; TROUPE_CALL_EXIT when it ended with
- * another reason than the one asked for. A process that stops itself would wait for ever. See `gen_server:stop/3`.
+ * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT (`timeout`, as in OTP); TROUPE_CALL_EXIT
+ * when the process exited with another reason than the given one, compared as terms. A process that stops itself would wait
+ * for ever. See `gen_server:stop/3` and `proc_lib:stop/3`.
  */
 export function stopProcess(
   node: Node,
@@ -209,9 +212,14 @@ export function stopProcess(
   reason: ExitReason = 'normal',
   timeoutMs = Infinity,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     node.spawnWith({ label: 'stop' }, async (self: Process) => {
-      await stopAndWait(self, to, reason, timeoutMs).then(resolve, reject);
+      try {
+        resolve(await stopAndWait(self, to, reason, timeoutMs));
+      } catch (error) {
+        // Its stack leads to the code that awaits the stop.
+        resolve(rejection(error));
+      }
     });
   });
 }
@@ -229,25 +237,29 @@ async function stopAndWait(
   try {
     await call(node, to, SYSTEM, ['terminate', reason], { timeoutMs, from: self });
   } catch (error) {
-    const ended = error instanceof TroupeError && error.code === 'TROUPE_CALL_EXIT';
-    if (ended && isSameReason(error.reason, reason)) return;
-    throw error;
+    if (!(error instanceof TroupeError)) throw error;
+    if (error.code === 'TROUPE_CALL_EXIT') {
+      if (isSameReason(error.reason, reason)) return;
+      throw exitedOtherwise(to, error.reason);
+    }
+    throw error.code === 'TROUPE_CALL_TIMEOUT' ? notInTime(to, timeoutMs) : error;
   }
   const down = await self.receive(isDown, { after: Math.max(0, endMs - node.clock.now()) });
-  if (down === TIMEOUT) {
-    throw new TroupeError('TROUPE_CALL_TIMEOUT', 'The process did not end in time.', { reason: 'timeout' });
-  }
-  if (isSameReason(down.reason, reason)) return;
-  throw new TroupeError('TROUPE_CALL_EXIT', `The process ended with ${formatReason(down.reason)}.`, {
-    reason: down.reason,
-    cause: down.reason,
-  });
+  if (down === TIMEOUT) throw notInTime(to, timeoutMs);
+  if (!isSameReason(down.reason, reason)) throw exitedOtherwise(to, down.reason);
 }
 
-/** Compares by value, as far as reasons have one: texts, numbers, tuples of them. */
-function isSameReason(one: unknown, other: unknown): boolean {
-  if (Array.isArray(one) && Array.isArray(other)) {
-    return one.length === other.length && one.every((item, index) => isSameReason(item, other[index]));
-  }
-  return Object.is(one, other);
+function notInTime(to: Destination, timeoutMs: number): TroupeError {
+  const what = `Stop of ${describeTarget(to)}: it did not exit in ${timeoutMs} ms.`;
+  return new TroupeError('TROUPE_CALL_TIMEOUT', what, { reason: 'timeout' });
+}
+
+function exitedOtherwise(to: Destination, reason: ExitReason): TroupeError {
+  const what = `Stop of ${describeTarget(to)}: it exited with ${formatReason(reason)}.`;
+  return new TroupeError('TROUPE_CALL_EXIT', what, { reason, cause: reason });
+}
+
+/** Compares reasons as terms: one that came from another node is another object. */
+function isSameReason(one: ExitReason, other: ExitReason): boolean {
+  return Object.is(one, other) || isSameTerm(one, other);
 }
