@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type ErrorCode, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { Connection, ENDS } from './connection.ts';
-import type { Execution } from './controller.ts';
+import type { Executions } from './controller.ts';
 import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
 import { limitSocket } from './wire.ts';
@@ -23,13 +23,20 @@ export class TroupeApp {
   /** @internal */ readonly limits: Limits;
   /** @internal */ readonly sockets: Connections;
   /** @internal The requests that wait for their controller. */
-  readonly executions = new Set<Execution>();
+  readonly executions: Executions;
 
   /** @internal */
-  constructor(node: Node, limits: Limits, controllerTimeoutMs: number, shared: boolean) {
+  constructor(
+    node: Node,
+    limits: Limits,
+    controllerTimeoutMs: number,
+    executions: Executions,
+    shared: boolean,
+  ) {
     this.node = node;
     this.limits = limits;
     this.controllerTimeoutMs = controllerTimeoutMs;
+    this.executions = executions;
     this.sockets = new Connections(node, limits, shared);
   }
 

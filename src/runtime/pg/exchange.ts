@@ -260,7 +260,7 @@ export class Exchange {
    * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
    */
   #addPeer(pid: Pid): RemoteScope | undefined {
-    const node = this.#self.node.router.connection(pid.node);
+    const node = this.#self.node.router.connectedPeer(pid.node);
     if (node === undefined || node.creation !== pid.creation) return undefined;
     for (const other of this.#peers.values()) {
       if (other.pid.node === pid.node) this.#removePeer(other);
@@ -443,7 +443,7 @@ class Discovery {
   start(node: string): void {
     if (node === this.#self.node.name) return;
     this.stop(node);
-    if (this.#self.node.router.connection(node)?.hasNames === false) return;
+    if (this.#self.node.router.connectedPeer(node)?.hasNames === false) return;
     this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
     this.ask(node);
   }
@@ -460,7 +460,7 @@ class Discovery {
   /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
   discover(node: string): boolean {
     // A message must not make a connection that was lost meanwhile.
-    if (this.#self.node.router.connection(node) === undefined) return false;
+    if (this.#self.node.router.connectedPeer(node) === undefined) return false;
     this.#self.send({ name: this.#scope, node }, protocol.discover(this.#self.pid));
     return true;
   }
@@ -469,7 +469,7 @@ class Discovery {
   ask(node: string): void {
     const search = this.#searches.get(node);
     // The connection may be lost meanwhile.
-    if (search === undefined || this.#self.node.router.connection(node) === undefined) return;
+    if (search === undefined || this.#self.node.router.connectedPeer(node) === undefined) return;
     search.timer = undefined;
     // First the monitor: it fires when nobody is there to get the message.
     search.ref = this.#self.monitor({ name: this.#scope, node });

@@ -4,7 +4,7 @@
  * Each message is a small class with read-only fields, which have the names of OTP's tuples; tell them apart with
  * `instanceof`. What an exit reason is stands in `terms/reasons.ts`.
  */
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import { type ExitReason, formatReason } from '../terms/reasons.ts';
 
@@ -30,6 +30,11 @@ export class Exit {
   get [KEPT](): boolean {
     return true;
   }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('EXIT', [this.from, this.reason], depth);
+  }
 }
 
 /** `{'DOWN', Ref, process, Pid, Reason}`: a monitored process ended, or was not there. */
@@ -49,6 +54,11 @@ export class Down {
   get [KEPT](): boolean {
     return true;
   }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('DOWN', [this.ref, this.target, this.reason], depth);
+  }
 }
 
 /** `{nodeup, Node}`, sent to processes that asked with `monitorNodes`. See `net_kernel:monitor_nodes/1`. */
@@ -62,6 +72,11 @@ export class NodeUp {
   /** @internal */
   get [KEPT](): boolean {
     return true;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('nodeup', [this.node], depth);
   }
 }
 
@@ -79,12 +94,12 @@ export class NodeDown {
   get [KEPT](): boolean {
     return true;
   }
-}
 
-defineRecord(Exit, 'EXIT', ['from', 'reason'], { reason: 'reason' });
-defineRecord(Down, 'DOWN', ['ref', 'target', 'reason'], { reason: 'reason' });
-defineRecord(NodeUp, 'nodeup', ['node']);
-defineRecord(NodeDown, 'nodedown', ['node', 'reason'], { reason: 'reason' });
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('nodedown', [this.node, this.reason], depth);
+  }
+}
 
 /** @internal The method of a message of another node that is to know to whom it came: a call, which that process answers. */
 export const ADDRESSED: unique symbol = Symbol('addressed');
