@@ -25,7 +25,8 @@ Object.assign(LAYERS, {
   fastify: [...BASE, 'process', 'otp', 'pg'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
-  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
+  inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
+  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';
