@@ -212,15 +212,11 @@ describe('attempts that cross', () => {
     const b = await site('b@h', places);
     for (let round = 0; round < 20; round++) {
       await Promise.all([a.connector.dial('b@h'), b.connector.dial('a@h')]);
-      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([1, 1]), {
-        interval: 2,
-      });
+      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([1, 1]), { interval: 2 });
       const [one, other] = [a.up.get('b@h')!, b.up.get('a@h')!];
       expect(one.initiator).toBe(!other.initiator);
       one.socket.destroy();
-      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([0, 0]), {
-        interval: 2,
-      });
+      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([0, 0]), { interval: 2 });
     }
     expect([...a.refused, ...b.refused]).toEqual([]);
   });
@@ -320,9 +316,7 @@ describe('attempts that cross', () => {
     a.up.get('b@h')?.socket.destroy();
     await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([0, 0]), { interval: 2 });
     await b.connector.dial('a@h');
-    await vi.waitFor(() => expect(a.up.get('b@h')).toMatchObject({ initiator: false }), {
-      interval: 2,
-    });
+    await vi.waitFor(() => expect(a.up.get('b@h')).toMatchObject({ initiator: false }), { interval: 2 });
   });
 });
 
