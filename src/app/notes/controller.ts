@@ -1,12 +1,12 @@
 // The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`. Lists and
 // searches are answered in pages.
 //
-// A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
-// broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,
-// for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexers are
-// told to look for themselves.
+// A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the others hear of the
+// change at once, and not only when a log finds it. Its time is longer than what the database may take, for the same reason. When the
+// database breaks off, so that nobody knows whether the change was stored, the indexers are told to look for themselves.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
+import type { Process } from 'troupe';
 import { controller } from 'troupe/fastify';
 import type { PageLimits } from '../config.ts';
 import { queryMax } from '../indexer/query.ts';
@@ -14,6 +14,7 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
+import type { Changed, NoteChanges } from './changes.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
 import {
@@ -24,11 +25,12 @@ import {
   type PageRequest,
   type SearchPage,
 } from './page.ts';
-import type { NoteRepository } from './repository.ts';
+import type { NoteReader } from './repository.ts';
 
 /** What the controllers work with. */
 export interface NotesOptions {
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
   readonly search: NoteSearch;
   /** What a page may have. */
   readonly page: PageLimits;
@@ -61,11 +63,18 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
+  { repository, changes, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
-  const change = async <T>(stored: Promise<T>): Promise<T> => {
+  /** Tells of a change as soon as it is stored. */
+  const change = async <T>(
+    self: Process,
+    stored: Promise<Changed<T> | undefined>,
+  ): Promise<T | undefined> => {
     try {
-      return await stored;
+      const changed = await stored;
+      if (changed === undefined) return undefined;
+      notes.publish(self, changed.event);
+      return changed.value;
     } catch (error) {
       if (error instanceof DatabaseUnavailableError) onUnsure();
       throw error;
@@ -113,8 +122,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     controller(
       async (self, request, reply) => {
         self.trapExit(true);
-        const note = await change(repository.create(valid(checkNewNote(request.body))));
-        notes.broadcast(self, 'note_created', note);
+        const note = found(await change(self, changes.create(valid(checkNewNote(request.body)))));
         // Relative, as the link to the next page.
         return reply.code(201).header('location', `notes/${note.id}`).send(note);
       },
@@ -129,9 +137,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        const note = found(await change(repository.update(id, valid(checkNoteChange(request.body)))));
-        notes.broadcast(self, 'note_updated', note);
-        return note;
+        return found(await change(self, changes.update(id, valid(checkNoteChange(request.body)))));
       },
       { name: 'update_note', timeoutMs },
     ),
@@ -144,8 +150,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request, reply) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        if (!(await change(repository.delete(id)))) throw new HttpError(404, 'note not found');
-        notes.broadcast(self, 'note_deleted', { id });
+        if (!(await change(self, changes.delete(id)))) throw new HttpError(404, 'note not found');
         return reply.code(204).send(null);
       },
       { name: 'delete_note', timeoutMs },

@@ -9,6 +9,7 @@ import { Type, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import {
   call,
+  type EventSource,
   Down,
   formatReason,
   matching,
@@ -24,6 +25,8 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
 import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
+import type { NoteChanges } from './changes.ts';
+import { notes as channel } from './channel.ts';
 import { Note, type NewNote, type NoteChange } from './note.ts';
 import {
   assertPage,
@@ -33,7 +36,7 @@ import {
   pageNotesMax,
   type PageRequest,
 } from './page.ts';
-import { isNoteId, type NoteRepository } from './repository.ts';
+import { isNoteId, type NoteReader } from './repository.ts';
 import { storeName } from './store.ts';
 
 /** The notes of another instance. */
@@ -56,7 +59,19 @@ const PageFields = {
 };
 const Page = Type.Object(PageFields);
 const Found = Type.Object({ ...PageFields, indexing: Type.Boolean() });
-const MaybeNote = Type.Union([Note, Type.Null()]);
+const OrNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const MaybeNote = OrNull(Note);
+const Position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Epoch = Type.String({ pattern: '^[\\w-]{1,64}$' });
+const Event = Type.Object({
+  channel: Type.Literal(channel.name),
+  epoch: Epoch,
+  position: Position,
+  topic: Type.String({ minLength: 1 }),
+  payload: Type.String(),
+});
+const Events = Type.Object({ epoch: Epoch, head: Position, first: Position, events: Type.Array(Event) });
+const Changed = <Schema extends TSchema>(value: Schema) => Type.Object({ value, event: Event });
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
   Type.Object({
@@ -69,8 +84,10 @@ const Answer = Type.Union([
 ]);
 
 interface NotesOfOther {
+  readonly changes: NoteChanges;
+  readonly events: EventSource;
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
   readonly search: NoteSearch;
   readonly backlog: Backlog;
 }
@@ -81,6 +98,8 @@ export function openNotesOf(settings: InstanceSettings, node: Node): NotesOfOthe
   return {
     database: notes,
     repository: repositoryOf(notes),
+    changes: changesOf(notes),
+    events: eventsOf(notes),
     search: searchOf(notes),
     backlog: backlogOf(notes),
   };
@@ -206,7 +225,7 @@ function backlogOf(notes: NotesOfInstance): Backlog {
   };
 }
 
-function repositoryOf(notes: NotesOfInstance): NoteRepository {
+function repositoryOf(notes: NotesOfInstance): NoteReader {
   return {
     async list(page) {
       checkPage(page);
@@ -218,17 +237,33 @@ function repositoryOf(notes: NotesOfInstance): NoteRepository {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('get', id, MaybeNote)) ?? undefined;
     },
+  };
+}
 
-    create: (note: NewNote) => notes.ask('create', note, Note),
-
+function changesOf(notes: NotesOfInstance): NoteChanges {
+  return {
+    create: (note: NewNote) => notes.ask('create', note, Changed(Note)),
     async update(id: number, change: NoteChange) {
       if (!isNoteId(id)) return undefined;
-      return (await notes.ask('update', { id, change }, MaybeNote)) ?? undefined;
+      return (await notes.ask('update', { id, change }, OrNull(Changed(Note)))) ?? undefined;
     },
-
     async delete(id) {
-      return isNoteId(id) && (await notes.ask('delete', id, Type.Boolean()));
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('delete', id, OrNull(Changed(Type.Literal(true))))) ?? undefined;
     },
+  };
+}
+
+/** The history is the other instance's, who trims it, too. */
+function eventsOf(notes: NotesOfInstance): EventSource {
+  const read = (after: number) => notes.ask('events', { after }, Events);
+  return {
+    read: (_channel, after) => read(after),
+    async extent() {
+      const { epoch, head, first } = await read(Number.MAX_SAFE_INTEGER);
+      return { epoch, head, first };
+    },
+    trim: () => Promise.resolve(false),
   };
 }
 

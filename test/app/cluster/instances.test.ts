@@ -1,6 +1,7 @@
 // Several instances as one service, over a network in memory that can be cut. With real connections: ../cluster.test.ts.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { notes } from '../../../src/app/notes/channel.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
 import { CALLS_MAX } from '../../../src/app/notes/store.ts';
 import { call, cast, createNode, type Node, pubsub, type TroupeError } from 'troupe';
@@ -131,7 +132,12 @@ describe('instances that share a database', () => {
     for (const client of [onA, onB]) await nextEvent(client, 'resync');
     expect([await a.search('east'), await b.search('west')]).toEqual([['east'], ['west']]);
     await a.make('again');
-    for (const client of [onA, onB]) {
+    // With the next event each sees that it lacks one, and reads it.
+    for (const [client, missed] of [
+      [onA, 'east'],
+      [onB, 'west'],
+    ] as const) {
+      expect(await nextEvent(client)).toMatchObject({ event: 'note_created', data: { title: missed } });
       expect(await nextEvent(client)).toMatchObject({ event: 'note_created', data: { title: 'again' } });
       expect(client.pending).toEqual([]);
     }
@@ -188,7 +194,8 @@ describe('instances that keep notes of their own', () => {
       theirs: 'the notes of a@test',
       own: 'the notes of b@test',
     });
-    await a.make('of a');
+    const made = await a.make('of a');
+    notes.broadcast(a.node, 'note_created', made);
     expect(await b.logged(/left out: the node keeps notes of its own$/)).toMatchObject({ peer: 'a@test' });
     await b.make('of b');
     expect(await nextEvent(onB)).toMatchObject({ event: 'note_created', data: { title: 'of b' } });
@@ -366,6 +373,7 @@ describe('what a node that is no instance broadcasts', () => {
         'update',
         'delete',
         'search',
+        'events',
         'none',
       ])
         for (const argument of [undefined, -1, 'x', [1.5], { limit: 1e9 }, { id: 1, change: 2 }])
@@ -373,7 +381,7 @@ describe('what a node that is no instance broadcasts', () => {
     }
     const note = { title: 't', body: 'b', author: 'a' };
     expect(await call(stranger, { name: 'note_store', node: 'a@test' }, 'create', note)).toMatchObject({
-      ok: note,
+      ok: { value: note, event: { channel: 'notes', topic: 'note_created' } },
     });
     expect(['notes_cluster', 'note_store', 'note_indexer'].map((name) => a.node.whereis(name))).toEqual(pids);
   });
