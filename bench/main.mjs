@@ -20,6 +20,7 @@ import { broadcast, joinLeaveOneGroup, joinLeaveOwnGroups } from './workloads/gr
 import { oneway, pingpong, ring } from './workloads/messages.mjs';
 import { nodesBroadcast, nodesOneway, nodesPingpong, nodesSync } from './workloads/nodes.mjs';
 import { idleProcess, spawnExit } from './workloads/processes.mjs';
+import { socketWorkloads } from './workloads/sockets.mjs';
 
 /**
  * @typedef {object} Workload
@@ -59,6 +60,7 @@ const workloads = [
   { name: 'idle_process', unit: 'bytes', asked: 0.2, less: true, run: () => idleProcess() },
   { name: 'timer_delay_p99', unit: 'ms late', less: true, alone: true, run: () => timerDelay() },
   ...codecWorkloads,
+  ...socketWorkloads,
   ...[
     { name: 'nodes_oneway', unit: 'messages/s', asked: 1, work: nodesOneway },
     { name: 'nodes_pingpong', unit: 'round trips/s', asked: 1, work: nodesPingpong },

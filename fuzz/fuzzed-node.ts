@@ -15,11 +15,12 @@ import {
 import {
   ControlWriter,
   createServices,
+  messageWriter,
   OWN_FLAGS,
   type PeerConnection,
   type Services,
 } from '../src/runtime/distribution/erlang/internal.ts';
-import { EtfError, TermWriter } from '../src/runtime/distribution/etf/internal.ts';
+import { EtfError } from '../src/runtime/distribution/etf/internal.ts';
 import { PEER, SELF } from './terms.ts';
 
 const BUFFER_BYTES = 4_096;
@@ -44,7 +45,7 @@ export class FuzzedNode {
   };
 
   constructor() {
-    const writer = new TermWriter({ maxBytes: MAX_FRAME_BYTES }, BUFFER_BYTES);
+    const writer = messageWriter({ maxBytes: MAX_FRAME_BYTES }, BUFFER_BYTES);
     const flags = OWN_FLAGS;
     const control = new ControlWriter(writer, {
       peer: PEER.name,

@@ -14,35 +14,75 @@ const CACHE =
 const INSTALL_LIMIT_MS = 5 * 60_000;
 const PROBE_LIMIT_MS = 20_000;
 
+/** Packages whose binary comes inside of them; what a postinstall script downloads cannot be had everywhere. */
+const PLATFORM = `${process.platform}-${process.arch}`;
+
+/** @typedef {{ path: string, folder: string } | { reason: string }} Prepared the program or package, and its folder */
+
 /**
  * Finds a release, or installs its newest version; one that is there stays as it is.
  * @param {string} release such as `22`
  * @param {{ install: boolean }} options
- * @returns {Promise<{ path: string, folder: string } | { reason: string }>} the program, and its folder
+ * @returns {Promise<Prepared>} the program
  */
-export async function prepareNode(release, { install }) {
-  const name = `node-${process.platform}-${process.arch}`;
-  const home = join(CACHE, release);
-  const path = join(home, 'node_modules', name, 'bin/node');
-  if (!existsSync(path)) {
-    if (!install) return { reason: `${home} has none, and nothing may be installed` };
-    say(`node: npm install ${name}@${release} into ${home}`);
-    const fresh = `${home}.${process.pid}`;
+export async function prepareNode(release, options) {
+  const name = `node-${PLATFORM}`;
+  return probed(await prepareFromNpm(release, `${name}@${release}`, `${name}/bin/node`, options));
+}
+
+/**
+ * Finds Bun or Deno, or installs it.
+ * @param {'bun' | 'deno'} name
+ * @param {string} version such as `1.4`
+ * @param {{ install: boolean }} options
+ * @returns {Promise<Prepared>} the program
+ */
+export async function prepareRuntime(name, version, options) {
+  const arch = process.arch === 'arm64' ? 'aarch64' : process.arch; // as Bun calls it
+  const [pack, program] =
+    name === 'bun'
+      ? [`@oven/bun-${process.platform}-${arch}`, 'bin/bun']
+      : [`@deno/${PLATFORM}-glibc`, 'deno'];
+  const home = `${name}-${version}`;
+  return probed(await prepareFromNpm(home, `${pack}@${version}`, `${pack}/${program}`, options));
+}
+
+/**
+ * Finds a package in the folder of its own that it is kept in, or installs it there.
+ * @param {string} home the folder's name
+ * @param {string} spec what npm is asked for
+ * @param {string} path what is wanted of it, in node_modules
+ * @param {{ install: boolean }} options
+ * @returns {Promise<Prepared>}
+ */
+export async function prepareFromNpm(home, spec, path, { install }) {
+  const kept = join(CACHE, home);
+  const found = join(kept, 'node_modules', path);
+  if (!existsSync(found)) {
+    if (!install) return { reason: `${kept} has none, and nothing may be installed` };
+    say(`node: npm install ${spec} into ${kept}`);
+    const fresh = `${kept}.${process.pid}`;
     try {
       mkdirSync(fresh, { recursive: true });
       const args = ['install', '--prefix', fresh, '--no-audit', '--no-fund', '--loglevel=error'];
-      const code = await run('npm', [...args, `${name}@${release}`], {
-        quiet: true,
-        limitMs: INSTALL_LIMIT_MS,
-      });
-      if (code !== 0) return { reason: `npm install ${name}@${release} ended with exit code ${code}` };
+      const code = await run('npm', [...args, spec], { quiet: true, limitMs: INSTALL_LIMIT_MS });
+      if (code !== 0) return { reason: `npm install ${spec} ended with exit code ${code}` };
       // Another run may have installed it meanwhile.
-      if (!existsSync(home)) renameSync(fresh, home);
+      if (!existsSync(kept)) renameSync(fresh, kept);
     } finally {
       rmSync(fresh, { recursive: true, force: true });
     }
+    if (!existsSync(found)) return { reason: `${spec} has no ${path}` };
   }
-  const probe = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: PROBE_LIMIT_MS });
-  if (probe.status !== 0) return { reason: `${path} does not run` };
-  return { path, folder: dirname(path) };
+  return { path: found, folder: dirname(found) };
+}
+
+/**
+ * @param {Prepared} prepared
+ * @returns {Prepared}
+ */
+function probed(prepared) {
+  if ('reason' in prepared) return prepared;
+  const probe = spawnSync(prepared.path, ['--version'], { encoding: 'utf8', timeout: PROBE_LIMIT_MS });
+  return probe.status === 0 ? prepared : { reason: `${prepared.path} does not run` };
 }

@@ -222,6 +222,40 @@ describe('test', () => {
     expect(calls()[0]).toMatch(/ test\/runtime\/pg$/);
   });
 
+  describe('with --unit', () => {
+    beforeEach(() => {
+      withReport(report(2, 0, 0));
+      checkout.write(
+        'package.json',
+        '{ "type": "module", "exports": { ".": { "default": "./dist/index.js" } } }',
+      );
+      checkout.write('src/index.ts', "export { spawn } from './os.ts';");
+      checkout.write('src/os.ts', "import {\n  spawn,\n} from 'node:child_process';\nexport { spawn };");
+      checkout.write('src/pure.ts', "import type { ChildProcess } from 'node:child_process';");
+      checkout.write('test/a/pure.test.ts', "import '../../src/pure.ts';");
+      checkout.write('test/b/pure.test.ts', "import { test } from 'vitest';");
+      checkout.write('test/a/public.test.ts', "import { spawn } from 'troupe';");
+      checkout.write('test/a/late.test.ts', "const { spawn } = await import('../../src/os.ts');");
+      checkout.write('test/a/database.test.ts', "import postgres from 'postgres';");
+    });
+
+    test('runs what starts no other program, and nothing else', async () => {
+      expect(await run(['--unit'])).toMatchObject({ exitCode: 0, stdout: '2 passed, 0 failed, 0 skipped\n' });
+      expect(calls()).toEqual([
+        expect.stringMatching(/^vitest run .* test\/a\/pure\.test\.ts test\/b\/pure\.test\.ts$/),
+      ]);
+    });
+
+    test('with a path runs those in it', async () => {
+      await run(['--unit', 'test/b', '--bail=1']);
+      expect(calls()).toEqual([expect.stringMatching(/^vitest run .* --bail=1 test\/b\/pure\.test\.ts$/)]);
+      expect(await run(['--unit', 'test/c'])).toMatchObject({
+        exitCode: 1,
+        stdout: '0 passed, 1 failed, 0 skipped\n',
+      });
+    });
+  });
+
   test.each([
     ['a failed test', report(5, 2, 0), 1, '5 passed, 2 failed, 0 skipped\n'],
     [

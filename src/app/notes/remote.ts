@@ -5,38 +5,37 @@
 //   the instance comes back.
 // - A call that is not answered in its time fails; whether a change was made is not known then.
 // - Answers are bounded: what is a page here is one there.
-import { Type, type TSchema } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import {
-  call,
   type EventSource,
   Down,
-  formatReason,
-  matching,
   type Node,
   NodeUp,
   type Process,
   TIMEOUT,
   TroupeError,
+  call,
+  formatReason,
+  matching,
 } from 'troupe';
-import { backoffMs } from '../database/backoff.ts';
+import { RETRY_AFTER_MS, WithStatus, backoffMs } from '../database/status.ts';
 import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
-import { RETRY_AFTER_MS, WithStatus } from '../database/status.ts';
 import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
 import type { NoteChanges } from './changes.ts';
 import { notes as channel } from './channel.ts';
-import { Note, type NewNote, type NoteChange } from './note.ts';
+import { type NewNote, Note, type NoteChange } from './note.ts';
 import {
-  assertPage,
   BadCursorError,
-  cursorMax,
   type NoteSearch,
-  pageNotesMax,
   type PageRequest,
+  assertPage,
+  cursorMax,
+  pageNotesMax,
 } from './page.ts';
-import { isNoteId, type NoteReader } from './repository.ts';
+import { type NoteReader, isNoteId } from './repository.ts';
 import { storeName } from './store.ts';
 
 /** The notes of another instance. */

@@ -47,6 +47,9 @@ export class Ending {
   }
 }
 
+/** @internal The client that had missed frames reads again. */
+export const DROPPED: unique symbol = Symbol('dropped');
+
 type Body = Behaviour<Connection, readonly [Connection]>;
 type MaybePromise = Promise<void> | void;
 
@@ -76,7 +79,12 @@ function open(connection: Connection, state: unknown): Connection | Promise<Conn
   if (!process.alive) return connection;
   connection.opened(state);
   if (callbacks.opened === undefined) return connection;
-  const done = respond(connection, () => callbacks.opened?.(state, process));
+  let done: MaybePromise;
+  try {
+    done = carryOut(connection, callbacks.opened(state, process));
+  } catch (thrown) {
+    done = connection.crash(thrown);
+  }
   return done === undefined ? connection : done.then(() => connection);
 }
 
@@ -87,22 +95,29 @@ function handle(self: Process, message: unknown, connection: Connection): MaybeP
     connection.handled();
     return done;
   }
-  if (!(message instanceof Received)) return respond(connection, () => inform(connection, message));
-  const { callbacks } = connection.definition;
-  return respond(connection, () => callbacks.handle?.(connection.state, message as IncomingFrame, self));
-}
-
-/** Runs a callback and carries out its answer. */
-function respond(connection: Connection, callback: () => WebSocketReplies): MaybePromise {
   try {
-    const reply = callback();
-    if (isThenable(reply)) return settle(connection, reply);
-    const done = answer(connection, reply);
-    connection.handled();
-    return done;
+    return carryOut(connection, replyTo(message, connection, self));
   } catch (thrown) {
     return connection.crash(thrown);
   }
+}
+
+function replyTo(message: unknown, connection: Connection, self: Process): WebSocketReplies {
+  if (message instanceof Received) {
+    return connection.definition.callbacks.handle?.(connection.state, message as IncomingFrame, self);
+  }
+  if (message === DROPPED) {
+    return connection.definition.callbacks.dropped?.(connection.state, connection.takeDropped(), self);
+  }
+  return inform(connection, message);
+}
+
+/** Carries out the answer of a callback. */
+function carryOut(connection: Connection, reply: WebSocketReplies): MaybePromise {
+  if (reply !== undefined && isThenable(reply)) return settle(connection, reply);
+  const done = answer(connection, reply);
+  connection.handled();
+  return done;
 }
 
 async function settle(connection: Connection, reply: PromiseLike<WebSocketReply>): Promise<void> {

@@ -14,6 +14,8 @@ import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
+import type { Run } from './outbox.ts';
+import { type DirectSocket, encodeFrame, frameHeader, JOIN_MAX, type Written } from './wire.ts';
 
 // ---- the handler ----
 
@@ -43,6 +45,12 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
    * takes is dropped and published as `troupe:server:unexpected`. See `cowboy_websocket:websocket_info/2`.
    */
   readonly info?: WebSocketInfo<State> | readonly WebSocketInfo<State>[];
+  /**
+   * Runs when a client that read too slowly reads again, with `slowClient: 'drop'`: to tell it that it has missed something.
+   * Until its answer is sent all further frames are dropped, so that the answer stands where they are missing.
+   * @param count how many frames were dropped since it ran last.
+   */
+  dropped?(state: State, count: number, self: Process): WebSocketReplies;
   /**
    * Runs last when the process ends by itself: its client went, it stopped or closed, a callback threw, the server closes.
    * It does not run when an exit signal ends the process, as `gen_server`'s does not without `trap_exit`. Frames can no
@@ -104,21 +112,70 @@ export type IncomingFrame =
   | { readonly type: 'ping'; readonly data: Buffer }
   | { readonly type: 'pong'; readonly data: Buffer };
 
-/** A frame to be sent to the client; made by {@link text}, {@link binary} and {@link ping}. */
+/** A frame to be sent to the client; made by {@link text}, {@link binary}, {@link ping} and {@link encodeOnce}. */
 export class OutgoingFrame {
   readonly type: 'text' | 'binary' | 'ping';
   readonly data: string | Uint8Array;
+  /** What the frame is about: with `slowClient: 'latest'` a waiting frame of the same key gives way to it. */
+  readonly key: FrameKey | undefined;
+  /** @internal The last run that ends with this frame; see `outbox.ts`. */
+  run: Run | null = null;
+  #byteLength = -1;
+  #bytes: Buffer | null = null;
 
-  /** @internal Use {@link text}, {@link binary} or {@link ping}. */
-  constructor(type: OutgoingFrame['type'], data: string | Uint8Array) {
+  /** @internal Use {@link text}, {@link binary}, {@link ping} or {@link encodeOnce}. */
+  constructor(type: OutgoingFrame['type'], data: string | Uint8Array, key: FrameKey | undefined) {
     this.type = type;
     this.data = data;
+    this.key = key;
   }
 
-  /** @internal Its payload on the wire, in bytes. */
-  get byteLength(): number {
-    return typeof this.data === 'string' ? Buffer.byteLength(this.data) : this.data.byteLength;
+  /** @internal A text frame whose payload and bytes on the wire are one buffer. */
+  static encoded(payload: string, key: FrameKey | undefined): OutgoingFrame {
+    const bytes = encodeFrame('text', payload);
+    const data = bytes.subarray(bytes.length - Buffer.byteLength(payload));
+    const frame = new OutgoingFrame('text', data, key);
+    frame.#bytes = bytes;
+    return frame;
   }
+
+  /** @internal Its payload in bytes. */
+  get byteLength(): number {
+    if (this.#byteLength < 0) {
+      this.#byteLength = typeof this.data === 'string' ? Buffer.byteLength(this.data) : this.data.byteLength;
+    }
+    return this.#byteLength;
+  }
+
+  /** @internal Its bytes on the wire, made once. */
+  get bytes(): Buffer {
+    return (this.#bytes ??= encodeFrame(this.type, this.data));
+  }
+
+  /** @internal Writes it; large bytes of the user are not copied. */
+  writeTo(socket: DirectSocket, written: Written): void {
+    const { type, data, byteLength } = this;
+    if (typeof data === 'string' || this.#bytes !== null || byteLength < JOIN_MAX) {
+      socket.write(this.bytes, written);
+      return;
+    }
+    socket.cork();
+    socket.write(frameHeader(type, byteLength));
+    socket.write(data, written);
+    socket.uncork();
+  }
+}
+
+/** Names what a frame is about; see {@link FrameOptions}. */
+export type FrameKey = string | number;
+
+/** Options of a frame. */
+export interface FrameOptions {
+  /**
+   * What the frame is about, such as the id of a record. With `slowClient: 'latest'` a frame that waits for a slow client is
+   * replaced by a later one with the same key. A frame without a key is never replaced.
+   */
+  readonly key?: FrameKey;
 }
 
 /** An order to close the connection; made by {@link close}. */
@@ -147,14 +204,27 @@ export type WebSocketFrame = OutgoingFrame | CloseFrame | Action<'stop', never, 
 /** The most bytes in the payload of a control frame; RFC 6455, 5.5. */
 const CONTROL_PAYLOAD_MAX = 125;
 
-/** A text frame. Bytes are sent as they are and must be UTF-8. */
-export function text(data: string | Uint8Array): OutgoingFrame {
-  return new OutgoingFrame('text', data);
+/** The text frame that was made last, for handlers that send one text to many clients. */
+let lastText: OutgoingFrame | null = null;
+/** The longest text that is remembered, in characters. */
+const LAST_TEXT_MAX = 4_096;
+
+/**
+ * A text frame. Bytes are sent as they are and must be UTF-8; do not change them afterwards.
+ *
+ * Handlers that make a frame of the same string one after the other, as for a broadcast, share one frame.
+ */
+export function text(data: string | Uint8Array, options?: FrameOptions): OutgoingFrame {
+  if (typeof data !== 'string' || data.length > LAST_TEXT_MAX || options?.key !== undefined) {
+    return new OutgoingFrame('text', data, options?.key);
+  }
+  if (lastText === null || lastText.data !== data) lastText = new OutgoingFrame('text', data, undefined);
+  return lastText;
 }
 
-/** A binary frame. */
-export function binary(data: Uint8Array): OutgoingFrame {
-  return new OutgoingFrame('binary', data);
+/** A binary frame. The bytes are sent as they are; do not change them afterwards. */
+export function binary(data: Uint8Array, options?: FrameOptions): OutgoingFrame {
+  return new OutgoingFrame('binary', data, options?.key);
 }
 
 /**
@@ -163,7 +233,7 @@ export function binary(data: Uint8Array): OutgoingFrame {
  * @throws TroupeError TROUPE_BAD_ARGUMENT when there are more.
  */
 export function ping(data: string | Uint8Array = ''): OutgoingFrame {
-  const frame = new OutgoingFrame('ping', data);
+  const frame = new OutgoingFrame('ping', data, undefined);
   if (frame.byteLength > CONTROL_PAYLOAD_MAX) {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has ${CONTROL_PAYLOAD_MAX} bytes at most.`);
   }
@@ -190,22 +260,27 @@ export function close(code = 1000, reason = ''): CloseFrame {
 }
 
 /**
- * Makes a frame of a message once, however many connections send it: they share one buffer.
+ * Makes a frame of a message once, however many connections send it: they share its bytes on the wire.
  *
  * The result remembers by the identity of the message, for as long as the message lives. Call it where the handler is
  * defined, not in it, since every call makes a memory of its own.
  * @param encode gives the payload: a string for a text frame, bytes for a binary one.
+ * @param key gives the frame's key, see {@link FrameOptions}; undefined for none.
  * @example `const asEvent = encodeOnce((message: NoteMessage) => JSON.stringify(message.payload));`
  */
 export function encodeOnce<Message extends object>(
   encode: (message: Message) => string | Uint8Array,
+  key?: (message: Message) => FrameKey | undefined,
 ): (message: Message) => OutgoingFrame {
   const frames = new WeakMap<Message, OutgoingFrame>();
   return (message) => {
     let frame = frames.get(message);
     if (frame === undefined) {
       const payload = encode(message);
-      frame = typeof payload === 'string' ? text(Buffer.from(payload)) : binary(payload);
+      frame =
+        typeof payload === 'string'
+          ? OutgoingFrame.encoded(payload, key?.(message))
+          : new OutgoingFrame('binary', payload, key?.(message));
       frames.set(message, frame);
     }
     return frame;

@@ -13,6 +13,8 @@ export {
   close,
   type CloseFrame,
   encodeOnce,
+  type FrameKey,
+  type FrameOptions,
   type IncomingFrame,
   type OutgoingFrame,
   ping,
@@ -21,7 +23,7 @@ export {
   type WebSocketReply,
 } from './handler.ts';
 export { TroupeHttpError } from './app.ts';
-export type { ConnectionLimits, WebSocketOptions } from './limits.ts';
+export type { ConnectionLimits, SlowClientPolicy, WebSocketOptions } from './limits.ts';
 export { originAllowed } from './upgrades.ts';
 export { troupeFastify, type TroupeFastifyOptions } from './plugin.ts';
 export type { TroupeApp } from './app.ts';

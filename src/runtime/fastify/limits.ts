@@ -5,6 +5,11 @@
 import { TroupeError } from '../errors.ts';
 import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
+/** See {@link ConnectionLimits.slowClient}. */
+export type SlowClientPolicy = 'close' | 'drop' | 'latest';
+
+const POLICIES: readonly string[] = ['close', 'drop', 'latest'] satisfies SlowClientPolicy[];
+
 /** Limits of one connection; a definition can set its own. */
 export interface ConnectionLimits {
   /**
@@ -36,11 +41,18 @@ export interface ConnectionLimits {
    */
   readonly sendTimeoutMs: number;
   /**
-   * What to do when a client is too slow: `close` the connection with 1013 when its frames would pass `sendLimitBytes`, or
-   * nothing was taken for `sendTimeoutMs`, so that it comes back and loses nothing in silence; or `drop` each frame that would
-   * pass `sendHighWaterBytes`, and count it. Default `close`.
+   * What to do when a client is too slow. In no case does anybody else wait, and what waits is bounded.
+   *
+   * - `close`: closes the connection with 1013 when its frames would pass `sendLimitBytes`, or nothing was taken for
+   *   `sendTimeoutMs`, so that the client comes back and loses nothing in silence.
+   * - `drop`: drops each frame that would pass `sendHighWaterBytes`, and counts it. With the callback `dropped` the client can be
+   *   told how many.
+   * - `latest`: a frame that waits is replaced by a later one with the same key; see `FrameOptions`. What is sent keeps its order.
+   *   Frames of other keys, or without one, wait as with `close`, and are bounded by `sendLimitBytes`.
+   *
+   * Default `close`.
    */
-  readonly slowClient: 'close' | 'drop';
+  readonly slowClient: SlowClientPolicy;
   /**
    * The mailbox length from which on nothing is read from the socket, until it is down to half. What the socket had read
    * already still arrives. Default 256.
@@ -126,8 +138,8 @@ export function connectionLimits(
   checkTime('sendTimeoutMs', limits.sendTimeoutMs);
   checkNumber('mailboxHighWater', limits.mailboxHighWater, 1, Infinity);
   checkNumber('messagesPerSecond', limits.messagesPerSecond, 1, Infinity);
-  if (limits.slowClient !== 'close' && limits.slowClient !== 'drop') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close' or 'drop'.`);
+  if (!POLICIES.includes(limits.slowClient)) {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close', 'drop' or 'latest'.`);
   }
   return limits;
 }

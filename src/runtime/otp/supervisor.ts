@@ -87,7 +87,7 @@ export class SupervisorDefinition<Args extends readonly unknown[], Ignored exten
   extends AnyDefinition
   implements Startable<Args, StartOptions, SupervisorInstance | Ignored>
 {
-  /** @internal Use `start` or `startLink` of a node or process. */
+  /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
     parent: Process | undefined,
@@ -109,7 +109,7 @@ export class DynamicSupervisorDefinition<
   extends AnyDefinition
   implements Startable<Args, StartOptions, DynamicSupervisorInstance<ChildArgs, Started>>
 {
-  /** @internal Use `start` or `startLink` of a node or process. */
+  /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
     parent: Process | undefined,

@@ -18,7 +18,7 @@ import { type Members, type Snapshot, type Notify, parts } from './members.ts';
 import type { Naming } from './channel-forms.ts';
 import * as protocol from './protocol.ts';
 import { type PeerMessage, readEntry, readPeerMessage } from './protocol.ts';
-import { GO_ON, Slices } from './slices.ts';
+import { GO_ON, PIDS_PER_COUNT, type Slices } from './slices.ts';
 import type { TimerRef } from '../process/timers.ts';
 
 const badMessage = telemetry('troupe:pg:bad_message');
@@ -47,14 +47,21 @@ export class Exchange {
   readonly #slices: Slices;
 
   /** @param notify is given what changes because of other nodes. */
-  constructor(self: Process, scope: string, naming: Naming, members: Members, notify: Notify) {
+  constructor(
+    self: Process,
+    scope: string,
+    naming: Naming,
+    members: Members,
+    slices: Slices,
+    notify: Notify,
+  ) {
     this.#self = self;
     this.#scope = scope;
     this.#naming = naming;
     this.#members = members;
     this.#notify = notify;
     this.#discovery = new Discovery(self, scope);
-    this.#slices = new Slices(self);
+    this.#slices = slices;
   }
 
   /** Looks for peers on all nodes that are connected, now and later. */
@@ -79,25 +86,33 @@ export class Exchange {
   /** Local processes have joined. */
   joined(group: Group, pids: readonly Pid[]): void {
     if (this.alone) return;
-    this.#broadcast(protocol.join(this.#self.pid, this.#naming.told(group), oneOrMany(pids)));
+    const message = protocol.join(this.#self.pid, this.#naming.told(group), oneOrMany(pids));
+    for (const peer of this.#peers.values()) if (!peer.unsent.has(group)) this.#send(peer, message);
   }
 
   /** Local processes have left, each of them every group. */
   left(pids: readonly Pid[], groups: readonly Group[]): void {
     if (this.alone) return;
-    const names = groups.map((group) => this.#naming.told(group));
-    this.#broadcast(protocol.leave(this.#self.pid, oneOrMany(pids), names));
+    const leave = (left: readonly Group[]) =>
+      protocol.leave(
+        this.#self.pid,
+        oneOrMany(pids),
+        left.map((group) => this.#naming.told(group)),
+      );
+    const message = leave(groups);
+    for (const peer of this.#peers.values()) {
+      const known = peer.unsent.size === 0 ? groups : groups.filter((group) => !peer.unsent.has(group));
+      if (known.length > 0) this.#send(peer, known === groups ? message : leave(known));
+    }
   }
 
-  #broadcast(message: unknown): void {
-    for (const peer of this.#peers.values()) {
-      try {
-        peer.send(this.#self.pid, message);
-      } catch (error) {
-        if (!isNotEncodable(error)) throw error;
-        // A change that is too large for the carrier, such as the end of a member of very many groups: all that is left.
-        this.#sync(peer);
-      }
+  #send(peer: RemoteScope, message: unknown): void {
+    try {
+      peer.send(this.#self.pid, message);
+    } catch (error) {
+      if (!isNotEncodable(error)) throw error;
+      // A change that is too large for the carrier, such as a join of very many processes: all groups, in parts.
+      this.#sync(peer);
     }
   }
 
@@ -109,6 +124,7 @@ export class Exchange {
     else if (message instanceof NodeUp) this.#discovery.start(message.node);
     else if (message instanceof NodeDown) this.#discovery.stop(message.node);
     else if (message === GO_ON) this.#slices.goOn();
+    else if (message instanceof SendMore) this.#sendMore(message.peer, message.unsent);
     else if (message instanceof AskAgain) this.#discovery.ask(message.node);
     else if (message instanceof FromNode) this.#fromPeer(message.node, message.message);
     else this.#reportBad(message);
@@ -121,15 +137,16 @@ export class Exchange {
       return;
     }
     const known = this.#peers.get(read.peer.key);
+    const answered = known?.justSynced === true;
+    if (known !== undefined) known.justSynced = false;
     if (read.kind === 'discover') {
-      this.#discovered(known, read.peer);
-      return;
+      if (!answered) this.#discovered(known, read.peer);
+    } else if (read.kind === 'sync') {
+      const peer = known ?? this.#addPeer(read.peer);
+      if (peer !== undefined) this.#synced(peer, read, message);
+    } else if (known !== undefined && !known.lost) {
+      this.#changed(known, read, message);
     }
-    const peer = read.kind === 'sync' ? (known ?? this.#addPeer(read.peer)) : known;
-    if (peer === undefined) return;
-    if (read.kind === 'sync') this.#slices.run(peer, 'snapshot', this.#synced(peer, read, message));
-    else if (read.kind === 'join') this.#slices.run(peer, 'change', this.#peerJoined(peer, read, message));
-    else this.#slices.run(peer, 'change', this.#peerLeft(peer, read, message));
   }
 
   #discovered(known: RemoteScope | undefined, pid: Pid): void {
@@ -139,22 +156,46 @@ export class Exchange {
     else this.#sync(peer);
   }
 
-  *#synced(
+  #synced(peer: RemoteScope, read: PeerMessage & { kind: 'sync' }, message: unknown): void {
+    if (!peer.synced) peer.justSynced = true;
+    peer.synced = true;
+    peer.lost = false;
+    this.#slices.run(peer.pid.node, peer, 'snapshot', this.#takeSnapshot(peer, read, message));
+  }
+
+  #changed(peer: RemoteScope, read: PeerMessage & { kind: 'join' | 'leave' }, message: unknown): void {
+    const ofGroup = 1 + Math.floor(read.pids.length / PIDS_PER_COUNT);
+    const [steps, size] =
+      read.kind === 'join'
+        ? [this.#peerJoined(peer, read, message), ofGroup]
+        : [this.#peerLeft(peer, read, message), read.groups.length * ofGroup];
+    if (this.#slices.run(peer.pid.node, peer, 'change', steps, size)) return;
+    peer.lost = true;
+    this.#askTwice(peer.pid.node);
+  }
+
+  *#takeSnapshot(
     peer: RemoteScope,
     { entries }: PeerMessage & { kind: 'sync' },
     message: unknown,
   ): Generator<number, void> {
-    const snapshot: Snapshot = new Map();
+    // A peer that has told of nothing yet has nothing to leave.
+    const snapshot: Snapshot | undefined = peer.groups.size === 0 ? undefined : new Map();
     for (const entry of entries) {
       const [name, pids] = readEntry(peer.pid, entry);
       const group = pids.length === 0 ? undefined : this.#group(name, message);
+      const isAtom = this.#naming.isAtom(name);
       if (group === undefined) yield 0;
-      else {
-        const told = { pids, isAtom: this.#naming.isAtom(name) };
-        yield* this.#members.syncGroup(peer, group, told, snapshot, this.#notify);
+      else if (snapshot !== undefined) {
+        yield* this.#members.syncGroup(peer, group, { pids, isAtom }, snapshot, this.#notify);
+      } else {
+        for (const part of parts(pids)) {
+          this.#joinRemote(peer, group, part, isAtom);
+          yield part.length;
+        }
       }
     }
-    yield* this.#members.leaveMissing(peer, snapshot, this.#notify);
+    if (snapshot !== undefined) yield* this.#members.leaveMissing(peer, snapshot, this.#notify);
   }
 
   *#peerJoined(
@@ -165,10 +206,14 @@ export class Exchange {
     const group = pids.length === 0 ? undefined : this.#group(name, message);
     if (group === undefined) return;
     for (const part of parts(pids)) {
-      const change = this.#members.joinRemote(peer, group, part, this.#naming.isAtom(name));
-      if (change !== undefined) this.#notify(change);
+      this.#joinRemote(peer, group, part, this.#naming.isAtom(name));
       yield part.length;
     }
+  }
+
+  #joinRemote(peer: RemoteScope, group: Group, pids: readonly Pid[], isAtom: boolean): void {
+    const change = this.#members.joinRemote(peer, group, pids, isAtom);
+    if (change !== undefined) this.#notify(change);
   }
 
   *#peerLeft(
@@ -215,14 +260,15 @@ export class Exchange {
    * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
    */
   #addPeer(pid: Pid): RemoteScope | undefined {
-    const node = this.#self.node.router.connection(pid.node);
+    const node = this.#self.node.router.connectedPeer(pid.node);
     if (node === undefined || node.creation !== pid.creation) return undefined;
     for (const other of this.#peers.values()) {
       if (other.pid.node === pid.node) this.#removePeer(other);
     }
     const peer = new RemoteScope(pid, this.#self.monitor(pid), node);
     this.#peers.set(pid.key, peer);
-    return this.#sync(peer) ? peer : undefined;
+    this.#sync(peer);
+    return this.#peers.has(pid.key) ? peer : undefined;
   }
 
   /** Forgets a peer and all that it has told of. */
@@ -230,30 +276,86 @@ export class Exchange {
     this.#peers.delete(peer.pid.key);
     this.#self.demonitor(peer.ref);
     this.#slices.drop(peer);
-    this.#slices.run(peer, 'end', this.#members.forgetPeer(peer, this.#notify));
+    peer.unsent.clear();
+    this.#slices.run(peer.pid.node, peer, 'end', this.#members.forgetPeer(peer, this.#notify));
   }
 
   /**
-   * Sends a peer all local members. A snapshot that is too large for the carrier leaves the peer unknown, since it must not be
-   * told of changes to what it has not been told; the members here go on among themselves.
-   * @returns whether that was possible.
+   * Sends a peer all local members: the first groups as a snapshot, so that it forgets what it was told before, and the rest
+   * as joins, in slices and not faster than the carrier takes them. A change of a group that it was not told of yet is in what
+   * it will be told.
    */
-  #sync(peer: RemoteScope): boolean {
-    const groups: protocol.NamedGroup[] = [];
+  #sync(peer: RemoteScope): void {
+    let entries: Group[] = [];
+    let pids = 0;
+    const unsent = new Set<Group>();
     for (const group of this.#members.groups.all()) {
-      if (group.hasLocal) groups.push([this.#naming.told(group), group.localPids]);
+      if (!group.hasLocal) continue;
+      if (pids > syncLimits.pids) unsent.add(group);
+      else entries.push(group);
+      pids += PIDS_PER_COUNT + group.localCount;
     }
-    const { pid } = this.#self;
-    const message = protocol.sync(pid, groups);
     try {
-      peer.send(pid, message);
-      return true;
+      peer.send(this.#self.pid, this.#snapshot(entries));
     } catch (error) {
       if (!isNotEncodable(error)) throw error;
-      this.#removePeer(peer);
-      undeliverable.publish({ from: pid, to: peer.pid, message, error });
-      return false;
+      for (const group of entries) unsent.add(group);
+      entries = [];
+      peer.send(this.#self.pid, this.#snapshot(entries));
     }
+    peer.unsent = unsent;
+    if (unsent.size > 0) this.#sendMore(peer, unsent);
+  }
+
+  #snapshot(groups: readonly Group[]): unknown {
+    return protocol.sync(
+      this.#self.pid,
+      groups.map((group) => [this.#naming.told(group), group.localPids]),
+    );
+  }
+
+  /** Sends a peer a slice of what is left of a snapshot. @param unsent of which: there may have been another since. */
+  #sendMore(peer: RemoteScope, unsent: Set<Group>): void {
+    if (peer.unsent !== unsent) return;
+    const { pid } = this.#self;
+    let pids = 0;
+    for (const group of unsent) {
+      if (pids > syncLimits.pidsLater) break;
+      unsent.delete(group);
+      pids += PIDS_PER_COUNT + group.localCount;
+      for (const part of group.hasLocal ? parts(group.localPids) : []) {
+        const message = protocol.join(pid, this.#naming.told(group), oneOrMany(part));
+        try {
+          peer.send(pid, message);
+        } catch (error) {
+          if (!isNotEncodable(error)) throw error;
+          this.#cannotTell(peer, message, error);
+          return;
+        }
+      }
+    }
+    if (unsent.size === 0 || !peer.reachable) return;
+    const more = new SendMore(peer, unsent);
+    const drained = peer.drained();
+    if (drained === undefined) this.#self.deliver(more);
+    else void drained.then(() => this.#self.deliver(more));
+  }
+
+  /**
+   * A group that the carrier cannot send leaves the peer unknown, since it must not be told of changes to what it has not been
+   * told; the members here go on among themselves.
+   */
+  #cannotTell(peer: RemoteScope, message: unknown, error: unknown): void {
+    this.#removePeer(peer);
+    undeliverable.publish({ from: this.#self.pid, to: peer.pid, message, error });
+  }
+
+  /**
+   * Asks the scope of a node for a snapshot that is missing here. The first of the two may be taken for the discover that follows
+   * a first snapshot (see `justSynced`), and not be answered.
+   */
+  #askTwice(node: string): void {
+    for (let times = 2; times > 0; times--) this.#discovery.discover(node);
   }
 
   #ended({ ref, target, reason }: Down): void {
@@ -266,7 +368,26 @@ export class Exchange {
     if (peer?.ref !== ref) return;
     this.#removePeer(peer);
     // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
-    if (reason === 'noproc') this.#discovery.discover(target.node);
+    if (reason === 'noproc') this.#askTwice(target.node);
+  }
+}
+
+/** How much is sent of a snapshot, in pids; a group counts as `PIDS_PER_COUNT`. Tests lower it. */
+export const syncLimits = {
+  /** At once, in one message. */
+  pids: 16_384 * PIDS_PER_COUNT,
+  /** In each slice of what is left. */
+  pidsLater: 256 * PIDS_PER_COUNT,
+};
+
+/** The message that a scope process sends to itself when a peer can be sent more of a snapshot. */
+class SendMore {
+  readonly peer: RemoteScope;
+  readonly unsent: Set<Group>;
+
+  constructor(peer: RemoteScope, unsent: Set<Group>) {
+    this.peer = peer;
+    this.unsent = unsent;
   }
 }
 
@@ -322,7 +443,7 @@ class Discovery {
   start(node: string): void {
     if (node === this.#self.node.name) return;
     this.stop(node);
-    if (this.#self.node.router.connection(node)?.hasNames === false) return;
+    if (this.#self.node.router.connectedPeer(node)?.hasNames === false) return;
     this.#searches.set(node, { ref: undefined, timer: undefined, retryMs: FIRST_RETRY_MS });
     this.ask(node);
   }
@@ -339,7 +460,7 @@ class Discovery {
   /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
   discover(node: string): boolean {
     // A message must not make a connection that was lost meanwhile.
-    if (this.#self.node.router.connection(node) === undefined) return false;
+    if (this.#self.node.router.connectedPeer(node) === undefined) return false;
     this.#self.send({ name: this.#scope, node }, protocol.discover(this.#self.pid));
     return true;
   }
@@ -347,9 +468,12 @@ class Discovery {
   /** Asks the scope of a node, and sees to it that it is asked again when it has ended or is not there. */
   ask(node: string): void {
     const search = this.#searches.get(node);
-    if (search === undefined || !this.discover(node)) return;
+    // The connection may be lost meanwhile.
+    if (search === undefined || this.#self.node.router.connectedPeer(node) === undefined) return;
     search.timer = undefined;
+    // First the monitor: it fires when nobody is there to get the message.
     search.ref = this.#self.monitor({ name: this.#scope, node });
+    this.discover(node);
   }
 
   /** A monitor on a name fired. @returns false when it is none of the search. */

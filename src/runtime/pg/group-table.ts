@@ -6,8 +6,8 @@
  * entries (`terms/canonical.ts`). One difference: `-0.0` is `0.0`, since they are one group to OTP before 27, whose scope
  * would end if it were told of two.
  *
- * Strings and atoms are found as they are, and short lists of strings and whole numbers, such as `['room', 7]`, in maps of
- * maps, one level for each element: all without any work on the name. Every other name goes by its canonical text.
+ * Strings and atoms are found as they are, and short lists and tuples of strings, atoms and whole numbers, such as
+ * `['room', 7]` and `{room, 7}`, in maps of maps, one level for each element: all without any work on the name. Every other name goes by its canonical text.
  *
  * Invariant: names that are equal by structure come to the same table: which one it is depends on what they hold only.
  *
@@ -35,28 +35,36 @@ import {
 } from '../terms/index.ts';
 import { Group } from './group.ts';
 
-/** Lists of more elements go by their text. */
-const LIST_MAX = 4;
+/** Lists and tuples of more elements go by their text. */
+const ELEMENTS_MAX = 4;
 
-type Element = string | number;
+type Element = string | number | Atom;
 /** Groups on the last level, maps above. */
 type Level = Map<Element, Level | Group>;
 
-type Key = string | Atom | readonly Element[];
+/** A name that needs no text: what it is found by, and whether it is a list or a tuple of such. */
+type Key = string | Atom | Sequence;
+interface Sequence {
+  readonly isTuple: boolean;
+  readonly elements: readonly Element[];
+}
 
 /** All groups that have members. */
 export class GroupTable {
   readonly #byString = new Map<string, Group>();
   readonly #byAtom = new Map<Atom, Group>();
   /** By the number of elements. */
-  readonly #byList: Level[] = Array.from({ length: LIST_MAX + 1 }, () => new Map());
+  readonly #byList = levels();
+  readonly #byTuple = levels();
   readonly #byText = new Map<string, Group>();
 
   /** @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group. */
   find(name: unknown): Group | undefined {
     if (typeof name === 'string') return this.#byString.get(name);
-    const list = listOf(name);
-    if (list !== undefined) return this.#findList(list) ?? checkTexts(list);
+    const elements = elementsOf(name);
+    if (elements !== undefined) {
+      return findIn(this.#level(name instanceof Tuple, elements), elements) ?? checkTexts(elements);
+    }
     const key = simpleKey(name);
     if (key !== undefined) return this.#findSimple(key);
     const own = ownName(name);
@@ -74,111 +82,90 @@ export class GroupTable {
       this.#byString.set(name, made);
       return made;
     }
-    const list = listOf(name);
-    const group = new Group(list === undefined ? ownName(name) : Object.freeze([...list]));
-    const key = list ?? simpleKey(group.name);
+    const elements = elementsOf(name);
+    if (elements !== undefined) {
+      const isTuple = name instanceof Tuple;
+      const own = Object.freeze([...elements]);
+      const made = new Group(isTuple ? new Tuple(own) : own);
+      addTo(this.#level(isTuple, own), own, made);
+      return made;
+    }
+    const group = new Group(ownName(name));
+    const key = simpleKey(group.name);
     if (key === undefined) this.#byText.set(textOfName(group.name), group);
     else if (typeof key === 'string') this.#byString.set(key, group);
     else if (key instanceof Atom) this.#byAtom.set(key, group);
-    else this.#addList(key, group);
+    else addTo(this.#level(key.isTuple, key.elements), key.elements, group);
     return group;
   }
 
   /** Removes a group that has no members any more. */
   drop({ name }: Group): void {
+    const elements = elementsOf(name);
+    if (elements !== undefined) {
+      dropFrom(this.#level(name instanceof Tuple, elements), elements, 0);
+      return;
+    }
     const key = simpleKey(name);
     if (key === undefined) this.#byText.delete(textOfName(name));
     else if (typeof key === 'string') this.#byString.delete(key);
     else if (key instanceof Atom) this.#byAtom.delete(key);
-    else dropList(this.#byList[key.length] as Level, key, 0);
+    else dropFrom(this.#level(key.isTuple, key.elements), key.elements, 0);
   }
 
   #findSimple(key: Key): Group | undefined {
     if (typeof key === 'string') return this.#byString.get(key);
-    return key instanceof Atom ? this.#byAtom.get(key) : this.#findList(key);
+    if (key instanceof Atom) return this.#byAtom.get(key);
+    return findIn(this.#level(key.isTuple, key.elements), key.elements);
+  }
+
+  #level(isTuple: boolean, { length }: readonly Element[]): Level {
+    return (isTuple ? this.#byTuple : this.#byList)[length] as Level;
   }
 
   /** All groups. */
   *all(): IterableIterator<Group> {
     yield* this.#byString.values();
     yield* this.#byAtom.values();
-    for (const level of this.#byList) yield* groupsOf(level);
+    for (const level of [...this.#byList, ...this.#byTuple]) yield* groupsOf(level);
     yield* this.#byText.values();
   }
-
-  #findList(name: readonly Element[]): Group | undefined {
-    let at: Level | Group | undefined = this.#byList[name.length];
-    for (let i = 0; i < name.length; i++) {
-      if (at === undefined) return undefined;
-      at = (at as Level).get(name[i] as Element);
-    }
-    return at as Group | undefined;
-  }
-
-  #addList(name: readonly Element[], group: Group): void {
-    let level = this.#byList[name.length] as Level;
-    const last = name.length - 1;
-    for (let i = 0; i < last; i++) {
-      const element = name[i] as Element;
-      let next = level.get(element) as Level | undefined;
-      if (next === undefined) {
-        next = new Map();
-        level.set(element, next);
-      }
-      level = next;
-    }
-    level.set(name[last] as Element, group);
-  }
 }
 
-/** The name as a list of one to four strings and whole numbers, or undefined when it is none. */
-function listOf(name: unknown): readonly Element[] | undefined {
-  if (!Array.isArray(name) || name.length === 0 || name.length > LIST_MAX) return undefined;
+function levels(): Level[] {
+  return Array.from({ length: ELEMENTS_MAX + 1 }, () => new Map());
+}
+
+function findIn(level: Level, name: readonly Element[]): Group | undefined {
+  let at: Level | Group | undefined = level;
   for (let i = 0; i < name.length; i++) {
-    const element: unknown = name[i];
-    if (typeof element === 'string' || (Number.isSafeInteger(element) && !Object.is(element, -0))) continue;
-    const same = elementOf(element);
-    return same === undefined ? undefined : listOf(name.with(i, same));
+    if (at === undefined) return undefined;
+    at = (at as Level).get(name[i] as Element);
   }
-  return name as readonly Element[];
+  return at as Group | undefined;
 }
 
-/** The string or number that another value is to Erlang, so that its list comes to the same table. */
-function elementOf(value: unknown): Element | undefined {
-  if (value instanceof Uint8Array) return textOfBytes(value);
-  return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : undefined;
+function addTo(first: Level, name: readonly Element[], group: Group): void {
+  let level = first;
+  const last = name.length - 1;
+  for (let i = 0; i < last; i++) {
+    const element = name[i] as Element;
+    let next = level.get(element) as Level | undefined;
+    if (next === undefined) {
+      next = new Map();
+      level.set(element, next);
+    }
+    level = next;
+  }
+  level.set(name[last] as Element, group);
 }
 
-/** What a name that needs no text is found by; undefined for every other. Equal for names that are one term to Erlang. */
-function simpleKey(name: unknown): Key | undefined {
-  const list = listOf(name);
-  if (list !== undefined) return list;
-  if (typeof name === 'string' || name instanceof Atom) return name;
-  if (name instanceof Uint8Array) return textOfBytes(name);
-  if (name instanceof Charlist) return listOf(codePoints(name));
-  // Atoms that are values of their own here.
-  if (name === null) return NIL;
-  if (name === undefined) return UNDEFINED;
-  if (typeof name === 'boolean') return name ? TRUE : FALSE;
-  return undefined;
-}
-
-const NIL = atom('nil');
-const UNDEFINED = atom('undefined');
-const TRUE = atom('true');
-const FALSE = atom('false');
-
-/** A name that is in no table may be none at all. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-function checkTexts(list: readonly unknown[]): undefined {
-  for (const element of list) if (typeof element === 'string') checkText(element);
-}
-
-/** Removes a list and the levels that it leaves empty. */
-function dropList(level: Level, name: readonly Element[], depth: number): void {
+/** Removes a name and the levels that it leaves empty. */
+function dropFrom(level: Level, name: readonly Element[], depth: number): void {
   const element = name[depth] as Element;
   if (depth < name.length - 1) {
     const next = level.get(element) as Level;
-    dropList(next, name, depth + 1);
+    dropFrom(next, name, depth + 1);
     if (next.size > 0) return;
   }
   level.delete(element);
@@ -189,6 +176,72 @@ function* groupsOf(level: Level): IterableIterator<Group> {
     if (value instanceof Group) yield value;
     else yield* groupsOf(value);
   }
+}
+
+/** The elements of a list or tuple of one to four strings, atoms and whole numbers; undefined for every other name. */
+function elementsOf(name: unknown): readonly Element[] | undefined {
+  if (Array.isArray(name)) return simpleElements(name);
+  return name instanceof Tuple ? simpleElements(name.elements) : undefined;
+}
+
+function simpleElements(list: readonly unknown[]): readonly Element[] | undefined {
+  if (list.length === 0 || list.length > ELEMENTS_MAX) return undefined;
+  for (let i = 0; i < list.length; i++) {
+    const element: unknown = list[i];
+    if (typeof element === 'string' || (Number.isSafeInteger(element) && !Object.is(element, -0))) continue;
+    if (element instanceof Atom && !isValue(element)) continue;
+    const same = elementOf(element);
+    return same === undefined ? undefined : simpleElements(list.with(i, same));
+  }
+  return list as readonly Element[];
+}
+
+/** The element that another value is to Erlang, so that its list comes to the same table. */
+function elementOf(value: unknown): Element | undefined {
+  if (value instanceof Uint8Array) return textOfBytes(value);
+  return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : undefined;
+}
+
+/** What a name that needs no text is found by; undefined for every other. Equal for names that are one term to Erlang. */
+function simpleKey(name: unknown): Key | undefined {
+  const list = elementsOf(name);
+  if (list !== undefined) return { isTuple: name instanceof Tuple, elements: list };
+  if (typeof name === 'string' || name instanceof Atom) return name;
+  if (name instanceof Uint8Array) return textOfBytes(name);
+  if (name instanceof Charlist) {
+    const points = simpleElements(codePoints(name));
+    return points === undefined ? undefined : { isTuple: false, elements: points };
+  }
+  return atomOfValue(name);
+}
+
+const NIL = atom('nil');
+const UNDEFINED = atom('undefined');
+const TRUE = atom('true');
+const FALSE = atom('false');
+
+/** Whether an atom has a value of its own here: in a list such a name goes by its text, which is the same for both. */
+function isValue(name: Atom): boolean {
+  return name === TRUE || name === FALSE || name === NIL || name === UNDEFINED;
+}
+
+/** The atom that has a value of its own here. */
+function atomOfValue(value: unknown): Atom | undefined {
+  if (value === null) return NIL;
+  if (value === undefined) return UNDEFINED;
+  if (typeof value !== 'boolean') return undefined;
+  return value ? TRUE : FALSE;
+}
+
+/** A name that is in no table may be none at all. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+function checkTexts(list: readonly unknown[]): undefined {
+  let size = 0;
+  for (const element of list) {
+    if (typeof element !== 'string') continue;
+    checkText(element);
+    size += element.length;
+  }
+  if (size > MAX_GROUP_SIZE) throw tooLarge();
 }
 
 // ---- names ----

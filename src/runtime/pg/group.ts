@@ -42,19 +42,26 @@ interface RemoteMember {
 }
 
 /**
- * The members of a group that live on one other node.
+ * The members of a group that live on one other node. Most are one: a Map is made with the second only.
  *
  * A channel may be two groups there, one named by an atom and one by a binary: who leaves one of them may do so more often
  * than he has joined it, and stays in the other.
  */
 export class RemoteMembers {
-  readonly #members = new Map<string, RemoteMember>();
+  /** The scope process that told of them. */
+  readonly peer: RemoteScope;
+  #only: RemoteMember | null = null;
+  #many: Map<string, RemoteMember> | null = null;
   /** How many joins there were under an atom. */
   #atoms = 0;
   #pids: readonly Pid[] | null = null;
 
+  constructor(peer: RemoteScope) {
+    this.peer = peer;
+  }
+
   get empty(): boolean {
-    return this.#members.size === 0;
+    return this.#only === null && (this.#many === null || this.#many.size === 0);
   }
 
   /** All of them, each as often as it has joined: the same array until that changes. */
@@ -69,21 +76,39 @@ export class RemoteMembers {
   }
 
   add(pid: Pid, isAtom: boolean): void {
-    let member = this.#members.get(pid.key);
+    let member = this.#find(pid);
     if (member === undefined) {
       member = { pid, count: 0, atoms: 0 };
-      this.#members.set(pid.key, member);
+      this.#insert(member);
     }
     this.#change(member, 1, isAtom);
   }
 
   /** @returns false when it was not there, under such a name. */
   remove(pid: Pid, isAtom: boolean): boolean {
-    const member = this.#members.get(pid.key);
+    const member = this.#find(pid);
     if (member === undefined || (isAtom ? member.atoms : member.count - member.atoms) === 0) return false;
     this.#change(member, -1, isAtom);
-    if (member.count === 0) this.#members.delete(pid.key);
+    if (member.count > 0) return true;
+    if (member === this.#only) this.#only = null;
+    else this.#many?.delete(pid.key);
     return true;
+  }
+
+  #find(pid: Pid): RemoteMember | undefined {
+    if (this.#only !== null) return this.#only.pid.equals(pid) ? this.#only : undefined;
+    return this.#many?.get(pid.key);
+  }
+
+  #insert(member: RemoteMember): void {
+    if (this.#only === null && this.#many === null) {
+      this.#only = member;
+      return;
+    }
+    this.#many ??= new Map();
+    if (this.#only !== null) this.#many.set(this.#only.pid.key, this.#only);
+    this.#only = null;
+    this.#many.set(member.pid.key, member);
   }
 
   #change(member: RemoteMember, by: 1 | -1, isAtom: boolean): void {
@@ -97,7 +122,7 @@ export class RemoteMembers {
 
   #list(timesOf: (member: RemoteMember) => number): Pid[] {
     const pids: Pid[] = [];
-    for (const member of this.#members.values()) {
+    for (const member of this.#only === null ? (this.#many?.values() ?? []) : [this.#only]) {
       for (let times = timesOf(member); times > 0; times--) pids.push(member.pid);
     }
     return pids;
@@ -107,13 +132,14 @@ export class RemoteMembers {
 /** Stand in a group before its first local member, and are never added to. */
 const NO_PROCESSES: Process[] = [];
 const NO_MEMBERSHIPS: Membership[] = [];
+const NO_REMOTE: RemoteMembers[] = [];
 
 /** A group with at least one member. */
 export class Group {
   /** What it is called; a copy of its own. */
   readonly name: unknown;
-  /** Members of other nodes, by the scope process that told of them; null when there never were any. */
-  remote: Map<RemoteScope, RemoteMembers> | null = null;
+  /** Members of other nodes, one for each scope process that told of some. */
+  remote: RemoteMembers[] = NO_REMOTE;
   /** Whether a peer calls it by an atom; see `naming.ts`. */
   heardAsAtom = false;
   /** What peers are told it is called, while it has local members; undefined before they were. See `naming.ts`. */
@@ -136,8 +162,13 @@ export class Group {
     return this.#local.length > 0;
   }
 
+  /** How many processes of this node are in it. */
+  get localCount(): number {
+    return this.#local.length;
+  }
+
   get empty(): boolean {
-    return this.#local.length === 0 && (this.remote === null || this.remote.size === 0);
+    return this.#local.length === 0 && this.remote.length === 0;
   }
 
   // ---- members of this node ----
@@ -197,17 +228,14 @@ export class Group {
    * @throws TroupeError TROUPE_NOT_ENCODABLE, before anything is sent, when it cannot leave the node and has to.
    */
   broadcast(from: Pid, message: unknown): void {
-    if (this.remote !== null) {
-      for (const [peer, members] of this.remote) peer.sendToMembers(from, members.pids, message);
-    }
+    for (const { peer, pids } of this.remote) peer.sendToMembers(from, pids, message);
     this.deliver(message);
   }
 
   /** Sends a message to the members on those other nodes that the function accepts by name. */
   sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
-    if (this.remote === null) return;
-    for (const [peer, members] of this.remote) {
-      if (accepts(peer.pid.node)) peer.sendToMembers(from, members.pids, message);
+    for (const { peer, pids } of this.remote) {
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, pids, message);
     }
   }
 
@@ -249,11 +277,23 @@ export class Group {
 
   /** All members, each as often as it has joined. */
   get pids(): readonly Pid[] {
-    if (this.remote === null || this.remote.size === 0) return this.localPids;
+    if (this.remote.length === 0) return this.localPids;
     return (this.#pids ??= Object.freeze([
       ...this.localPids,
-      ...[...this.remote.values()].flatMap((members) => members.pids),
+      ...this.remote.flatMap((members) => members.pids),
     ]));
+  }
+
+  /** The members that a scope process told of, which there are none of yet. */
+  addRemote(peer: RemoteScope): RemoteMembers {
+    const members = new RemoteMembers(peer);
+    if (this.remote.length === 0) this.remote = [members];
+    else this.remote.push(members);
+    return members;
+  }
+
+  removeRemote(members: RemoteMembers): void {
+    this.remote = this.remote.length === 1 ? NO_REMOTE : this.remote.filter((one) => one !== members);
   }
 
   /** To be called when members of other nodes have changed. */
@@ -321,8 +361,14 @@ export class Member extends Watcher {
     else this.#many?.delete(membership.group);
   }
 
-  memberships(): Membership[] {
-    return this.#only === null ? [...(this.#many?.values() ?? [])] : [this.#only];
+  /** In how many groups it is. */
+  get groupCount(): number {
+    return this.#only === null ? (this.#many?.size ?? 0) : 1;
+  }
+
+  /** What it is in; those that are removed meanwhile are left out. */
+  memberships(): Iterable<Membership> {
+    return this.#only === null ? (this.#many?.values() ?? []) : [this.#only];
   }
 }
 
@@ -341,6 +387,20 @@ export class RemoteScope {
   readonly #peer: Peer;
   /** The members that it has told of. */
   readonly groups = new Map<Group, RemoteMembers>();
+  /**
+   * What is left of the snapshot for it: groups that it was not told of yet, and whose changes it is not told of before. Every
+   * other group it knows.
+   */
+  unsent: Set<Group> = NOTHING_UNSENT;
+  /** Whether it has sent a snapshot. */
+  synced = false;
+  /**
+   * Whether its first snapshot was the last that came of it. A discover that comes next is the second half of its answer to
+   * ours: it was sent before the snapshot that it got from here could arrive, and so asks for nothing more.
+   */
+  justSynced = false;
+  /** Whether changes of it were dropped, so that all others are worth nothing until its next snapshot. */
+  lost = false;
 
   constructor(pid: Pid, ref: Ref, peer: Peer) {
     this.pid = pid;
@@ -353,6 +413,11 @@ export class RemoteScope {
     return this.#peer.connected;
   }
 
+  /** Resolves when little waits to be sent to it; undefined when that is so, or not known. */
+  drained(): Promise<void> | undefined {
+    return this.reachable ? this.#peer.drained() : undefined;
+  }
+
   /** Sends it a message, unless its connection is lost. */
   send(from: Pid, message: unknown): void {
     if (this.reachable) this.#peer.send({ op: 'send', from, to: this.pid, message });
@@ -363,3 +428,6 @@ export class RemoteScope {
     if (this.reachable) this.#peer.send({ op: 'sendMany', from, to, message });
   }
 }
+
+/** Is never added to. */
+const NOTHING_UNSENT: Set<Group> = new Set();

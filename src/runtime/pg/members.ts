@@ -10,7 +10,7 @@
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { type Group, Member, type RemoteScope, RemoteMembers } from './group.ts';
+import { type Group, Member, type Membership, type RemoteMembers, type RemoteScope } from './group.ts';
 import { GroupTable } from './group-table.ts';
 
 /** That a group got members, or lost some. */
@@ -80,24 +80,26 @@ export class Members {
     return true;
   }
 
-  /** A local member is gone from all its groups. @returns these groups, each as often as it had joined. */
-  forget(member: Member): Group[] {
-    const groups: Group[] = [];
-    for (const membership of member.memberships()) {
-      const { group, count } = membership;
-      for (let times = count; times > 0; times--) groups.push(group);
-      group.remove(membership);
-      this.dropIfEmpty(group);
-    }
+  /** A local member has ended: it leaves its groups with `removeExited`, and joins no other. */
+  forget(member: Member): void {
     this.#members.delete(member.process.pid.id);
-    return groups;
   }
 
-  /** All local members by group, each as often as it has joined: a snapshot for peers. */
-  snapshot(): Array<readonly [group: unknown, pids: readonly Pid[]]> {
+  /** Takes a member that has ended out of a group. @returns how often it had joined. */
+  removeExited(member: Member, membership: Membership): number {
+    const { group, count } = membership;
+    member.remove(membership);
+    group.remove(membership);
+    this.dropIfEmpty(group);
+    return count;
+  }
+
+  /** All local members by group, each as often as it has joined; without those that have ended. */
+  snapshot(isAlive: (pid: Pid) => boolean): Array<readonly [group: unknown, pids: readonly Pid[]]> {
     const snapshot: Array<readonly [unknown, readonly Pid[]]> = [];
-    for (const group of this.groups.all()) {
-      if (group.hasLocal) snapshot.push([group.name, group.localPids]);
+    for (const { name, localPids } of this.groups.all()) {
+      const pids = localPids.filter(isAlive);
+      if (pids.length > 0) snapshot.push([name, pids]);
     }
     return snapshot;
   }
@@ -117,9 +119,8 @@ export class Members {
     if (pids.length === 0) return undefined;
     let members = peer.groups.get(group);
     if (members === undefined) {
-      members = new RemoteMembers();
+      members = group.addRemote(peer);
       peer.groups.set(group, members);
-      (group.remote ??= new Map()).set(peer, members);
     }
     for (const pid of pids) members.add(pid, isAtom);
     if (isAtom) group.heardAsAtom = true;
@@ -133,7 +134,7 @@ export class Members {
     if (members === undefined) return undefined;
     const left = pids.filter((pid) => members.remove(pid, isAtom));
     if (left.length === 0) return undefined;
-    if (members.empty) this.#dropRemote(peer, group);
+    if (members.empty) dropRemote(peer, group, members);
     group.remoteChanged();
     this.dropIfEmpty(group);
     return { kind: 'leave', group, pids: left };
@@ -141,8 +142,9 @@ export class Members {
 
   /** Removes all that a peer has told of, a group in each step. @param notify is given what changes, as it does. */
   *forgetPeer(peer: RemoteScope, notify: Notify): Generator<number, void> {
-    for (const [group, { pids }] of peer.groups) {
-      this.#dropRemote(peer, group);
+    for (const [group, members] of peer.groups) {
+      const { pids } = members;
+      dropRemote(peer, group, members);
       group.remoteChanged();
       this.dropIfEmpty(group);
       notify({ kind: 'leave', group, pids });
@@ -190,26 +192,26 @@ export class Members {
     }
   }
 
-  #dropRemote(peer: RemoteScope, group: Group): void {
-    peer.groups.delete(group);
-    group.remote?.delete(peer);
-  }
-
   /** Takes a group that has no members out of the table. */
   dropIfEmpty(group: Group): void {
     if (group.empty) this.groups.drop(group);
   }
 }
 
+function dropRemote(peer: RemoteScope, group: Group, members: RemoteMembers): void {
+  peer.groups.delete(group);
+  group.removeRemote(members);
+}
+
 /** How many pids of one group are taken in a step. */
 const PIDS_PER_STEP = 256;
 
 /** A list in parts that are short enough for a step. */
-export function* parts<T>(list: readonly T[]): Generator<readonly T[]> {
-  if (list.length <= PIDS_PER_STEP) {
-    if (list.length > 0) yield list;
-    return;
-  }
+export function parts<T>(list: readonly T[]): Iterable<readonly T[]> {
+  return list.length > PIDS_PER_STEP ? split(list) : list.length === 0 ? [] : [list];
+}
+
+function* split<T>(list: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < list.length; from += PIDS_PER_STEP) yield list.slice(from, from + PIDS_PER_STEP);
 }
 

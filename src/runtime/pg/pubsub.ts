@@ -19,7 +19,7 @@ import { Atom } from '../terms/atom.ts';
 import type { Group } from './group.ts';
 import { MAX_GROUP_SIZE } from './group-table.ts';
 import { type Place, nodeOf, ownPid } from './pg.ts';
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Node } from '../process/node.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
@@ -70,9 +70,12 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
     yield this.topic;
     yield this.payload;
   }
-}
 
-defineRecord(Broadcast, 'nova_pubsub', ['channel', 'sender', 'topic', 'payload']);
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('nova_pubsub', [this.channel, this.sender, this.topic, this.payload], depth);
+  }
+}
 
 // ---- channels ----
 
@@ -125,7 +128,7 @@ export function broadcast(sender: Place, channel: ChannelName, topic: string, pa
   if (group === undefined) return;
   const from = senderPid(sender);
   // Members that joined under the atom look for the atom in the message, too.
-  if (group.heardAsAtom && group.remote !== null) declareHeard(name);
+  if (group.heardAsAtom && group.remote.length > 0) declareHeard(name);
   group.broadcast(from, new Broadcast(name, from, topic, payload));
 }
 
@@ -148,7 +151,7 @@ export function broadcastElsewhere(
   accepts: (node: string) => boolean,
 ): void {
   const group = novaScope(nodeOf(place)).group(message.channel);
-  if (group === undefined || group.remote === null) return;
+  if (group === undefined || group.remote.length === 0) return;
   if (group.heardAsAtom) declareHeard(message.channel);
   group.sendToNodes(message.sender, message, accepts);
 }

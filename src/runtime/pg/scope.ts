@@ -19,10 +19,14 @@ import { Pid, type Ref } from '../terms/identifiers.ts';
 import { ASKS_FROM } from '../process/state.ts';
 import type { Process } from '../process/process.ts';
 import { Exchange, FromNode } from './exchange.ts';
-import type { Group, Member } from './group.ts';
+import type { Group, Member, Membership } from './group.ts';
 import { type Change, Members } from './members.ts';
 import { type Naming, namingOf } from './channel-forms.ts';
 import { canonicalText } from './group-table.ts';
+import { PIDS_PER_COUNT, Slices } from './slices.ts';
+
+/** How many groups a leave names when a member of many has ended. */
+const GROUPS_PER_LEAVE = 128;
 
 /** The scopes that run, by node and name. */
 const running = new WeakMap<Node, Map<string, Scope>>();
@@ -44,6 +48,9 @@ export class Scope extends Watcher {
     this.#memberExited(member);
   });
   readonly #monitors = new Monitors();
+  /** Members that have ended and are in groups still, with the newest monitor at that time. */
+  readonly #exited = new Map<Member, number>();
+  readonly #slices: Slices;
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
@@ -58,7 +65,8 @@ export class Scope extends Watcher {
     this.process = node.create(behaviour, [this], parent?.pid, { name, label: `pg scope ${name}` });
     this.process.flags |= ASKS_FROM;
     this.#naming = namingOf(name);
-    this.#exchange = new Exchange(this.process, name, this.#naming, this.#members, (change) => {
+    this.#slices = new Slices(this.process);
+    this.#exchange = new Exchange(this.process, name, this.#naming, this.#members, this.#slices, (change) => {
       this.#monitors.notify(change);
     });
     this.#system = this.#systemTarget(parent?.pid ?? null);
@@ -119,16 +127,67 @@ export class Scope extends Watcher {
     this.#monitors.notify({ kind, group, pids });
   }
 
+  /**
+   * A member has ended. It leaves all its groups at once, or, when they are very many, in slices; nobody sees it in the
+   * others any more, since a group that somebody looks at comes first.
+   */
   #memberExited(member: Member): void {
-    const groups = this.#members.forget(member);
+    this.#members.forget(member);
+    this.#exited.set(member, this.#monitors.newest);
+    this.#slices.run(member, null, 'end', this.#leaveAll(member));
+  }
+
+  *#leaveAll(member: Member): Generator<number, void> {
+    let batch: Membership[] = [];
+    for (const membership of member.memberships()) {
+      batch.push(membership);
+      if (batch.length < GROUPS_PER_LEAVE) continue;
+      this.#leaveExited(member, batch);
+      yield batch.length * PIDS_PER_COUNT;
+      batch = [];
+    }
+    this.#leaveExited(member, batch);
+    this.#exited.delete(member);
+  }
+
+  /** Takes a member that has ended out of some of its groups. */
+  #leaveExited(member: Member, memberships: readonly Membership[]): void {
     const pids = [member.process.pid];
+    const groups: Group[] = [];
+    for (const membership of memberships) {
+      // One that is gone already has left when somebody looked at its group.
+      if (member.find(membership.group) !== membership) continue;
+      const count = this.#members.removeExited(member, membership);
+      for (let times = count; times > 0; times--) groups.push(membership.group);
+    }
+    if (groups.length === 0) return;
     this.#exchange.left(pids, groups);
-    for (const group of groups) this.#monitors.notify({ kind: 'leave', group, pids });
+    const newest = this.#exited.get(member);
+    for (const group of groups) this.#monitors.notify({ kind: 'leave', group, pids }, newest);
+  }
+
+  /** Takes those that have ended out of a group before anybody looks at it. */
+  #settle(group: Group): Group | undefined {
+    for (const member of this.#exited.keys()) {
+      const membership = member.find(group);
+      if (membership !== undefined) this.#leaveExited(member, [membership]);
+    }
+    return group.empty ? undefined : group;
+  }
+
+  /** Whether a group has members, or local ones, that have not ended. */
+  #hasMembers(group: Group, localOnly: boolean): boolean {
+    if (!localOnly && group.remote.length > 0) return true;
+    if (this.#exited.size === 0) return group.hasLocal;
+    let exited = 0;
+    for (const member of this.#exited.keys()) if (member.find(group) !== undefined) exited++;
+    return group.localCount > exited;
   }
 
   /** The group of a name, when it has members. */
   group(name: unknown): Group | undefined {
-    return this.#members.groups.find(typeof name === 'string' ? name : this.#naming.here(name));
+    const group = this.#members.groups.find(typeof name === 'string' ? name : this.#naming.here(name));
+    return this.#exited.size === 0 || group === undefined ? group : this.#settle(group);
   }
 
   /** The group of a name, which gets a local member at once. */
@@ -140,7 +199,7 @@ export class Scope extends Watcher {
   groups(localOnly: boolean): unknown[] {
     const names: unknown[] = [];
     for (const group of this.#members.groups.all()) {
-      if (!localOnly || group.hasLocal) names.push(group.name);
+      if (this.#hasMembers(group, localOnly)) names.push(group.name);
     }
     return names;
   }
@@ -183,17 +242,23 @@ export class Scope extends Watcher {
 
   targetExited(_reason: ExitReason): void {
     scopesOf(this.node).delete(this.name);
-    const members = this.onExit === null ? [] : this.#members.snapshot();
+    const members = this.onExit === null ? [] : this.#members.snapshot(this.#isAlive);
     this.#members.release();
     this.#monitors.release();
     this.onExit?.(members);
   }
 
+  readonly #isAlive = (pid: Pid): boolean => this.node.isAlive(pid);
+
   #systemTarget(parent: Pid | null): SystemTarget {
     return {
       behaviour: 'pg',
       parent,
-      getState: () => ({ scope: this.name, local: this.#members.snapshot(), peers: this.#exchange.peers() }),
+      getState: () => ({
+        scope: this.name,
+        local: this.#members.snapshot(this.#isAlive),
+        peers: this.#exchange.peers(),
+      }),
       replaceState: () => {
         throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The state of a scope is its members: join and leave.');
       },
@@ -253,6 +318,7 @@ export class GroupJoined {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -270,6 +336,7 @@ export class GroupLeft {
     this.pids = pids;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
@@ -282,9 +349,12 @@ class GroupMonitor extends Watcher {
   readonly #monitors: Monitors;
   /** Key of the group; undefined for the whole scope. */
   readonly group: string | undefined;
+  /** Monitors are numbered as they are made. */
+  readonly number: number;
 
-  constructor(owner: Process, monitors: Monitors, group: string | undefined) {
+  constructor(owner: Process, monitors: Monitors, group: string | undefined, number: number) {
     super();
+    this.number = number;
     this.owner = owner;
     this.ref = owner.node.makeRef();
     this.#monitors = monitors;
@@ -303,6 +373,8 @@ class GroupMonitor extends Watcher {
  * continue the snapshot it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
  */
 class Monitors {
+  /** The number of the last monitor. */
+  newest = 0;
   readonly #byRef = new Map<string, GroupMonitor>();
   readonly #ofScope = new Set<GroupMonitor>();
   /** By a key that differs for every group. */
@@ -311,7 +383,7 @@ class Monitors {
   /** @param group what is followed: the name of a group in an array, or undefined for the whole scope. */
   add(owner: Process, group: readonly [name: unknown] | undefined): Ref {
     const key = group === undefined ? undefined : canonicalText(group[0]);
-    const monitor = new GroupMonitor(owner, this, key);
+    const monitor = new GroupMonitor(owner, this, key, ++this.newest);
     this.#byRef.set(monitor.ref.key, monitor);
     if (key === undefined) this.#ofScope.add(monitor);
     else this.#groupSet(key).add(monitor);
@@ -350,13 +422,15 @@ class Monitors {
     return this.#byRef.size === 0;
   }
 
-  /** Tells those concerned of a change. */
-  notify({ kind, group, pids }: Change): void {
+  /** Tells those concerned of a change. @param newest the last monitor that is told; all when left out. */
+  notify({ kind, group, pids }: Change, newest = Infinity): void {
     if (this.none) return;
     const Message = kind === 'join' ? GroupJoined : GroupLeft;
-    for (const monitor of [...this.#ofScope, ...(this.#ofGroup.get(monitorKey(group)) ?? [])]) {
-      monitor.owner.deliver(new Message(monitor.ref, group.name, pids));
-    }
+    const send = (monitor: GroupMonitor) => {
+      if (monitor.number <= newest) monitor.owner.deliver(new Message(monitor.ref, group.name, pids));
+    };
+    this.#ofScope.forEach(send);
+    if (this.#ofGroup.size > 0) this.#ofGroup.get(monitorKey(group))?.forEach(send);
   }
 
   #groupSet(key: string): Set<GroupMonitor> {

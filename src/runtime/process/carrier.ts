@@ -99,6 +99,11 @@ export interface Carrier {
    * `{ok, State}`. Left out by carriers that know no such nodes.
    */
   givesBareState?(peer: string): Promise<boolean>;
+  /**
+   * Resolves when nothing waits in this program to be sent to a node; also when the connection is lost. For those who send much
+   * and would fill the send queue of a slow peer. Left out by carriers without such a queue.
+   */
+  drained?(peer: string): Promise<void>;
   /** Ends all connections and frees what the carrier holds. */
   close(): Promise<void>;
 }

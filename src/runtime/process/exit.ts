@@ -68,7 +68,7 @@ export function terminate(process: Process, reason: ExitReason): void {
   node.table.delete(process);
   process.clearMailbox();
   if (reason !== 'normal') {
-    process.extras.exitReason = reason;
+    process.ensureExtra().exitReason = reason;
     keepExitReason(pid, reason);
   }
   if (extra?.name !== undefined) node.registry.forget(extra.name);
@@ -82,7 +82,7 @@ export function terminate(process: Process, reason: ExitReason): void {
     process.links = null;
   }
   if (extra !== null) {
-    for (const remote of extra.remoteLinks?.values() ?? []) node.router.breakLink(remote, reason);
+    for (const remote of extra.remoteLinks?.values() ?? []) remote.peer.breakLink(remote, reason);
     abandonReceive(process, reason);
     while (extra.pending !== null) extra.pending.ownerExited();
     if (extra.abort !== undefined) abort(extra.abort, extra.context, reason);
@@ -132,7 +132,7 @@ export function linkExit(process: Process, from: Pid, reason: ExitReason): void 
 export function link(process: Process, pid: Pid): void {
   const { node } = process;
   if (!node.isLocal(pid)) {
-    node.router.link(process, pid);
+    node.router.peer(pid.node).link(process, pid);
     return;
   }
   const other = node.find(pid);
@@ -152,7 +152,7 @@ export function link(process: Process, pid: Pid): void {
 export function unlink(process: Process, pid: Pid): void {
   const { node } = process;
   if (!node.isLocal(pid)) {
-    node.router.unlink(process, pid);
+    process.extra?.remoteLinks?.get(pid.key)?.peer.unlink(process, pid);
     return;
   }
   const other = node.find(pid);

@@ -38,7 +38,7 @@ export function checkHighWater(process: Process): void {
 }
 
 function makeRoom(process: Process, message: unknown): boolean {
-  const bound = process.extras.mailbox;
+  const bound = process.ensureExtra().mailbox;
   if (bound === undefined || process.mailboxLength < bound.limit || isKept(message)) return true;
   if (bound.policy === 'exit') {
     terminate(process, ['mailbox_full', bound.limit]);
@@ -66,7 +66,7 @@ function isKept(message: unknown): boolean {
 }
 
 function drop(process: Process, message: unknown, policy: 'reject' | 'dropOldest'): void {
-  const dropped = ++process.extras.dropped;
+  const dropped = ++process.ensureExtra().dropped;
   if (droppedMessage.hasSubscribers) {
     droppedMessage.publish({ pid: process.pid, label: process.label, policy, message, dropped });
   }

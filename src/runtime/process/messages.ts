@@ -4,7 +4,7 @@
  * Each message is a small class with read-only fields, which have the names of OTP's tuples; tell them apart with
  * `instanceof`. What an exit reason is stands in `terms/reasons.ts`.
  */
-import { defineRecord } from '../records.ts';
+import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import { type ExitReason, formatReason } from '../terms/reasons.ts';
 
@@ -26,8 +26,14 @@ export class Exit {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('EXIT', [this.from, this.reason], depth);
   }
 }
 
@@ -44,8 +50,14 @@ export class Down {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('DOWN', [this.ref, this.target, this.reason], depth);
   }
 }
 
@@ -57,8 +69,14 @@ export class NodeUp {
     this.node = node;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
+  }
+
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('nodeup', [this.node], depth);
   }
 }
 
@@ -72,15 +90,16 @@ export class NodeDown {
     this.reason = reason;
   }
 
+  /** @internal */
   get [KEPT](): boolean {
     return true;
   }
-}
 
-defineRecord(Exit, 'EXIT', ['from', 'reason'], { reason: 'reason' });
-defineRecord(Down, 'DOWN', ['ref', 'target', 'reason'], { reason: 'reason' });
-defineRecord(NodeUp, 'nodeup', ['node']);
-defineRecord(NodeDown, 'nodedown', ['node', 'reason'], { reason: 'reason' });
+  /** @internal */
+  [TEXT](formatter: Formatter, depth: number): string {
+    return formatter.tagged('nodedown', [this.node, this.reason], depth);
+  }
+}
 
 /** @internal The method of a message of another node that is to know to whom it came: a call, which that process answers. */
 export const ADDRESSED: unique symbol = Symbol('addressed');

@@ -92,13 +92,13 @@ export function onExit(process: Process, told: (reason: ExitReason) => void): Wa
 
 /** A monitor set by a process of this node, on a process here or elsewhere. */
 export class Monitor extends Watcher implements AwaitsPeer {
-  readonly owner: Process;
-  readonly ref: Ref;
-  readonly target: MonitorTarget;
+  declare readonly owner: Process;
+  declare readonly ref: Ref;
+  declare readonly target: MonitorTarget;
   /** The connection that a monitor on another node depends on. */
-  readonly peer: Peer | null;
-  ownPrev: Monitor | null = null;
-  ownNext: Monitor | null = null;
+  declare readonly peer: Peer | null;
+  declare ownPrev: Monitor | null;
+  declare ownNext: Monitor | null;
 
   constructor(owner: Process, ref: Ref, target: MonitorTarget, peer: Peer | null) {
     super();
@@ -108,6 +108,7 @@ export class Monitor extends Watcher implements AwaitsPeer {
     this.peer = peer;
     ref.monitor = this;
     const first = owner.monitors;
+    this.ownPrev = null;
     this.ownNext = first;
     if (first !== null) first.ownPrev = this;
     owner.monitors = this;
@@ -136,10 +137,10 @@ export class Monitor extends Watcher implements AwaitsPeer {
 
 /** A monitor that a process of another node has set on a process here. */
 export class RemoteMonitor extends Watcher {
-  readonly peer: Peer;
-  readonly from: Pid;
-  readonly ref: Ref;
-  readonly target: Pid | string;
+  declare readonly peer: Peer;
+  declare readonly from: Pid;
+  declare readonly ref: Ref;
+  declare readonly target: Pid | string;
 
   constructor(peer: Peer, from: Pid, ref: Ref, target: Pid | string) {
     super();
@@ -150,7 +151,7 @@ export class RemoteMonitor extends Watcher {
   }
 
   targetExited(reason: ExitReason): void {
-    this.peer.incoming.delete(this.ref.key);
+    this.peer.removeMonitor(this);
     const { target, from, ref } = this;
     this.peer.sendReason((sent) => ({ op: 'down', target, to: from, ref, reason: sent }), reason);
   }
@@ -173,7 +174,7 @@ export function monitor(process: Process, to: Destination): Ref {
   const home = found.node ?? node.name;
   const target = found.target instanceof Pid ? found.target : { name: found.target, node: home };
   if (found.node === null) monitorLocal(process, ref, target, found.process);
-  else node.router.monitor(process, ref, target, found.node);
+  else node.router.peer(found.node).monitor(process, ref, target);
   return ref;
 }
 
@@ -218,7 +219,7 @@ export function dropMonitors(process: Process): void {
 function remove(active: Monitor): void {
   removeWatch(active);
   active.forget();
-  if (active.peer !== null) active.owner.node.router.demonitor(active);
+  active.peer?.demonitor(active);
 }
 
 /** The monitor that a ref stands for which has travelled. */

@@ -377,11 +377,11 @@ export class Node {
 
   #configure(process: Process, options: SpawnOptions): void {
     const { label, name, trapExit, mailbox, asyncContext } = options;
-    if (label !== undefined) process.extras.label = label;
+    if (label !== undefined) process.ensureExtra().label = label;
     if (trapExit === true) process.flags |= TRAP_EXIT;
-    if (asyncContext === 'spawner') process.extras.context = currentContext();
+    if (asyncContext === 'spawner') process.ensureExtra().context = currentContext();
     if (mailbox !== undefined) {
-      process.extras.mailbox = mailbox;
+      process.ensureExtra().mailbox = mailbox;
       process.flags |= BOUNDED;
     }
     if (name === undefined) return;

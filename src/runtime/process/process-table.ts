@@ -116,7 +116,7 @@ export class Registry {
         `Process ${process.pid.toString()} is registered as '${own}' already.`,
       );
     }
-    process.extras.name = name;
+    process.ensureExtra().name = name;
     this.#byName.set(name, process);
   }
 
@@ -128,7 +128,7 @@ export class Registry {
     const owner = this.#byName.get(name);
     if (owner === undefined)
       throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${name}'.`);
-    owner.extras.name = undefined;
+    owner.ensureExtra().name = undefined;
     this.#byName.delete(name);
   }
 

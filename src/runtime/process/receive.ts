@@ -89,7 +89,7 @@ export class Waiter extends TimerEntry {
   answer(message: unknown): void {
     this.#done();
     this.process.status = AWAITING;
-    this.process.extras.credit = CREDIT;
+    this.process.ensureExtra().credit = CREDIT;
     this.process.node.scheduler.resumes();
     this.#resolve(message);
   }
@@ -113,7 +113,7 @@ export class Waiter extends TimerEntry {
   }
 
   #done(): void {
-    this.process.extras.waiter = null;
+    this.process.ensureExtra().waiter = null;
     this.process.node.timers.drop(this);
   }
 }
@@ -124,8 +124,8 @@ export function receive<T>(
   match: Matcher<T> | undefined,
   options: ReceiveOptions | undefined,
 ): Promise<T | typeof TIMEOUT> {
-  const { extras } = process;
-  if (extras.waiter !== null) {
+  const extra = process.ensureExtra();
+  if (extra.waiter !== null) {
     throw new TroupeError(
       'TROUPE_RECEIVE_BUSY',
       `Process ${process.pid.toString()} already waits in a receive.`,
@@ -140,8 +140,8 @@ export function receive<T>(
   const after =
     options?.after === undefined || options.after === Infinity ? undefined : timerLength(options.after);
   let scanned = 0;
-  if (extras.credit > 0) {
-    extras.credit--;
+  if (extra.credit > 0) {
+    extra.credit--;
     let index: number;
     try {
       index = indexOfMatch(process, match, 0, LOOKS_AT_ONCE);
@@ -154,7 +154,7 @@ export function receive<T>(
   }
   const waiter = new Waiter(process, match, scanned);
   const promise = waiter.wait();
-  extras.waiter = waiter;
+  extra.waiter = waiter;
   if (after === 0) waiter.late = true;
   else if (after !== undefined) process.node.timers.start(waiter, after);
   if (process.status === AWAITING) waiter.park();
@@ -165,7 +165,7 @@ export function receive<T>(
 
 /** @internal One run of a process that waits in a receive. A message looked at costs as much as one handled. */
 export function runReceive(process: Process): number {
-  const waiter = process.extras.waiter as Waiter;
+  const waiter = process.ensureExtra().waiter as Waiter;
   const from = waiter.scanned;
   let index: number;
   try {

@@ -1,20 +1,20 @@
 /**
- * The border of a node: signals to other nodes go out here, and those that arrive are applied here.
+ * The border of a node: it finds the peer that a signal goes to, and hands what arrives to the process or the peer that it
+ * concerns. It also keeps the aliases of calls, and which processes hear of nodes that come and go.
  *
- * For each peer it keeps what depends on the connection (`peer.ts`), and ends it with `noconnection` when the
- * connection is lost, before the next connection to the same name can come up.
+ * What depends on a connection is kept by its peer (`peer.ts`).
  *
  * It knows the carrier interface, and no engine. Signals as in `erl_dist_protocol`, "Protocol between Connected Nodes".
  */
 import type { Carrier, CarrierHost, Signal } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
-import { exitSignal, linkExit } from './exit.ts';
-import { ADDRESSED, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from './messages.ts';
-import { Monitor, RemoteMonitor, Watcher, addWatch, removeWatch } from './monitor.ts';
+import { exitSignal } from './exit.ts';
+import { ADDRESSED, type ExitReason, NodeDown, NodeUp } from './messages.ts';
+import { addWatch, removeWatch, Watcher } from './monitor.ts';
 import type { Node } from './node.ts';
-import { type AwaitsPeer, Peer, RemoteLink } from './peer.ts';
-import { Pid, type Ref } from '../terms/identifiers.ts';
+import { type AwaitsPeer, Peer } from './peer.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
 import { ASKS_FROM } from './state.ts';
 
@@ -27,7 +27,7 @@ export interface AliasHolder {
   aliasMessage(message: unknown): void;
 }
 
-/** A process that gets `NodeUp` and `NodeDown`; its end ends that. */
+/** A process that gets `NodeUp` and `NodeDown` until it ends. */
 class NodeMonitor extends Watcher {
   readonly #process: Process;
   readonly #all: Map<Process, NodeMonitor>;
@@ -80,8 +80,8 @@ export class Router implements CarrierHost {
     return this.#peers.get(name)?.creation ?? 0;
   }
 
-  /** What is kept about a node while it is connected; unlike `peer` it makes nothing. */
-  connection(name: string): Peer | undefined {
+  /** What is kept about a node, or undefined while it is not connected; unlike `peer` this makes nothing. */
+  connectedPeer(name: string): Peer | undefined {
     const peer = this.#peers.get(name);
     return peer?.connected === true ? peer : undefined;
   }
@@ -107,7 +107,7 @@ export class Router implements CarrierHost {
       if (this.#carrier === undefined) {
         throw new TroupeError('TROUPE_NO_CARRIER', `Node '${this.#node.name}' cannot reach '${name}'.`);
       }
-      peer = new Peer(name, this.#carrier);
+      peer = new Peer(name, this.#node, this.#carrier);
       this.#peers.set(name, peer);
     }
     return peer;
@@ -120,52 +120,6 @@ export class Router implements CarrierHost {
 
   // ---- going out ----
 
-  link(process: Process, pid: Pid): void {
-    const links = (process.extras.remoteLinks ??= new Map());
-    const known = links.get(pid.key);
-    if (known?.active === true) return;
-    const peer = this.peer(pid.node);
-    const link = known ?? new RemoteLink(process, pid);
-    link.active = true;
-    link.unlinkId = 0;
-    links.set(pid.key, link);
-    peer.links.add(link);
-    peer.send({ op: 'link', from: process.pid, to: pid });
-  }
-
-  unlink(process: Process, pid: Pid): void {
-    const link = process.extra?.remoteLinks?.get(pid.key);
-    if (link === undefined || !link.active) return;
-    const peer = this.peer(pid.node);
-    link.active = false;
-    link.unlinkId = peer.nextUnlinkId();
-    peer.send({ op: 'unlink', id: link.unlinkId, from: process.pid, to: pid });
-  }
-
-  /** Tells the other side of a link that its process here has ended. */
-  breakLink(link: RemoteLink, reason: ExitReason): void {
-    const peer = this.peer(link.remote.node);
-    peer.links.delete(link);
-    if (!link.active) return;
-    peer.sendReason(
-      (sent) => ({ op: 'exitLink', from: link.local.pid, to: link.remote, reason: sent }),
-      reason,
-    );
-  }
-
-  monitor(process: Process, ref: Ref, target: MonitorTarget, node: string): void {
-    const peer = this.peer(node);
-    // First, since it fails for a name that cannot be sent.
-    peer.send({ op: 'monitor', from: process.pid, target: onWire(target), ref });
-    peer.outgoing.set(ref.key, new Monitor(process, ref, target, peer));
-  }
-
-  demonitor(monitor: Monitor): void {
-    const { peer, ref, target, owner } = monitor;
-    if (peer === null || !peer.outgoing.delete(ref.key)) return;
-    peer.send({ op: 'demonitor', from: owner.pid, target: onWire(target), ref });
-  }
-
   /**
    * The node stops, and its processes have ended: calls from outside of them end, too, as their answers and timeouts do not
    * come any more.
@@ -175,20 +129,17 @@ export class Router implements CarrierHost {
     for (const peer of this.#peers.values()) this.#lose(peer);
   }
 
-  /** Waits for the end of a process on another node on behalf of something that is no process: a call. */
+  /** Waits for the end of a process on another node on behalf of something that is not a process: a call. */
   watch(node: string, from: Pid, target: Pid | string, ref: Ref, waiting: AwaitsPeer): void {
     if (this.#stopped) {
       throw new TroupeError('TROUPE_NODE_STOPPED', `Node '${this.#node.name}' is stopped.`);
     }
-    const peer = this.peer(node);
-    peer.send({ op: 'monitor', from, target, ref });
-    peer.outgoing.set(ref.key, waiting);
+    this.peer(node).watch(from, target, ref, waiting);
   }
 
   /** Ends such a watch. */
   unwatch(node: string, from: Pid, target: Pid | string, ref: Ref): void {
-    const peer = this.#peers.get(node);
-    if (peer?.outgoing.delete(ref.key) === true) peer.send({ op: 'demonitor', from, target, ref });
+    this.#peers.get(node)?.unwatch(from, target, ref);
   }
 
   exit(from: Pid, to: Pid, reason: ExitReason): void {
@@ -217,22 +168,10 @@ export class Router implements CarrierHost {
     if (down.hasSubscribers) down.publish({ node: this.#node.name, peer: name, reason });
   }
 
-  /** Ends what depends on a connection that is lost. */
+  /** What waits, links or monitors across the connection ends with it, before another to the same name can come up. */
   #lose(peer: Peer): void {
     this.#peers.delete(peer.name);
-    peer.connected = false;
-    // Everything is taken down first and told afterwards: what is told may end processes, and nothing that they leave
-    // behind may be sent to the lost peer, which would call for a new connection.
-    const waiting = [...peer.outgoing.values()];
-    peer.outgoing.clear();
-    for (const monitor of peer.incoming.values()) removeWatch(monitor);
-    peer.incoming.clear();
-    for (const link of peer.links) link.local.extra?.remoteLinks?.delete(link.remote.key);
-    for (const waits of waiting) waits.peerDown('noconnection');
-    for (const link of peer.links) {
-      if (link.active && link.local.alive) linkExit(link.local, link.remote, 'noconnection');
-    }
-    peer.links.clear();
+    peer.lose();
   }
 
   /** How many processes get `NodeUp` and `NodeDown`. */
@@ -284,16 +223,16 @@ export class Router implements CarrierHost {
         this.aliases.get(signal.to.key)?.aliasMessage(signal.message);
         return;
       case 'link':
-        this.#linked(peer, signal.from, signal.to);
+        peer.linked(signal.from, signal.to);
         return;
       case 'unlink':
-        this.#unlinked(peer, signal.id, signal.from, signal.to);
+        peer.unlinked(signal.id, signal.from, signal.to);
         return;
       case 'unlinkAck':
-        this.#unlinkAcknowledged(peer, signal.id, signal.from, signal.to);
+        peer.unlinkAcknowledged(signal.id, signal.from, signal.to);
         return;
       case 'exitLink':
-        this.#linkBroken(peer, signal.from, signal.to, signal.reason);
+        peer.linkBroken(signal.from, signal.to, signal.reason);
         return;
       case 'exit': {
         const process = node.find(signal.to);
@@ -301,86 +240,25 @@ export class Router implements CarrierHost {
         return;
       }
       case 'monitor':
-        this.#monitored(peer, signal.from, signal.target, signal.ref);
+        peer.monitored(signal.from, signal.target, signal.ref);
         return;
-      case 'demonitor': {
-        const monitor = peer.incoming.get(signal.ref.key);
-        peer.incoming.delete(signal.ref.key);
-        if (monitor !== undefined) removeWatch(monitor);
+      case 'demonitor':
+        peer.demonitored(signal.ref);
         return;
-      }
       case 'groupLeader': {
         const process = node.find(signal.to);
-        if (process !== null) process.extras.groupLeader = signal.leader;
+        if (process !== null) process.ensureExtra().groupLeader = signal.leader;
         return;
       }
-      case 'down': {
-        const waiting = peer.outgoing.get(signal.ref.key);
-        peer.outgoing.delete(signal.ref.key);
-        waiting?.peerDown(signal.reason);
+      case 'down':
+        peer.down(signal.ref, signal.reason);
         return;
-      }
       default:
         throw new TroupeError(
           'TROUPE_BAD_ARGUMENT',
           `Unknown signal ${JSON.stringify((signal as Signal).op)}.`,
         );
     }
-  }
-
-  #linked(peer: Peer, from: Pid, to: Pid): void {
-    const process = this.#node.find(to);
-    if (process === null) {
-      peer.send({ op: 'exitLink', from: to, to: from, reason: 'noproc' });
-      return;
-    }
-    const links = (process.extras.remoteLinks ??= new Map());
-    // An entry that waits for the acknowledgement of an unlink stays: the other side has not seen that yet.
-    if (links.has(from.key)) return;
-    const link = new RemoteLink(process, from);
-    links.set(from.key, link);
-    peer.links.add(link);
-  }
-
-  #unlinked(peer: Peer, id: number | bigint, from: Pid, to: Pid): void {
-    const process = this.#node.find(to);
-    const link = process?.extra?.remoteLinks?.get(from.key);
-    if (link?.active === true) {
-      process?.extra?.remoteLinks?.delete(from.key);
-      peer.links.delete(link);
-    }
-    peer.send({ op: 'unlinkAck', id, from: to, to: from });
-  }
-
-  #unlinkAcknowledged(peer: Peer, id: number | bigint, from: Pid, to: Pid): void {
-    const links = this.#node.find(to)?.extra?.remoteLinks;
-    const link = links?.get(from.key);
-    if (links === undefined || link === undefined || link.active || link.unlinkId !== id) return;
-    links.delete(from.key);
-    peer.links.delete(link);
-  }
-
-  #linkBroken(peer: Peer, from: Pid, to: Pid, reason: ExitReason): void {
-    const process = this.#node.find(to);
-    const link = process?.extra?.remoteLinks?.get(from.key);
-    if (process === null || link === undefined || !link.active) return;
-    process.extra?.remoteLinks?.delete(from.key);
-    peer.links.delete(link);
-    linkExit(process, from, reason);
-  }
-
-  #monitored(peer: Peer, from: Pid, target: Pid | string, ref: Ref): void {
-    const process = target instanceof Pid ? this.#node.find(target) : this.#node.registry.find(target);
-    if (process === null) {
-      peer.send({ op: 'down', target, to: from, ref, reason: 'noproc' });
-      return;
-    }
-    // Only a peer that is at fault uses a ref twice; the first monitor must not stay behind where nothing finds it.
-    const before = peer.incoming.get(ref.key);
-    if (before !== undefined) removeWatch(before);
-    const monitor = new RemoteMonitor(peer, from, ref, target);
-    peer.incoming.set(ref.key, monitor);
-    addWatch(process, monitor);
   }
 }
 
@@ -396,8 +274,4 @@ function deliver(process: Process | null, peer: string, message: unknown): void 
 function hand(process: Process, peer: string, message: unknown): void {
   if ((process.flags & ASKS_FROM) === 0) process.deliver(message);
   else process.deliver(process.behaviour.fromPeer?.(peer, message));
-}
-
-function onWire(target: MonitorTarget): Pid | string {
-  return target instanceof Pid ? target : target.name;
 }

@@ -100,6 +100,19 @@ export function termText(value: object): string {
   return new TextWriter(false).write(value, 0);
 }
 
+/** @internal Whether two values are one term. A value that no term holds, and one beyond the limits, is the same as no other. */
+export function isSameTerm(one: unknown, other: unknown): boolean {
+  const plain = plainKey(one);
+  const otherPlain = plainKey(other);
+  if (isSimpleKey(plain) || isSimpleKey(otherPlain)) return Object.is(plain, otherPlain);
+  try {
+    return termText(plain as object) === termText(otherPlain as object);
+  } catch (error) {
+    if (error instanceof TroupeError && error.code === 'TROUPE_BAD_ARGUMENT') return false;
+    throw error;
+  }
+}
+
 class TextWriter {
   readonly #oneZero: boolean;
   #parts = 0;

@@ -6,10 +6,9 @@
  * stands for the rest. An integer of more than 300 digits is shown with the first of them to the base of 16. What is no term is
  * shown by its type in brackets.
  *
- * It knows no class of terms: each gives its own text, by the method {@link TEXT}.
+ * It knows no class of terms: each gives its own text, by the method {@link TEXT}, and so does each of the runtime's messages.
  */
 import { isUtf8 } from 'node:buffer';
-import { recordOf } from '../records.ts';
 
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
@@ -129,11 +128,6 @@ export class Formatter {
     if (Array.isArray(value)) return `[${this.items(value, depth)}]`;
     if (value instanceof Map) return this.#map(value, depth);
     if (value instanceof Uint8Array) return this.#bytes(value);
-    const record = recordOf(value);
-    if (record !== undefined) {
-      const fields = record.fields.map((field) => (value as Record<string, unknown>)[field]);
-      return `{${[formatAtom(record.tag), this.items(fields, depth)].filter(Boolean).join(',')}}`;
-    }
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
       return this.pairs(Object.entries(value), formatText, depth);
@@ -156,6 +150,11 @@ export class Formatter {
       shown.push(this.format(item, depth));
     }
     return shown.join(',');
+  }
+
+  /** A tuple that begins with an atom, and has at least one more element. */
+  tagged(tag: string, fields: readonly unknown[], depth: number): string {
+    return `{${formatAtom(tag)},${this.items(fields, depth)}}`;
   }
 
   /** The pairs of a map, in its brackets. */

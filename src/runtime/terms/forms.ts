@@ -41,13 +41,24 @@ const byTag = new Map<Atom, TermForm<object>>();
 /**
  * Gives a class of the program its form between nodes. Both nodes have to know it, at best by the same module.
  * @example `defineTerm(Date, { tag: 'date', toTerm: (date) => date.getTime(), fromTerm: (ms) => new Date(Number(ms)) })`
- * @throws TroupeError TROUPE_BAD_ARGUMENT for a class or a tag that has a form, and for a tag with a meaning of its own.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for an incomplete form, for a class or a tag that has a form, and for a tag with a meaning of
+ * its own.
  */
 export function defineTerm<T extends object>(
   constructor: abstract new (...args: never[]) => T,
   form: TermForm<T>,
 ): void {
-  const tag = atom(form.tag);
+  const { tag: name, toTerm, fromTerm } = Object(form) as Partial<TermForm<T>>;
+  if (typeof constructor !== 'function' || typeof constructor.prototype !== 'object') {
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'defineTerm gives a form to a class.');
+  }
+  if (typeof name !== 'string' || typeof toTerm !== 'function' || typeof fromTerm !== 'function') {
+    throw new TroupeError(
+      'TROUPE_BAD_ARGUMENT',
+      `The form of '${constructor.name}' must have a tag, toTerm and fromTerm.`,
+    );
+  }
+  const tag = atom(name);
   const prototype = constructor.prototype as object;
   if (TAKEN.has(form.tag) || isReasonWord(form.tag) || byTag.has(tag)) {
     throw new TroupeError('TROUPE_BAD_ARGUMENT', `The tag '${form.tag}' has a meaning already.`);

@@ -3,15 +3,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  Database,
-  DatabaseState,
-  Queryable,
-  RunOptions,
-  SqlRunner,
+import {
+  type Database,
+  type DatabaseState,
+  type Queryable,
+  type RunOptions,
+  type SqlRunner,
+  openDatabase,
 } from '../../../src/app/database/database.ts';
 import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { openDatabase } from '../../../src/app/database/open.ts';
 
 export interface OpenedDatabase {
   readonly database: Database;

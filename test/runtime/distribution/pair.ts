@@ -72,7 +72,7 @@ function kept(nodes: readonly Node[]): number {
   for (const { router } of nodes) {
     count += router.aliases.size;
     for (const { name } of nodes) {
-      const connection = router.connection(name);
+      const connection = router.connectedPeer(name);
       if (connection === undefined) continue;
       count += connection.links.size + connection.incoming.size + connection.outgoing.size;
     }

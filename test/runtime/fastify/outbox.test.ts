@@ -3,49 +3,102 @@ import { binary, type ConnectionLimits, type OutgoingFrame, ping, text } from 't
 import { createManualClock } from 'troupe/testing';
 import { createNode } from 'troupe';
 import { expect, test } from 'vitest';
-import { connectionLimits, Outbox } from '../../../src/runtime/fastify/internal.ts';
+import { connectionLimits, Outbox, Pass } from '../../../src/runtime/fastify/internal.ts';
 
-/** A socket that keeps what is sent until the test lets the client take it. */
-class Socket {
-  readonly readyState = 1;
+/** A socket that keeps what is written until the test lets the client take it. */
+class Wire {
+  readonly open = true;
   readonly sent: string[] = [];
+  /** How many frames each write had. */
+  readonly writes: number[] = [];
+  /** The buffers that were written. */
+  readonly buffers: Uint8Array[] = [];
   bufferedAmount = 0;
   readonly #taken: (() => void)[] = [];
+  #header = Buffer.alloc(0);
 
-  send(data: string | Buffer, _options: unknown, taken: () => void): void {
-    const bytes = Buffer.byteLength(data);
-    this.sent.push(data.toString());
-    this.bufferedAmount += bytes;
+  get direct() {
+    return this as never;
+  }
+
+  cork(): void {}
+  uncork(): void {}
+
+  write(data: Uint8Array, taken?: () => void): void {
+    const bytes = Buffer.concat([this.#header, data]);
+    // The header of a large frame comes first.
+    if (taken === undefined) {
+      this.#header = bytes;
+      return;
+    }
+    this.#header = Buffer.alloc(0);
+    const frames = framesOf(bytes);
+    const payload = frames.reduce((sum, each) => sum + each.length, 0);
+    this.sent.push(...frames.map(String));
+    this.writes.push(frames.length);
+    this.buffers.push(data);
+    this.bufferedAmount += payload;
     this.#taken.push(() => {
-      this.bufferedAmount -= bytes;
+      this.bufferedAmount -= payload;
       taken();
     });
   }
 
-  ping(data: string, _mask: unknown, taken: () => void): void {
-    this.send(`ping ${data}`, {}, taken);
+  send(): never {
+    throw new Error('a frame that is not written');
   }
 
-  /** The client takes the first frame that it has not taken. */
+  /** The client takes the first write that it has not taken. */
   take(): void {
     this.#taken.shift()?.();
   }
 
-  /** How many frames it has not taken. */
+  /** How many writes it has not taken. */
   get untaken(): number {
     return this.#taken.length;
   }
 }
 
-function setUp(limits: Partial<ConnectionLimits>) {
+/** The frames in some bytes, pings marked as such. */
+function framesOf(bytes: Buffer): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const short = bytes.readUInt8(at + 1);
+    const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+    const length =
+      short < 126
+        ? short
+        : short === 126
+          ? bytes.readUInt16BE(at + 2)
+          : Number(bytes.readBigUInt64BE(at + 2));
+    const payload = bytes.subarray(start, start + length);
+    expect(payload).toHaveLength(length);
+    frames.push(bytes[at] === 0x89 ? Buffer.concat([Buffer.from('ping '), payload]) : payload);
+    at = start + length;
+  }
+  return frames;
+}
+
+/** Ends as soon as something is sent. */
+const atOnce = () => new Pass((flush) => flush());
+
+function setUp(limits: Partial<ConnectionLimits>, pass = atOnce()) {
   const clock = createManualClock();
   const { timers } = createNode({ clock });
-  const socket = new Socket();
+  const socket = new Wire();
   const told: string[] = [];
-  const outbox = new Outbox(socket as never, connectionLimits(limits), timers, {
-    onTaken: () => told.push('taken'),
-    onStuck: () => told.push('stuck'),
-  });
+  const outbox = new Outbox(
+    socket,
+    connectionLimits(limits),
+    timers,
+    {
+      onTaken: () => told.push('taken'),
+      onStuck: () => told.push('stuck'),
+      onRoom: () => told.push('room'),
+      onReplaced: () => told.push('replaced'),
+    },
+    pass,
+  );
   const put = (frame: OutgoingFrame | string) => outbox.put(typeof frame === 'string' ? text(frame) : frame);
   return { clock, socket, outbox, told, put };
 }

@@ -206,7 +206,7 @@ describe('a call that fails', () => {
     const far = new Ref(new Origin('far@x', 9), 0, 0, [1, 2, 3]);
     receive(new RemoteCall(client, new ForeignTag(far), 'unknown', 1));
     expect(await handled()).toEqual([]);
-    expect(node.router.connection('far@x')).toBeUndefined();
+    expect(node.router.connectedPeer('far@x')).toBeUndefined();
   });
 
   test('a reply that cannot leave the node: the caller is told, the server goes on', async () => {

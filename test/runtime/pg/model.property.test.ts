@@ -17,7 +17,7 @@ import {
 } from 'troupe';
 import { createManualClock, createMemoryNetwork, type ManualClock, type MemoryNetwork } from 'troupe/testing';
 import { expect, onTestFinished, test } from 'vitest';
-import { canonicalText, declareChannel, sliceSteps } from '../../../src/runtime/pg/internal.ts';
+import { canonicalText, declareChannel, sliceLimits, syncLimits } from '../../../src/runtime/pg/internal.ts';
 import { forever } from '../distribution/cluster.ts';
 import { type Membership, OtpScope } from './otp-scope.ts';
 import { type Change, Site } from './site.ts';
@@ -293,18 +293,27 @@ function check(world: World): void {
   expect(otp.peers).toBe(sites.length);
 }
 
-const usual = { ...sliceSteps };
-/** All that peers tell is taken a step at a time, with all else in between. */
-const singly = { atOnce: 1, later: 1 };
+const usual = { slices: { ...sliceLimits }, sync: { ...syncLimits } };
+/** All that peers tell, and are told, goes a step at a time, with all else in between, and little may wait. */
+const singly: typeof usual = {
+  slices: { atOnce: 1, later: 1, waiting: 2, mostWaiting: 6 },
+  sync: { pids: 0, pidsLater: 0 },
+};
 
-test.each<[string, () => Names, typeof sliceSteps]>([
+test.each<[string, () => Names, typeof usual]>([
   ['with names that are terms', () => terms, usual],
   ['with channels, some of which are declared meanwhile', channels, usual],
   ['with names that are terms, in slices of a step', () => terms, singly],
   ['with channels, in slices of a step', channels, singly],
 ])('scopes agree whatever happened before: %s', async (_what, names, steps) => {
-  Object.assign(sliceSteps, steps);
-  onTestFinished(() => void Object.assign(sliceSteps, usual));
+  const limit = ({ slices, sync }: typeof usual) => {
+    Object.assign(sliceLimits, slices);
+    Object.assign(syncLimits, sync);
+  };
+  limit(steps);
+  onTestFinished(() => {
+    limit(usual);
+  });
   const crashes: unknown[] = [];
   const stopListening = onTelemetry('troupe:process:crash', (event) => crashes.push(event));
   const history = async (

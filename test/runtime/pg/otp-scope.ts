@@ -270,7 +270,7 @@ export class OtpScope {
   }
 
   #discover(self: Process, to: Parameters<Process['send']>[0], node: string): void {
-    if (this.#node.router.connection(node) === undefined) return;
+    if (this.#node.router.connectedPeer(node) === undefined) return;
     self.send(to, new Tuple([atom('discover'), self.pid]));
   }
 
@@ -280,7 +280,7 @@ export class OtpScope {
 
   /** With `noconnect`. */
   #send(self: Process, peer: Pid, message: unknown): void {
-    if (this.#node.router.connection(peer.node) !== undefined) self.send(peer, message);
+    if (this.#node.router.connectedPeer(peer.node) !== undefined) self.send(peer, message);
   }
 }
 

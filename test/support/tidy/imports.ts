@@ -11,21 +11,22 @@ const LAYERS: Record<string, readonly string[]> = {
   backoff: [],
   errors: [],
   options: ['errors'],
-  records: [],
-  terms: ['errors', 'options', 'records'],
+  terms: ['errors', 'options'],
   telemetry: ['terms'], // it names what the events carry
 };
 /** What all layers from processes on may import. */
 const BASE: readonly string[] = Object.keys(LAYERS);
 Object.assign(LAYERS, {
+  etf: BASE, // src/runtime/distribution/etf: the codec knows terms and nothing else
   process: BASE,
   otp: [...BASE, 'process'],
   pg: [...BASE, 'process', 'otp'],
-  distribution: [...BASE, 'process', 'otp', 'pg'],
+  distribution: [...BASE, 'etf', 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
-  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
+  inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
+  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';
@@ -73,6 +74,7 @@ function appToFile(target: string): string | undefined {
 
 function layerOf(path: string): string {
   const [first = '', ...rest] = path.slice(RUNTIME.length).split('/');
+  if (first === 'distribution' && rest.length > 1 && rest[0] === 'etf') return 'etf';
   if (rest.length > 0) return first;
   return posix.basename(first, '.ts');
 }

@@ -1,15 +1,17 @@
 /**
  * An epmd in this process, for machines on which none runs.
  *
- * It registers nodes, finds them and lists them; whatever else is sent ends the connection it came on, and no other. Only
- * this machine may register, whoever reaches the port may ask. A name is kept as long as the connection that registered it.
- * The server never keeps the operating system process alive by itself.
+ * It registers nodes, finds them and lists them; any other input ends its connection, and no other. Only this machine may
+ * register; anyone who reaches the port may ask. A name lasts as long as the connection that registered it. The server never
+ * keeps the operating system process alive.
  *
- * Limits: connections at a time, names, the size of a request, and how long a connection that holds no name may take,
- * however it spends that time.
+ * Limits: connections at a time, names, names of one user, the size of a request, and how long a connection without a name may
+ * last, whatever it does. Names are counted by user, since TCP does not tell which process is at the other end, and a process
+ * of one user can stop all others of that user anyway.
  *
  * Source: "Protocol between a Node and epmd"; `epmd_srv.c`.
  */
+import { readFile } from 'node:fs/promises';
 import { type Server, type Socket, createServer } from 'node:net';
 import {
   type Entry,
@@ -27,7 +29,7 @@ import {
 
 const KEEPALIVE_MS = 60_000;
 
-/** 0 to 3 are not given out: they are what old nodes and nodes without epmd count from. */
+/** 0 to 3 are not assigned: old nodes, and nodes without epmd, start from these. */
 const FIRST_CREATION = 4;
 const CREATIONS = 0x1_0000_0000 - FIRST_CREATION;
 
@@ -49,7 +51,7 @@ export class NameTable {
     this.#count = seed;
   }
 
-  /** @returns the creation; undefined when the name is taken or none can be had */
+  /** @returns the creation; undefined if the name is taken or invalid, or the table is full */
   add(entry: Entry): number | undefined {
     const key = keyOf(entry.name);
     if (!isName(entry.name) || this.#entries.has(key) || this.#entries.size >= this.#maxEntries) {
@@ -80,13 +82,16 @@ function keyOf(name: Buffer): string {
 export interface EpmdServerOptions {
   readonly host: string;
   readonly port: number;
-  /** Connections at a time; more are closed as they come. Default 1,024. */
+  /** Connections at a time; further ones are closed as they arrive. Default 1,024. */
   readonly maxConnections?: number;
-  /** Names at a time; more are refused. Default 768, which leaves connections for those who ask. */
+  /** Names at a time; further ones are refused. Default 768, which leaves connections for lookups. */
   readonly maxNames?: number;
-  /** Names that one address may have; more are refused. Default 384. */
-  readonly maxNamesPerAddress?: number;
-  /** How many milliseconds a connection may last that holds no name. Default 10,000. */
+  /**
+   * Names that one user of this machine may have; more are refused. Where the system does not tell the user (other than Linux),
+   * it is the names of one address. Default 384, which leaves as many to others.
+   */
+  readonly maxNamesPerUser?: number;
+  /** How many milliseconds a connection without a name may last. Default 10,000. */
   readonly requestMs?: number;
 }
 
@@ -97,8 +102,12 @@ export class EpmdServer {
   readonly #requestMs: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** How many names each address has. */
-  readonly #named = new Map<string, number>();
+  /** The names that were registered over connections. */
+  readonly #held = new Map<Socket, { readonly entry: Entry; readonly holder: string }>();
+  /** How many names each holder has: a user, or an address. */
+  readonly #counts = new Map<string, number>();
+  /** The last search for a user. One runs at a time: the tables of the system may be large. */
+  #search: Promise<unknown> = Promise.resolve();
 
   constructor(options: EpmdServerOptions) {
     this.#options = options;
@@ -106,12 +115,12 @@ export class EpmdServer {
     this.#requestMs = options.requestMs ?? 10_000;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.maxConnections ?? 1_024;
-    // Once it listens, an error is that one connection could not be taken, mostly for want of file descriptors. Who came asks
-    // again; to stop for it would cost all others their names. The error before that is for `listen`.
+    // Once it listens, an error means that one connection could not be accepted, mostly for lack of file descriptors. That client
+    // tries again; stopping would cost all others their names. An error before that is handled by `listen`.
     this.#server.on('error', () => undefined);
   }
 
-  /** Begins to listen. @throws EpmdFailure `port_taken` or `unreachable` */
+  /** Starts to listen. @throws EpmdFailure `port_taken` or `unreachable` */
   listen(): Promise<void> {
     const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
@@ -129,7 +138,7 @@ export class EpmdServer {
     });
   }
 
-  /** Registers a node of this process until the server is closed. @returns false when the name is taken */
+  /** Registers a node of this process until the server closes. @returns false if the name is taken */
   add(entry: Entry): boolean {
     return this.#names.add(entry) !== undefined;
   }
@@ -138,7 +147,7 @@ export class EpmdServer {
   close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     return new Promise((resolve) => {
-      // The error that it can have is that it did not listen.
+      // Its only error is that the server was not listening.
       this.#server.close(() => resolve());
     });
   }
@@ -148,12 +157,10 @@ export class EpmdServer {
     socket.unref();
     const gathered = new Gathered(2 + REQUEST_MAX_BYTES);
     const timer = setTimeout(() => socket.destroy(), this.#requestMs).unref();
-    const address = socket.remoteAddress ?? '';
-    let entry: Entry | undefined;
     let isAnswered = false;
 
     socket.on('data', (chunk: Buffer) => {
-      // There is one request for each connection.
+      // There is one request per connection.
       if (isAnswered || !gathered.add(chunk)) return void socket.destroy();
       const { bytes } = gathered;
       if (bytes.length < 2) return;
@@ -161,45 +168,91 @@ export class EpmdServer {
       if (end > 2 + REQUEST_MAX_BYTES || bytes.length > end) return void socket.destroy();
       if (bytes.length < end) return;
       isAnswered = true;
-      entry = this.#answer(socket, bytes.subarray(2, end));
-      if (entry !== undefined) clearTimeout(timer);
+      void this.#answer(socket, bytes.subarray(2, end)).then((isNode) => isNode && clearTimeout(timer));
     });
-    // A failure of the connection is its end, and `close` comes after it.
+    // A failure ends the connection, and `close` follows.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       clearTimeout(timer);
       this.#sockets.delete(socket);
-      if (entry === undefined) return;
-      this.#names.remove(entry);
-      const left = (this.#named.get(address) ?? 1) - 1;
-      if (left === 0) this.#named.delete(address);
-      else this.#named.set(address, left);
+      this.#release(socket);
     });
   }
 
-  /** @returns the entry when one was registered, which lasts as long as the connection */
-  #answer(socket: Socket, body: Buffer): Entry | undefined {
+  /** @returns whether the connection holds a name from now on */
+  async #answer(socket: Socket, body: Buffer): Promise<boolean> {
     const request = decodeRequest(body);
     switch (request?.kind) {
-      case 'register': {
-        const address = socket.remoteAddress ?? '';
-        if (!isLoopback(address)) return void socket.destroy();
-        const named = this.#named.get(address) ?? 0;
-        const isFull = named >= (this.#options.maxNamesPerAddress ?? 384);
-        const creation = isFull ? undefined : this.#names.add(request.entry);
-        const answer = encodeRegisterAnswer(request.entry.highest, creation);
-        if (creation === undefined) return void socket.end(answer);
-        this.#named.set(address, named + 1);
-        socket.setKeepAlive(true, KEEPALIVE_MS);
-        socket.write(answer);
-        return request.entry;
-      }
+      case 'register':
+        return await this.#register(socket, request.entry);
       case 'lookup':
-        return void socket.end(encodeLookupAnswer(this.#names.find(request.name)));
+        socket.end(encodeLookupAnswer(this.#names.find(request.name)));
+        return false;
       case 'names':
-        return void socket.end(encodeNamesAnswer(this.#options.port, this.#names.entries()));
+        socket.end(encodeNamesAnswer(this.#options.port, this.#names.entries()));
+        return false;
       case undefined:
-        return void socket.destroy();
+        socket.destroy();
+        return false;
     }
   }
+
+  async #register(socket: Socket, entry: Entry): Promise<boolean> {
+    const address = socket.remoteAddress ?? '';
+    if (!isLoopback(address)) {
+      socket.destroy();
+      return false;
+    }
+    const search = this.#search.then(() => (socket.destroyed ? undefined : userOf(socket)));
+    this.#search = search;
+    const holder = (await search) ?? address;
+    if (socket.destroyed) return false;
+    const count = this.#counts.get(holder) ?? 0;
+    const isFull = count >= (this.#options.maxNamesPerUser ?? 384);
+    const creation = isFull ? undefined : this.#names.add(entry);
+    const answer = encodeRegisterAnswer(entry.highest, creation);
+    if (creation === undefined) {
+      socket.end(answer);
+      return false;
+    }
+    this.#counts.set(holder, count + 1);
+    this.#held.set(socket, { entry, holder });
+    socket.setKeepAlive(true, KEEPALIVE_MS);
+    socket.write(answer);
+    return true;
+  }
+
+  /** The connection is closed: the name that it held is free. */
+  #release(socket: Socket): void {
+    const held = this.#held.get(socket);
+    if (held === undefined) return;
+    this.#held.delete(socket);
+    this.#names.remove(held.entry);
+    const left = (this.#counts.get(held.holder) ?? 1) - 1;
+    if (left === 0) this.#counts.delete(held.holder);
+    else this.#counts.set(held.holder, left);
+  }
+}
+
+/** The user whose socket is at the other end of a connection from this machine; undefined where the system does not tell. */
+async function userOf({
+  remoteAddress = '',
+  remotePort = 0,
+  localPort = 0,
+}: Socket): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const tables = await Promise.all(
+    // A system without IPv6 has no second table; without /proc there is neither.
+    ['tcp', 'tcp6'].map((table) => readFile(`/proc/net/${table}`, 'latin1').catch(() => '')),
+  );
+  // Addresses are in words of four bytes in the byte order of the machine, which is taken for little-endian.
+  const [a = 0, b = 0, c = 0, d = 0] = remoteAddress.replace('::ffff:', '').split('.').map(Number);
+  const address = remoteAddress === '::1' ? '01000000' : Buffer.of(d, c, b, a).toString('hex').toUpperCase();
+  const [there, here] = [remotePort, localPort].map((port) =>
+    port.toString(16).toUpperCase().padStart(4, '0'),
+  );
+  // local address, remote address, state, queues, timer, retransmissions, user
+  const line = new RegExp(`${address}:${there} [0-9A-F]+:${here} (?:\\S+ +){4}(\\d+) `);
+  const [, user] = tables.map((table) => line.exec(table)).find((found) => found !== null) ?? [];
+  return user === undefined ? undefined : `user ${user}`;
 }

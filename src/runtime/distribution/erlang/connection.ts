@@ -1,38 +1,45 @@
 /**
- * A connection that is up: reads frames from its socket and has them applied, writes signals into it, keeps it alive.
+ * A connection that is up: reads frames from its socket and applies them, writes signals to it, and keeps it alive.
  *
- * What a peer sends can cost it this connection and nothing else: a frame that cannot be read ends it with `bad_frame`. Frames
- * are worked on for a few milliseconds at a time; then the socket is paused until the event loop had its turn.
+ * Bad input costs the peer this connection and nothing else: a frame that cannot be read ends it with `bad_frame`. Frames are
+ * processed for a few milliseconds at a time; then the socket is paused until the event loop has had its turn.
  *
- * A connection ends once, and tells its owner in a turn of its own: signals are sent from within processes, which must not
- * find their links broken by it half-way. What is sent in between is lost, as the rest of what was under way is.
+ * A connection ends once, and reports it to its owner in a turn of its own: processes send signals in the middle of their work,
+ * and their links must not break under them. What is sent in between is lost, like everything else that was under way.
  *
- * It knows nothing of how connections are made, nor of what waits for one.
+ * How connections are set up, and what waits for one, is not known here.
  */
 import { SystemCall } from '../../otp/gen.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import type { Tuple } from '../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../process/carrier.ts';
-import { plainBinaries } from '../etf/skip.ts';
-import { TermWriter } from '../etf/writer.ts';
+import { plainBinaries } from '../etf/tags.ts';
+import type { TermWriter } from '../etf/writer.ts';
+import { messageWriter } from '../messages.ts';
 import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
-import type { EstablishedConnection, PeerConnection, Services } from './contracts.ts';
-import { ControlWriter, type SingleSignal, senderOf } from './wire/control-writer.ts';
+import type {
+  EstablishedConnection,
+  PeerConnection,
+  Services,
+  SpawnReply,
+  SpawnRequest,
+} from './contracts.ts';
+import { type Sender, senderOf, UNKNOWN_SENDER } from './wire/control.ts';
+import { ControlWriter, type SingleSignal } from './wire/control-writer.ts';
 import { FLAGS, hasNames } from './connect/flags.ts';
-import { Inbound } from './wire/inbound.ts';
+import { Inbound, type InboundOwner } from './wire/inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';
 import type { PeerInfo } from './line.ts';
-import type { PackedSignal, Packer } from './wire/pending.ts';
 import {
   BATCH_BUFFER_BYTES,
   FRAGMENT_BYTES,
+  type PackedSignal,
+  type Packer,
   SendQueue,
-  type Sender,
-  UNKNOWN_SENDER,
 } from './wire/send-queue.ts';
 
-/** In what time a peer has to read something of what is left when the connection is closed in good order. */
+/** When a connection is closed in an orderly way: how long the peer may go without reading any of what is left. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Why a connection ended; the reason of `nodeDown`. */
@@ -41,30 +48,30 @@ export type EndReason =
   | 'connection_closed'
   /** This node's program closed it. */
   | 'disconnect'
-  /** Nothing came for too long. */
+  /** Nothing arrived for too long. */
   | 'net_tick_timeout'
-  /** What came could not be read. */
+  /** What arrived could not be read. */
   | 'bad_frame'
-  /** More was to wait than may. */
+  /** More would have waited than the limit allows. */
   | 'queue_full';
 
-/** Who runs the connections of a node. */
+/** The owner of a node's connections. */
 export interface ConnectionOwner {
-  readonly host: CarrierHost;
-  readonly settings: Settings;
-  readonly packer: Packer;
-  readonly services: Services;
-  readonly busyWait: BusyWait;
-  /** It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
+  /** @internal */ readonly host: CarrierHost;
+  /** @internal */ readonly settings: Settings;
+  /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly services: Services;
+  /** @internal */ readonly busyWait: BusyWait;
+  /** @internal The connection has ended. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
-  leftOut(peer: string, what: string): void;
-  badFrame(peer: string, reason: string): void;
-  busy(peer: string, queuedBytes: number): void;
-  full(peer: string, queuedBytes: number): void;
+  /** @internal */ leftOut(peer: string, what: string): void;
+  /** @internal */ badFrame(peer: string, reason: string): void;
+  /** @internal */ busy(peer: string, queuedBytes: number): void;
+  /** @internal */ full(peer: string, queuedBytes: number): void;
 }
 
 /** A connection that is up. */
-export class Connection implements PeerConnection, Ticked {
+export class Connection implements PeerConnection, InboundOwner, Ticked {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
@@ -80,7 +87,7 @@ export class Connection implements PeerConnection, Ticked {
   readonly #lists = new SentLists();
   readonly #since = new Date();
   #troupe = false;
-  /** True while a frame is being written: what a getter in it sends waits in `#late`. */
+  /** True while a frame is being written: what a getter in the message sends waits in `#late`. */
   #encoding = false;
   #late: PackedSignal[] = [];
   #ended: EndReason | undefined = undefined;
@@ -99,12 +106,12 @@ export class Connection implements PeerConnection, Ticked {
     this.#established = established;
     this.#owner = owner;
     const limits = {
-      // Besides a message of the greatest size, the rest of the batch and of its frame.
+      // Room for the largest message, the rest of the batch and the rest of its frame.
       maxBytes: settings.sendQueue.maxBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
       exactBytes: this.#named,
     };
-    this.#writer = new TermWriter(limits, BATCH_BUFFER_BYTES);
+    this.#writer = messageWriter(limits, BATCH_BUFFER_BYTES);
     this.#control = new ControlWriter(this.#writer, {
       peer,
       creation,
@@ -120,30 +127,13 @@ export class Connection implements PeerConnection, Ticked {
       drained: () => this.#drained(),
     });
     const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
-    this.#inbound = new Inbound(established, host, limitsIn, {
-      signal: (signal) => {
-        if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
-        if ('message' in signal && signal.message instanceof SystemCall) this.#system(signal, signal.message);
-        else host.receive(peer, signal);
-      },
-      spawnRequest: (request) => owner.services.spawnRequest(this, request),
-      spawnReply: (reply) => owner.services.spawnReply(this, reply),
-      leftOut: (what) => owner.leftOut(peer, what),
-      hello: () => void (this.#troupe = true),
-      came: () => owner.busyWait.begin(),
-      tick: () => this.#ticks.received(),
-      bad: (reason) => {
-        owner.badFrame(peer, reason);
-        this.end('bad_frame');
-      },
-      closed: () => this.end('connection_closed'),
-    });
+    this.#inbound = new Inbound(established, host, limitsIn, this);
     this.#ticks = new Ticks(this, settings.netTickTimeMs);
   }
 
-  /** Sends what has waited. */
+  /** Sends what has been waiting. */
   start(pending: readonly PackedSignal[]): void {
-    // First, so that the other side knows it before it answers anything.
+    // First, so that the peer knows it before it answers anything.
     if (this.#named) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
   }
@@ -153,13 +143,52 @@ export class Connection implements PeerConnection, Ticked {
     if (this.#ended === undefined) this.#inbound.start();
   }
 
-  #system(signal: Signal, message: SystemCall): void {
+  // ---- coming in ----
+
+  signal(signal: Signal): void {
     const { host, services } = this.#owner;
-    if (this.#troupe) host.receive(this.name, signal);
-    else services.systemCall(this.name, message, () => host.receive(this.name, signal));
+    if (signal.op === 'sendMany') this.#inbound.delivered(signal.to.length);
+    if ('message' in signal && signal.message instanceof SystemCall && !this.#troupe) {
+      services.systemCall(this.name, signal.message, () => host.receive(this.name, signal));
+    } else {
+      host.receive(this.name, signal);
+    }
   }
 
-  // ---- going out ----
+  spawnRequest(request: SpawnRequest): void {
+    this.#owner.services.spawnRequest(this, request);
+  }
+
+  spawnReply(reply: SpawnReply): void {
+    this.#owner.services.spawnReply(this, reply);
+  }
+
+  hello(): void {
+    this.#troupe = true;
+  }
+
+  leftOut(what: string): void {
+    this.#owner.leftOut(this.name, what);
+  }
+
+  came(): void {
+    this.#owner.busyWait.begin();
+  }
+
+  tick(): void {
+    this.#ticks.received();
+  }
+
+  bad(reason: string): void {
+    this.#owner.badFrame(this.name, reason);
+    this.end('bad_frame');
+  }
+
+  closed(): void {
+    this.end('connection_closed');
+  }
+
+  // ---- sending ----
 
   /** @throws TroupeError TROUPE_NOT_ENCODABLE; then nothing was sent. */
   send(signal: Signal): void {
@@ -221,7 +250,7 @@ export class Connection implements PeerConnection, Ticked {
       if (id === 0) {
         this.#added(start, from.id);
       } else {
-        // In one piece, however long the list is: frames of other senders that use it may not pass it.
+        // In one piece, however long the list: frames of other senders that use the list must not overtake it.
         this.#lists.sent(id, list);
         this.#sentSignals++;
         this.#queue.added(start, from.id);
@@ -232,12 +261,12 @@ export class Connection implements PeerConnection, Ticked {
     }
   }
 
-  /** Sends the same message to each of some pids, its atoms by number where that can be. */
+  /** Sends the same message to each of several pids, with numbers for its atoms where possible. */
   #sendSame(from: Pid, to: readonly Pid[], signal: Signal & { readonly op: 'sendMany' }): void {
     const { packer } = this.#owner;
     const { atoms } = this.#control;
     const [first] = to;
-    // While something is held back, frames of others could pass the one that names an atom.
+    // While something is held back, frames of others could overtake the one that defines an atom.
     if (first === undefined || to.length < 2 || this.#queue.holding || atoms?.begin() !== true) {
       this.#sendEach(from, to, packer.payload(signal), false);
       return;
@@ -250,7 +279,7 @@ export class Connection implements PeerConnection, Ticked {
     }
   }
 
-  /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
+  /** Sends the same payload to each of several pids. @param numbered whether its atoms are numbers. */
   #sendEach(from: Pid, to: readonly Pid[], packed: Buffer, numbered: boolean): void {
     const payload = this.#readable(packed);
     const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
@@ -273,7 +302,7 @@ export class Connection implements PeerConnection, Ticked {
     else this.#sendSingle(signal, payload && this.#readable(payload));
   }
 
-  /** What was encoded for any node, in a form that this one reads. */
+  /** What was encoded for any node, in a form that this peer can read. */
   #readable(payload: Buffer): Buffer {
     return this.#named ? payload : plainBinaries(payload);
   }
@@ -296,7 +325,7 @@ export class Connection implements PeerConnection, Ticked {
     }
   }
 
-  /** A frame stands in the batch. */
+  /** A frame has been added to the batch. */
   #added(start: number, sender: Sender): void {
     this.#sentSignals++;
     const { controlStart, payloadStart, fragments } = this.#control;
@@ -307,7 +336,7 @@ export class Connection implements PeerConnection, Ticked {
     }
   }
 
-  /** Answers an unlink in place of a peer that does not. */
+  /** Acknowledges an unlink on behalf of a peer that does not do so. */
   #acknowledge({ id, from, to }: Signal & { readonly op: 'unlink' }): void {
     this.#owner.host.receive(this.name, { op: 'unlinkAck', id, from: to, to: from });
   }
@@ -320,19 +349,19 @@ export class Connection implements PeerConnection, Ticked {
     return origin.creation === this.creation && origin.node === this.name;
   }
 
-  // ---- how it is ----
+  // ---- state ----
 
   /** How many bytes wait to be written. */
   get queuedBytes(): number {
     return this.#ended === undefined ? this.#queue.queuedBytes : 0;
   }
 
-  /** Whether it can be used. */
+  /** Whether it has not ended. */
   get usable(): boolean {
     return this.#ended === undefined;
   }
 
-  /** Resolves when nothing waits to be written, or it has ended. */
+  /** Resolves when nothing waits to be written, or the connection has ended. */
   drained(): Promise<void> {
     if (this.queuedBytes === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -357,7 +386,7 @@ export class Connection implements PeerConnection, Ticked {
     };
   }
 
-  // ---- staying alive ----
+  // ---- ticks ----
 
   get readCount(): number {
     return this.#inbound.chunks;
@@ -381,7 +410,7 @@ export class Connection implements PeerConnection, Ticked {
 
   // ---- the end ----
 
-  /** Ends it at once: what was not written is lost. No effect when it has ended. */
+  /** Ends it at once: what was not written is lost. No effect after the end. */
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return;
     this.#stop(reason);
@@ -390,8 +419,8 @@ export class Connection implements PeerConnection, Ticked {
   }
 
   /**
-   * Ends it in good order: what waits is written before. Its owner is told as by `end`.
-   * @returns when the socket is closed, which a peer that does not read, or does not close its side, cannot put off for long.
+   * Ends it in an orderly way: writes what waits first, and reports the end as `end` does.
+   * @returns when the socket is closed; a peer that does not read, or does not close its side, cannot delay that for long.
    */
   close(reason: EndReason): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
@@ -410,13 +439,13 @@ export class Connection implements PeerConnection, Ticked {
         clearInterval(timer);
         resolve();
       });
-      // What still comes is of no interest, but has to be read for the end of it to be seen.
+      // What still arrives is discarded, but has to be read to see the end of it.
       socket.resume();
       socket.end();
     });
   }
 
-  /** Tells the owner now that it has ended, unless that was done. */
+  /** Reports the end to the owner now, unless that has been done. */
   tellNow(): void {
     if (this.#ended === undefined || this.#telling === undefined) return;
     clearImmediate(this.#telling);

@@ -2,7 +2,7 @@
  * The entry point `troupe/erlang`: the carrier for Erlang's distribution protocol, terms as bytes, and calls of functions on other
  * nodes.
  */
-export { decodeTerm, encodeTerm, type DecodeOptions } from '../etf/codec.ts';
+export { decodeTerm, encodeTerm, type DecodeOptions } from './codec.ts';
 export type { DecodeLimits } from '../etf/reader.ts';
 export type { EncodeLimits } from '../etf/writer.ts';
 export type { EpmdMode } from '../epmd/epmd.ts';

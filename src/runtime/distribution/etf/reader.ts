@@ -3,9 +3,8 @@
  * mapping is in docs/adr/0011-terms.md.
  *
  * What arrives is not trusted. Counts are compared with the bytes that are left before room is made, depth and the number of
- * values are limited, texts must be UTF-8, and a map with a key twice is none. What is not accepted throws an EtfError.
- *
- * Invariant: a value that it returns shares no memory with the buffer.
+ * values are limited, texts must be UTF-8, and a map must not have a key twice. Anything else throws an EtfError. A value that
+ * the reader returns shares no memory with the buffer.
  */
 import { TroupeError } from '../../errors.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
@@ -19,9 +18,15 @@ import {
   OpaqueFunction,
   Tuple,
 } from '../../terms/values.ts';
-import { isReasonWord } from '../../terms/reasons.ts';
-import { readMessage } from './records-read.ts';
-import { type DecodeLimits, EtfError, ScalarReader, type TermHost, isPortTag } from './scalar-reader.ts';
+import { reasonOf } from './reason.ts';
+import {
+  type DecodeLimits,
+  MAX_CACHED_BYTES,
+  ScalarReader,
+  type TermHost,
+  decodeText,
+  isPortTag,
+} from './scalar-reader.ts';
 import {
   ATOM,
   ATOM_CACHE_REF,
@@ -54,19 +59,14 @@ import {
   STRING,
   V4_PORT,
   isTupleTag,
+  TooDeep,
+  TooManyValues,
 } from './tags.ts';
-import { KeySpread, MANY_KEYS } from './collisions.ts';
-import { plainOf, setKey } from './maps.ts';
-import { MAX_CACHED_BYTES, decodeText } from './text-cache.ts';
+import { KeySpread, MANY_KEYS, plainOf, setKey } from './maps.ts';
 import { MAX_BIG_BYTES } from './scalar-writer.ts';
 import { TermWriter } from './writer.ts';
 
-export { type DecodeLimits, EtfError, type TermHost } from './scalar-reader.ts';
-
-/** A message holds more values than it may. */
-export class TooManyValues extends EtfError {}
-/** A term is nested deeper than it may be. */
-export class TooDeep extends EtfError {}
+export type { DecodeLimits, TermHost } from './scalar-reader.ts';
 
 const defaultDecodeLimits: DecodeLimits = {
   maxDepth: 1_024,
@@ -77,7 +77,28 @@ const defaultDecodeLimits: DecodeLimits = {
 /** How many maps may be keys within keys: each such level is compared once more as a whole. */
 export const MAX_KEY_NESTING = 8;
 const FUN_UNIQ_BYTES = 16;
-const utf8 = new TextEncoder();
+
+/**
+ * How an element of the outermost tuple is read:
+ * - `term`: as any term.
+ * - `text`: a text, as binary or list of Latin-1 characters, may come as a string either way.
+ * - `named`: maps with atoms for keys are plain objects, at any depth.
+ * - `bare`: a tuple is a `Tuple`, and not an instance of a class of the program.
+ */
+export type ElementForm = 'term' | 'text' | 'named' | 'bare';
+
+/** What a layer above makes of the terms that it reads as messages. */
+export interface Grammar {
+  /** @param before the elements that stand before it. @param left how many are missing, itself included. */
+  element(before: readonly unknown[], left: number): ElementForm;
+  /** What the elements of the outermost tuple are; undefined for that tuple. */
+  made(elements: readonly unknown[]): unknown;
+  /**
+   * Whether a part that is nested too deeply may be left out of a term that is read in slices.
+   * @param open the terms around it, with the parts that were read, from the outermost on.
+   */
+  leavesOut(open: ReadonlyArray<{ readonly tag: number; readonly items: readonly unknown[] }>): boolean;
+}
 
 /** Reads terms. One reader serves one connection, and is used again for every frame. */
 export class TermReader extends ScalarReader {
@@ -87,7 +108,7 @@ export class TermReader extends ScalarReader {
   protected left = 0;
   /** Within how many keys of maps the reader is. */
   protected keyNesting = 0;
-  /** Whether maps with atoms for keys are plain objects: in the payload of a channel that is declared so. */
+  /** Whether maps with atoms for keys are plain objects. */
   protected atomKeys = false;
 
   constructor(host: TermHost, limits: Partial<DecodeLimits> = {}) {
@@ -116,18 +137,35 @@ export class TermReader extends ScalarReader {
     return this.value(0);
   }
 
-  /**
-   * Reads a message: as `term`, and what calls, casts and broadcasts are to Erlang becomes those records.
-   * @param peer the node that it came from.
-   * @throws EtfError
-   */
-  message(peer: string): unknown {
-    return readMessage(this, peer);
+  /** Reads a message: as `term`, but for what the grammar makes of a tuple. @throws EtfError when the bytes are none. */
+  message(grammar: Grammar): unknown {
+    if (!isTupleTag(this.peek())) return this.value(0);
+    const arity = this.tupleArity();
+    const elements: unknown[] = [];
+    for (let left = arity; left > 0; left--) elements.push(this.#element(grammar.element(elements, left)));
+    return grammar.made(elements) ?? this.tuple(elements);
   }
 
-  /** Reads an exit reason: the reverse of what TermWriter does with one. @throws EtfError */
+  #element(form: ElementForm): unknown {
+    switch (form) {
+      case 'term':
+        return this.value(1);
+      case 'text':
+        return this.#text() ?? this.value(1);
+      case 'named': {
+        this.atomKeys = true;
+        const value = this.value(1);
+        this.atomKeys = false;
+        return value;
+      }
+      case 'bare':
+        return isTupleTag(this.peek()) ? new Tuple(this.#elements(this.tupleArity(), 1)) : this.value(1);
+    }
+  }
+
+  /** Reads an exit reason: the reverse of what TermWriter does with one. @throws EtfError when the bytes are none. */
   reason(): unknown {
-    return this.reasonValue(0);
+    return reasonOf(this.value(0));
   }
 
   /** Reads the head of a tuple; its elements are to be read next. @throws EtfError for any other term. */
@@ -137,8 +175,8 @@ export class TermReader extends ScalarReader {
     return this.take(tag === SMALL_TUPLE ? this.u8() : this.u32());
   }
 
-  /** Reads a term that is nested at a depth. @internal */
-  value(depth: number): unknown {
+  /** Reads a term that is nested at a depth. */
+  protected value(depth: number): unknown {
     const tag = this.u8();
     switch (tag) {
       case SMALL_INTEGER:
@@ -204,8 +242,8 @@ export class TermReader extends ScalarReader {
     }
   }
 
-  /** @internal Counts values that are about to be read, each of which has a byte at least. */
-  take(count: number): number {
+  /** Counts values that are about to be read, each of which has a byte at least. */
+  protected take(count: number): number {
     if (count > this.end - this.position) throw this.bad('The term is cut off');
     this.charge(count);
     return count;
@@ -216,8 +254,8 @@ export class TermReader extends ScalarReader {
     if (this.left < 0) throw new TooManyValues(`A message has more than ${this.#maxValues} values`);
   }
 
-  /** @internal A tuple, or the instance of a class of the program that it stands for; not within a key. */
-  tuple(elements: readonly unknown[]): unknown {
+  /** A tuple, or the instance of a class of the program that it stands for; not within a key. */
+  protected tuple(elements: readonly unknown[]): unknown {
     return this.keyNesting === 0 ? formed(elements) : new Tuple(elements);
   }
 
@@ -282,8 +320,8 @@ export class TermReader extends ScalarReader {
     return this.bitsOf(this.copy(size), bits);
   }
 
-  /** @internal Bytes, of the last of which only some bits count. */
-  bitsOf(bytes: Uint8Array, bits: number): Uint8Array | BitString {
+  /** Bytes, of the last of which only some bits count. */
+  protected bitsOf(bytes: Uint8Array, bits: number): Uint8Array | BitString {
     if (bits === 8 || bytes.length === 0) return bytes;
     const last = bytes.length - 1;
     // What is not used of the last byte does not count.
@@ -435,48 +473,8 @@ export class TermReader extends ScalarReader {
     return new OpaqueFunction(Uint8Array.from(writer.buffer.subarray(0, writer.length)));
   }
 
-  /** @internal Reads an exit reason that is nested at a depth. */
-  reasonValue(depth: number): unknown {
-    const tag = this.peek();
-    if (this.isAtomTag(tag)) {
-      const value = this.atom();
-      return isReasonWord(value.name) ? value.name : this.atomValue(value);
-    }
-    if (isTupleTag(tag)) {
-      const start = this.position;
-      this.#enter(depth);
-      const arity = this.tupleArity();
-      const first = this.position;
-      if (arity > 0 && this.atWord() && isReasonWord(this.atom().name)) {
-        this.position = first;
-        const items: unknown[] = [];
-        for (let at = 0; at < arity; at++) items.push(this.reasonValue(depth + 1));
-        return items;
-      }
-      this.position = start;
-    }
-    const value = this.value(depth);
-    if (typeof value === 'string') return isReasonWord(value) ? utf8.encode(value) : value;
-    if (Array.isArray(value) && typeof value[0] === 'string' && isReasonWord(value[0])) {
-      // An array that begins with the string would be a tuple.
-      value[0] = utf8.encode(value[0]);
-    }
-    return value;
-  }
-
-  /** @internal Reads the payload of a channel. @param atomKeys whether maps with atoms for keys are plain objects. */
-  payload(atomKeys: boolean, depth: number): unknown {
-    this.atomKeys = atomKeys;
-    const value = this.value(depth);
-    this.atomKeys = false;
-    return value;
-  }
-
-  /**
-   * @internal Reads a text that is a list of characters or a binary; undefined when it is neither, and then nothing was
-   * read.
-   */
-  text(): string | undefined {
+  /** The next term when it is a text, as binary or list of characters; otherwise undefined, and nothing was read. */
+  #text(): string | undefined {
     const start = this.position;
     const tag = this.peek();
     if (tag === BINARY) {

@@ -5,14 +5,14 @@
  * Nothing of what it returns refers to the buffer. Nothing is read beyond `end`, and no room is made for more than the bytes
  * that are there could need. What is no term throws an EtfError; the connection that it came from is to be closed.
  */
-import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
+import { Origin, Pid, Port, Ref } from '../../terms/identifiers.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
 import { Float } from '../../terms/values.ts';
-import { Port } from '../../terms/identifiers.ts';
 import {
   ATOM,
   ATOM_CACHE_REF,
   ATOM_UTF8,
+  EtfError,
   INTEGER,
   NEWER_REFERENCE,
   NEW_PID,
@@ -27,7 +27,7 @@ import {
   SMALL_INTEGER,
   V4_PORT,
 } from './tags.ts';
-import { type CachedText, MAX_CACHED_BYTES, TextCache, atomOf, decodeText } from './text-cache.ts';
+import { constants, isUtf8 } from 'node:buffer';
 
 /** Whose terms are read. */
 export interface TermHost {
@@ -48,11 +48,6 @@ export interface DecodeLimits {
   readonly maxValues: number;
   /** How many bytes one integer may have. Default 65,536. */
   readonly maxBigBytes: number;
-}
-
-/** Why bytes are no term, or none that is accepted. */
-export class EtfError extends Error {
-  override readonly name = 'EtfError';
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -145,6 +140,16 @@ export class ScalarReader {
     return copy;
   }
 
+  /** The bytes that were not read. They are in the buffer. */
+  get unread(): Buffer {
+    return this.buffer.subarray(this.position, this.end);
+  }
+
+  /** The atoms to which terms refer by number. */
+  get atoms(): readonly Atom[] | null {
+    return this.cacheRefs;
+  }
+
   /** The tag of the next term; -1 at the end. */
   peek(): number {
     return this.position < this.end ? (this.buffer[this.position] as number) : -1;
@@ -217,11 +222,6 @@ export class ScalarReader {
       return value;
     }
     return value === 0 && Object.is(value, -0) ? value : new Float(value);
-  }
-
-  /** @internal Whether the next term is an atom. */
-  atWord(): boolean {
-    return this.isAtomTag(this.peek());
   }
 
   /** Whether a tag is one of an atom. */
@@ -297,8 +297,8 @@ export class ScalarReader {
     return value;
   }
 
-  /** @internal What an atom is as a value. */
-  atomValue(value: Atom): Atom | boolean | null | undefined {
+  /** What an atom is as a value. */
+  protected atomValue(value: Atom): Atom | boolean | null | undefined {
     if (value === TRUE) return true;
     if (value === FALSE) return false;
     if (value === UNDEFINED) return undefined;
@@ -373,4 +373,74 @@ export class ScalarReader {
 /** Whether a tag is one of a port. */
 export function isPortTag(tag: number): boolean {
   return tag === NEW_PORT || tag === V4_PORT || tag === PORT;
+}
+
+// ---- texts ----
+
+/** Longer texts are not kept. */
+export const MAX_CACHED_BYTES = 64;
+const SLOTS = 512;
+const MAX_ATOM_CHARACTERS = 255;
+const LONG_BYTES = 4_096;
+
+/** A text with its bytes. */
+class CachedText {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+  /** The atom of that name, once it was asked for. */
+  atom: Atom | null;
+
+  constructor(bytes: Uint8Array, text: string) {
+    this.bytes = bytes;
+    this.text = text;
+    this.atom = null;
+  }
+}
+
+/** The texts that one connection has received lately. */
+class TextCache {
+  readonly #slots: Array<CachedText | null> = Array.from({ length: SLOTS }, () => null);
+
+  /** The text in some bytes of a buffer, at most {@link MAX_CACHED_BYTES}; null when they are not UTF-8. */
+  find(buffer: Buffer, start: number, size: number): CachedText | null {
+    let hash = size;
+    for (let at = start; at < start + size; at++) hash = (Math.imul(hash, 31) + (buffer[at] as number)) | 0;
+    const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1);
+    const known = this.#slots[slot] as CachedText | null;
+    if (known !== null && isAt(known.bytes, buffer, start, size)) return known;
+    const text = decodeText(buffer, start, start + size);
+    if (text === undefined) return null;
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size; at++) bytes[at] = buffer[start + at] as number;
+    const found = new CachedText(bytes, asKey(text));
+    this.#slots[slot] = found;
+    return found;
+  }
+}
+
+function isAt(bytes: Uint8Array, buffer: Buffer, start: number, size: number): boolean {
+  if (bytes.length !== size) return false;
+  for (let at = 0; at < size; at++) if (bytes[at] !== buffer[start + at]) return false;
+  return true;
+}
+
+/** The string as the engine keeps the keys of objects, which makes looking it up as a key cheaper. */
+function asKey(text: string): string {
+  return Object.keys({ [text]: 0 })[0] as string;
+}
+
+/** The text of UTF-8 bytes; undefined when they are none, or more than a string can hold. */
+export function decodeText(buffer: Buffer, start: number, end: number): string | undefined {
+  if (end - start > constants.MAX_STRING_LENGTH) return undefined;
+  // Bytes that are no text take the engine long to make one of.
+  if (end - start > LONG_BYTES && !isUtf8(buffer.subarray(start, end))) return undefined;
+  const text = buffer.toString('utf8', start, end);
+  // What is no UTF-8 is replaced by this character, which may also stand there by itself.
+  return text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end)) ? undefined : text;
+}
+
+/** The atom of a name that arrived; undefined when it has too many characters. */
+function atomOf(name: string): Atom | undefined {
+  if (name.length > MAX_ATOM_CHARACTERS && Array.from(name).length > MAX_ATOM_CHARACTERS) return undefined;
+  return atom(name);
 }

@@ -3,28 +3,25 @@
  * place of the engine's, which can be left and come back to.
  *
  * A connection reads every message the quick way first, within `QUICK_VALUES` values; one that holds more, or is nested too
- * deeply, is begun anew here. What is read, and what is refused, is the same, but for two things:
+ * deeply, starts over here. What is read and what is refused is the same, with two exceptions:
  *
- * - The snapshot of a pg scope in which one group has a name that is nested too deeply is read, with `TOO_DEEP` in its place: whoever
- *   has such a group must not keep the others from being known.
+ * - Where the grammar of messages allows it, `TOO_DEEP` stands in the place of a part that is nested too deeply.
  * - A function may hold only what can be read the quick way.
  *
  * Limits: `MESSAGE_VALUES` values in a message, where a large integer and a long text count for several.
  */
 import { constants, isAscii, isUtf8 } from 'node:buffer';
-import { type Atom, atom } from '../../terms/atom.ts';
+import type { Atom } from '../../terms/atom.ts';
 import { ErlMap } from '../../terms/erl-map.ts';
 import { ImproperList, NativeRecord, Tuple } from '../../terms/values.ts';
-import { KeySpread, MANY_KEYS } from './collisions.ts';
-import { nameOf, setKey } from './maps.ts';
-import { EtfError, MAX_KEY_NESTING, TermReader, TooManyValues } from './reader.ts';
-import { hasDeclaredKeys, isRequestNext, messageOf, reasonOf } from './records-made.ts';
-import { GEN_CAST } from './records-read.ts';
+import { KeySpread, MANY_KEYS, nameOf, setKey } from './maps.ts';
+import { type ElementForm, type Grammar, MAX_KEY_NESTING, TermReader } from './reader.ts';
+import { reasonOf } from './reason.ts';
 import type { TermHost } from './scalar-reader.ts';
-import { skipTerm } from './skip.ts';
 import {
   BINARY,
   BIT_BINARY,
+  EtfError,
   LARGE_TUPLE,
   LIST,
   MAP,
@@ -33,10 +30,12 @@ import {
   RECORD,
   SMALL_TUPLE,
   STRING,
+  TooManyValues,
+  skipTerm,
 } from './tags.ts';
 
 /** How many values are read at once. */
-const QUICK_VALUES = 8_192;
+export const QUICK_VALUES = 8_192;
 /** How many values a message may hold. */
 export const MESSAGE_VALUES = 1_048_576;
 /** How many values are read between two looks at the clock, and how many steps are made. */
@@ -52,12 +51,8 @@ const RECORD_FIELDS = 65_536;
 /** Stands for a part of a term that is nested too deeply. */
 export const TOO_DEEP: unique symbol = Symbol('too deep');
 
-const SYNC = atom('sync');
-/** Where the name of a group stands in the cast of a snapshot: within cast, snapshot, list and entry. */
-const NAME_DEPTH = 4;
-
-/** What is read: a message, an exit reason, or any term. */
-export type Wanted = 'message' | 'reason' | 'term';
+/** What is read: a message by its grammar, an exit reason, or any term. */
+export type Wanted = Grammar | 'reason' | 'term';
 
 /** A term of which not all parts were read. */
 interface Open {
@@ -80,7 +75,8 @@ export class SlicingReader extends TermReader {
   readonly #maxValues: number;
   #open: Open[] = [];
   #wanted: Wanted = 'term';
-  #peer = '';
+  /** How the element of the outermost tuple is read at which the reader is. */
+  #form: ElementForm = 'term';
   /** True while a term is read in slices. */
   slicing = false;
   #result: unknown = undefined;
@@ -99,8 +95,8 @@ export class SlicingReader extends TermReader {
     this.#maxValues = maxValues;
   }
 
-  /** Begins with a term that was found to be large, at the position where it begins. @param peer the node that it came from. */
-  begin(wanted: Wanted, peer: string, position: number): void {
+  /** Begins with a term that was found to be large, at the position where it begins. */
+  begin(wanted: Wanted, position: number): void {
     this.position = position;
     this.left = this.#maxValues;
     this.keyNesting = 0;
@@ -108,7 +104,6 @@ export class SlicingReader extends TermReader {
     this.slicing = true;
     this.#open = [];
     this.#wanted = wanted;
-    this.#peer = peer;
   }
 
   /** Gives up what it is reading. */
@@ -171,8 +166,9 @@ export class SlicingReader extends TermReader {
   /** What depends on where the next value stands. */
   #before({ tag, items, left }: Open): void {
     if (tag === MAP && items.length % 2 === 0) this.keyNesting++;
-    if (this.#open.length === 1 && this.#wanted === 'message' && items.length === 4 && left === 1) {
-      this.atomKeys = hasDeclaredKeys(items, this.#peer);
+    if (this.#open.length === 1 && tag === SMALL_TUPLE && typeof this.#wanted === 'object') {
+      this.#form = this.#wanted.element(items, left);
+      this.atomKeys = this.#form === 'named';
     }
   }
 
@@ -299,7 +295,7 @@ export class SlicingReader extends TermReader {
   #has(value: unknown): boolean {
     const top = this.#open.at(-1);
     if (top === undefined) {
-      this.#result = this.#whole(value);
+      this.#result = this.#wanted === 'reason' ? reasonOf(value) : value;
       return true;
     }
     if (top.tag === MAP && top.items.length % 2 === 0) this.keyNesting--;
@@ -316,13 +312,9 @@ export class SlicingReader extends TermReader {
 
   #tupleEnds(items: readonly unknown[]): boolean {
     this.#open.pop();
-    const [root] = this.#open;
-    const isRequest =
-      this.#wanted === 'message' &&
-      this.#open.length === 1 &&
-      root?.tag === SMALL_TUPLE &&
-      isRequestNext(root.items, root.left);
-    return this.#has(isRequest ? new Tuple(items) : this.tuple(items));
+    if (this.#open.length === 0) return this.#has(this.#whole(items));
+    const isBare = this.#open.length === 1 && this.#form === 'bare';
+    return this.#has(isBare ? new Tuple(items) : this.tuple(items));
   }
 
   /** The items of a list are there. A tail that is a list itself continues this one, as for `TermReader`. */
@@ -379,23 +371,17 @@ export class SlicingReader extends TermReader {
     return true;
   }
 
-  /** @throws TooDeep unless it is the name of a group, which is skipped. */
+  /** Skips a part that may be left out. @throws TooDeep for any other. */
   #tooDeep(): boolean {
-    const [root, snapshot] = this.#open;
-    const isName =
-      this.#wanted === 'message' &&
-      root?.items[0] === GEN_CAST &&
-      snapshot?.tag === SMALL_TUPLE &&
-      snapshot.items[0] === SYNC &&
-      this.#open[NAME_DEPTH - 1]?.items.length === 0;
-    if (!isName) throw this.tooDeep();
+    if (typeof this.#wanted !== 'object' || !this.#wanted.leavesOut(this.#open)) throw this.tooDeep();
     this.position = skipTerm(this.buffer, this.position, this.end);
     return this.#has(TOO_DEEP);
   }
 
-  #whole(value: unknown): unknown {
-    if (this.#wanted === 'term') return value;
-    return this.#wanted === 'message' ? messageOf(value, this.#peer) : reasonOf(value);
+  /** What the elements of the outermost tuple are. */
+  #whole(items: readonly unknown[]): unknown {
+    const message = typeof this.#wanted === 'object' ? this.#wanted.made(items) : undefined;
+    return message ?? this.tuple(items);
   }
 }
 

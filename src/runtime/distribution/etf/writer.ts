@@ -11,7 +11,6 @@
  */
 import { TroupeError } from '../../errors.ts';
 import { Pid, Port, Ref } from '../../terms/identifiers.ts';
-import { recordOf } from '../../records.ts';
 import { Atom, AtomKeyed } from '../../terms/atom.ts';
 import { hasEqualKeys } from '../../terms/canonical.ts';
 import {
@@ -25,9 +24,8 @@ import {
   Tuple,
 } from '../../terms/values.ts';
 import { formOf } from '../../terms/forms.ts';
-import { describeError } from '../reason.ts';
+import { describeError } from './reason.ts';
 import { isReasonWord, reasonAtom } from '../../terms/reasons.ts';
-import { writeRecord } from './records.ts';
 import { ScalarWriter } from './scalar-writer.ts';
 import { BIT_BINARY, EXPORT, LIST, MAP, NIL, RECORD, STRING } from './tags.ts';
 
@@ -63,11 +61,19 @@ const MAX_STRING = 65_535;
 const SHOWN_STEPS = 20;
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 
+/**
+ * Writes the instances of classes that are no terms but belong to a layer above, which gives them a form by `opens`, `part` and the
+ * like.
+ * @returns false when the instance is none of them; then nothing was written.
+ */
+export type WriteInstance = (writer: TermWriter, value: object, prototype: unknown, depth: number) => boolean;
+
 /** Writes terms. One writer serves one connection, and is used again for every message. */
 export class TermWriter extends ScalarWriter {
   readonly #maxDepth: number;
   readonly #maxValues: number;
   readonly #nativeRecords: boolean;
+  readonly #instances: WriteInstance | undefined;
   protected readonly exactBytes: boolean;
   /** How many values may still be written. */
   #left = 0;
@@ -75,20 +81,26 @@ export class TermWriter extends ScalarWriter {
   readonly #path: unknown[] = [];
   /** How deep the value is that is being written, for the path of an error. */
   #depth = 0;
-  /** The keys of objects that are atoms, in the payload of a channel that is declared so. */
+  /** The keys of objects that are atoms. */
   #atomKeys: ReadonlyMap<string, Atom> | null = null;
   /** Whether an Error is described instead of refused: within an exit reason. */
   #describes = false;
   #busy = false;
   #disturbed = false;
 
-  constructor(limits: Partial<EncodeLimits> = {}, initialBytes: number = INITIAL_BYTES) {
+  /** @param instances writes what is no term; without it such a value is refused. */
+  constructor(
+    limits: Partial<EncodeLimits> = {},
+    initialBytes: number = INITIAL_BYTES,
+    instances?: WriteInstance,
+  ) {
     const all = { ...defaultEncodeLimits, ...limits };
     super(initialBytes, all.maxBytes);
     this.#maxDepth = all.maxDepth;
     this.#maxValues = all.maxValues;
     this.#nativeRecords = all.nativeRecords;
     this.exactBytes = all.exactBytes;
+    this.#instances = instances;
   }
 
   /**
@@ -137,29 +149,37 @@ export class TermWriter extends ScalarWriter {
     this.#depth = 0;
   }
 
-  /** @internal Writes a value that is part of another, for those who write records. */
+  // ---- for those who write instances ----
+
+  /** Counts the values of an instance. @throws TroupeError when it is nested too deeply, or there are too many. */
+  opens(values: number, depth: number): void {
+    this.#enter(depth);
+    this.#take(values);
+  }
+
+  /** Writes a value that is part of an instance. */
   part(key: string | number, value: unknown, depth: number): void {
     this.#enter(depth);
     this.#path[depth] = key;
     this.#value(value, depth + 1);
   }
 
-  /** @internal Writes an exit reason that is part of a record. */
+  /** Writes an exit reason that is part of an instance. */
   reasonPart(key: string, value: unknown, depth: number): void {
     this.#enter(depth);
     this.#path[depth] = key;
     this.#reason(value, depth + 1);
   }
 
-  /** @internal Writes the payload of a channel, some keys of which are atoms. */
-  payload(value: unknown, atomKeys: ReadonlyMap<string, Atom>, depth: number): void {
+  /** Writes a part in which some keys of objects, at any depth, are atoms. */
+  keyedPart(key: string, value: unknown, atomKeys: ReadonlyMap<string, Atom>, depth: number): void {
     const before = this.#atomKeys;
     this.#atomKeys = atomKeys.size === 0 ? null : atomKeys;
-    this.part('payload', value, depth);
+    this.part(key, value, depth);
     this.#atomKeys = before;
   }
 
-  /** @internal Writes a text as a list of code points. */
+  /** Writes a text as a list of code points. */
   text(text: string): void {
     this.charlist(text);
   }
@@ -215,12 +235,7 @@ export class TermWriter extends ScalarWriter {
     if (prototype === Pid.prototype) return this.pid(value as Pid);
     if (Array.isArray(value)) return this.#array(value, depth);
     if (prototype === Tuple.prototype) return this.#tuple((value as Tuple).elements, depth);
-    const record = recordOf(value);
-    if (record !== undefined) {
-      this.#enter(depth);
-      this.#take(record.fields.length + 1);
-      return writeRecord(this, value, record, depth);
-    }
+    if (this.#instances?.(this, value, prototype, depth) === true) return;
     const form = formOf(value);
     if (form !== undefined) return this.#tuple(form.elements, depth);
     if (value instanceof Ref) return this.ref(value);

@@ -12,18 +12,20 @@
 import { TroupeError } from '../../errors.ts';
 import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
-import { EtfError, TermReader } from '../etf/reader.ts';
+import { TermReader } from '../etf/reader.ts';
+import { EtfError } from '../etf/tags.ts';
 import type { Arrival, MemoryConnection, Lane, Switchboard } from './switchboard.ts';
-import { TermWriter } from '../etf/writer.ts';
+import type { TermWriter } from '../etf/writer.ts';
+import { Messages, messageWriter } from '../messages.ts';
 
 /** A node's view of one peer. */
 class Line {
   readonly lane: Lane;
   connection: MemoryConnection | null = null;
-  /** What was sent while there was no connection. */
+  /** What was sent without a connection. */
   waiting: EncodedSignal[] = [];
   dialling = false;
-  /** More was sent than may wait; the attempt to connect will fail. */
+  /** More was sent than may wait, so the attempt to connect will fail. */
   overflown = false;
   readonly callers: Array<(connected: boolean) => void> = [];
 
@@ -97,7 +99,7 @@ export class Endpoint implements Carrier {
     if (line === undefined || connection === null || connection.broken) return false;
     connection.leftBy = this;
     this.#switchboard.break(connection, 'disconnect');
-    // Now: what is sent from here on goes over another connection.
+    // At once: what is sent from here on uses another connection.
     this.#failed(line, 'disconnect');
     return true;
   }
@@ -107,7 +109,7 @@ export class Endpoint implements Carrier {
     return Promise.resolve();
   }
 
-  /** Ends all dealings with the node, which is not told. */
+  /** Separates the endpoint from its node, which is not told. */
   detach(): void {
     this.#host = null;
     for (const line of this.#lines.values()) answer(line, false);
@@ -129,7 +131,7 @@ export class Endpoint implements Carrier {
     return [...this.#lines.values()].map(({ lane }) => lane);
   }
 
-  /** Lets something that has come through a lane take effect. */
+  /** Applies something that has arrived through a lane. */
   arrived(peer: string, arrival: Arrival): void {
     const host = this.#host;
     if (host === null || (arrival.kind !== 'dial' && arrival.connection.leftBy === this)) return;
@@ -161,7 +163,7 @@ export class Endpoint implements Carrier {
       decoded = this.#decoder?.decode(signal, connection.other(this).origin);
     } catch (error) {
       if (!(error instanceof EtfError)) throw error;
-      // As on a wire: what cannot be read costs the connection.
+      // As over a network: input that cannot be read costs the connection.
       this.#switchboard.break(connection, 'bad_frame');
     }
     if (decoded !== undefined) host.receive(peer, decoded);
@@ -186,7 +188,7 @@ export class Endpoint implements Carrier {
     line.waiting = [];
     line.overflown = false;
     this.#host?.nodeDown(line.lane.peer, reason);
-    // Who asked for a connection since then waits for that attempt.
+    // Callers since then wait for the new attempt.
     if (!line.dialling) answer(line, false);
   }
 }
@@ -206,21 +208,21 @@ export interface CodecLimits {
 /** A signal in transit. */
 export interface EncodedSignal {
   readonly signal: Signal;
-  /** The message or reason of the signal, which is left out of it; empty when it has none. */
+  /** The message or reason of the signal, which itself leaves it out; empty if there is none. */
   readonly bytes: Uint8Array;
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Packs what a node sends. */
+/** Encodes what a node sends. */
 export class SignalEncoder {
   readonly #writer: TermWriter;
 
   constructor(limits: CodecLimits) {
-    this.#writer = new TermWriter({ ...limits, nativeRecords: true });
+    this.#writer = messageWriter({ ...limits, nativeRecords: true });
   }
 
-  /** @throws TroupeError TROUPE_NOT_ENCODABLE when the signal holds what cannot leave a node, or exceeds a limit. */
+  /** @throws TroupeError TROUPE_NOT_ENCODABLE if the signal holds what cannot leave a node, or exceeds a limit. */
   encode(signal: Signal): EncodedSignal {
     const writer = this.#writer;
     writer.reset();
@@ -240,7 +242,7 @@ export class SignalEncoder {
   }
 }
 
-/** Unpacks what arrives at a node. */
+/** Decodes what arrives at a node. */
 export class SignalDecoder {
   readonly #host: CarrierHost;
   readonly #reader: TermReader;
@@ -253,14 +255,14 @@ export class SignalDecoder {
   /**
    * Makes a signal of the receiving side.
    * @param peer the node it came from.
-   * @throws EtfError for an `OpaqueFunction` that somebody has made of other bytes than those of a function.
+   * @throws EtfError for an `OpaqueFunction` made from bytes other than those of a function.
    */
   decode({ signal, bytes }: EncodedSignal, peer: Origin): Signal {
     const made: Record<string, unknown> = {};
     for (const [field, value] of Object.entries(signal)) made[field] = this.#remake(value, peer);
     if (bytes.length > 0) {
       this.#reader.reset(Buffer.from(bytes.buffer), 0, bytes.length);
-      if ('message' in signal) made['message'] = this.#reader.message(peer.node);
+      if ('message' in signal) made['message'] = this.#reader.message(new Messages(peer.node));
       else made['reason'] = this.#reader.reason();
     }
     return made as unknown as Signal;
@@ -276,7 +278,7 @@ export class SignalDecoder {
     return Array.isArray(value) ? value.map((item) => this.#remake(item, peer)) : value;
   }
 
-  /** One object for the origins that are likely, so that the pids of one node share it. */
+  /** Reuses the origins of both nodes, so that the pids of one node share one object. */
   #origin(origin: Origin, peer: Origin): Origin {
     if (origin.equals(this.#host.origin)) return this.#host.origin;
     return origin.equals(peer) ? peer : new Origin(origin.node, origin.creation);

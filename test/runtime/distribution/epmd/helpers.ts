@@ -20,8 +20,14 @@ export class Raw {
   readonly #chunks: Buffer[] = [];
   readonly closed: Promise<void>;
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.socket = connect({ port, host, noDelay: true });
+  /** @param from its own address */
+  constructor(port: number, host = '127.0.0.1', from?: string) {
+    this.socket = connect({
+      port,
+      host,
+      noDelay: true,
+      ...(from === undefined ? {} : { localAddress: from }),
+    });
     this.socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
     this.socket.on('error', () => this.socket.destroy()); // a reset is an end too
     this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));

@@ -1,4 +1,5 @@
 // The epmd of this process, as bytes on its connections.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -17,6 +18,8 @@ import { freePort } from '../../../support/erl.ts';
 import { Raw, answerTo, outsideAddress, registering } from './helpers.ts';
 
 const NAMES: Request = { kind: 'names' };
+/** A user that owns nothing. */
+const NOBODY = 65_534;
 
 async function serve(options: Partial<EpmdServerOptions> = {}): Promise<number> {
   const port = await freePort();
@@ -27,15 +30,20 @@ async function serve(options: Partial<EpmdServerOptions> = {}): Promise<number> 
 }
 
 /** Registers a name and keeps it. */
-async function registered(port: number, name: string | Buffer): Promise<{ raw: Raw; creation: number }> {
-  const raw = new Raw(port).send(registering(name));
+async function registered(
+  port: number,
+  name: string | Buffer,
+  from?: string,
+): Promise<{ raw: Raw; creation: number }> {
+  const raw = new Raw(port, '127.0.0.1', from).send(registering(name));
   const answer = decodeRegisterAnswer(await raw.bytes(6));
   expect(answer?.accepted).toBe(true);
   return { raw, creation: answer?.creation ?? 0 };
 }
 
-async function isRefused(port: number, name: string | Buffer): Promise<boolean> {
-  return decodeRegisterAnswer(await answerTo(port, registering(name)))?.accepted === false;
+async function isRefused(port: number, name: string | Buffer, from?: string): Promise<boolean> {
+  const raw = new Raw(port, '127.0.0.1', from).send(registering(name));
+  return decodeRegisterAnswer(await raw.all())?.accepted === false;
 }
 
 async function namesOf(port: number): Promise<string[]> {
@@ -178,6 +186,33 @@ describe('limits', () => {
     await registered(port, 'alice');
     await registered(port, 'bob');
     expect(await isRefused(port, 'carol')).toBe(true);
+  });
+
+  test.skipIf(process.platform !== 'linux')('names of one user, whatever its addresses', async () => {
+    const port = await serve({ maxNamesPerUser: 2 });
+    const { raw } = await registered(port, 'alice');
+    await registered(port, 'bob', '127.0.0.2');
+    expect(await isRefused(port, 'carol')).toBe(true);
+    expect(await isRefused(port, 'carol', '127.0.0.3')).toBe(true);
+    raw.socket.end();
+    await freed(port, 'alice');
+    await registered(port, 'carol', '127.0.0.3');
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('names of one user, which leaves others theirs', async () => {
+    const port = await serve({ maxNamesPerUser: 1 });
+    await registered(port, 'alice');
+    expect(await isRefused(port, 'bob')).toBe(true);
+    const program = `const socket = require('node:net').connect(${port}, '127.0.0.1');
+      socket.write(Buffer.from('${registering('bob').toString('hex')}', 'hex'));
+      socket.once('data', (data) => process.stdout.write(data.toString('hex')));
+      process.stdin.on('end', () => process.exit()).resume();`;
+    const child = spawn(process.execPath, ['-e', program], { uid: NOBODY, gid: NOBODY, env: {}, cwd: '/' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const [data] = (await once(child.stdout, 'data')) as [Buffer];
+    expect(decodeRegisterAnswer(Buffer.from(data.toString(), 'hex'))?.accepted).toBe(true);
+    expect(await isRefused(port, 'carol')).toBe(true);
+    expect(await namesOf(port)).toStrictEqual(['alice', 'bob']);
   });
 
   test('the size of a request', async () => {

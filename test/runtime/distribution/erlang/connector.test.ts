@@ -41,7 +41,7 @@ function gate(): { promise: Promise<void>; open: () => void } {
 async function stub(
   places: Places,
   name: string,
-): Promise<{ next: () => Promise<Wire>; count: () => number }> {
+): Promise<{ next: () => Promise<Wire>; count: () => number; closed: () => number }> {
   const wires: Wire[] = [];
   let taken = 0;
   const server = createServer((socket) => void wires.push(new Wire(socket)));
@@ -51,6 +51,7 @@ async function stub(
   places.set(name, { host: '127.0.0.1', port: (server.address() as AddressInfo).port });
   return {
     count: () => wires.length,
+    closed: () => wires.filter(({ socket }) => socket.closed).length,
     next: async () => {
       if (wires.length === taken) await once(server, 'connection');
       return wires[taken++]!;
@@ -282,6 +283,26 @@ describe('attempts that cross', () => {
     expect((await again.receive())?.subarray(0, 1).toString()).toBe('N');
     await b.connector.dial('a@h');
     await fromA;
+  });
+
+  test('claims to be a node, which fail, use up no try to dial it', async () => {
+    const places: Places = new Map();
+    const a = await site('a@h', places);
+    const server = await stub(places, 'b@h');
+    const dialled = a.connector.dial('b@h');
+    for (const claims of [1, 2, 3, 4]) {
+      // The first claim has it dialled once more, the others do not.
+      const dials = Math.min(claims, 2);
+      if (claims === dials) (await server.next()).send(writeStatus('nok'));
+      await vi.waitFor(() => expect(server.closed()).toBe(dials), { interval: 2 });
+      const claim = Wire.to(a.port).send(writeName(flags, 8, 'b@h'));
+      expect((await claim.receive())?.toString()).toBe('sok');
+      claim.socket.destroy();
+      await vi.waitFor(() => expect(a.refused).toHaveLength(claims), { interval: 2 });
+    }
+    expect(server.count()).toBe(2);
+    await (await site('b@h', places)).connector.dial('a@h');
+    await dialled;
   });
 
   test('who only says to be a node keeps nobody from it: the node is dialled, and others who say so are let in', async () => {

@@ -2,6 +2,7 @@
 import { atom, ErlMap, float, ImproperList, Pid, Port, Ref, tuple } from 'troupe';
 import { describe, expect, test } from 'vitest';
 import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { Messages } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { EtfError, TermReader } from '../../../../src/runtime/distribution/etf/internal.ts';
 import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
@@ -118,7 +119,7 @@ test('every part of a term is none', () => {
       reader.reset(part, 0, part.length);
       expect(() => reader.term()).toThrow(EtfError);
       reader.reset(part, 0, part.length);
-      expect(() => reader.message('a@h')).toThrow(EtfError);
+      expect(() => reader.message(new Messages('a@h'))).toThrow(EtfError);
       reader.reset(part, 0, part.length);
       expect(() => reader.reason()).toThrow(EtfError);
     }
@@ -151,7 +152,11 @@ describe('limits', () => {
     expect(() => reader.term()).toThrow('deeper than 20');
     const standard = new TermReader(host);
     const deep = nested(100_000, head, tail);
-    for (const readDeep of [() => standard.term(), () => standard.message('a@h'), () => standard.reason()]) {
+    for (const readDeep of [
+      () => standard.term(),
+      () => standard.message(new Messages('a@h')),
+      () => standard.reason(),
+    ]) {
       standard.reset(deep, 0, deep.length);
       expect(readDeep).toThrow('deeper than 1024');
     }

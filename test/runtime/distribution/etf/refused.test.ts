@@ -18,11 +18,12 @@ import {
 } from 'troupe';
 import { describe, expect, test } from 'vitest';
 import { Origin } from '../../../../src/runtime/terms/internal.ts';
+import { messageWriter } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { defaultEncodeLimits, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 
 const origin = new Origin('a@h', 5);
 
-function refusal(value: unknown, writer: TermWriter = new TermWriter()): string {
+function refusal(value: unknown, writer: TermWriter = messageWriter()): string {
   writer.u8(7);
   const before = writer.length;
   let thrown: unknown;

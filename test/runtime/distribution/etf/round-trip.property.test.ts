@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { type Pid, TroupeError } from 'troupe';
 import { expect, test } from 'vitest';
 import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { Messages } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { EtfError, TermReader, TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { scalars, terms } from './arbitraries.ts';
@@ -49,7 +50,11 @@ test('a term whose bytes are changed is another term, or none', () => {
     fc.property(terms, fc.array(change, { minLength: 1, maxLength: 4 }), (term, changes) => {
       const bytes = Buffer.from(encodeTerm(term));
       for (const [at, byte] of changes) bytes[1 + (at % (bytes.length - 1))] = byte;
-      for (const read of [() => reader.term(), () => reader.message('a@h'), () => reader.reason()]) {
+      for (const read of [
+        () => reader.term(),
+        () => reader.message(new Messages('a@h')),
+        () => reader.reason(),
+      ]) {
         reader.reset(bytes, 1, bytes.length);
         try {
           read();

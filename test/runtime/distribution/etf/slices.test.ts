@@ -11,8 +11,8 @@ import {
   TermReader,
   TermWriter,
   TOO_DEEP,
-  type Wanted,
 } from '../../../../src/runtime/distribution/etf/internal.ts';
+import { Messages } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import type { Cast } from '../../../../src/runtime/otp/internal.ts';
 import {
   atom,
@@ -34,11 +34,14 @@ const origin = new Origin('here@h', 4);
 const host = { origin, internPid: (pid: Pid): Pid => pid };
 const peer = new Pid(new Origin('peer@h', 5), 1, 2);
 
+type Wanted = 'message' | 'reason' | 'term';
+const grammar = new Messages('peer@h');
+
 /** Reads bytes in slices that are over at once. */
 function sliced(bytes: Buffer, wanted: Wanted): { value: unknown; position: number; slices: number } {
   const reader = new SlicingReader(host);
   reader.reset(bytes, 0, bytes.length);
-  reader.begin(wanted, 'peer@h', 0);
+  reader.begin(wanted === 'message' ? grammar : wanted, 0);
   let slices = 1;
   while (!reader.goOn(0)) slices++;
   return { value: reader.taken(), position: reader.position, slices };
@@ -48,7 +51,7 @@ function atOnce(bytes: Buffer, wanted: Wanted): { value: unknown; position: numb
   const reader = new TermReader(host);
   reader.reset(bytes, 0, bytes.length);
   const value =
-    wanted === 'message' ? reader.message('peer@h') : wanted === 'reason' ? reader.reason() : reader.term();
+    wanted === 'message' ? reader.message(grammar) : wanted === 'reason' ? reader.reason() : reader.term();
   return { value, position: reader.position };
 }
 

@@ -128,7 +128,7 @@ export class Redialler {
     const target = new Target(this, name, seed);
     this.#targets.set(name, target);
     if (!seed) this.#learnt++;
-    if (this.#node.router.connection(name) === undefined) this.#enqueue(target);
+    if (this.#node.router.connectedPeer(name) === undefined) this.#enqueue(target);
     else this.up(name);
   }
 

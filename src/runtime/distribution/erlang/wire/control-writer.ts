@@ -3,96 +3,26 @@
  * Nodes".
  *
  * It chooses the form that both nodes understand, by the flags of the connection. The atom cache is written only for a message
- * that goes to several processes (`sent-atoms.ts`). A frame stands in the writer when it is whole, or not at all.
+ * that goes to several processes (`atom-cache.ts`). A frame stands in the writer when it is whole, or not at all.
  *
  * Invariants, since a BEAM node closes the connection otherwise: what a signal comes from is a pid of this node, which the
  * router sees to, and the end of a link is told only to a pid of the incarnation that is connected.
  */
 import * as control from './control.ts';
 import { TroupeError } from '../../../errors.ts';
-import { Pid, type Ref } from '../../../terms/identifiers.ts';
+import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Tuple } from '../../../terms/values.ts';
 import type { Signal } from '../../../process/carrier.ts';
-import { LIST } from '../../etf/tags.ts';
 import type { TermWriter } from '../../etf/writer.ts';
 import { FLAGS, hasNames } from '../connect/flags.ts';
 import type { SentLists } from './multicast.ts';
-import { SentAtoms } from './sent-atoms.ts';
-import { type Sender, UNKNOWN_SENDER } from './send-queue.ts';
+import { SentAtoms } from './atom-cache.ts';
 
 /** A signal that has one message for one receiver, or none. */
 export type SingleSignal = Exclude<Signal, { readonly op: 'sendMany' }>;
 
 /** What nodes of Troupe that know this say in their hello. */
 const HELLO_VERSION = 1;
-
-/** The pid by whose number the order of a signal is kept. */
-export function senderOf(signal: Signal): Sender {
-  switch (signal.op) {
-    case 'down':
-      return signal.target instanceof Pid ? signal.target.id : UNKNOWN_SENDER;
-    case 'groupLeader':
-      return UNKNOWN_SENDER;
-    default:
-      return signal.from.id;
-  }
-}
-
-/**
- * Writes what a signal carries: its message, or its reason. Other signals carry nothing.
- * @throws TroupeError TROUPE_NOT_ENCODABLE
- */
-export function writePayload(writer: TermWriter, signal: Signal): void {
-  switch (signal.op) {
-    case 'send':
-    case 'sendNamed':
-    case 'sendMany':
-      return writer.term(signal.message);
-    case 'sendAlias':
-      if (signal.plain === true) return writer.term(signal.message);
-      // Read by `gen:call`, and by this runtime: `{[alias | Ref], Reply}`.
-      writer.tupleHeader(2);
-      writer.tagged(LIST, 1);
-      writer.atomName('alias');
-      writer.ref(signal.to);
-      return writer.term(signal.message);
-    case 'exit':
-    case 'exitLink':
-    case 'down':
-      return writer.reason(signal.reason);
-    default:
-      return undefined;
-  }
-}
-
-/** The registered name in a signal, which is an atom on the wire. */
-export function nameIn(signal: Signal): string | undefined {
-  switch (signal.op) {
-    case 'sendNamed':
-      return signal.to;
-    case 'monitor':
-    case 'demonitor':
-    case 'down':
-      return typeof signal.target === 'string' ? signal.target : undefined;
-    default:
-      return undefined;
-  }
-}
-
-/** True for a signal that carries a message. */
-function hasMessage({ op }: Signal): boolean {
-  return op === 'send' || op === 'sendNamed' || op === 'sendAlias' || op === 'sendMany';
-}
-
-/** True for a signal that carries an exit reason. */
-function hasReason({ op }: Signal): boolean {
-  return op === 'exitLink' || op === 'exit' || op === 'down';
-}
-
-/** True for a signal that carries a message or reason. */
-export function hasPayload(signal: Signal): boolean {
-  return hasMessage(signal) || hasReason(signal);
-}
 
 /** Writes the frames of one connection. */
 export class ControlWriter {
@@ -162,7 +92,7 @@ export class ControlWriter {
     try {
       this.#begin();
       this.#control(signal);
-      if (hasPayload(signal)) this.#payload(signal, payload);
+      if (control.hasPayload(signal)) this.#payload(signal, payload);
       this.#end(start, payload === undefined ? this.#maxFrameBytes : Infinity);
       done = true;
     } finally {
@@ -331,14 +261,14 @@ export class ControlWriter {
   }
 
   #payload(signal: SingleSignal, payload: Uint8Array | undefined): void {
-    if (!this.#exitPayload && hasReason(signal)) {
+    if (!this.#exitPayload && control.hasReason(signal)) {
       // The reason is the last element of the control message.
-      if (payload === undefined) writePayload(this.writer, signal);
+      if (payload === undefined) control.writePayload(this.writer, signal);
       else this.writer.bytes(payload);
       return;
     }
     this.#beginPayload();
-    if (payload === undefined) writePayload(this.writer, signal);
+    if (payload === undefined) control.writePayload(this.writer, signal);
     else this.writer.bytes(payload);
   }
 

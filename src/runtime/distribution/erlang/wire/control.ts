@@ -3,6 +3,10 @@
  *
  * A variant with `TT` has a trace token at its end, which is left out here. A message with a payload is followed by a term.
  */
+import type { Signal } from '../../../process/carrier.ts';
+import { Pid } from '../../../terms/identifiers.ts';
+import { LIST } from '../../etf/tags.ts';
+import type { TermWriter } from '../../etf/writer.ts';
 
 /** Links two processes. */
 export const LINK = 1;
@@ -83,3 +87,78 @@ export const VERSION = 131;
 
 /** The name that Troupe nodes send each other what concerns only them; a BEAM node drops it. */
 export const TROUPE_NAME = '$troupe';
+
+// ---- signals ----
+
+/** What is known of the sender of a frame: the number of its pid, or that it is not known. */
+export type Sender = number;
+/** The sender of a frame that is sent by no process. */
+export const UNKNOWN_SENDER: Sender = -1;
+
+/** The pid by whose number the order of a signal is kept. */
+export function senderOf(signal: Signal): Sender {
+  switch (signal.op) {
+    case 'down':
+      return signal.target instanceof Pid ? signal.target.id : UNKNOWN_SENDER;
+    case 'groupLeader':
+      return UNKNOWN_SENDER;
+    default:
+      return signal.from.id;
+  }
+}
+
+/**
+ * Writes what a signal carries: its message, or its reason. Other signals carry nothing.
+ * @throws TroupeError TROUPE_NOT_ENCODABLE
+ */
+export function writePayload(writer: TermWriter, signal: Signal): void {
+  switch (signal.op) {
+    case 'send':
+    case 'sendNamed':
+    case 'sendMany':
+      return writer.term(signal.message);
+    case 'sendAlias':
+      if (signal.plain === true) return writer.term(signal.message);
+      // Read by `gen:call`, and by this runtime: `{[alias | Ref], Reply}`.
+      writer.tupleHeader(2);
+      writer.tagged(LIST, 1);
+      writer.atomName('alias');
+      writer.ref(signal.to);
+      return writer.term(signal.message);
+    case 'exit':
+    case 'exitLink':
+    case 'down':
+      return writer.reason(signal.reason);
+    default:
+      return undefined;
+  }
+}
+
+/** The registered name in a signal, which is an atom on the wire. */
+export function nameIn(signal: Signal): string | undefined {
+  switch (signal.op) {
+    case 'sendNamed':
+      return signal.to;
+    case 'monitor':
+    case 'demonitor':
+    case 'down':
+      return typeof signal.target === 'string' ? signal.target : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** True for a signal that carries a message. */
+function hasMessage({ op }: Signal): boolean {
+  return op === 'send' || op === 'sendNamed' || op === 'sendAlias' || op === 'sendMany';
+}
+
+/** True for a signal that carries an exit reason. */
+export function hasReason({ op }: Signal): boolean {
+  return op === 'exitLink' || op === 'exit' || op === 'down';
+}
+
+/** True for a signal that carries a message or reason. */
+export function hasPayload(signal: Signal): boolean {
+  return hasMessage(signal) || hasReason(signal);
+}

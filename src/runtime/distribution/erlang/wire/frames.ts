@@ -1,14 +1,21 @@
 /**
- * Splits what a socket delivers into frames: a length of two bytes (messages of the handshake over TCP) or of four (the
- * handshake over TLS, and everything after it), then as many bytes. See `erl_dist_protocol`, "Distribution Handshake" and
- * "Protocol between Connected Nodes".
+ * Splits what a socket delivers into frames, and puts the fragments of large messages together. It does not read terms.
+ *
+ * A frame is a length of two bytes (messages of the handshake over TCP) or of four (the handshake over TLS, and everything after
+ * it), then as many bytes. See `erl_dist_protocol`, "Distribution Handshake" and "Protocol between Connected Nodes".
  *
  * A frame that lies whole in one chunk is handed over where it is, without a copy. Others are gathered in a buffer that
  * grows with what arrives, to at most four times that: a length that is only declared costs nothing. One that is not long serves
  * for the next frame as well: the fragments of a large message all lie across the ends of chunks.
+ * A frame of length 0 is handed over like any other.
  *
- * It does not know what a frame holds. One of length 0 is handed over like any other.
+ * The first fragment of a message (tag 69) has the header and the control message, the others (tag 70) only bytes; they count
+ * down to 1, and those of several messages may be interleaved. See `erl_ext_dist`, "Distribution Header for fragmented messages".
+ *
+ * Limits: the length of a frame; the number of unfinished messages, their bytes, and the time between two fragments of one. A
+ * peer that exceeds one is cut off.
  */
+import type { Atom } from '../../../terms/atom.ts';
 
 /** The longest frame that a connected peer may send, in bytes, unless the carrier is told otherwise: 128 MiB. */
 export const DEFAULT_MAX_FRAME_BYTES = 128 * 1024 * 1024;
@@ -21,7 +28,7 @@ const GROWTH = 4;
 export interface FrameSink {
   /**
    * One frame, `buffer` from `start` up to `end`; the same position for an empty one. The bytes are the sink's until it returns;
-   * after it has said stop, until `resume`. It must not throw.
+   * those of a frame of more than 128 KiB for good. It must not throw.
    * @returns false to stop: no more frames are handed over.
    */
   frame(buffer: Buffer, start: number, end: number): boolean;
@@ -113,15 +120,11 @@ export class FrameReader {
     return this.#rest ?? Buffer.alloc(0);
   }
 
-  /**
-   * Goes on after the sink has said stop; the rest, which the caller took, comes as the next chunk.
-   * @param kept whether the bytes of the last frame are still in use.
-   */
-  resume(kept: boolean): void {
+  /** Goes on after the sink has said stop; the rest, which the caller took, comes as the next chunk. */
+  resume(): void {
     if (this.#result !== 'stopped') return;
     this.#result = 'ok';
     this.#rest = undefined;
-    if (kept) this.#used = undefined;
   }
 
   #room(bytes: number): Buffer {
@@ -161,4 +164,158 @@ export class FrameReader {
 
 function readUInt32(buffer: Buffer, at: number): number {
   return ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0;
+}
+
+// ---- fragments ----
+
+/** How many messages of one connection may be unfinished at a time, unless the carrier is told otherwise. */
+const DEFAULT_MAX_SEQUENCES = 1_000;
+
+/** How many bytes the unfinished messages of one connection may have in all, unless the carrier is told otherwise: 256 MiB. */
+const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
+
+const FIRST_MESSAGE_BYTES = 1024;
+/** How many times as large as what has come the buffer of a message may be. */
+const MESSAGE_GROWTH = 8;
+
+/** Why a fragment was not taken. The connection is of no use then. */
+export type FragmentFault =
+  /** Fragments of a message do not count down one by one to 1. */
+  | 'fragment_order'
+  /** Not the first fragment, of a message whose first fragment has not come. */
+  | 'fragment_unknown'
+  /** A second first fragment of a message that is unfinished. */
+  | 'fragment_repeated'
+  | 'fragment_too_many'
+  | 'fragment_too_large';
+
+/** A message whose last fragment has come. */
+export interface Assembled {
+  /** Control message and payload. */
+  readonly body: Buffer;
+  /** The atoms of the header in its first fragment. */
+  readonly refs: readonly Atom[];
+}
+
+interface Sequence {
+  readonly refs: readonly Atom[];
+  /** What has come, in its first `bytes` bytes; copies, since a small fragment would keep all that was read with it. */
+  buffer: Buffer;
+  bytes: number;
+  /** How many bytes are expected in all: the later fragments are hardly ever larger than the first. A claim, for which room is made as it comes true. */
+  readonly expected: number;
+  /** The number that the next fragment has. */
+  next: bigint;
+  /** When the last fragment came. */
+  cameAt: number;
+}
+
+/** The unfinished messages of a connection. */
+export class Fragments {
+  readonly #sequences = new Map<bigint, Sequence>();
+  readonly #maxSequences: number;
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(options: { readonly maxSequences?: number; readonly maxBytes?: number } = {}) {
+    this.#maxSequences = options.maxSequences ?? DEFAULT_MAX_SEQUENCES;
+    this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_FRAGMENT_BYTES;
+  }
+
+  /** How many messages are unfinished. */
+  get size(): number {
+    return this.#sequences.size;
+  }
+
+  /** How many bytes of them are held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Takes a first fragment: `buffer` from `start`, behind the header, up to `end`.
+   * @param fragment How many fragments the message has.
+   * @param refs The atoms of its header; they must not change any more.
+   * @returns the whole message when there is only this one, undefined when more have to come, or what is wrong.
+   */
+  first(
+    sequence: bigint,
+    fragment: bigint,
+    refs: readonly Atom[],
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): Assembled | FragmentFault | undefined {
+    if (fragment < 1n) return 'fragment_order';
+    if (this.#sequences.has(sequence)) return 'fragment_repeated';
+    const body = buffer.subarray(start, end);
+    if (fragment === 1n) return { body, refs };
+    if (this.#sequences.size >= this.#maxSequences) return 'fragment_too_many';
+    if (this.#bytes + body.length > this.#maxBytes) return 'fragment_too_large';
+    this.#bytes += body.length;
+    const expected = body.length * Number(fragment);
+    const held = Buffer.allocUnsafeSlow(roomFor(body.length, expected));
+    body.copy(held);
+    this.#sequences.set(sequence, {
+      refs,
+      buffer: held,
+      bytes: body.length,
+      expected,
+      next: fragment - 1n,
+      cameAt: performance.now(),
+    });
+    return undefined;
+  }
+
+  /** Takes a later fragment: `buffer` from `start`, behind the two counters, up to `end`. Answers as `first` does. */
+  next(
+    sequence: bigint,
+    fragment: bigint,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): Assembled | FragmentFault | undefined {
+    const unfinished = this.#sequences.get(sequence);
+    if (unfinished === undefined) return 'fragment_unknown';
+    if (fragment !== unfinished.next) return 'fragment_order';
+    const size = end - start;
+    if (this.#bytes + size > this.#maxBytes) return 'fragment_too_large';
+    this.#bytes += size;
+    const bytes = unfinished.bytes + size;
+    if (bytes > unfinished.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(roomFor(bytes, unfinished.expected));
+      unfinished.buffer.copy(larger, 0, 0, unfinished.bytes);
+      unfinished.buffer = larger;
+    }
+    buffer.copy(unfinished.buffer, unfinished.bytes, start, end);
+    unfinished.bytes = bytes;
+    unfinished.next = fragment - 1n;
+    unfinished.cameAt = performance.now();
+    if (fragment > 1n) return undefined;
+    this.#sequences.delete(sequence);
+    this.#bytes -= bytes;
+    return { body: unfinished.buffer.subarray(0, bytes), refs: unfinished.refs };
+  }
+
+  /** Whether nothing has come of one of them for so long. */
+  waits(timeMs: number): boolean {
+    const before = performance.now() - timeMs;
+    for (const { cameAt } of this.#sequences.values()) if (cameAt <= before) return true;
+    return false;
+  }
+
+  /** Forgets all unfinished messages. */
+  clear(): void {
+    this.#sequences.clear();
+    this.#bytes = 0;
+  }
+}
+
+/** How much room is made for some bytes, of a message of which more is expected. */
+function roomFor(bytes: number, expected: number): number {
+  return Math.max(
+    Math.min(bytes * MESSAGE_GROWTH, expected),
+    expected < bytes ? 2 * bytes : bytes,
+    FIRST_MESSAGE_BYTES,
+  );
 }

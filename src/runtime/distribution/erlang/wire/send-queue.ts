@@ -1,5 +1,6 @@
 /**
- * What waits to be written to one socket: a batch of small frames, and behind it large messages in pieces.
+ * What waits to be written: for one socket a batch of small frames, and behind it large messages in pieces; and signals that wait
+ * for a connection.
  *
  * Frames are encoded into the batch itself. It goes out once a turn, after the microtasks, in one write; or at once when it
  * is full. While the system takes no more, it grows up to its size before another write is queued, so that many small
@@ -7,14 +8,32 @@
  *
  * A large message is held back, and written some fragments at a time while little waits in the socket, so that small messages of
  * other processes pass it: only the order between two processes is promised. However much the system takes, the event loop has its
- * turn in between. What its sender sends afterwards waits behind
- * it; so does, while there is a large message, whatever has no known sender, and all that follows that.
+ * turn in between. What its sender sends afterwards waits behind it. So does, while a large message is held, a frame without a known
+ * sender, and everything after such a frame.
  *
- * Limits: see `SendQueueLimits`. It counts and tells; its owner closes the connection.
+ * Of a signal that waits for a connection, what it carries is encoded already: what its sender changes afterwards does not travel,
+ * and what cannot be sent fails in the sender. The rest of the frame depends on what the two nodes agree on, and is written when
+ * the connection is up.
+ *
+ * Limits: see `SendQueueLimits`, and for one peer the number of signals that wait and the bytes that they carry. The queue counts
+ * and reports; its owner closes the connection.
  */
 import type { Socket } from 'node:net';
 import type { ByteWriter } from '../../etf/byte-writer.ts';
-import { DIST_FIRST_FRAGMENT, DIST_FRAGMENT, VERSION } from './control.ts';
+import {
+  DIST_FIRST_FRAGMENT,
+  DIST_FRAGMENT,
+  hasPayload,
+  nameIn,
+  type Sender,
+  UNKNOWN_SENDER,
+  VERSION,
+  writePayload,
+} from './control.ts';
+import type { Signal } from '../../../process/carrier.ts';
+import type { AtomNumbers } from '../../etf/scalar-writer.ts';
+import type { TermWriter } from '../../etf/writer.ts';
+import { messageWriter } from '../../messages.ts';
 
 /** How many bytes make a batch. */
 const BATCH_BYTES = 64 * 1024;
@@ -30,11 +49,6 @@ const FRAGMENT_HEAD_BYTES = 4 + 2 + 16;
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
 const NOW = Promise.resolve();
-
-/** What is known of the sender of a frame: the number of its pid, or that it is not known. */
-export type Sender = number;
-/** The sender of a frame that is sent by no process. */
-export const UNKNOWN_SENDER: Sender = -1;
 
 /** How much may wait. */
 export interface SendQueueLimits {
@@ -295,3 +309,105 @@ export class SendQueue {
 }
 
 const TICK = Buffer.alloc(4);
+
+// ---- before there is a connection ----
+
+/** A signal with what it carries. */
+export interface PackedSignal {
+  /** Its message or reason is not looked at any more. */
+  readonly signal: Signal;
+  readonly payload: Buffer | undefined;
+}
+
+/** Encodes what signals carry, ahead of the rest of their frames. */
+export class Packer {
+  readonly #maxBytes: number;
+  readonly #writer: TermWriter;
+  /** Finds out which names can be no atoms. */
+  readonly #names = messageWriter({}, FIRST_BYTES);
+  #busy = false;
+
+  /** @param maxBytes how many bytes a signal may carry. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#writer = messageWriter({ maxBytes }, FIRST_BYTES);
+  }
+
+  /**
+   * Encodes all of a signal that may not be possible to encode.
+   * @throws TroupeError TROUPE_NOT_ENCODABLE
+   */
+  pack(signal: Signal): PackedSignal {
+    const name = nameIn(signal);
+    if (name !== undefined) {
+      this.#names.length = 0;
+      this.#names.atomName(name);
+    }
+    return { signal, payload: hasPayload(signal) ? this.payload(signal) : undefined };
+  }
+
+  /**
+   * What a signal carries.
+   * @param numbers what numbers its atoms, for a frame with a header that names them
+   * @throws TroupeError TROUPE_NOT_ENCODABLE
+   */
+  payload(signal: Signal, numbers: AtomNumbers | null = null): Buffer {
+    // A getter in a message may send another one.
+    const writer = this.#busy ? messageWriter({ maxBytes: this.#maxBytes }, FIRST_BYTES) : this.#writer;
+    const outermost = !this.#busy;
+    this.#busy = true;
+    writer.numbers = numbers;
+    try {
+      writePayload(writer, signal);
+      return Buffer.from(writer.buffer.subarray(0, writer.length));
+    } finally {
+      if (outermost) this.#busy = false;
+      writer.numbers = null;
+      writer.reset();
+    }
+  }
+}
+
+/** What a message has room for at first. */
+const FIRST_BYTES = 4_096;
+/** What a signal costs besides what it carries, roughly. */
+const SIGNAL_BYTES = 128;
+
+/** The signals that wait for a connection to one peer. */
+export class PendingSignals {
+  #signals: PackedSignal[] = [];
+  #bytes = 0;
+  readonly #maxSignals: number;
+  readonly #maxBytes: number;
+
+  constructor(maxSignals: number, maxBytes: number) {
+    this.#maxSignals = maxSignals;
+    this.#maxBytes = maxBytes;
+  }
+
+  get empty(): boolean {
+    return this.#signals.length === 0;
+  }
+
+  /** How many bytes wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @returns false when there is no room for it. */
+  add(packed: PackedSignal): boolean {
+    const bytes = SIGNAL_BYTES + (packed.payload?.length ?? 0);
+    if (this.#signals.length >= this.#maxSignals || this.#bytes + bytes > this.#maxBytes) return false;
+    this.#signals.push(packed);
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Takes all of them out, in the order in which they came. */
+  take(): readonly PackedSignal[] {
+    const signals = this.#signals;
+    this.#signals = [];
+    this.#bytes = 0;
+    return signals;
+  }
+}

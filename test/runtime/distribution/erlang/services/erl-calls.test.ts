@@ -125,7 +125,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     node.send({ name: 'late', node: beam.name }, tuple(atom('$gen_cast'), 'end'));
     await vi.waitFor(async () => expect(await beam.eval('whereis(late)')).toBe('undefined'));
     expect(node.isAlive(pid)).toBe(true);
-    expect(node.router.connection(beam.name)?.incoming.size).toBe(0);
+    expect(node.router.connectedPeer(beam.name)?.incoming.size).toBe(0);
   });
 
   test('calls that fail: unknown, not encodable, nobody there; the exit comes at once', async () => {
@@ -194,7 +194,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     });
     expect((await failure(call(node, there, 'ping', undefined))).code).toBe('TROUPE_CALL_NOPROC');
     expect(node.router.aliases.size).toBe(0);
-    expect(node.router.connection(beam.name)?.outgoing.size).toBe(0);
+    expect(node.router.connectedPeer(beam.name)?.outgoing.size).toBe(0);
   });
 
   test('a call whose node goes away', async () => {

@@ -71,7 +71,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     expect(await beam.eval(`erpc:multicall([node(), '${NAME}'], calculator, add, [1, 2], 5000)`)).toMatch(
       /^\[\{error,\{exception,undef,.*\},\{ok,3\}\]$/s,
     );
-    await vi.waitFor(() => expect(node.router.connection(beam.name)?.incoming.size).toBe(0));
+    await vi.waitFor(() => expect(node.router.connectedPeer(beam.name)?.incoming.size).toBe(0));
   });
 
   test('erpc:call: throws, exits and errors have their class', async () => {
@@ -202,7 +202,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
       ).toBe('1');
     });
     expect((await killed).reason).toEqual({ class: 'exit', reason: tuple(atom('signal'), 'killed') });
-    expect(node.router.connection(beam.name)?.outgoing.size).toBe(0);
+    expect(node.router.connectedPeer(beam.name)?.outgoing.size).toBe(0);
   });
 
   test('erpc from here: time, cast, a node that is not there', async () => {

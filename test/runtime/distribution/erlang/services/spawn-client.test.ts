@@ -52,7 +52,7 @@ describe('a call', () => {
     answer(site, peer, (mark) => tuple(mark, atom('return'), [1, 2, 3]));
     expect(await sorted).toEqual([1, 2, 3]);
     expect(spawnClientOf(site.node).kept).toBe(0);
-    expect(site.node.router.connection(peer.name)?.outgoing.size).toBe(0);
+    expect(site.node.router.connectedPeer(peer.name)?.outgoing.size).toBe(0);
   });
 
   test('comes from the process that calls', async () => {
@@ -154,7 +154,7 @@ describe('a call', () => {
       'TROUPE_NOT_ENCODABLE',
     );
     expect(spawnClientOf(site.node).kept).toBe(0);
-    expect(site.node.router.connection(peer.name)?.outgoing.size).toBe(0);
+    expect(site.node.router.connectedPeer(peer.name)?.outgoing.size).toBe(0);
   });
 
   test.each([

@@ -86,7 +86,7 @@ describe('functions of the allow-list', () => {
     expect(peer.controls[1]).toEqual([tuple(28, pid, from, ref), tuple(tag, atom('return'), 3)]);
     expect(peer.controls).toHaveLength(2);
     expect(site.node.isAlive(pid as Pid)).toBe(false);
-    expect(site.node.router.connection(peer.name)?.incoming.size).toBe(0);
+    expect(site.node.router.connectedPeer(peer.name)?.incoming.size).toBe(0);
   });
 
   test.each([

@@ -6,9 +6,10 @@
 import { inflateSync } from 'node:zlib';
 import { TroupeError } from '../../errors.ts';
 import { Origin, type Pid } from '../../terms/identifiers.ts';
-import { type DecodeLimits, EtfError, type TermHost, TermReader } from './reader.ts';
-import { COMPRESSED, VERSION } from './tags.ts';
-import { type EncodeLimits, TermWriter } from './writer.ts';
+import { type DecodeLimits, type TermHost, TermReader } from '../etf/reader.ts';
+import { COMPRESSED, EtfError, VERSION } from '../etf/tags.ts';
+import type { EncodeLimits, TermWriter } from '../etf/writer.ts';
+import { messageWriter } from '../messages.ts';
 
 /** How much a compressed term may hold. */
 const MAX_INFLATED_BYTES = 128 * 1024 * 1024;
@@ -38,8 +39,8 @@ let spareReader: TermReader | undefined;
  * @throws TroupeError TROUPE_NOT_ENCODABLE for what is no term, with the path to it. See `erlang:term_to_binary/1`.
  */
 export function encodeTerm(value: unknown, limits?: Partial<EncodeLimits>): Uint8Array {
-  if (limits !== undefined) return encodeWith(new TermWriter(limits, INITIAL_BYTES), value);
-  const writer = spareWriter ?? new TermWriter({}, INITIAL_BYTES);
+  if (limits !== undefined) return encodeWith(messageWriter(limits, INITIAL_BYTES), value);
+  const writer = spareWriter ?? messageWriter({}, INITIAL_BYTES);
   spareWriter = undefined;
   try {
     return encodeWith(writer, value);
