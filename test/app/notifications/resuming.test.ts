@@ -2,7 +2,7 @@
 // is the library's, over real connections, against the application on the embedded database.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { type ChannelClient, type ClientSocket, createChannelClient } from 'troupe/client';
+import { type ChannelClient, createChannelClient } from 'troupe/client';
 import type { NoteEvents } from '../../../src/app/notes/channel.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
@@ -28,7 +28,7 @@ function follow(since?: string) {
     open(url) {
       const socket = new WebSocket(url);
       sockets.push(socket);
-      return socket as unknown as ClientSocket;
+      return socket;
     },
     limits: { delayBaseMs: 1, delayCapMs: 1 },
   });

@@ -328,7 +328,7 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
   // Some may have been delivered while this was read.
   for (const event of events)
     deliverNext(progress, ahead.get(event.position) ?? new Published(event, self.pid));
-  const { position } = progress.cursor as Cursor;
+  const { position } = progress.cursor;
   for (const waiting of ahead.keys()) if (waiting <= position) ahead.delete(waiting);
   return events.length > 0 && head > position;
 }
