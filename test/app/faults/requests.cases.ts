@@ -132,10 +132,10 @@ export function describeFaultyRequests(inner: () => Database): void {
     test('of single notes leave changes a share of the database', async () => {
       const { id } = await app.make('read');
       const held = barrier();
-      let inside = 0;
+      const reached = { database: 0 };
       database.fault = {
         before: () => {
-          inside++;
+          reached.database++;
           return held.wait();
         },
       };
@@ -145,8 +145,8 @@ export function describeFaultyRequests(inner: () => Database): void {
       while (running('get_note') < asked.length) await nextTurn();
       const change = app.ask('PUT', `/api/notes/${id}`, { json: note });
       await app.running('update_note');
-      while (inside < 65) await nextTurn();
-      expect(inside).toBeLessThan(100); // the indexer may ask as well
+      while (reached.database < 65) await nextTurn();
+      expect(reached.database).toBeLessThan(100); // the indexer may ask as well
       held.release();
       expect((await change).status).toBe(200);
       expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(asked.map(() => 200));
