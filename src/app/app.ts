@@ -113,7 +113,14 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
     const onNoSocket = ({ message }: Error): void => log.warn(`there is no REPL: ${message}`);
     const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, onNoSocket, peers };
-    const stored = { repository, changes, events, search, history: config.history };
+    const stored = {
+      repository,
+      changes,
+      events,
+      search,
+      history: config.history,
+      pageBytes: config.page.bytes,
+    };
     return node.start(notesTree, [{ database, ...stored, indexer: indexing, repl, cluster }], {
       name: rootName,
     });

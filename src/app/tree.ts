@@ -32,6 +32,8 @@ export interface TreeParts {
   readonly search: NoteSearch;
   readonly indexer: IndexerOptions;
   readonly repl: ReplOptions;
+  /** The size of a page at which it ends; see PAGE_BYTES. */
+  readonly pageBytes: number;
   /** Undefined for an instance that is alone. */
   readonly cluster: MemberOptions | undefined;
 }
