@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import { connectionLimits, Outbox, Pass } from '../../../src/runtime/fastify/internal.ts';
 
 /** A socket that keeps what is written until the test lets the client take it. */
-class Wire {
-  readonly open = true;
+class Socket {
+  readonly readyState = 1;
   readonly sent: string[] = [];
   /** How many frames each write had. */
   readonly writes: number[] = [];
@@ -17,8 +17,11 @@ class Wire {
   readonly #taken: (() => void)[] = [];
   #header = Buffer.alloc(0);
 
-  get direct() {
-    return this as never;
+  /** What `ws` has inside. */
+  readonly _sender = { _state: 0, _queue: [] };
+  readonly _extensions = {};
+  get _socket() {
+    return this;
   }
 
   cork(): void {}
@@ -85,10 +88,10 @@ const atOnce = () => new Pass((flush) => flush());
 function setUp(limits: Partial<ConnectionLimits>, pass = atOnce()) {
   const clock = createManualClock();
   const { timers } = createNode({ clock });
-  const socket = new Wire();
+  const socket = new Socket();
   const told: string[] = [];
   const outbox = new Outbox(
-    socket,
+    socket as never,
     connectionLimits(limits),
     timers,
     {
