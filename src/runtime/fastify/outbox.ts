@@ -181,7 +181,6 @@ export class Outbox {
   put(frame: OutgoingFrame): boolean {
     const { byteLength } = frame;
     const { sendHighWaterBytes } = this.#limits;
-    if (byteLength >= JOIN_MAX) this.#flush();
     const run = this.#run;
     const onSocket =
       (this.#handed === 0 ? 0 : this.#socket.bufferedAmount) + (run === null ? 0 : run.byteLength);
