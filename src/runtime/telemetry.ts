@@ -1,6 +1,6 @@
 /**
- * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; who wants a log, a metric
- * or a trace subscribes. An event without a subscriber costs one check.
+ * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; subscribe for a log, a
+ * metric or a trace. An event without a subscriber costs one check.
  *
  * Channel names and payloads are below; docs/telemetry.md lists them for users.
  */

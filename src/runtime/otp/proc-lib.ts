@@ -1,13 +1,14 @@
 /**
- * The synchronous start of a behaviour: the starter goes on when the new process has initialised, or has failed to.
+ * The synchronous start and stop of a process: a starter goes on when the new process has initialised or failed, a stopper
+ * when the process is gone.
  *
  * A `Startup` is the starter's side of it: the watch on the new process, the timeout, and the entry in the run queue that
- * resumes the starter. The new process gets it as the first argument of `init` and tells it the outcome; a process that
- * ends before it did has failed with its exit reason. See `proc_lib:start_link/5`, `init_ack/2`, `init_fail/3` (OTP 26).
+ * resumes the starter. The new process gets it as the first argument of `init` and tells it the result; a process that
+ * exits before that has failed with its exit reason. See `proc_lib:start_link/5`, `init_ack/2`, `init_fail/3` (OTP 26).
  *
- * Invariants: a startup is settled once. A failure is told only after the process has ended, so that its name is free
- * again and a second try cannot meet it. Of a failed start no `Exit` stays in the mailbox of a starter that traps exits;
- * one that does not trap them ends with the process, as its link says. It knows no behaviour.
+ * Invariants: a startup is settled once. The starter hears of a failure only after the process has exited, so its name is free
+ * for a second try. A failed start leaves no `Exit` in the mailbox of a starter that traps exits; one that does not trap them
+ * exits with the process, as its link says. It knows no behaviour.
  */
 import { TroupeError } from '../errors.ts';
 import { isSameTerm } from '../terms/canonical.ts';
@@ -95,7 +96,7 @@ export class Startup extends TimerEntry implements Runnable {
 
   override expired(): void {
     const starter = this.#starter;
-    // Nobody waits any more. A linked process has ended with its starter; another goes on, as in OTP.
+    // The starter is dead. A linked process has exited with it; another goes on, as in OTP.
     if (starter !== null && !starter.alive) return;
     const process = this.#process as Process;
     this.#refuse(
@@ -114,8 +115,8 @@ export class Startup extends TimerEntry implements Runnable {
       starter.node.scheduler.resumes();
       this.#finish();
     } else {
-      // Its code runs on only as far as its `finally` blocks. It may not even wait for this start, and that is no unhandled
-      // rejection then.
+      // Its code runs on only as far as its `finally` blocks. If it does not even await this start, the rejection is not an
+      // unhandled one.
       this.promise.catch(() => undefined);
       this.#reject(quietExit(starter.exitReason));
     }
@@ -162,7 +163,7 @@ export class Startup extends TimerEntry implements Runnable {
 
 /**
  * @internal Starts a behaviour whose `init` takes a {@link Startup} and tells it the outcome.
- * @param parent the process that starts it, or undefined for code that is no process.
+ * @param parent the process that starts it, or undefined for code outside of any process.
  * @param linked whether to link it to the parent.
  * @param handleOf makes what the starter gets; the process itself by default.
  * @returns the handle once the process has initialised, or undefined when its `init` wants to be ignored.
