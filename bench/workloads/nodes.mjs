@@ -120,7 +120,7 @@ export async function nodesBesideLarge(otpFolder, kind, count = 400) {
   await fired;
   await pair.close();
   trips.sort((a, b) => a - b);
-  return /** @type {number} */ (trips[count >> 1]);
+  return trips[count >> 1];
 }
 
 /** Broadcasts to `members` members on the peer, until each has had every message. Deliveries per second. */
