@@ -113,9 +113,13 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
     const onNoSocket = ({ message }: Error): void => log.warn(`there is no REPL: ${message}`);
     const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, onNoSocket, peers };
-    return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], {
-      name: rootName,
-    });
+    return node.start(
+      notesTree,
+      [{ database, repository, search, indexer: indexing, repl, pageBytes: config.page.bytes, cluster }],
+      {
+        name: rootName,
+      },
+    );
   };
   try {
     tree = await startTree();

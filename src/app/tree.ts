@@ -19,6 +19,8 @@ export interface TreeParts {
   readonly search: NoteSearch;
   readonly indexer: IndexerOptions;
   readonly repl: ReplOptions;
+  /** The size of a page at which it ends; see PAGE_BYTES. */
+  readonly pageBytes: number;
   /** Undefined for an instance that is alone. */
   readonly cluster: MemberOptions | undefined;
 }
@@ -49,7 +51,7 @@ export const notesTree = defineSupervisor({
   strategy: 'rest_for_one',
   intensity: 5,
   periodMs: 10_000,
-  children: ({ database, repository, search, indexer, repl, cluster }: TreeParts) => [
+  children: ({ database, repository, search, indexer, repl, pageBytes, cluster }: TreeParts) => [
     child(databaseKeeper, [database], {
       id: 'database',
       name: 'database',
@@ -58,7 +60,7 @@ export const notesTree = defineSupervisor({
     }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
     child(noteIndexer, [indexer], { id: 'indexer', name: indexerName }),
-    ...(cluster === undefined ? [] : clusterChildren(database, repository, search, cluster)),
+    ...(cluster === undefined ? [] : clusterChildren(database, repository, search, pageBytes, cluster)),
   ],
 });
 
@@ -66,11 +68,15 @@ function clusterChildren(
   database: DatabaseStatus,
   repository: NoteRepository,
   search: NoteSearch,
+  pageBytes: number,
   cluster: MemberOptions,
 ): ChildSpec[] {
   const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
   // Notes on a PostgreSQL server are reached there, and those of another instance at that one.
   if (database.kind !== 'pglite') return [member];
   const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
-  return [child(noteStore, [repository, search], { id: 'store', name: storeName, mailbox }), member];
+  return [
+    child(noteStore, [repository, search, pageBytes], { id: 'store', name: storeName, mailbox }),
+    member,
+  ];
 }

@@ -46,7 +46,8 @@ describe.skipIf(part.missing)('PostgreSQL', () => {
   async function expectAway(id: number): Promise<void> {
     const answers = await askAll(id);
     const ready = answers.pop();
-    expect([ready?.status, ready?.headers.get('retry-after')]).toEqual([503, null]);
+    expect(ready?.status).toBe(503);
+    expect(Number(ready?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     expect(ready?.body).toMatchObject({ status: 'not ready', database: 'unavailable' });
     for (const { status, body, headers } of answers) {
       expect([status, body]).toEqual([503, AWAY]);

@@ -1,20 +1,22 @@
-// What the application sees of its database, whichever it is: run statements, in a transaction or not; know whether it
-// is there; close it. `open.ts` makes one. Of notes that another instance keeps there is the second part only.
+// The database as the application sees it, embedded or on a server: open it, run statements with or without a transaction,
+// ask for its state, close it. For notes that another instance keeps, only the state exists.
 //
-// - States: `starting` until the first attempt to open has ended; then `ready` or `unavailable`, back and forth as a
-//   server goes and comes; `closed` is final. Outside `ready` every call fails at once.
-// - No wait is without a limit: a call that has not been answered in its time fails, whatever the server does.
-// - It does not log, and it knows nothing of processes or HTTP: listeners are told what happens.
+// - States: `starting` until the first attempt to open it ends; then `ready` or `unavailable`, back and forth as a server
+//   goes and comes; `closed` is final. Outside `ready` every call fails at once.
+// - Every wait has a limit: a call that is not answered in time fails, whatever the server does.
+// - It does not log and knows nothing of processes or HTTP: it reports events to listeners.
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { type PgliteSettings, openPglite } from './pglite.ts';
+import { type PostgresSettings, openPostgres } from './postgres.ts';
 
-/** What statements are built on. */
+/** Builds statements. */
 export type Queryable = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
 
-/** Something that statements run on: the database, or one transaction of it. */
+/** Runs statements: the database, or one transaction. */
 export interface SqlRunner {
   /**
-   * Runs one statement or a few, on one connection. `work` awaits nothing but statements, and builds none later.
-   * @throws DatabaseUnavailableError when the database is away, too busy or too slow: trying again later may help
+   * Runs one statement or a few on one connection. `work` awaits only statements, and builds none after it settles.
+   * @throws DatabaseUnavailableError when the database is unreachable, too busy or too slow: a later attempt may succeed
    * @throws DatabaseQueryError when the database refused a statement
    */
   run<T>(work: (db: Queryable) => PromiseLike<T>): Promise<T>;
@@ -24,40 +26,42 @@ export type DatabaseState = 'starting' | 'ready' | 'unavailable' | 'closed';
 
 export type DatabaseEvent =
   | { readonly state: 'ready' }
-  /** Told again after each failed attempt to come back. */
+  /** Repeated after each failed attempt to reconnect. */
   | {
       readonly state: 'unavailable';
-      /** For the operator: which database, and why; never a password. */
+      /** For the operator: which database, and why. Never contains a password. */
       readonly reason: string;
-      /** Failed attempts since it was last ready. */
+      /** Failed attempts since the database was last ready. */
       readonly attempt: number;
       readonly retryInMs: number;
     }
-  /** `reason` says why it could not be opened at all; without it, `close` was called. */
+  /** `reason`: why it could not be opened at all; undefined after `close`. */
   | { readonly state: 'closed'; readonly reason?: string };
 
-/** Whether the notes can be reached, wherever they are. */
+/** Whether the notes can be reached, wherever they are kept. */
 export interface DatabaseStatus {
   readonly kind: 'pglite' | 'postgres' | 'instance';
-  /** Which database this is, for the operator; never a password. */
+  /** Which database this is, for the operator. Never contains a password. */
   readonly description: string;
   readonly state: DatabaseState;
+  /** When a further attempt may succeed, while the state is not `ready`. */
+  readonly retryAfterMs: number;
   /**
-   * Fulfilled when the first attempt to open the database has ended: `state` then is `ready` or `unavailable`.
-   * @throws DatabaseOpenError when there is no use in trying again: what the operator alone can mend
+   * Resolves when the first attempt to open the database ends: `state` is then `ready` or `unavailable`.
+   * @throws DatabaseOpenError when trying again is useless: only the operator can fix the cause
    */
   opened(): Promise<void>;
-  /** Calls the listener at every event from now on; answers how to stop. */
+  /** Calls the listener at every event from now on. Returns a function that unsubscribes it. */
   onEvent(listener: (event: DatabaseEvent) => void): () => void;
   /**
-   * Refuses new calls, lets the ones under way end for a bounded time, then cuts them. Fulfilled also when they were
-   * cut; every further call answers the same.
+   * Refuses new calls, gives running ones a bounded time to end, then aborts them. Resolves in both cases; further calls
+   * return the same promise.
    */
   close(): Promise<void>;
 }
 
 export interface RunOptions {
-  /** How long the call may take from when it has its turn, where that is not what the settings say. */
+  /** Replaces the time that the settings allow a call from its turn on. */
   readonly timeoutMs?: number;
 }
 
@@ -66,9 +70,8 @@ export interface Database extends SqlRunner, DatabaseStatus {
   readonly kind: 'pglite' | 'postgres';
   run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T>;
   /**
-   * Runs statements in one transaction: committed when `work` is fulfilled, rolled back when it is rejected or takes
-   * longer than the time a call has. Statements of the transaction go through the runner it is given, and only until
-   * `work` has settled.
+   * Runs statements in one transaction: committed when `work` resolves, rolled back when it rejects or exceeds the time of
+   * a call. Only statements run through the given runner, and before `work` settles, belong to the transaction.
    */
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
   /** Tells the data folder from a copy of it; undefined on a server. */
@@ -79,4 +82,15 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * @returns what ends it
    */
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
+}
+
+/** A PostgreSQL server, or the embedded database. */
+export type DatabaseSettings = PgliteSettings | PostgresSettings;
+
+/**
+ * Begins to open a database and returns at once; `opened()` and the events report the outcome. Close it with `close()`,
+ * whatever the outcome.
+ */
+export function openDatabase(settings: DatabaseSettings): Database {
+  return settings.kind === 'pglite' ? openPglite(settings) : openPostgres(settings);
 }

@@ -1,5 +1,8 @@
-// Lets a bounded number of calls in at a time; a bounded number more wait in line, each at most as long as its signal
-// lets it. A call that gives up leaves the line: it never runs later.
+// Waits with a limit.
+//
+// - `Gate` admits a bounded number of calls at a time. A bounded number more wait in line, each until its signal aborts. A
+//   call that gives up leaves the line and never runs later.
+// - `within` waits for work to end, for a bounded time.
 
 /** Thrown by `Gate.enter` when the line is full. */
 export class GateFullError extends Error {
@@ -19,8 +22,8 @@ export class Gate {
   }
 
   /**
-   * Waits for a place; answers the function that gives it back, to be called once.
-   * @throws GateFullError when the line is full; the signal's reason when it was aborted before there was a place
+   * Waits for a place. Returns the function that frees it again, to be called once.
+   * @throws GateFullError when the line is full; the signal's reason when it aborts before a place is free
    */
   async enter(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
@@ -29,7 +32,7 @@ export class Gate {
     return () => this.#leave();
   }
 
-  /** Fulfilled as soon as nobody is inside. */
+  /** Resolves as soon as no call is inside. */
   empty(): Promise<void> {
     if (this.#inside === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -58,7 +61,7 @@ export class Gate {
     });
   }
 
-  /** The place goes to the first in line, so that nobody who comes now overtakes. */
+  /** Passes the place to the first in line, so that no later call overtakes it. */
   #leave(): void {
     const [next] = this.#line;
     if (next !== undefined) {
@@ -70,5 +73,18 @@ export class Gate {
     if (this.#inside > 0) return;
     this.#onEmpty?.();
     this.#onEmpty = undefined;
+  }
+}
+
+/** Resolves when the work does, or when the time is over; the caller does not need to know which. */
+export async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { within } from './limits.ts';
+import { within } from './gate.ts';
 import { CLIENT_FD, EXIT_UNUSABLE, HAS_DATA } from './pglite-exit.ts';
 
 /** Compiled, or from the sources, where the program needs what this one has been started with. */

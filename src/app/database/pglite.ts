@@ -10,7 +10,7 @@ import type { Session } from './calls.ts';
 import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
 import { explain } from './faults.ts';
-import { within } from './limits.ts';
+import { within } from './gate.ts';
 import { migrate } from './migrations.ts';
 import { PgliteProcess } from './pglite-process.ts';
 import { type LentSession, openConnection, type PostgresConnection } from './postgres-connection.ts';

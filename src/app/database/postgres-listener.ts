@@ -3,7 +3,7 @@
 //
 // What is told while it is away is missed: listeners hear an empty text when it is back, and look for themselves. So do they where nothing
 // is ever told, behind a pooler that shares connections between transactions.
-import { backoffMs } from './backoff.ts';
+import { backoffMs } from './status.ts';
 import { type ConnectionSettings, openConnection, type PostgresConnection } from './postgres-connection.ts';
 
 type Listener = (payload: string) => void;

@@ -6,13 +6,12 @@
 // - While it is `ready`, every sign of trouble (a connection that closes, a call that breaks or is not answered) makes it
 //   ask whether the database is lost. When it is, everything is cut, so that calls under way fail at once, as new ones do.
 // - One call that fails, and a database that takes no further one, are no loss.
-import { backoffMs } from './backoff.ts';
+import { RETRY_AFTER_MS, WithStatus, backoffMs } from './status.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
 import type { Database, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
-import { within } from './limits.ts';
-import { RETRY_AFTER_MS, WithStatus } from './status.ts';
+import { within } from './gate.ts';
 
 /** What is behind a database. */
 export interface Engine {

@@ -1,9 +1,9 @@
-// The state of a database and those who listen to it. `closed` is final: later changes are ignored, so an attempt that
-// ends after `close` needs no check of its own.
+// The state of a database, the listeners of its changes, and the waits between attempts to open it. `closed` is final: later
+// changes are ignored, so an attempt that ends after `close` needs no check of its own.
 import type { DatabaseEvent, DatabaseState } from './database.ts';
-import { DatabaseUnavailableError, type DatabaseOpenError } from './errors.ts';
+import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 
-/** What a caller is told to wait when nothing better is known. */
+/** The advice to callers for when to try again, when nothing better is known. */
 export const RETRY_AFTER_MS = 1_000;
 
 class Status {
@@ -16,11 +16,17 @@ class Status {
     this.#opened = new Promise((resolve, reject) => {
       this.#settleOpened = (error) => (error === undefined ? resolve() : reject(error));
     });
-    this.#opened.catch(() => {}); // an event tells of the failure also when nobody asks for the promise
+    this.#opened.catch(() => {}); // the failure is also an event, so an unused promise is no unhandled rejection
   }
 
   get state(): DatabaseState {
     return this.#event.state;
+  }
+
+  /** When a further attempt may succeed; what a call that fails now says. */
+  get retryAfterMs(): number {
+    const event = this.#event;
+    return event.state === 'unavailable' ? Math.max(event.retryInMs, RETRY_AFTER_MS) : RETRY_AFTER_MS;
   }
 
   opened(): Promise<void> {
@@ -52,7 +58,7 @@ class Status {
     this.#settleOpened(error);
   }
 
-  /** Throws a DatabaseUnavailableError that says why, unless the state is `ready`. */
+  /** @throws DatabaseUnavailableError with the reason, unless the state is `ready` */
   assertReady(): void {
     const event = this.#event;
     switch (event.state) {
@@ -61,11 +67,7 @@ class Status {
       case 'starting':
         throw new DatabaseUnavailableError('starting', 'the database is being opened', RETRY_AFTER_MS);
       case 'unavailable':
-        throw new DatabaseUnavailableError(
-          'unreachable',
-          event.reason,
-          Math.max(event.retryInMs, RETRY_AFTER_MS),
-        );
+        throw new DatabaseUnavailableError('unreachable', event.reason, this.retryAfterMs);
       case 'closed':
         throw new DatabaseUnavailableError(
           'closed',
@@ -82,12 +84,16 @@ class Status {
   }
 }
 
-/** What all databases show of their state. */
+/** The part of every database that exposes its state. */
 export abstract class WithStatus {
   protected readonly status = new Status();
 
   get state(): DatabaseState {
     return this.status.state;
+  }
+
+  get retryAfterMs(): number {
+    return this.status.retryAfterMs;
   }
 
   opened(): Promise<void> {
@@ -99,7 +105,7 @@ export abstract class WithStatus {
   }
 }
 
-/** A listener that throws breaks neither the database nor the other listeners; its error ends like any uncaught one. */
+/** A listener that throws affects neither the database nor other listeners; its error is reported as uncaught. */
 function tell(listener: (event: DatabaseEvent) => void, event: DatabaseEvent): void {
   try {
     listener(event);
@@ -108,4 +114,19 @@ function tell(listener: (event: DatabaseEvent) => void, event: DatabaseEvent): v
       throw error;
     });
   }
+}
+
+/** The wait before the second attempt is at most this. */
+export const RETRY_FIRST_MS = 250;
+
+/**
+ * The wait after failed attempts, in milliseconds: `RETRY_FIRST_MS`, doubled with each attempt after the first, at most
+ * `maxMs`, spread at random between half and all of that, so that instances that lost the same database do not all return to
+ * it at once.
+ * @param attempt the number of failed attempts, from 1
+ * @param random at least 0 and less than 1, as from `Math.random()`
+ */
+export function backoffMs(attempt: number, maxMs: number, random: number): number {
+  const ceiling = Math.min(maxMs, RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 30));
+  return Math.round(ceiling * (0.5 + random / 2));
 }

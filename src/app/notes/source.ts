@@ -1,14 +1,18 @@
 // Where the notes of an instance are: in a database of its own, on a PostgreSQL server, or with another instance of its
 // cluster. Whoever reads and writes notes does not know which.
 import type { Node } from 'troupe';
-import type { Database, DatabaseStatus } from '../database/database.ts';
-import { type DatabaseSettings, openDatabase } from '../database/open.ts';
+import {
+  type Database,
+  type DatabaseSettings,
+  type DatabaseStatus,
+  openDatabase,
+} from '../database/database.ts';
 import { type Backlog, DatabaseBacklog, type NotIndexed } from '../indexer/backlog.ts';
 import { DatabaseSearch } from '../indexer/search.ts';
 import { Vocabulary } from '../indexer/vocabulary.ts';
 import type { NoteSearch } from './page.ts';
-import { openNotesOf, type InstanceSettings } from './remote.ts';
-import { createNoteRepository, type NoteRepository } from './repository.ts';
+import { type InstanceSettings, openNotesOf } from './remote.ts';
+import { type NoteRepository, createNoteRepository } from './repository.ts';
 
 export type NotesSettings = DatabaseSettings | InstanceSettings;
 

@@ -1,9 +1,8 @@
 // What the browser keeps for the page: the author's name for good; the new note and unsaved changes for the life of the
 // tab, so that they outlive a reload. Kept text is checked when it is read, for anything may stand in a storage, and
 // what does not fit is passed over. A storage that refuses (private browsing, quota) is reported, never fatal.
-import { isNote } from './model.ts';
-import type { Note, NoteDraft, NoteText } from './model.ts';
-import { isDirty } from './reducers/meeting.ts';
+import { type Note, type NoteDraft, type NoteText, isNote } from './model.ts';
+import { isDirty } from './reducers/edits.ts';
 import type { Edit, Remembered, State } from './state.ts';
 
 /** What the page needs of a browser's storage. */

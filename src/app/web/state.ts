@@ -7,10 +7,9 @@ import { deletionHandlers } from './reducers/deletion.ts';
 import { draftHandlers } from './reducers/draft.ts';
 import { editHandlers } from './reducers/edits.ts';
 import { listHandlers } from './reducers/list.ts';
-import { pageHandlers } from './reducers/page.ts';
+import { pageHandlers } from './reducers/common.ts';
 import { noSearch, searchHandlers } from './reducers/search.ts';
-import { emptyReplica } from './replica.ts';
-import type { Replica } from './replica.ts';
+import { type Replica, emptyReplica } from './replica.ts';
 
 export type State = Readonly<{
   /** Milliseconds since the epoch, as of the last tick. */

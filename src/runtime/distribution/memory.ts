@@ -1,15 +1,14 @@
 /**
  * A network in memory: it connects nodes that live in one operating system process.
  *
- * Made for tests of what happens between nodes. Signals arrive later and in order per pair, and are lost only together with
- * the connection, as the carrier interface asks. Any pair can be cut, healed, held and delayed, a connection dropped and a
- * node crashed; with a seed, what several peers send is interleaved at random, and the same seed gives the same run.
+ * For tests of what happens between nodes. Signals arrive later, in order per pair, and are lost only together with the connection,
+ * as the carrier interface demands. Any pair can be cut, healed, held and delayed, a connection dropped and a node crashed; with a
+ * seed, what several peers send is interleaved at random, and the same seed gives the same run.
  *
- * Messages and exit reasons pass through the codec of the carrier for Erlang: they arrive as they would from a node of this
- * runtime over that carrier, and what cannot leave a node is refused for the same reasons. A Map whose keys are all
- * strings arrives as a plain object, and any other as an ErlMap; a charlist as an array; a record such as `Exit` as
- * itself where it is the whole message, and within another as a tuple. What is different from a real network: there is
- * no cookie, no limit on the bytes that wait, and nobody has to know where a node is.
+ * Messages and exit reasons pass through the codec of the carrier for Erlang: they arrive as they would from a node of this runtime
+ * over that carrier, and what cannot leave a node is refused for the same reasons. A Map whose keys are all strings arrives as a
+ * plain object, and any other as an ErlMap; a charlist as an array; a record such as `Exit` as itself if it is the whole message, and
+ * as a tuple within another. Unlike a real network it has no cookie, no limit on the bytes that wait, and no addresses.
  *
  * Limits: `maxQueuedSignals` in one direction (beyond it the connection breaks with `queue_full`, as a node that is too
  * slow is disconnected); `maxDepth`, `maxValues` and 128 MiB of one message (beyond them the sender gets
@@ -24,11 +23,11 @@ import { Random, Switchboard } from './memory/switchboard.ts';
 /** Options of `createMemoryNetwork`. */
 export interface MemoryNetworkOptions {
   /**
-   * Interleaves what different peers send, and decides what is lost with a connection. Without it everything arrives in
-   * the order sent, and what is under way when a connection breaks is lost.
+   * Interleaves what different peers send, and decides what is lost with a connection. Without it everything arrives in the order
+   * sent, and everything under way when a connection breaks is lost.
    */
   readonly seed?: number;
-  /** What delays are measured by; the system's clock when left out. */
+  /** The clock that measures delays. Default: the system's. */
   readonly clock?: Clock;
   /** How many signals may wait between two nodes in one direction. Default 1,000,000. */
   readonly maxQueuedSignals?: number;
@@ -56,19 +55,19 @@ export class MemoryNetwork {
   }
 
   /**
-   * The carrier for one node: `createNode({ name, carrier: network.carrier(name) })`. A node that was stopped or has
-   * crashed is followed by another of its name with a carrier of its own.
+   * The carrier for one node: `createNode({ name, carrier: network.carrier(name) })`. After a stop or crash, another node can take the
+   * name with a carrier of its own.
    */
   carrier(name: string): Carrier {
     return new Endpoint(name, this.#switchboard);
   }
 
-  /** Breaks the connection between two nodes and lets them make no other until `heal`. */
+  /** Breaks the connection between two nodes, and prevents another until `heal`. */
   cut(a: string, b: string): void {
     this.#switchboard.cut(a, b);
   }
 
-  /** Lets two nodes connect again, or all; as in OTP they do so when one sends to the other, or with `node.connect`. */
+  /** Lets two nodes, or all, connect again; as in OTP they do so when one sends to the other, or by `node.connect`. */
   heal(a: string, b: string): void;
   heal(): void;
   heal(a?: string, b?: string): void {
@@ -76,7 +75,7 @@ export class MemoryNetwork {
     else this.#switchboard.heal(a, b);
   }
 
-  /** Breaks the connection between two nodes; they may make another at once. @returns false when there was none. */
+  /** Breaks the connection between two nodes, which may connect again at once. @returns false if there was none. */
   drop(a: string, b: string): boolean {
     const connection = this.#switchboard.connection(a, b);
     if (connection === undefined) return false;
@@ -84,7 +83,7 @@ export class MemoryNetwork {
     return true;
   }
 
-  /** Holds back what goes from one node to another, until `release`. When the connection breaks it is lost. */
+  /** Holds back what one node sends to another, until `release`. If the connection breaks, it is lost. */
   hold(from: string, to: string): void {
     this.#switchboard.setRule(from, to, { held: true });
   }
@@ -97,34 +96,34 @@ export class MemoryNetwork {
     else this.#switchboard.setRule(from, to, { held: false, delayMs: 0 });
   }
 
-  /** Lets what one node sends to another from now on take `delayMs` milliseconds by the network's clock. */
+  /** Delays what one node sends to another from now on by `delayMs` milliseconds of the network's clock. */
   delay(from: string, to: string, delayMs: number): void {
     this.#switchboard.setRule(from, to, { delayMs: timerLength(delayMs) });
   }
 
-  /** Takes a node off the network as if its power had failed: it can say no last word. Stop it afterwards. */
+  /** Takes a node off the network as if its power had failed, without any last message. Stop it afterwards. */
   crash(name: string): void {
     const endpoint = this.#switchboard.endpoint(name);
     if (endpoint !== undefined) this.#switchboard.remove(endpoint, false);
   }
 
-  /** How many signals are under way, with those that are held or delayed. */
+  /** How many signals are under way, including those held or delayed. */
   get inFlight(): number {
     return this.#switchboard.inFlight;
   }
 
   /**
-   * Waits until nothing moves: no process of the nodes can run and no signal can be delivered. What is held, waits for a
-   * clock or for something outside of the nodes does not count.
-   * @param maxTurns how many turns of the event loop it waits at most.
-   * @throws TroupeError TROUPE_NOT_SETTLED when it still moves then.
+   * Waits until nothing moves: no process of the nodes can run, and no signal can be delivered. Whatever is held, or waits for a clock
+   * or for something outside the nodes, does not count.
+   * @param maxTurns the maximum number of turns of the event loop to wait.
+   * @throws TroupeError TROUPE_NOT_SETTLED if something still moves then.
    */
   async settle(maxTurns = 100_000): Promise<void> {
     for (let turn = 0; turn < maxTurns; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
       if (!this.#switchboard.moving && this.#switchboard.idle) return;
     }
-    throw new TroupeError('TROUPE_NOT_SETTLED', `The network moves after ${maxTurns} turns.`);
+    throw new TroupeError('TROUPE_NOT_SETTLED', `The network still moves after ${maxTurns} turns.`);
   }
 }
 

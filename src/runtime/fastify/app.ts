@@ -8,11 +8,11 @@ import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type ErrorCode, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import { Connection, ENDS } from './connection.ts';
-import type { Execution } from './controller.ts';
+import { Connection, type ConnectionOwner, ENDS } from './connection.ts';
+import type { Executions } from './controller.ts';
 import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
-import { limitSocket } from './wire.ts';
+import { limitSocket, releaseRequest } from './wire.ts';
 
 /** The actors of an application: `app.troupe`. */
 export class TroupeApp {
@@ -23,13 +23,20 @@ export class TroupeApp {
   /** @internal */ readonly limits: Limits;
   /** @internal */ readonly sockets: Connections;
   /** @internal The requests that wait for their controller. */
-  readonly executions = new Set<Execution>();
+  readonly executions: Executions;
 
   /** @internal */
-  constructor(node: Node, limits: Limits, controllerTimeoutMs: number, shared: boolean) {
+  constructor(
+    node: Node,
+    limits: Limits,
+    controllerTimeoutMs: number,
+    executions: Executions,
+    shared: boolean,
+  ) {
     this.node = node;
     this.limits = limits;
     this.controllerTimeoutMs = controllerTimeoutMs;
+    this.executions = executions;
     this.sockets = new Connections(node, limits, shared);
   }
 
@@ -65,7 +72,7 @@ export interface SocketServer {
 }
 
 /** @internal The connections of an application. */
-export class Connections {
+export class Connections implements ConnectionOwner {
   readonly #node: Node;
   readonly #limits: Limits;
   readonly #shared: boolean;
@@ -109,21 +116,26 @@ export class Connections {
       return;
     }
     if (this.#shared) this.#takeOver(socket, request.server.websocketServer);
+    const listener = socket.listeners('error').at(-1);
     try {
       const limits = this.#connectionLimits(definition);
       const start = { request, args };
-      this.#live.add(
-        new Connection(this.#node, definition, start, socket, limits, (connection) => {
-          this.#live.delete(connection);
-          if (this.#live.size === 0) this.#emptied();
-        }),
-      );
+      this.#live.add(new Connection(this.#node, definition, start, socket, limits, this));
       this.#sockets.add(socket);
+      releaseRequest(socket);
+      // What `@fastify/websocket` has added holds the request and its reply. It has nothing to do for a socket with a process.
+      if (!this.#shared && listener !== undefined) socket.off('error', listener as () => void);
     } catch (error) {
       const code = error instanceof TroupeError ? REFUSALS[error.code] : undefined;
       if (code === undefined) throw error;
       socket.close(code, 'unavailable');
     }
+  }
+
+  /** A connection and its socket are gone. */
+  over(connection: Connection): void {
+    this.#live.delete(connection);
+    if (this.#live.size === 0) this.#emptied();
   }
 
   /**

@@ -18,17 +18,20 @@
  * `drainTimeoutMs`, and the socket its process by at most `closeTimeoutMs` (which `ws` sees to).
  */
 import type { WebSocket } from '@fastify/websocket';
+import type { RawData } from 'ws';
 import type { FastifyRequest } from 'fastify';
 import { isThenable } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
-import { addWatch, Watcher } from '../process/monitor.ts';
+import type { SpawnOptions } from '../process/behaviour.ts';
+import { addWatch } from '../process/monitor.ts';
+import { TimerEntry } from '../process/timers.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
 import { reportFailure } from '../process/report.ts';
 import { telemetry } from '../telemetry.ts';
 import { connectionBehaviour, DROPPED, Ending, Received } from './connection-process.ts';
-import type { OutgoingFrame, WebSocketDefinition } from './handler.ts';
+import type { IncomingFrame, OutgoingFrame, WebSocketDefinition } from './handler.ts';
 import { Alarm, type ConnectionLimits, Rate } from './limits.ts';
 import { Outbox, type OutboxEvents } from './outbox.ts';
 import { SocketWire } from './wire.ts';
@@ -41,6 +44,8 @@ const droppedEvent = telemetry('troupe:fastify:dropped');
 /** States of a socket; `WebSocket.OPEN` and `WebSocket.CLOSED` of `ws`. */
 const OPEN = 1;
 const CLOSED = 3;
+/** A connection runs in the async context of the request that was upgraded. */
+const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 /** The payload of a heartbeat; it tells a heartbeat's pong from one to a handler's own ping. */
 const HEARTBEAT = Buffer.from('troupe');
 
@@ -97,8 +102,13 @@ function errorCloseCode(code: string | undefined): number | undefined {
   }
 }
 
+/** @internal Who is told when both process and socket are gone. */
+export interface ConnectionOwner {
+  over(connection: Connection): void;
+}
+
 /** @internal A connection; see the head of this file. */
-export class Connection extends Watcher implements OutboxEvents {
+export class Connection extends TimerEntry implements OutboxEvents {
   readonly process: Process;
   readonly definition: WebSocketDefinition;
   /** The request and the handler's arguments; forgotten after `init`. */
@@ -109,11 +119,11 @@ export class Connection extends Watcher implements OutboxEvents {
   leaving = false;
   readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
-  readonly #over: (connection: Connection) => void;
-  readonly #heartbeat: Alarm;
-  readonly #idle: Alarm;
-  readonly #drain: Alarm;
+  readonly #owner: ConnectionOwner;
   readonly #outbox: Outbox;
+  /** Made when first needed, as most connections have no such limit or never come to it. */
+  #idle: Alarm | null = null;
+  #drain: Alarm | null = null;
   readonly #rate: Rate | null;
   /** How it ends, once that is settled. */
   #end: End | null = null;
@@ -130,42 +140,29 @@ export class Connection extends Watcher implements OutboxEvents {
   /** True from the first dropped frame until the handler was told, where it wants to be. */
   #missing = false;
 
-  /** Spawns the process and attaches the listeners; @param over is called once when both are gone. */
+  /** Spawns the process and attaches the listeners. */
   constructor(
     node: Node,
     definition: WebSocketDefinition,
     start: NonNullable<Connection['start']>,
     socket: WebSocket,
     limits: ConnectionLimits,
-    over: (connection: Connection) => void,
+    owner: ConnectionOwner,
   ) {
     super();
     this.definition = definition;
     this.start = start;
     this.#socket = socket;
     this.#limits = limits;
-    this.#over = over;
-    const { timers, clock } = node;
-    // It runs in the async context of the request that was upgraded.
-    this.process = node.create(connectionBehaviour(definition), [this], undefined, {
-      asyncContext: 'spawner',
-    });
-    this.#heartbeat = new Alarm(timers, () => {
-      this.#beat();
-    });
-    this.#idle = new Alarm(timers, () => {
-      this.end(ENDS.idle);
-    });
-    this.#drain = new Alarm(timers, () => {
-      terminate(this.process, this.#end?.exit);
-    });
-    this.#outbox = new Outbox(new SocketWire(socket), limits, timers, this);
+    this.#owner = owner;
+    this.process = node.create(connectionBehaviour(definition), [this], undefined, IN_REQUEST);
+    this.#outbox = new Outbox(new SocketWire(socket), limits, node.timers, this);
     this.#rate =
-      limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, clock.now());
+      limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, node.clock.now());
     addWatch(this.process, this);
-    this.#attach(socket);
-    this.#heartbeat.start(limits.heartbeatMs);
-    this.#idle.start(limits.idleTimeoutMs);
+    listen(socket, this);
+    this.#startHeartbeat();
+    this.#restartIdle();
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
   }
 
@@ -242,7 +239,7 @@ export class Connection extends Watcher implements OutboxEvents {
   end(end: End): void {
     if (this.#end !== null || !this.process.alive) return;
     this.#end = end;
-    this.#drain.start(this.#limits.drainTimeoutMs);
+    this.#startDrain();
     this.process.deliverSignal(new Ending(end.exit));
   }
 
@@ -278,14 +275,14 @@ export class Connection extends Watcher implements OutboxEvents {
   }
 
   /** The process has exited. */
-  targetExited(exit: ExitReason): void {
+  override targetExited(exit: ExitReason): void {
     // A close frame belongs to its exit reason; a process may exit with another one after all.
     const end: End = this.#end !== null && this.#end.exit === exit ? this.#end : { exit };
     this.#end = end;
     this.start = null;
-    this.#heartbeat.cancel();
-    this.#idle.cancel();
-    this.#drain.cancel();
+    this.process.node.timers.drop(this);
+    this.#idle?.cancel();
+    this.#drain?.cancel();
     if (failedEvent.hasSubscribers && !isCleanExit(exit)) {
       failedEvent.publish({ pid: this.process.pid, label: this.definition.name, reason: exit });
     }
@@ -308,14 +305,21 @@ export class Connection extends Watcher implements OutboxEvents {
     this.leaving = true;
     this.#end ??= end;
     const done = this.definition.callbacks.terminate?.(this.state, end.exit, this.process);
-    if (isThenable(done)) this.#drain.start(this.#limits.drainTimeoutMs);
+    if (isThenable(done)) this.#startDrain();
     return done;
+  }
+
+  #startDrain(): void {
+    this.#drain ??= new Alarm(this.process.node.timers, () => {
+      terminate(this.process, this.#end?.exit);
+    });
+    this.#drain.start(this.#limits.drainTimeoutMs);
   }
 
   /** Once both are gone, the connection is over. */
   #finish(): void {
     if (this.process.alive || this.#socket.readyState !== CLOSED) return;
-    this.#over(this);
+    this.#owner.over(this);
     if (!closeEvent.hasSubscribers) return;
     closeEvent.publish({
       pid: this.process.pid,
@@ -330,29 +334,8 @@ export class Connection extends Watcher implements OutboxEvents {
 
   // ---- the socket ----
 
-  #attach(socket: WebSocket): void {
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      this.#receive(isBinary ? new Received('binary', data) : new Received('text', data.toString()));
-    });
-    socket.on('ping', (data: Buffer) => {
-      this.#receive(new Received('ping', data));
-    });
-    socket.on('pong', (data: Buffer) => {
-      if (data.equals(HEARTBEAT)) this.#heard = true;
-      else this.#receive(new Received('pong', data));
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#code ??= errorCloseCode(error.code);
-      this.end(endByError(error));
-    });
-    socket.on('close', (code: number, why: Buffer) => {
-      this.#code ??= code;
-      this.end(endByClient(code, why.toString()));
-      this.#finish();
-    });
-  }
-
-  #receive(frame: Received): void {
+  /** A message, a ping or a pong has come. */
+  receive(type: IncomingFrame['type'], data: string | Buffer): void {
     if (this.#end !== null) return;
     const { process } = this;
     this.#heard = true;
@@ -362,9 +345,25 @@ export class Connection extends Watcher implements OutboxEvents {
       this.#pause();
       return;
     }
-    if (frame.type === 'text' || frame.type === 'binary') this.#idle.start(this.#limits.idleTimeoutMs);
-    process.deliver(frame);
+    if (type === 'text' || type === 'binary') this.#restartIdle();
+    process.deliver(new Received(type, data));
     if (process.mailboxLength >= this.#limits.mailboxHighWater) this.#pause();
+  }
+
+  pong(data: Buffer): void {
+    if (data.equals(HEARTBEAT)) this.#heard = true;
+    else this.receive('pong', data);
+  }
+
+  failed(error: NodeJS.ErrnoException): void {
+    this.#code ??= errorCloseCode(error.code);
+    this.end(endByError(error));
+  }
+
+  closed(code: number, text: string): void {
+    this.#code ??= code;
+    this.end(endByClient(code, text));
+    this.#finish();
   }
 
   #pause(): void {
@@ -373,7 +372,22 @@ export class Connection extends Watcher implements OutboxEvents {
     this.#socket.pause();
   }
 
-  #beat(): void {
+  #restartIdle(): void {
+    const { idleTimeoutMs } = this.#limits;
+    if (idleTimeoutMs === Infinity) return;
+    this.#idle ??= new Alarm(this.process.node.timers, () => {
+      this.end(ENDS.idle);
+    });
+    this.#idle.start(idleTimeoutMs);
+  }
+
+  #startHeartbeat(): void {
+    const { heartbeatMs } = this.#limits;
+    if (heartbeatMs !== Infinity) this.process.node.timers.start(this, Math.ceil(heartbeatMs));
+  }
+
+  /** It is time for a heartbeat. */
+  override expired(): void {
     if (!this.#heard) {
       this.end(ENDS.noHeartbeat);
       this.#socket.terminate();
@@ -382,7 +396,7 @@ export class Connection extends Watcher implements OutboxEvents {
     // What a paused socket has received is not seen, so it cannot be missed.
     this.#heard = this.#paused;
     if (this.#socket.readyState === OPEN) this.#socket.ping(HEARTBEAT);
-    this.#heartbeat.start(this.#limits.heartbeatMs);
+    this.#startHeartbeat();
   }
 
   #drop(): void {
@@ -397,4 +411,41 @@ export class Connection extends Watcher implements OutboxEvents {
       bufferedBytes: this.#outbox.bytes,
     });
   }
+}
+
+// ---- the listeners of a socket: one set for all, as an idle connection should cost little ----
+
+const CONNECTION = Symbol('troupe.connection');
+
+type Listened = WebSocket & { [CONNECTION]: Connection };
+
+function listen(socket: WebSocket, connection: Connection): void {
+  (socket as Listened)[CONNECTION] = connection;
+  socket.on('message', onMessage);
+  socket.on('ping', onPing);
+  socket.on('pong', onPong);
+  socket.on('error', onError);
+  socket.on('close', onClose);
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  const bytes = data as Buffer;
+  if (isBinary) (this as Listened)[CONNECTION].receive('binary', bytes);
+  else (this as Listened)[CONNECTION].receive('text', bytes.toString());
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  (this as Listened)[CONNECTION].receive('ping', data);
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+  (this as Listened)[CONNECTION].pong(data);
+}
+
+function onError(this: WebSocket, error: Error): void {
+  (this as Listened)[CONNECTION].failed(error);
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  (this as Listened)[CONNECTION].closed(code, reason.toString());
 }

@@ -158,8 +158,58 @@ function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
   };
 }
 
+/** Where a response keeps the execution that it belongs to. */
+const EXECUTION = Symbol('troupe.execution');
+
+/** The response has ended, or its connection. One listener for all, as they are added for each request. */
+function onClose(this: { [EXECUTION]?: Execution }): void {
+  this[EXECUTION]?.closed();
+}
+
+/**
+ * @internal The requests that wait for their controller, as a list through them. A `Set` that changes for each request leaves
+ * tables behind that hold what was in them, so that whole requests live until the next full garbage collection.
+ */
+export class Executions {
+  #first: Execution | null = null;
+  size = 0;
+
+  add(execution: Execution): void {
+    if (execution.listed) return;
+    execution.listed = true;
+    execution.next = this.#first;
+    if (this.#first !== null) this.#first.previous = execution;
+    this.#first = execution;
+    this.size++;
+  }
+
+  delete(execution: Execution): void {
+    if (!execution.listed) return;
+    const { previous, next } = execution;
+    if (previous === null) this.#first = next;
+    else previous.next = next;
+    if (next !== null) next.previous = previous;
+    execution.listed = false;
+    execution.previous = null;
+    execution.next = null;
+    this.size--;
+  }
+
+  /** The application has closed, and what still runs has no client. */
+  shutDown(): void {
+    for (let each = this.#first; each !== null; each = this.#first) {
+      this.delete(each);
+      each.shutDown();
+    }
+  }
+}
+
 /** @internal One request; see the head of this file. */
 export class Execution extends TimerEntry {
+  /** Whether it is one of {@link Executions}, and its neighbours there. */
+  listed = false;
+  previous: Execution | null = null;
+  next: Execution | null = null;
   readonly #troupe: TroupeApp;
   readonly #instance: unknown;
   readonly #request: FastifyRequest;
@@ -232,7 +282,7 @@ export class Execution extends TimerEntry {
     );
   }
 
-  /** The application has closed, and what still runs has no client. */
+  /** Ends its process. */
   shutDown(): void {
     if (this.#process !== null) terminate(this.#process, 'shutdown');
   }
@@ -265,6 +315,8 @@ export class Execution extends TimerEntry {
     if (failed.hasSubscribers && !isCleanExit(reason)) {
       failed.publish({ pid: process.pid, label: process.label, reason });
     }
+    // It has been answered, as nearly always; an error with its stack is the most expensive part of a request.
+    if (this.#reject === null) return;
     if (isShutdown(reason)) {
       this.#fail(new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request was given up.', { reason }));
     } else {
@@ -297,13 +349,13 @@ export class Execution extends TimerEntry {
   #watchClient(): void {
     if (this.#watching) return;
     this.#watching = true;
-    this.#reply.raw.once('close', () => {
-      this.#closed();
-    });
+    const raw: FastifyReply['raw'] & { [EXECUTION]?: Execution } = this.#reply.raw;
+    raw[EXECUTION] = this;
+    raw.on('close', onClose);
   }
 
   /** The response has ended, or its connection. */
-  #closed(): void {
+  closed(): void {
     const process = this.#process as Process;
     if (!this.#reply.raw.writableEnded) {
       this.#succeed(undefined);

@@ -5,11 +5,19 @@
  * `preClose`, since the HTTP server waits for their sockets; controllers that outlived their requests in `onClose`. It
  * does not stop the node.
  */
-import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
-import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import fastifyWebsocket, { type WebSocket, type WebsocketPluginOptions } from '@fastify/websocket';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyPluginCallback,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
+import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
 import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
 import { formatReason } from '../process/messages.ts';
@@ -40,7 +48,7 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
   const shared = app.hasDecorator('websocketServer');
-  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, shared);
+  const troupe = new TroupeApp(node, limits, controllerTimeoutMs, new Executions(), shared);
   app.decorate('troupe', troupe);
   const upgrades = new Upgrades(
     app,
@@ -51,13 +59,18 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
     upgrades.close();
     await troupe.sockets.close(shared ? undefined : this.websocketServer);
   });
-  app.addHook('onRequest', (request, _reply, done) => {
-    done(request.ws ? (upgrades.refusalOf(request) ?? refusalOf(troupe, request)) : undefined);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.ws) {
+      done();
+      return;
+    }
+    endWithAnswer(reply);
+    done(upgrades.refusalOf(request) ?? refusalOf(troupe, request));
   });
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
     stopLogging();
-    for (const execution of troupe.executions) execution.shutDown();
+    troupe.executions.shutDown();
   });
 };
 
@@ -74,6 +87,36 @@ export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.as
   [Symbol.for('plugin-meta')]: { name: 'troupe', fastify: '5.x' },
 });
 
+/**
+ * `@fastify/websocket` without its hook `onResponse`, which makes Fastify listen to the end of every response, to end the socket
+ * of an upgrade that was answered. {@link endWithAnswer} does so for upgrades alone.
+ */
+const webSocketPlugin = Object.assign(
+  (app: FastifyInstance, options: WebsocketPluginOptions, next: (error?: Error) => void): void => {
+    const quiet = new Proxy(app, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== 'function') return value;
+        const bound = value.bind(target) as (...args: unknown[]) => unknown;
+        if (key !== 'addHook') return bound;
+        return (name: string, hook: unknown) => (name === 'onResponse' ? quiet : bound(name, hook));
+      },
+    });
+    (fastifyWebsocket as FastifyPluginCallback)(quiet, options, next);
+  },
+  {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: '@fastify/websocket',
+    [Symbol.for('plugin-meta')]: { name: '@fastify/websocket', fastify: '5.x' },
+  },
+);
+
+/** Ends the socket of an upgrade that is answered instead of made. */
+function endWithAnswer({ raw }: FastifyReply): void {
+  const { socket } = raw;
+  raw.once('finish', () => socket?.destroy());
+}
+
 /** Registers `@fastify/websocket`. @returns its listeners for upgrades. */
 async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promise<readonly Upgrader[]> {
   const { limits } = troupe;
@@ -84,7 +127,7 @@ async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promi
     closeTimeout: limits.closeTimeoutMs,
   };
   const before = app.server.listeners('upgrade');
-  await app.register(fastifyWebsocket, {
+  await app.register(webSocketPlugin, {
     options,
     errorHandler: (error, socket, request) => {
       onSocketError(troupe, error, socket, request);

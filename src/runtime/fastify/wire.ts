@@ -8,6 +8,7 @@
  * Limits: `ws` keeps its limits per server, and offers no way to change those of one socket.
  */
 // oxlint-disable no-underscore-dangle -- the fields of `ws`
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from '@fastify/websocket';
 import type { OutgoingFrame } from './handler.ts';
@@ -50,7 +51,7 @@ export function encodeFrame(type: keyof typeof FIRST_BYTE, data: string | Uint8A
 /** The fields of a `WebSocket` of `ws` that are used here. */
 interface Insides {
   _closeTimeout: number;
-  readonly _socket: Socket | null;
+  readonly _socket: (Socket & { readonly _httpMessage?: ServerResponse | null }) | null;
   readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] };
   readonly _receiver: {
     _maxPayload: number;
@@ -114,6 +115,18 @@ export function limitSocket(socket: WebSocket, { closeTimeoutMs, maxPayloadBytes
   receiver._maxPayload = lower(receiver._maxPayload, maxPayloadBytes);
   const inflate = receiver._extensions['permessage-deflate'];
   if (inflate !== undefined) inflate._maxPayload = lower(inflate._maxPayload, maxPayloadBytes);
+}
+
+/**
+ * Ends the response of the request that was upgraded, as `@fastify/websocket` makes one for each upgrade. It would hold itself and
+ * the request, several kilobytes, until the connection ends.
+ */
+export function releaseRequest(socket: WebSocket): void {
+  const { _socket: below } = socket as unknown as Insides;
+  const response = below?._httpMessage;
+  if (!response || below === null) return;
+  response.detachSocket(below);
+  response.emit('close');
 }
 
 /** The lower of two limits, of which `ws` takes 0 for none. */

@@ -1,5 +1,5 @@
 /**
- * What the callbacks of a server can return to say what happens next: OTP's `{reply, ...}`, `{noreply, ...}`, `{stop, ...}`
+ * The actions that callbacks of a server return to say what happens next: OTP's `{reply, ...}`, `{noreply, ...}`, `{stop, ...}`
  * and the results of `Module:init/1`.
  *
  * A call handler that returns anything else has returned the reply; other callbacks may return what they like. The state is
@@ -11,7 +11,7 @@ import { timerLength } from '../process/timers.ts';
 /** Returned by an info handler that does not take a message: the next handler is asked. */
 export const UNHANDLED: unique symbol = Symbol('unhandled');
 
-/** @internal Stands for a value that was not given; undefined is a value. */
+/** @internal Marks a value that was not given; undefined is a value. */
 export const NONE: unique symbol = Symbol('none');
 
 /** The kinds of actions. */
@@ -103,8 +103,8 @@ export function ignore(): Action<'ignore', never, never> {
 }
 
 /**
- * From `init`: the start fails with a reason, quietly: the process ends with `normal`, so that nothing linked to it ends
- * too. `{error, Reason}`.
+ * From `init`: the start fails with a reason, quietly: the process exits with `normal`, so processes linked to it live
+ * on. `{error, Reason}`.
  */
 export function fail(reason: ExitReason): Action<'fail', never, never> {
   return new Action<'fail', never, never>('fail', NONE, undefined, reason);

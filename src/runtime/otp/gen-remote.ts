@@ -1,8 +1,8 @@
 /**
  * Calls that leave the node, and system messages, which are calls to the protocol: what goes over, and how it is answered.
  *
- * It has the fields that came from another node, which may be anything: an answer to what says not whom to answer goes nowhere.
- * An answer that cannot be sent fails the call, and not the server.
+ * The fields came from another node and may be anything: a request that does not say whom to answer gets no answer. An answer
+ * that cannot be sent fails the call, and not the server.
  */
 import { TroupeError } from '../errors.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
@@ -17,7 +17,7 @@ import { ImproperList } from '../terms/values.ts';
 import { Tuple } from '../terms/values.ts';
 import type { Request } from './gen.ts';
 
-/** @internal What a call is told whose request the bound of the server's mailbox dropped. */
+/** @internal The reason of a call whose request the bound of the server's mailbox dropped. */
 export const MAILBOX_FULL = 'mailbox_full';
 
 /**
@@ -80,7 +80,7 @@ export class RemoteCall implements Request {
       }
     } catch (error) {
       if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
-      // Whoever asks from another node must not end a server by it: the caller is told instead.
+      // A caller on another node must not end the server with it: its call fails instead.
       this.#end(['not_encodable', error.what]);
     }
   }
@@ -89,7 +89,7 @@ export class RemoteCall implements Request {
     this.#end(error.reason);
   }
 
-  /** The fields are what another node sent. One that says not whom to answer must not end the server that it asks. */
+  /** The fields are what another node sent; a request that does not say whom to answer must not end the server. */
   get #answerable(): boolean {
     return this.alias instanceof Ref || (this.alias instanceof ForeignTag && this.pid instanceof Pid);
   }
@@ -135,7 +135,7 @@ export class RemoteCall implements Request {
 
 /** @internal What `sys` sends to another node: `{system, {Pid, [alias | Ref]}, Request}`, as OTP's. */
 export class SystemCall extends RemoteCall {
-  /** Whether who asks has a `sys` of before stdlib 5.1 (OTP 26.1), which expects a state as it is, and not `{ok, State}`. */
+  /** Whether the caller has a `sys` from before stdlib 5.1 (OTP 26.1), which expects the state alone, and not `{ok, State}`. */
   bareState = false;
 
   get [KEPT](): boolean {

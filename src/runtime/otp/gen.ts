@@ -1,12 +1,12 @@
 /**
  * Calls and casts: the protocol between a client and a server, OTP's `gen`.
  *
- * A call within the node is one object that is everything at once: the request in the server's mailbox, the watch on the
- * server (so that its end answers the caller), the timeout, and the entry in the run queue that resumes the caller. One
- * to another node is a `RemoteCall` message, whose answer comes back to an alias, so that an answer that is late finds
- * nobody and is dropped.
+ * A call within the node is one object in several roles, so that it allocates nothing else: the request in the server's
+ * mailbox, the watch on the server (whose exit answers the caller), the timer, and the entry in the run queue that resumes the
+ * caller; and what the caller's exit and an AbortSignal settle. To another node goes a `RemoteCall`; its answer comes back to
+ * an alias, so a late answer finds nobody and is dropped.
  *
- * Invariant: a call is settled once; whatever comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
+ * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
 import { TroupeError } from '../errors.ts';
 import type { Pending } from '../process/state.ts';
@@ -14,7 +14,7 @@ import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
 import { telemetry } from '../telemetry.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
-import type { Destination } from '../process/destination.ts';
+import { type Destination, locate } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import { Pid } from '../terms/identifiers.ts';
@@ -45,15 +45,15 @@ export interface CallOptions {
   /** Ends the wait with TROUPE_CALL_ABORTED when it fires. */
   readonly signal?: AbortSignal;
   /**
-   * The process that calls. With it a call to oneself is found out, the server sees the caller's pid, and the caller
-   * goes on under the scheduler's control.
+   * The process that calls. With it a process that calls itself gets an error, the server sees the caller's pid, and the
+   * caller goes on under the scheduler's control.
    */
   readonly from?: Process;
 }
 
 /** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
 export interface From<Reply = unknown> {
-  /** Who calls; the `init` process of its node when it was no process. */
+  /** The caller; for code outside of any process the `init` process of its node. */
   readonly pid: Pid;
   /** Answers the call; at most once, later answers have no effect. See `gen_server:reply/2`. */
   reply(value: Reply): void;
@@ -67,7 +67,7 @@ export interface Request extends From {
   fail(error: TroupeError): void;
 }
 
-/** @internal A request that asks for none. */
+/** @internal A request that asks for no answer. */
 export class Cast {
   readonly name: string;
   readonly argument: unknown;
@@ -215,7 +215,7 @@ export class Call
     else this.resolve(this.outcome);
   }
 
-  /** Lets the end of the caller end the call, so that its `finally` blocks run and the server is rid of it. */
+  /** Ends the call when the caller exits, so that its `finally` blocks run and the server forgets it. */
   hold(caller: Process): void {
     const extra = caller.ensureExtra();
     const older = extra.pending as Call | null;
@@ -224,18 +224,12 @@ export class Call
     extra.pending = this;
   }
 
-  /** Tells the other node that its answer is not waited for any more. */
+  /** Tells the other node that nobody waits for the answer any more. */
   protected leave(alias: Ref): void {
     const { node, to, pid } = this;
     node.router.aliases.delete(alias.key);
-    const target =
-      to instanceof Pid
-        ? to
-        : 'pid' in (to as object)
-          ? (to as { pid: Pid }).pid
-          : (to as { name: string }).name;
-    const nodeName = target instanceof Pid ? target.node : (to as { node: string }).node;
-    node.router.unwatch(nodeName, pid, target, alias);
+    const { node: nodeName, target } = locate(node, to);
+    if (nodeName !== null) node.router.unwatch(nodeName, pid, target, alias);
   }
 
   #release(caller: Process): void {
@@ -285,33 +279,21 @@ function startCall(
   options: CallOptions | undefined,
 ): Promise<unknown> {
   const caller = options?.from ?? null;
-  const pid = to instanceof Pid ? to : typeof to === 'object' && 'pid' in to ? to.pid : undefined;
-  const away =
-    pid === undefined
-      ? typeof to === 'object' && (to as { node: string }).node !== node.name
-      : !node.isLocal(pid);
+  const { node: nodeName, target, process } = locate(node, to);
   const request = new Call(node, caller, to, name, argument);
   const { promise } = request;
   if (!beginCall(request, options)) return promise;
-  if (away) {
-    startRemote(request, pid ?? (to as { name: string }).name, pid?.node ?? (to as { node: string }).node);
+  if (nodeName !== null) {
+    startRemote(request, target, nodeName);
+  } else if (process === null) {
+    request.fail(exitError(request, 'noproc'));
+  } else if (process === caller) {
+    request.fail(
+      new TroupeError('TROUPE_CALL_SELF', `${describe(request)} calls itself.`, { reason: 'calling_self' }),
+    );
   } else {
-    const target =
-      pid === undefined
-        ? node.registry.find(typeof to === 'string' ? to : (to as { name: string }).name)
-        : node.find(pid);
-    if (target === null) {
-      request.fail(exitError(request, 'noproc'));
-      return promise;
-    }
-    if (target === caller) {
-      request.fail(
-        new TroupeError('TROUPE_CALL_SELF', `${describe(request)} calls itself.`, { reason: 'calling_self' }),
-      );
-      return promise;
-    }
-    addWatch(target, request);
-    target.deliver(request);
+    addWatch(process, request);
+    process.deliver(request);
   }
   return promise;
 }
@@ -400,10 +382,13 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
 }
 
 function describe(request: Call): string {
-  const { to } = request;
-  const target =
-    typeof to === 'string' || to instanceof Pid ? to : 'pid' in to ? to.pid : `${to.name} on ${to.node}`;
-  return `Call '${request.name}' to ${String(target)}`;
+  return `Call '${request.name}' to ${describeTarget(request.to)}`;
+}
+
+/** @internal A destination in an error message. */
+export function describeTarget(to: Destination): string {
+  if (typeof to === 'string' || to instanceof Pid) return to.toString();
+  return 'pid' in to ? to.pid.toString() : `${to.name} on ${to.node}`;
 }
 
 // ---- reports ----

@@ -1,15 +1,17 @@
 /**
- * The synchronous start of a behaviour: the starter goes on when the new process has initialised, or has failed to.
+ * The synchronous start and stop of a process: a starter goes on when the new process has initialised or failed, a stopper
+ * when the process is gone.
  *
  * A `Startup` is the starter's side of it: the watch on the new process, the timeout, and the entry in the run queue that
- * resumes the starter. The new process gets it as the first argument of `init` and tells it the outcome; a process that
- * ends before it did has failed with its exit reason. See `proc_lib:start_link/5`, `init_ack/2`, `init_fail/3` (OTP 26).
+ * resumes the starter. The new process gets it as the first argument of `init` and tells it the result; a process that
+ * exits before that has failed with its exit reason. See `proc_lib:start_link/5`, `init_ack/2`, `init_fail/3` (OTP 26).
  *
- * Invariants: a startup is settled once. A failure is told only after the process has ended, so that its name is free
- * again and a second try cannot meet it. Of a failed start no `Exit` stays in the mailbox of a starter that traps exits;
- * one that does not trap them ends with the process, as its link says. It knows no behaviour.
+ * Invariants: a startup is settled once. The starter hears of a failure only after the process has exited, so its name is free
+ * for a second try. A failed start leaves no `Exit` in the mailbox of a starter that traps exits; one that does not trap them
+ * exits with the process, as its link says. It knows no behaviour.
  */
 import { TroupeError } from '../errors.ts';
+import { isSameTerm } from '../terms/canonical.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { dropLink } from '../process/exit.ts';
@@ -24,7 +26,7 @@ import { TRAP_EXIT } from '../process/state.ts';
 import { rejection } from '../process/async.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry, timerLength } from '../process/timers.ts';
-import { SYSTEM, call } from './gen.ts';
+import { call, describeTarget, SYSTEM } from './gen.ts';
 
 /** Options of the start of a server or supervisor. */
 export interface StartOptions extends SpawnOptions {
@@ -94,7 +96,7 @@ export class Startup extends TimerEntry implements Runnable {
 
   override expired(): void {
     const starter = this.#starter;
-    // Nobody waits any more. A linked process has ended with its starter; another goes on, as in OTP.
+    // The starter is dead. A linked process has exited with it; another goes on, as in OTP.
     if (starter !== null && !starter.alive) return;
     const process = this.#process as Process;
     this.#refuse(
@@ -113,8 +115,8 @@ export class Startup extends TimerEntry implements Runnable {
       starter.node.scheduler.resumes();
       this.#finish();
     } else {
-      // Its code runs on only as far as its `finally` blocks. It may not even wait for this start, and that is no unhandled
-      // rejection then.
+      // Its code runs on only as far as its `finally` blocks. If it does not even await this start, the rejection is not an
+      // unhandled one.
       this.promise.catch(() => undefined);
       this.#reject(quietExit(starter.exitReason));
     }
@@ -161,7 +163,7 @@ export class Startup extends TimerEntry implements Runnable {
 
 /**
  * @internal Starts a behaviour whose `init` takes a {@link Startup} and tells it the outcome.
- * @param parent the process that starts it, or undefined for code that is no process.
+ * @param parent the process that starts it, or undefined for code outside of any process.
  * @param linked whether to link it to the parent.
  * @param handleOf makes what the starter gets; the process itself by default.
  * @returns the handle once the process has initialised, or undefined when its `init` wants to be ignored.
@@ -197,11 +199,13 @@ export function startBehaviour<Args extends readonly unknown[], Handle = Process
 // ---- stop ----
 
 /**
- * Tells a server or supervisor to clean up and end with a reason, and waits until it has.
- * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still end later. By default it
+ * Tells a server or supervisor to clean up and exit with a reason, and waits until it has. A process of its own asks and
+ * waits, so the caller need not be a process, and a late answer finds nobody.
+ * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still exit later. By default it
  * waits as long as it takes.
- * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT; TROUPE_CALL_EXIT when it ended with
- * another reason than the one asked for. A process that stops itself would wait for ever. See `gen_server:stop/3`.
+ * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT (`timeout`, as in OTP); TROUPE_CALL_EXIT
+ * when the process exited with another reason than the given one, compared as terms. A process that stops itself would wait
+ * for ever. See `gen_server:stop/3` and `proc_lib:stop/3`.
  */
 export function stopProcess(
   node: Node,
@@ -209,9 +213,14 @@ export function stopProcess(
   reason: ExitReason = 'normal',
   timeoutMs = Infinity,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     node.spawnWith({ label: 'stop' }, async (self: Process) => {
-      await stopAndWait(self, to, reason, timeoutMs).then(resolve, reject);
+      try {
+        resolve(await stopAndWait(self, to, reason, timeoutMs));
+      } catch (error) {
+        // Its stack leads to the code that awaits the stop.
+        resolve(rejection(error));
+      }
     });
   });
 }
@@ -229,25 +238,29 @@ async function stopAndWait(
   try {
     await call(node, to, SYSTEM, ['terminate', reason], { timeoutMs, from: self });
   } catch (error) {
-    const ended = error instanceof TroupeError && error.code === 'TROUPE_CALL_EXIT';
-    if (ended && isSameReason(error.reason, reason)) return;
-    throw error;
+    if (!(error instanceof TroupeError)) throw error;
+    if (error.code === 'TROUPE_CALL_EXIT') {
+      if (isSameReason(error.reason, reason)) return;
+      throw exitedOtherwise(to, error.reason);
+    }
+    throw error.code === 'TROUPE_CALL_TIMEOUT' ? notInTime(to, timeoutMs) : error;
   }
   const down = await self.receive(isDown, { after: Math.max(0, endMs - node.clock.now()) });
-  if (down === TIMEOUT) {
-    throw new TroupeError('TROUPE_CALL_TIMEOUT', 'The process did not end in time.', { reason: 'timeout' });
-  }
-  if (isSameReason(down.reason, reason)) return;
-  throw new TroupeError('TROUPE_CALL_EXIT', `The process ended with ${formatReason(down.reason)}.`, {
-    reason: down.reason,
-    cause: down.reason,
-  });
+  if (down === TIMEOUT) throw notInTime(to, timeoutMs);
+  if (!isSameReason(down.reason, reason)) throw exitedOtherwise(to, down.reason);
 }
 
-/** Compares by value, as far as reasons have one: texts, numbers, tuples of them. */
-function isSameReason(one: unknown, other: unknown): boolean {
-  if (Array.isArray(one) && Array.isArray(other)) {
-    return one.length === other.length && one.every((item, index) => isSameReason(item, other[index]));
-  }
-  return Object.is(one, other);
+function notInTime(to: Destination, timeoutMs: number): TroupeError {
+  const what = `Stop of ${describeTarget(to)}: it did not exit in ${timeoutMs} ms.`;
+  return new TroupeError('TROUPE_CALL_TIMEOUT', what, { reason: 'timeout' });
+}
+
+function exitedOtherwise(to: Destination, reason: ExitReason): TroupeError {
+  const what = `Stop of ${describeTarget(to)}: it exited with ${formatReason(reason)}.`;
+  return new TroupeError('TROUPE_CALL_EXIT', what, { reason, cause: reason });
+}
+
+/** Compares reasons as terms: one that came from another node is another object. */
+function isSameReason(one: ExitReason, other: ExitReason): boolean {
+  return Object.is(one, other) || isSameTerm(one, other);
 }

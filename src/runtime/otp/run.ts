@@ -34,9 +34,9 @@ export interface Program {
 
 /** How a program runs, besides the options of the start of its root. */
 export interface RunOptions {
-  /** The node that it runs on, which is stopped with it. Default: a new one, that is alone. */
+  /** The node that it runs on, which is stopped with it. Default: a new one without a carrier. */
   readonly node?: Node;
-  /** Milliseconds that the tree and the node may take to stop before the process is ended all the same. Default 10,000. */
+  /** Milliseconds that the tree and the node may take to stop before the process exits anyway. Default 10,000. */
   readonly stopTimeoutMs?: number;
   /** The signals that stop it. Default SIGTERM, SIGINT, SIGHUP. */
   readonly signals?: readonly NodeJS.Signals[];

@@ -62,7 +62,7 @@ export class ServerDefinition<
  * handler that throws ends the server. `node.start(definition, args, options)` starts it, `self.startLink` links it to the
  * starter; both answer a {@link ServerInstance}, or undefined when `init` returned `ignore()`.
  * @param callbacks see {@link ServerCallbacks}; `init` stands first, so that the types of the others follow from it.
- * @throws TroupeError TROUPE_BAD_ARGUMENT for a callback that is no function, or under a name that no server may use.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for a callback that is not a function, or has a reserved name.
  * See the behaviour `gen_server`.
  */
 export function defineServer<
@@ -112,7 +112,7 @@ function requireFunction(name: string, what: string, callback: unknown): void {
 
 /**
  * Answers a call. What it returns is the reply, unless it is an action; a promise is waited for, and the server handles
- * nothing else meanwhile. The `argument` is to be annotated; `from` only for a deferred reply: `from: From<Reply>`. See
+ * nothing else meanwhile. Annotate the `argument`, and `from` only for a deferred reply: `from: From<Reply>`. See
  * `Module:handle_call/3`.
  */
 export type CallHandler<State> = (state: State, argument: never, self: Process, from: From<never>) => unknown;
@@ -152,7 +152,7 @@ export interface ServerCallbacks<
   /** Goes on after an action that has `continue`, before any other message. See `Module:handle_continue/2`. */
   continue?(state: StateOf<Result>, argument: never, self: Process): unknown;
   /**
-   * Cleans up. Runs when the server stops by itself, when a callback throws, and, if it traps exits, when its parent exits
+   * Cleans up. Runs when the server stops of its own accord, when a callback throws, and, if it traps exits, when its parent exits
    * or its supervisor shuts it down; not when it is killed. See `Module:terminate/2`.
    */
   terminate?(state: StateOf<Result>, reason: ExitReason, self: Process): unknown;
@@ -176,7 +176,7 @@ export type IgnoredBy<Result> = 'ignore' extends KindsIn<Awaited<Result>> ? unde
 type KindsIn<Made> = Made extends Action<infer Kind> ? Kind : never;
 
 /**
- * What the reply of a server arrives as that may run on another node: a Map whose keys are all strings is an object there, unless
+ * The type in which a reply arrives from a server that may run on another node: a Map whose keys are all strings is an object there, unless
  * the program has given Map a form (`defineTerm`).
  */
 export type Arrived<Reply> =

@@ -125,7 +125,7 @@ export abstract class Supervisor<Child = unknown> implements SystemTarget {
   /** The child that runs as a process; of a dynamic supervisor also the one that ran as it and waits for its restart. */
   protected abstract findByPid(pid: Pid): Child | undefined;
   protected abstract specOf(child: Child): Pick<FullChildSpec, 'id' | 'restart' | 'significant'>;
-  /** Whether it is a child of this supervisor whose restart failed and is to be tried again. */
+  /** Whether it is a child of this supervisor that waits for another attempt to restart it. */
   protected abstract isRestarting(child: unknown): child is Child;
   /** The child exited and is not restarted: a temporary one is forgotten. */
   protected abstract drop(child: Child): void;

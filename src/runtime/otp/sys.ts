@@ -1,9 +1,9 @@
 /**
- * Looks into a running process, and holds it: what OTP's `sys` module does, for servers and supervisors.
+ * Looks into a running process, and suspends it: OTP's `sys` module, for servers and supervisors.
  *
- * Each function is a call that the process answers between two messages of its own, so that it sees a state that no handler
- * is at work on; one that is busy answers late or not in time. Meant for debugging, tests and tools: the state is handed
- * out by reference, and is to be read only.
+ * Each function is a call that the process answers between two messages, when no handler is working on the state; a busy
+ * process answers late or not in time. Meant for debugging, tests and tools: the state is handed out by reference; only
+ * read it.
  */
 import { TroupeError } from '../errors.ts';
 import { formatReason } from '../process/messages.ts';
@@ -37,14 +37,14 @@ export async function replaceState(
   return await ask(node, to, 'state', ['replace_state', replace], options);
 }
 
-/** Everything that a process tells about itself. See `sys:get_status/2`. */
+/** Everything that a process shows of itself. See `sys:get_status/2`. */
 export async function getStatus(node: Node, to: Destination, options?: CallOptions): Promise<SystemStatus> {
   return (await ask(node, to, 'status', 'get_status', options)) as SystemStatus;
 }
 
 /**
- * Suspends a process: until it is resumed it handles nothing but system messages and the exit of its parent. What is sent
- * to it waits, and calls to it time out. See `sys:suspend/2`.
+ * Suspends a process: until it is resumed it handles only system messages and the exit of its parent. Messages to it wait,
+ * and calls to it time out. See `sys:suspend/2`.
  */
 export async function suspend(node: Node, to: Destination, options?: CallOptions): Promise<void> {
   await ask(node, to, 'ok', 'suspend', options);
@@ -78,7 +78,7 @@ async function ask(
   const read = await answerOf(wanted, answer, () => node.router.givesBareState(nodeOf(node, to)));
   const command = String(Array.isArray(request) ? request[0] : request);
   if (read === undefined) {
-    const what = `${command} failed: the process answers, but not as one that obeys system messages.`;
+    const what = `${command} failed: what answers does not obey system messages.`;
     throw new TroupeError('TROUPE_SYSTEM_FAILED', what, { reason: 'unknown_system_msg' });
   }
   const { kind, value } = read;

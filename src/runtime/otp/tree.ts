@@ -47,8 +47,8 @@ const DEFAULT_CHILDREN_MAX = 100;
 /**
  * The supervision trees of a node.
  * @returns one tree for each supervisor that has no supervisor itself, the oldest first; with `root` one tree, or none when
- * that is no supervisor of this node.
- * @throws TroupeError TROUPE_BAD_ARGUMENT for a limit that is no whole number.
+ * that is not a supervisor of this node.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for a limit that is not a whole number.
  */
 export function supervisionTrees(node: Node, options: TreeOptions = {}): TreeNode[] {
   const { root, depthMax = DEFAULT_DEPTH_MAX, childrenMax = DEFAULT_CHILDREN_MAX } = options;

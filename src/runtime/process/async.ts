@@ -10,11 +10,11 @@
  * Why things are scheduled in the scope instead of run in it: what a handler does to its context (`enterWith`) would stay in
  * a scope that is used again. The resource of a microtask or timer is new each time.
  */
-import { AsyncResource } from 'node:async_hooks';
+import { AsyncResource, executionAsyncId } from 'node:async_hooks';
 
 const NOW = Promise.resolve();
 
-/** Has the context in which the runtime was loaded: none, unless a program imports it in the middle of a request. */
+/** Has the context in which the runtime was loaded: none, unless a program imports it during a request. */
 const nobody = new AsyncResource('TROUPE');
 
 /** @internal Calls a function that starts something asynchronous, so that this has no context. */
@@ -22,7 +22,30 @@ export function withoutContext<T>(start: () => T): T {
   return nobody.runInAsyncScope(start);
 }
 
-/** @internal The context that is current, to be entered later. */
+/**
+ * Whether a promise has an id exactly when it carries a context: before Node.js 24 contexts are kept by async hooks, which give
+ * every promise an id once a program uses a context. Elsewhere (`AsyncContextFrame`, other runtimes) an id says nothing.
+ */
+const IDS_TELL =
+  Number.parseInt(process.versions.node, 10) < 24 &&
+  process.versions['bun'] === undefined &&
+  process.versions['deno'] === undefined &&
+  ![...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ').includes('async-context-frame');
+
+/**
+ * @internal True when a microtask that is started now most likely has no context, so that {@link withoutContext}, which costs
+ * as much as starting it, can be left out. The microtask has to ask {@link hasContext} before it does anything.
+ */
+export function needsNoScope(): boolean {
+  return IDS_TELL && executionAsyncId() === 0;
+}
+
+/** @internal Whether a microtask that was started without a scope has a context after all: of a program that began to use one meanwhile. */
+export function hasContext(): boolean {
+  return executionAsyncId() !== 0;
+}
+
+/** @internal Captures the current context, for entering it later. */
 export function currentContext(): AsyncResource {
   return new AsyncResource('TROUPE_PROCESS');
 }
@@ -36,7 +59,7 @@ export function currentContext(): AsyncResource {
  * microtask of its own, whose promise the awaited one follows; only a failure pays for it.
  */
 export async function rejection(error: unknown): Promise<never> {
-  // One microtask more than an await takes: until then the other promise has come to follow this one.
+  // One microtask more than an await takes: by then the other promise follows this one.
   await NOW.then(() => undefined);
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;

@@ -10,10 +10,10 @@
  * `setImmediate`. What resumes an awaiting function is bounded per turn for the same reason: its continuations run as
  * microtasks after the turn, before the next check of the time.
  *
- * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whoever
+ * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whatever
  * caused it.
  */
-import { withoutContext } from './async.ts';
+import { hasContext, needsNoScope, withoutContext } from './async.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {
@@ -46,6 +46,13 @@ const NOW = Promise.resolve();
 export class Scheduler {
   readonly #sliceMs: number;
   readonly #turn = (): void => {
+    if (this.#unscoped) {
+      this.#unscoped = false;
+      if (hasContext()) {
+        withoutContext(this.#startSoon);
+        return;
+      }
+    }
     try {
       this.#runTurn();
     } catch (error) {
@@ -64,6 +71,8 @@ export class Scheduler {
   #head: Runnable | null = null;
   #tail: Runnable | null = null;
   #pending = false;
+  /** True when the pending turn was started as a microtask without entering the scope that has no context. */
+  #unscoped = false;
   #sliceEnd = 0;
   #turnsUnchecked = 0;
   #turns = 0;
@@ -95,7 +104,7 @@ export class Scheduler {
     return this.#turns;
   }
 
-  /** To be called when a run resumes an awaiting function, which then goes on in a microtask. */
+  /** Call it when a run resumes an awaiting function, which then goes on in a microtask. */
   resumes(): void {
     this.#resumed++;
   }
@@ -113,7 +122,9 @@ export class Scheduler {
   #start(): void {
     this.#pending = true;
     if (++this.#turnsUnchecked < TURNS_PER_CLOCK_CHECK) {
-      withoutContext(this.#startSoon);
+      this.#unscoped = needsNoScope();
+      if (this.#unscoped) this.#startSoon();
+      else withoutContext(this.#startSoon);
       return;
     }
     this.#turnsUnchecked = 0;

@@ -1,6 +1,6 @@
 // The command line of the REPL's client.
 import { parseArgs } from 'node:util';
-import { DEFAULT_DATA_DIR, socketPath } from './socket-path.ts';
+import { DEFAULT_DATA_DIR, socketPath } from './socket.ts';
 
 /** What `--help` prints. */
 export const USAGE = `Usage: npm run repl -- [options]

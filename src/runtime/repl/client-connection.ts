@@ -12,7 +12,7 @@ import {
   SERVER_LINE_MAX,
   type ServerMessage,
 } from './protocol.ts';
-import { socketAddress } from './socket-path.ts';
+import { socketAddress } from './socket.ts';
 
 /** How long the application may take to answer the first line. */
 export const READY_TIMEOUT_MS = 10_000;

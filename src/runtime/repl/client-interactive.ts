@@ -1,19 +1,21 @@
-// The client at a terminal: node:repl edits lines, keeps the history, completes names and knows `.editor` and `.load`; what it
-// would evaluate goes to the application.
+// The client at a terminal: node:repl edits lines, keeps the history, completes names and handles `.editor` and `.load`; the
+// application evaluates.
 //
-// - Text of the application that arrives while somebody types is printed above the line, which is then drawn anew.
-// - Ctrl-C gives up the line that runs; the next lines wait for it.
-// - node:readline puts the terminal back when it closes, and Node.js when the process ends by a signal.
+// - Text that the application sends while the user types is printed above the line, which is then redrawn.
+// - One line at a time: what is typed or pasted behind a line waits until that line has run. node:repl passes lines to an
+//   asynchronous `eval` as they come; a second one would run beside the first, and a pasted function line by line.
+// - Ctrl-C cancels the running line, at once; the next lines wait for it.
+// - node:readline restores the terminal when it closes, Node.js when a signal ends the process.
 import { chmodSync, lstatSync, readFileSync } from 'node:fs';
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
-import { Recoverable, type ReplOptions, type REPLServer, start } from 'node:repl';
+import { type REPLServer, Recoverable, type ReplOptions, start } from 'node:repl';
+import { Readable } from 'node:stream';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { type ClientConnection, ConnectionFault } from './client-connection.ts';
-import { Keyboard } from './keyboard.ts';
-import { historyPath } from './socket-path.ts';
+import { historyPath } from './socket.ts';
 import { transform } from './transform.ts';
 
-/** The terminal, and what is known about it. */
+/** The terminal and its properties. */
 export interface Terminal {
   readonly input: ReadStream;
   readonly output: WriteStream;
@@ -22,7 +24,7 @@ export interface Terminal {
   readonly history: string | undefined;
 }
 
-/** Where the history is. @param env the environment @param socket the path of the socket */
+/** The file of the history. @param env the environment @param socket the path of the socket */
 export function historyFile(
   env: Readonly<Record<string, string | undefined>>,
   socket: string,
@@ -32,16 +34,16 @@ export function historyFile(
   return chosen.trim() === '' ? undefined : chosen;
 }
 
-/** Reads and runs lines until the user leaves or the application goes away. @returns the exit code */
+/** Reads and runs lines until the user leaves or the application ends. @returns the exit code */
 export async function runInteractive(connection: ClientConnection, terminal: Terminal): Promise<number> {
   const { output } = terminal;
   output.write(
-    `Troupe REPL ${connection.pid} on ${connection.node}; help() lists what there is, .exit leaves\n`,
+    `Troupe REPL ${connection.pid} on ${connection.node}; help() lists the helpers, .exit leaves\n`,
   );
   return await new Conversation(connection, terminal).run();
 }
 
-/** Node.js makes the file for its user only; one that was there before may be open to others. */
+/** Node.js creates the file for its user only; an existing one may be readable by others. */
 function keepPrivate(file: string): void {
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found?.isFile() === true && found.uid === process.getuid?.()) chmodSync(file, 0o600);
@@ -71,7 +73,7 @@ class Conversation {
         this.#interrupt();
       },
     );
-    // The types of node:repl leave out that it hands its options to node:readline.
+    // The types of node:repl omit that it passes its options on to node:readline.
     const options: ReplOptions & { historySize: number } = {
       prompt: `${connection.node}> `,
       input: this.#keyboard,
@@ -88,7 +90,7 @@ class Conversation {
     this.#repl = start(options);
   }
 
-  /** Until the user leaves or the application goes away. @returns the exit code */
+  /** Runs until the user leaves or the application ends. @returns the exit code */
   async run(): Promise<number> {
     let left = false;
     const exited = new Promise((resolve) => {
@@ -100,7 +102,7 @@ class Conversation {
         this.#printAbove(text);
       },
       onEnd: ({ message }) => {
-        if (left) return; // who leaves need not be told
+        if (left) return; // the user has left
         this.#exitCode = 1;
         this.#printAbove(`${message}\n`);
         this.#repl.close();
@@ -122,7 +124,7 @@ class Conversation {
 
   #readHistory(): Promise<void> {
     return new Promise((resolve) => {
-      // What keeps it from being read is printed; the history is then that of this REPL only.
+      // Errors of reading it are printed; the history then covers only this REPL.
       if (this.#history === undefined) resolve();
       else {
         keepPrivate(this.#history);
@@ -135,10 +137,10 @@ class Conversation {
 
   #defineCommands(): void {
     const { commands } = this.#repl as unknown as { commands: Record<string, unknown> };
-    // It would make a new context here, where there is nothing.
+    // It would reset the context of this process, where nothing runs.
     delete commands['clear'];
     this.#repl.defineCommand('load', {
-      help: 'Run a file of this machine in the application',
+      help: 'Run a local file in the application',
       action: (file: string) => {
         let code: string;
         try {
@@ -155,9 +157,9 @@ class Conversation {
     });
   }
 
-  /** What node:repl calls for each line: with what was typed before, when that was not complete. */
+  /** node:repl calls this for each line, with the lines before it while they are incomplete. */
   async #evaluate(code: string, done: (error: Error | null, result: unknown) => void): Promise<void> {
-    // Decided here and at once: the next line comes after the answer.
+    // Decided locally and at once: the next line comes after the answer.
     const parsed = transform(code);
     if (parsed.kind === 'incomplete') {
       done(new Recoverable(parsed.error), undefined);
@@ -167,7 +169,7 @@ class Conversation {
     done(null, undefined);
   }
 
-  /** Runs code and prints what it comes to. */
+  /** Runs code and prints its result. */
   async #send(code: string): Promise<void> {
     this.#busy = true;
     this.#interrupted = false;
@@ -175,7 +177,7 @@ class Conversation {
       const { text } = await this.#connection.evaluate(code);
       if (text !== '') this.#output.write(`${text}\n`);
     } catch (error) {
-      if (!(error instanceof ConnectionFault)) throw error; // the end of the connection says why
+      if (!(error instanceof ConnectionFault)) throw error; // onEnd prints the reason
     }
     this.#idle();
   }
@@ -206,10 +208,10 @@ class Conversation {
       this.#connection.cancel();
       return;
     }
-    this.#connection.ended(new ConnectionFault('the application does not answer; it was left'));
+    this.#connection.ended(new ConnectionFault('the application does not answer; disconnected'));
   }
 
-  /** Prints text of the application that nobody waits for. */
+  /** Prints unrequested text of the application. */
   #printAbove(text: string): void {
     if (this.#busy) {
       this.#output.write(text);
@@ -220,9 +222,89 @@ class Conversation {
     cursorTo(this.#output, 0);
     clearScreenDown(this.#output);
     this.#output.write(text);
-    // node:readline draws from the row where it thinks that the line begins, so many above the cursor; it has lost count
-    // when several rows were pasted. Here the line begins where the cursor is.
+    // node:readline redraws from the row where it believes the line begins, counted up from the cursor. It loses count
+    // when several rows are pasted. Here the line begins at the cursor.
     (this.#repl as unknown as { prevRows: number }).prevRows = 0;
     this.#repl.prompt(true);
+  }
+}
+
+// ---- the keyboard ----
+
+const CTRL_C = '\u0003';
+/** The most characters to keep of what is typed ahead; the rest is lost, as in a terminal. */
+const TYPED_AHEAD_MAX = 1_048_576;
+
+/** node:repl reads from this instead of the terminal. */
+class Keyboard extends Readable {
+  readonly isTTY = true;
+  readonly #terminal: ReadStream;
+  readonly #isBusy: () => boolean;
+  readonly #onInterrupt: () => void;
+  #waiting = '';
+  #scheduled = false;
+
+  /**
+   * @param isBusy whether a line is running
+   * @param onInterrupt called for Ctrl-C while a line runs; at other times Ctrl-C is a key like any other
+   */
+  constructor(terminal: ReadStream, isBusy: () => boolean, onInterrupt: () => void) {
+    super({ encoding: 'utf8', read: () => undefined });
+    this.#terminal = terminal;
+    this.#isBusy = isBusy;
+    this.#onInterrupt = onInterrupt;
+    terminal.setEncoding('utf8');
+    terminal.on('data', this.#typed);
+    terminal.on('end', this.#ended);
+  }
+
+  /** As for a terminal; node:readline calls it. */
+  setRawMode(on: boolean): this {
+    this.#terminal.setRawMode(on);
+    return this;
+  }
+
+  /** Call this when no line is running any more. */
+  continue(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // Deferred, so that what was pushed has been read and has taken effect.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pushLine();
+    });
+  }
+
+  /** Releases the terminal. */
+  release(): void {
+    this.#terminal.off('data', this.#typed);
+    this.#terminal.off('end', this.#ended);
+    this.#terminal.pause();
+    this.push(null);
+  }
+
+  readonly #typed = (text: string): void => {
+    if (this.#isBusy() && text.includes(CTRL_C)) {
+      this.#waiting = '';
+      this.#onInterrupt();
+      return;
+    }
+    if (this.#waiting.length < TYPED_AHEAD_MAX) this.#waiting += text;
+    if (!this.#scheduled) this.#pushLine();
+  };
+
+  readonly #ended = (): void => {
+    this.push(null);
+  };
+
+  /** Passes on waiting text, up to the end of the first line. */
+  #pushLine(): void {
+    if (this.#waiting === '' || this.#isBusy()) return;
+    const end = /\r\n?|\n/.exec(this.#waiting);
+    const length = end === null ? this.#waiting.length : end.index + end[0].length;
+    this.push(this.#waiting.slice(0, length));
+    this.#waiting = this.#waiting.slice(length);
+    // Even with nothing left: later input must not overtake the line.
+    if (end !== null) this.continue();
   }
 }

@@ -3,7 +3,7 @@
 //
 // It runs no code: a property that has a getter is listed, but not gone through.
 import { types } from 'node:util';
-import { channelsOf, scopesOf } from './helpers/groups.ts';
+import { channelNames, scopeNames } from '../inspect/groups.ts';
 import { isPidText, type Shell } from './shell.ts';
 
 /** What a text can be completed to. */
@@ -75,8 +75,8 @@ function offer(candidates: readonly string[], begun: string): Completion {
 }
 
 function textsFor(helper: string, shell: Shell): string[] {
-  if (TAKES_GROUPS.has(helper)) return channelsOf(shell);
-  if (TAKES_SCOPES.has(helper)) return scopesOf(shell);
+  if (TAKES_GROUPS.has(helper)) return channelNames(shell.node);
+  if (TAKES_SCOPES.has(helper)) return scopeNames(shell.node);
   const { node } = shell;
   const pids = node.processes().map(String).filter(isPidText);
   return helper === 'pid' ? pids : [...node.registered(), ...pids];

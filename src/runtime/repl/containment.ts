@@ -15,7 +15,7 @@
 //
 // `process.exit()` and `process.abort()` are refused to code of a REPL. A signal to the process is not: who sends one means it.
 import { executionAsyncResource } from 'node:async_hooks';
-import { Fault } from './fault.ts';
+import { Fault } from './shell.ts';
 import { innermost, type Maker, markOf, sessionBegins, sessionEnds } from './marks.ts';
 
 /** Where the errors of one REPL go. */

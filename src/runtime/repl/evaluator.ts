@@ -13,7 +13,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { runInThisContext, Script } from 'node:vm';
 import { type ErrorSink, guard } from './containment.ts';
-import { Fault } from './fault.ts';
+import { Fault } from './shell.ts';
 import { begin } from './marks.ts';
 import { type Transformed, transform } from './transform.ts';
 

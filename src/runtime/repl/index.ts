@@ -1,3 +1,3 @@
 /** The public entry point of the REPL: `import { ... } from 'troupe/repl'`. */
-export { NoSocketsError } from './listen.ts';
+export { NoSocketsError } from './socket.ts';
 export { type ReplOptions, replServer } from './server.ts';

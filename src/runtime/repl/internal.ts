@@ -5,10 +5,10 @@ export { type ClientConnection, READY_TIMEOUT_MS, attach } from './client-connec
 export { complete } from './complete.ts';
 export { BUFFER_MAX, Connection, HELLO_TIMEOUT_MS, PRINT_BUFFER_MAX } from './connection.ts';
 export { Evaluator } from './evaluator.ts';
-export { Fault } from './fault.ts';
-export { INBOX_MAX, Inbox } from './inbox.ts';
+export { Fault } from './shell.ts';
+export { INBOX_MAX, Inbox } from './helpers/messages.ts';
 export { toJson } from './json.ts';
-export { listenPrivately } from './listen.ts';
+export { listenPrivately } from './socket.ts';
 export { Maker, begin, isMarking, markOf, sessionBegins, sessionEnds } from './marks.ts';
 export {
   CLIENT_LINE_MAX,
@@ -21,5 +21,5 @@ export {
 export { LINES_WAITING_MAX } from './session.ts';
 export type { Shell } from './shell.ts';
 export { presentRows, showError, showUncaught, showValue } from './show.ts';
-export { cut, textTable, visible } from './table.ts';
+export { cut, textTable, visible } from './show.ts';
 export { transform } from './transform.ts';

@@ -8,7 +8,7 @@
 // - functions, symbols and what has no other form as the REPL prints them; what contains itself as "[Circular]"
 import { inspect } from 'node:util';
 
-import { Fault } from './fault.ts';
+import { Fault } from './shell.ts';
 
 /** How deep values are written; below that as "[Object]". */
 const DEPTH_MAX = 64;

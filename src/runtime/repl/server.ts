@@ -1,20 +1,19 @@
 // The server of the REPL: a supervised process that listens on a Unix socket in the data folder and starts a process for
 // each client that connects.
 //
-// Whoever can open the socket can run code in the application: see listen.ts for who can. The sessions are linked to the
+// Whoever can open the socket can run code in the application: see socket.ts for who can. The sessions are linked to the
 // server; they end with it, and it does not end with them.
 import type { Socket } from 'node:net';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
-import { defineServer, type Process, TroupeError } from '../index.ts';
+import { type Process, TroupeError, defineServer } from '../index.ts';
 import { Connection } from './connection.ts';
 import { SYNC_LIMIT_MS } from './evaluator.ts';
-import { Fault } from './fault.ts';
+import { Fault } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
-import { Inbox } from './inbox.ts';
-import { type Listener, listenPrivately, NoSocketsError } from './listen.ts';
+import { Inbox } from './helpers/messages.ts';
+import { type Listener, NoSocketsError, listenPrivately, socketPath } from './socket.ts';
 import type { Hello } from './protocol.ts';
-import { sessionBehaviour, type SessionSettings } from './session.ts';
-import { socketPath } from './socket-path.ts';
+import { type SessionSettings, sessionBehaviour } from './session.ts';
 
 /** How many clients may be attached by default. */
 const CLIENTS_MAX = 16;

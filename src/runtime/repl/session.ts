@@ -9,26 +9,24 @@ import { Writable } from 'node:stream';
 import {
   type Behaviour,
   Exit,
-  formatReason,
-  isShutdown,
   type Node,
   type Pid,
   type Process,
+  formatReason,
+  isShutdown,
 } from '../index.ts';
 import { complete } from './complete.ts';
 import type { Connection } from './connection.ts';
-import { contain, type ErrorSink } from './containment.ts';
+import { type ErrorSink, contain } from './containment.ts';
 import { Evaluator } from './evaluator.ts';
-import { Fault } from './fault.ts';
+import { Fault, type Shell } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
 import { exitLine } from './helpers/processes.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox } from './helpers/messages.ts';
 import { toJson } from './json.ts';
 import { Maker } from './marks.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
-import type { Shell } from './shell.ts';
-import { present, showError, showSyntaxError, showUncaught, showValue } from './show.ts';
-import { visible } from './table.ts';
+import { present, showError, showSyntaxError, showUncaught, showValue, visible } from './show.ts';
 
 /** What all REPLs of a server share. */
 export interface SessionSettings {

@@ -1,34 +1,38 @@
-// What the helpers of one REPL share: its process, its node, its messages and where it prints. No logic of its own but for
-// the question what a text or a value that stands for a process means.
+// What the helpers of one REPL share: its process, its node, its messages and where it prints; how a typed pid or name is
+// resolved; and the error for what cannot be.
 import type { PeerInfo } from '../distribution/erlang/index.ts';
 import { type Destination, type Node, Pid, type Process } from '../index.ts';
-import { Fault } from './fault.ts';
-import type { Inbox } from './inbox.ts';
-import type { Column } from './table.ts';
+import type { Inbox } from './helpers/messages.ts';
+import type { Column } from './show.ts';
 
-/** One REPL, as its helpers see it. */
+/** An expected failure: a mistake of the user, or something missing. Its message is one full sentence, shown without a stack. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+}
+
+/** A REPL as its helpers see it. */
 export interface Shell {
   /** The process of the REPL. */
   readonly self: Process;
   readonly node: Node;
   readonly inbox: Inbox;
-  /** Fires when the line that runs is cancelled or the REPL ends. */
+  /** Aborts when the running line is cancelled or the REPL ends. */
   readonly signal: () => AbortSignal;
-  /** Prints a line beside what is being typed. The line is only made when it can be shown. */
+  /** Prints a line above the prompt. The line is built only if it can be shown. */
   readonly announce: (line: (colour: boolean) => string) => void;
-  /** A function that calls another one as code of this REPL, to which what goes wrong in it later is told. */
+  /** Wraps a function so that it runs as code of this REPL, which then receives its later errors. */
   readonly own: <Args extends unknown[], T>(code: (...args: Args) => T) => (...args: Args) => T;
-  /** The connections of the node with others; undefined for a node that is alone. */
+  /** The connections with other nodes; undefined for a node without distribution. */
   readonly peers: (() => readonly PeerInfo[]) | undefined;
 }
 
 /** A function that can be called in the REPL. */
 export interface Helper {
-  /** How it is called, as help() shows it. */
+  /** An example call, as help() shows it. */
   readonly usage: string;
   /** What it does, in a few words. */
   readonly about: string;
-  /** A promise of it is waited for. */
+  /** A returned promise is awaited. */
   readonly run: (...args: never[]) => unknown;
 }
 
@@ -37,14 +41,14 @@ export type Helpers = Readonly<Record<string, Helper>>;
 
 const PID_TEXT = /^\s*<\d+\.\d+\.\d+>\s*$/;
 
-/** True for a text that is a pid as it prints. */
+/** Whether a text is a pid in its printed form. */
 export function isPidText(text: string): boolean {
   return PID_TEXT.test(text);
 }
 
 /**
- * The pid that something stands for: a pid, its text, a registered name of this node, or what has a pid.
- * @throws Fault when nobody has the name, or it is nothing of these
+ * Resolves a pid, its text, a name registered on this node, or an object with a pid.
+ * @throws Fault when the name is not registered, or the value is none of these
  */
 export function pidOf(node: Node, target: unknown): Pid {
   if (target instanceof Pid) return target;
@@ -52,26 +56,26 @@ export function pidOf(node: Node, target: unknown): Pid {
     if (isPidText(target)) return parsePid(node, target);
     const pid = node.whereis(target);
     if (pid === undefined)
-      throw new Fault(`nobody is registered as '${target}'; registered() lists the names`);
+      throw new Fault(`no process is registered as '${target}'; registered() lists the names`);
     return pid;
   }
   if (typeof target === 'object' && target !== null && 'pid' in target && target.pid instanceof Pid) {
     return target.pid;
   }
-  throw new Fault("a process is given by its pid, such as '<0.12.0>', or by its registered name");
+  throw new Fault("name a process by its pid, such as '<0.12.0>', or by its registered name");
 }
 
-/** The pid of a text. @throws Fault when it is none. */
+/** The pid of a text. @throws Fault when the text is not a pid. */
 export function parsePid(node: Node, text: string): Pid {
-  if (!isPidText(text)) throw new Fault(`'${text}' is no pid; one looks like <0.12.0>`);
+  if (!isPidText(text)) throw new Fault(`'${text}' is not a pid; a pid looks like <0.12.0>`);
   try {
     return node.pid(text.trim());
   } catch (error) {
-    throw new Fault(`${text.trim()} is of a node that is not known here`, { cause: error });
+    throw new Fault(`${text.trim()} belongs to a node that is not known here`, { cause: error });
   }
 }
 
-/** As `pidOf`, for a process that has to be alive here. @throws Fault */
+/** As `pidOf`, for a process that must be alive on this node. @throws Fault */
 export function livePidOf(node: Node, target: unknown): Pid {
   const pid = pidOf(node, target);
   if (pid.node !== node.name) {
@@ -81,7 +85,7 @@ export function livePidOf(node: Node, target: unknown): Pid {
   return pid;
 }
 
-/** Where to send to: as `pidOf`, alive if it is of this node, or `{name, node}`. @throws Fault */
+/** A destination: as `pidOf`, alive if it is on this node; or `{name, node}`. @throws Fault */
 export function destinationOf(node: Node, target: unknown): Destination {
   if (typeof target === 'object' && target !== null && 'name' in target && 'node' in target) {
     const { name, node: on } = target;
@@ -94,10 +98,10 @@ export function destinationOf(node: Node, target: unknown): Destination {
   return pid.node === node.name ? livePidOf(node, pid) : pid;
 }
 
-/** The columns that say who a process is; `whoCells` fills them. */
+/** The columns that identify a process; `whoCells` fills them. */
 export const WHO: readonly Column[] = [{ heading: 'PID' }, { heading: 'NAME' }, { heading: 'LABEL' }];
 
-/** Who a process is: pid, registered name, label; of another node, the node. */
+/** Identifies a process: pid, registered name and label, or the node of a remote one. */
 export function whoCells(node: Node, pid: Pid): string[] {
   const info = node.processInfo(pid);
   if (info !== undefined) return [pid.toString(), info.registeredName ?? '', info.label];

@@ -1,12 +1,28 @@
-// How values and errors are shown to who types.
+// How values, errors and tables appear at the prompt.
 //
-// A helper can say how its result reads best, as a table for instance; to code it stays the array or object that it is.
+// - A helper can choose how its result is shown, as a table for instance; code still sees the array or object itself.
+// - Columns are padded to their widest cell, numbers aligned right, lines cut to the width of the terminal.
+// - Text may come from anywhere, clients of the application included: characters that would control the terminal are
+//   escaped first.
 import { inspect } from 'node:util';
-import { formatReason, ProcessExit, TroupeError } from '../index.ts';
-import { Fault } from './fault.ts';
-import { type Column, textTable, type TextFormat, visible } from './table.ts';
+import { ProcessExit, TroupeError, formatReason } from '../index.ts';
+import { Fault } from './shell.ts';
 
-/** The widest that values are laid out when the output is no terminal. */
+/** How text can be shown. */
+export interface TextFormat {
+  /** Width in characters; 0 to cut nothing. */
+  readonly columns: number;
+  readonly colour: boolean;
+  readonly unicode: boolean;
+}
+
+/** A column: its heading, and whether its cells are numbers. */
+export interface Column {
+  readonly heading: string;
+  readonly numeric?: boolean;
+}
+
+/** The layout width for values when the output is not a terminal. */
 const WIDTH_WITHOUT_TERMINAL = 120;
 /** How many rows of a table are shown. */
 const ROWS_MAX = 100;
@@ -14,7 +30,7 @@ const ROWS_MAX = 100;
 type Renderer = (format: TextFormat) => string;
 const renderers = new WeakMap<object, Renderer>();
 
-/** Says how a value is shown where it is the result of a line. */
+/** Sets how a value is shown when it is the result of a line. */
 export function present<T extends object>(value: T, render: Renderer): T {
   renderers.set(value, render);
   return value;
@@ -53,7 +69,7 @@ export function showValue(value: unknown, format: TextFormat): string {
   }
 }
 
-/** What stands for a value whose own inspect function throws. What it throws may have a text that throws. */
+/** Stands in for a value whose own inspect function throws. Converting what it throws to text may throw as well. */
 function cannotBeShown(error: unknown): string {
   try {
     return `[cannot be shown: ${visible(String(error))}]`;
@@ -78,31 +94,124 @@ export function showLine(value: unknown, format: Pick<TextFormat, 'colour'>): st
   }
 }
 
-/** Frames of what runs the code, not of the code. */
+/** Stack frames of the machinery that runs the code, not of the code. */
 const OWN_FRAME =
   /^ +at .*(\/repl\/(evaluator|containment|marks|session)\.[jt]s|\(?node:(vm|async_hooks|internal|net|events|fs:\d)|\(?evalmachine\.)/;
-/** What a line of an error may not hold but colours. */
+/** Control characters that are escaped in errors; colours are kept. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /\u001B(?!\[\d+m)|[\u0000-\u0009\u000B-\u001A\u001C-\u001F\u007F-\u009F]/g;
 
-/** An error that a line has thrown, or that nobody caught. */
+/** An error that a line threw, or that nothing caught. */
 export function showError(error: unknown, format: TextFormat): string {
   if (error instanceof Fault || error instanceof TroupeError) return `** ${visible(error.message)}`;
   if (error instanceof ProcessExit) return `** (EXIT) ${visible(formatReason(error.reason))}`;
   const text = showValue(error, format);
   if (!(error instanceof Error)) return `Uncaught ${text}`;
   const lines = text.split('\n').filter((line) => !OWN_FRAME.test(line));
-  // A function that is called by its bare name has the scope for its `this`.
+  // A function called by its bare name gets the scope, a proxy, as `this`.
   const own = lines.map((line) => line.replace(/^( +at )Proxy\./, '$1'));
   return `Uncaught ${own.join('\n').replace(CONTROL, visible)}`;
 }
 
-/** An error that nobody caught, so that it is not taken for the result of a line. */
+/** An uncaught error, marked so that it is not mistaken for the result of a line. */
 export function showUncaught(error: unknown, format: TextFormat): string {
   return showError(error, format).replace(/^\*\* /, '** (uncaught) ');
 }
 
-/** What is wrong with an input, with the line and a caret. */
+/** A syntax error, with the line and a caret. */
 export function showSyntaxError(error: SyntaxError): string {
   return `Uncaught:\n${String(error.stack).replace(CONTROL, visible)}`;
+}
+
+// ---- tables ----
+
+const GAP = '  ';
+const CELL_MAX = 200;
+/** No column is cut below this width. */
+const COLUMN_MIN = 8;
+
+/** A table as lines, without a final line break. */
+export function textTable(
+  columns: readonly Column[],
+  rows: ReadonlyArray<readonly string[]>,
+  format: TextFormat,
+): string {
+  const cells = rows.map((row) => row.map((cell) => cut(visible(cell), CELL_MAX, format)));
+  const widths = columns.map(({ heading }, index) =>
+    cells.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), heading.length),
+  );
+  if (format.columns > 0) fit(widths, columns, format.columns);
+  const line = (row: readonly string[]): string =>
+    columns
+      .map(({ numeric }, index) =>
+        pad(cut(row[index] ?? '', widths[index] as number, format), widths[index] as number, numeric),
+      )
+      .join(GAP)
+      .trimEnd();
+  const heading = line(columns.map((column) => column.heading));
+  return [format.colour ? `\u001B[1m${heading}\u001B[22m` : heading, ...cells.map(line)].join('\n');
+}
+
+/** Takes excess width from the widest text columns. */
+function fit(widths: number[], columns: readonly Column[], width: number): void {
+  const gaps = GAP.length * (widths.length - 1);
+  for (;;) {
+    const total = widths.reduce((sum, each) => sum + each, gaps);
+    if (total <= width) return;
+    let widest = -1;
+    widths.forEach((each, index) => {
+      if (columns[index]?.numeric !== true && each > COLUMN_MIN && each > (widths[widest] ?? 0))
+        widest = index;
+    });
+    if (widest === -1) return;
+    widths[widest] = Math.max(
+      COLUMN_MIN,
+      (widths[widest] as number) - (total - width),
+      secondWidest(widths, widest) - 1,
+    );
+  }
+}
+
+function secondWidest(widths: readonly number[], widest: number): number {
+  return widths.reduce((width, each, index) => (index === widest ? width : Math.max(width, each)), 0);
+}
+
+function pad(text: string, width: number, right = false): string {
+  const space = ' '.repeat(Math.max(0, width - widthOf(text)));
+  return right ? space + text : text + space;
+}
+
+/** Text cut to a width in terminal cells, ending in an ellipsis when it was longer. */
+export function cut(text: string, width: number, format: Pick<TextFormat, 'unicode'>): string {
+  if (widthOf(text) <= width) return text;
+  const ellipsis = format.unicode ? '…' : '...';
+  let kept = '';
+  let used = ellipsis.length;
+  for (const character of text) {
+    used += widthOf(character);
+    if (used > width) break;
+    kept += character;
+  }
+  return kept + ellipsis;
+}
+
+/** Text with characters that would control the terminal written as JavaScript escape sequences. */
+export function visible(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001F\u007F-\u009F\u200E\u200F\u2028-\u202E\u2066-\u2069]/g, (character) => {
+    if (character === '\n') return String.raw`\n`;
+    if (character === '\t') return String.raw`\t`;
+    return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, '0')}`;
+  });
+}
+
+const WIDE =
+  /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE4F\uFF00-\uFF60\uFFE0-\uFFE6\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]/u;
+const NO_WIDTH = /\p{Mn}|\p{Me}|\p{Cf}/u;
+
+/** The width of a text in terminal cells. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += NO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
 }

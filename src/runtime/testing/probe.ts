@@ -1,8 +1,8 @@
 /**
  * A probe: a process whose mailbox the test reads.
  *
- * It is a process like any other: it has a pid, can be linked, monitored, registered, called and killed. What it does not do
- * is act by itself: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
+ * It is a process like any other: it has a pid, can be linked, monitored, registered, called and killed. It only
+ * never acts on its own: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
  *
  * A message is here only when the probe has run; after something that sends, either wait for the message with
  * {@link Probe.receive} or let all run with `settle` before looking at {@link Probe.messages}.
@@ -34,7 +34,7 @@ export interface ProbeOptions {
   readonly mailbox?: SpawnOptions['mailbox'];
 }
 
-/** A call that a probe got, to be answered by the test. */
+/** A call that a probe got; the test answers it. */
 export interface ReceivedCall {
   readonly name: string;
   readonly argument: unknown;

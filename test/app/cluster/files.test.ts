@@ -61,7 +61,7 @@ describe('the cookie', () => {
       expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: ~joe\/cookie could not be read: ENOENT/),
     ]);
     expect(faultsOf({ TROUPE_COOKIE_FILE: '~' })).toEqual([
-      `TROUPE_COOKIE_FILE cannot be used: ${folder} is no file that holds a cookie`,
+      `TROUPE_COOKIE_FILE cannot be used: ${folder} is not a file that holds a cookie`,
     ]);
   });
 

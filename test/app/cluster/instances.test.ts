@@ -145,7 +145,7 @@ describe('instances that share a database', () => {
     faulty.fault = {
       after() {
         faulty.fault = undefined;
-        throw away();
+        throw away(true);
       },
     };
     const { status } = await a.ask('POST', '/api/notes', {
@@ -228,6 +228,15 @@ describe('an instance that uses the notes of another', () => {
     expect((await b.ask('PUT', '/api/notes/2147483647', { json: change })).status).toBe(404);
     expect((await b.ask('DELETE', `/api/notes/${made.id}`)).status).toBe(204);
     expect((await b.ask('DELETE', `/api/notes/${made.id}`)).status).toBe(404);
+  });
+
+  test('has pages as large as PAGE_BYTES of both says', async () => {
+    const env = { PAGE_BYTES: '4194304' };
+    const a = await start('a@test', { database: new FaultyDatabase(shared.database), env });
+    const b = await start('b@test', { ...follower, env: { ...follower.env, ...env } });
+    for (let n = 0; n < 5; n++) await a.make(`large ${n}`, '語'.repeat(100_000)); // 300 kB each
+    const { body } = await b.ask('GET', '/api/notes');
+    expect(body).toMatchObject({ notes: { length: 5 }, next: null });
   });
 
   test('answers 503 while the other is away, and comes back by itself', async () => {

@@ -3,16 +3,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
-import { openDatabase } from '../../../src/app/database/open.ts';
+import { type Database, openDatabase } from '../../../src/app/database/database.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { requirePart } from '../../support/parts.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 
 const missing = requirePart('postgres').missing || requirePart('pgbouncer').missing;
 

@@ -6,8 +6,8 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -17,9 +17,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
+import { type Database, openDatabase } from '../../../src/app/database/database.ts';
 import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { openDatabase } from '../../../src/app/database/open.ts';
 import { firstPage } from '../support/first-page.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { buildFailingDisk, mountSmallDisk } from '../support/disk.ts';

@@ -2,7 +2,7 @@
 // database a statement without an end. Ends with its input.
 import { createInterface } from 'node:readline';
 import { sql } from 'drizzle-orm';
-import { openDatabase } from '../../../src/app/database/open.ts';
+import { openDatabase } from '../../../src/app/database/database.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 
 const database = openDatabase({ kind: 'pglite', folder: process.argv[2] ?? '', queryTimeoutMs: 600_000 });

@@ -1,16 +1,15 @@
 // The database of a server: how it opens, and what happens when the server is full, slow, away or frozen.
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
+import { type Database, openDatabase } from '../../../src/app/database/database.ts';
 import { migrationLockKey } from '../../../src/app/database/migrations.ts';
-import { openDatabase } from '../../../src/app/database/open.ts';
 import type { PostgresSettings } from '../../../src/app/database/postgres.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { notes } from '../../../src/app/notes/schema.ts';
 import { requirePart } from '../../support/parts.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 import { watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
 

@@ -1,16 +1,15 @@
 // The store of events on both databases, and what only a server has: several transactions at a time, and notifications.
+import * as fc from 'fast-check';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import * as fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
-import { type DatabaseSettings, openDatabase } from '../../../src/app/database/open.ts';
+import { type Database, type DatabaseSettings, openDatabase } from '../../../src/app/database/database.ts';
 import { DatabaseEvents } from '../../../src/app/events/store.ts';
 import { requirePart } from '../../support/parts.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 import { describeEvents, event } from './store.contract.ts';
 
 async function open(settings: DatabaseSettings): Promise<Database> {

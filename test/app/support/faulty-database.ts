@@ -3,15 +3,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  Database,
-  DatabaseState,
-  Queryable,
-  RunOptions,
-  SqlRunner,
+import {
+  type Database,
+  type DatabaseState,
+  type Queryable,
+  type RunOptions,
+  type SqlRunner,
+  openDatabase,
 } from '../../../src/app/database/database.ts';
 import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { openDatabase } from '../../../src/app/database/open.ts';
 
 export interface OpenedDatabase {
   readonly database: Database;
@@ -58,6 +58,10 @@ export class FaultyDatabase implements Database {
     return this.pretended ?? this.#inner.state;
   }
 
+  get retryAfterMs(): number {
+    return this.#inner.retryAfterMs;
+  }
+
   async run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     const { fault } = this;
     await fault?.before?.();
@@ -88,8 +92,8 @@ export class FaultyDatabase implements Database {
 }
 
 /** The error of a database that is away. */
-export function away(): DatabaseUnavailableError {
-  return new DatabaseUnavailableError('unreachable', 'PostgreSQL at nowhere was lost', 1_500);
+export function away(maybeDone = false): DatabaseUnavailableError {
+  return new DatabaseUnavailableError('unreachable', 'PostgreSQL at nowhere was lost', 1_500, maybeDone);
 }
 
 /** A place where calls stop until they are let go. */

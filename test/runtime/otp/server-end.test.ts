@@ -1,6 +1,7 @@
 // How a server ends: Module:terminate/2 and when it runs, stop, exits of the parent and of others (gen_server, proc_lib:stop/3).
 import { describe, expect, test } from 'vitest';
 import {
+  atom,
   defineServer,
   Exit,
   type Node,
@@ -12,6 +13,8 @@ import {
   type ServerInstance,
   stop,
   stopProcess,
+  type TroupeError,
+  tuple,
   UNHANDLED,
 } from 'troupe';
 import { awaitExit, createManualClock, createProbe, settle } from 'troupe/testing';
@@ -113,6 +116,60 @@ describe('Module:terminate/2 runs', () => {
     await expectFailure(ref.stop('normal'), 'TROUPE_CALL_EXIT', reason);
     expect(await ended).toEqual(reason);
     expect(reports.map((report) => report.reason)).toEqual([reason]);
+  });
+});
+
+describe('a stop', () => {
+  test.each<[string, () => unknown]>([
+    ['a tuple', () => tuple(atom('done'), [1, 'two'])],
+    ['an array', () => ['shutdown', { left: 3 }]],
+    ['an atom', () => atom('done')],
+    ['a bigint', () => 1n],
+  ])('compares reasons by value: %s', async (_kind, makeReason) => {
+    const node = makeNode();
+    const ref = await node.start(noting, [[], (_reason, self) => self.exit(makeReason())]);
+    const ended = awaitExit(node, ref.pid);
+    await ref.stop(makeReason());
+    expect(await ended).toEqual(makeReason());
+  });
+
+  test.each([
+    [tuple(atom('done'), 1), tuple(atom('done'), 2)],
+    [atom('done'), 'done'],
+    [new Error('one'), new Error('one')],
+  ])('fails when the reason is another one: %j and %j', async (asked, other) => {
+    const node = makeNode();
+    const ref = await node.start(noting, [[], (_reason, self) => self.exit(other)]);
+    const error = await failure(ref.stop(asked));
+    expect(error).toMatchObject({ code: 'TROUPE_CALL_EXIT', reason: other });
+  });
+
+  test('that fails names the process, and its stack leads to the code that waits', async () => {
+    const clock = createManualClock();
+    const node = makeNode({ clock });
+    const gate = makeGate();
+    const ref = await node.start(noting, [[], () => gate.opened]);
+    const deaf = node.spawn(async (self) => {
+      await self.receive(() => false);
+    });
+    async function whoStops(stopping: Promise<void>): Promise<void> {
+      await stopping;
+    }
+    const failures = [
+      failure(whoStops(ref.stop('normal', 1_000))), // in `terminate`
+      failure(whoStops(stopProcess(node, deaf, 'normal', 1_000))), // before the answer to `sys`
+    ];
+    await settle(node, { except: [ref.pid] });
+    await clock.advance(1_000);
+    const [first, second] = (await Promise.all(failures)) as [TroupeError, TroupeError];
+    expect(first.message).toContain(`Stop of ${ref.pid.toString()}: it did not exit in 1000 ms`);
+    expect(second.message).toContain(`Stop of ${deaf.toString()}: it did not exit in 1000 ms`);
+    for (const error of [first, second]) {
+      expect(error).toMatchObject({ code: 'TROUPE_CALL_TIMEOUT', reason: 'timeout' });
+      expect(error.stack).toContain('whoStops');
+    }
+    gate.open();
+    node.exit(deaf, 'kill');
   });
 });
 

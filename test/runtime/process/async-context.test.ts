@@ -1,6 +1,9 @@
 // In whose async context code of a process runs: in none, or for good in the one of its spawn when it asked for that; never in
 // that of who sent, called, killed or was handled before.
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   childProcess,
   defineServer,
@@ -122,6 +125,12 @@ describe('a process', () => {
     await until(1);
     node.send(pid, 'second');
     expect(await until(2)).toEqual(['first: none', 'second: none']);
+  });
+
+  test('does not run in the first context of the program, which another has entered and left', async () => {
+    const file = fileURLToPath(new URL('first-context-program.ts', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file]);
+    expect(stdout).toBe('one: none\ntwo: none\n');
   });
 
   test('hears of a timer that another started in no context', async () => {

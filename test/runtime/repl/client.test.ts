@@ -51,10 +51,10 @@ describe('--eval', () => {
   test.each([
     ["info('<0.99.0>')", '** process <0.99.0> is not alive'],
     ["exit('<0.99.0>', 'kill')", '** process <0.99.0> is not alive'],
-    ["send('nobody', 1)", "** nobody is registered as 'nobody'; registered() lists the names"],
-    ["call('nobody', 'x')", "** nobody is registered as 'nobody'; registered() lists the names"],
-    ["pid('12')", "** '12' is no pid; one looks like <0.12.0>"],
-    ["pid('<7.12.0>')", '** <7.12.0> is of a node that is not known here'],
+    ["send('nobody', 1)", "** no process is registered as 'nobody'; registered() lists the names"],
+    ["call('nobody', 'x')", "** no process is registered as 'nobody'; registered() lists the names"],
+    ["pid('12')", "** '12' is not a pid; a pid looks like <0.12.0>"],
+    ["pid('<7.12.0>')", '** <7.12.0> belongs to a node that is not known here'],
     ["members('nope')", "** no group 'nope' in nova_scope; groups() lists those that have members"],
     [
       "members(['room', 2], 'rooms')",
@@ -66,7 +66,7 @@ describe('--eval', () => {
     ["help('nope')", "** there is no helper 'nope'; help() lists them"],
     ['exit(self())', '** exit(pid, reason) needs both; to leave the REPL type .exit'],
     ["processes({sort: 'size'})", '** processes can be sorted by pid, name, label, mailbox, handled, age'],
-    ['info(1)', "** a process is given by its pid, such as '<0.12.0>', or by its registered name"],
+    ['info(1)', "** name a process by its pid, such as '<0.12.0>', or by its registered name"],
     ['while (true) {}', '** it ran for 2000 ms without an await, and was stopped'],
   ])('%s is one clear line', async (code, line) => {
     const { connection } = await attachTo(application, { interactive: false });
@@ -79,7 +79,7 @@ describe('--eval', () => {
     expect(ran).toEqual({
       code: 1,
       out: '',
-      err: "** nobody is registered as 'nobody'; registered() lists the names\n",
+      err: "** no process is registered as 'nobody'; registered() lists the names\n",
     });
   });
 

@@ -72,14 +72,14 @@ describe('processes', () => {
     ];
     const names = await runAll(repl, ...forms.map((form) => `info(${form}).registeredName`));
     expect(names).toEqual(forms.map(() => "'counter'"));
-    expect(await repl.run('whereis()')).toMatch(/^! \*\* a process is given by/);
+    expect(await repl.run('whereis()')).toMatch(/^! \*\* name a process by/);
   });
 
   test('info() shows one thing a line, and is data', async () => {
     const repl = await client();
     expect(await repl.run("info('counter')")).toMatch(/^pid +<0\.3\.0>\nregisteredName +counter\n/);
     expect(await repl.run("info('listener')")).toBe(
-      "! ** nobody is registered as 'listener'; registered() lists the names",
+      "! ** no process is registered as 'listener'; registered() lists the names",
     );
     expect(await repl.run("info('counter').trapExit")).toBe('false');
   });
@@ -179,7 +179,7 @@ describe('processes', () => {
       `! ** ${pid} lives on other@test; attach to the REPL there to look at it`,
     );
     expect(await repl.run("call({name: 'nobody', node: 'fixture@test'}, 'add', 1)")).toMatch(
-      /^! \*\* nobody is registered/,
+      /^! \*\* no process is registered/,
     );
   });
 });
@@ -222,14 +222,14 @@ describe('groups and channels', () => {
       "'ok'",
       "'ok'",
       "[ 'plain', 1n ]",
-      `Broadcast { channel: 'talk', sender: ${repl.connection.pid}, topic: 'said', payload: { text: 'hello' } }\n[ 'plain', 1n ]`,
+      `Broadcast { channel: 'talk', sender: ${repl.connection.pid}, topic: 'said', payload: { text: 'hello' }, epoch: undefined, position: undefined }\n[ 'plain', 1n ]`,
       'no messages',
       "'ok'",
       "! ** this REPL has not joined 'talk'",
       "'ok'",
-      "! ** a channel is given by its name, such as 'notes'",
+      "! ** name a channel by its string, such as 'notes'",
       expect.stringMatching(/^! \*\* The topic is an empty string\..*TROUPE_BAD_CHANNEL/),
-      "! ** a channel is given by its name, such as 'notes'",
+      "! ** name a channel by its string, such as 'notes'",
     ]);
   });
 
@@ -242,6 +242,8 @@ describe('groups and channels', () => {
         sender: repl.connection.pid,
         topic: 'said',
         payload: { at: '1970-01-01T00:00:00.000Z' },
+        epoch: null,
+        position: null,
       },
     ]);
   });

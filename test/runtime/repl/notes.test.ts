@@ -58,7 +58,10 @@ test('has the channel of the application, and does not end it', async () => {
 
 test('says that a node is alone when nobody else is to be seen', async () => {
   const { code, err } = await runClient(['--eval', 'peers()'], DATA);
-  expect([code, err]).toEqual([1, '** this node is alone: TROUPE_NODE is not set\n']);
+  expect([code, err]).toEqual([
+    1,
+    '** this node has no connections to others; the notes application sets them up with TROUPE_NODE\n',
+  ]);
 });
 
 test.skipIf(pty.missing)('watches the notes at a terminal', async () => {

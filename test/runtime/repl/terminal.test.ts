@@ -62,7 +62,7 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
     await enter(terminal, "'text'", "'text'");
     await enter(terminal, 'nobody', 'Uncaught ReferenceError: nobody is not defined');
     await enter(terminal, '_error.name', "'ReferenceError'");
-    await enter(terminal, "info('nobody')", "** nobody is registered as 'nobody'");
+    await enter(terminal, "info('nobody')", "** no process is registered as 'nobody'");
     expect(terminal.running).toBe(true);
   });
 
@@ -170,7 +170,7 @@ describe.skipIf(pty.missing)('the client at a terminal', () => {
     terminal.type(KEYS.ctrlC);
     await terminal.sees('^C');
     terminal.type(KEYS.ctrlC);
-    await terminal.sees('the application does not answer; it was left');
+    await terminal.sees('the application does not answer; disconnected');
     expect(await terminal.exitCode()).toBe(1);
     await hanging.kill();
     own.remove();

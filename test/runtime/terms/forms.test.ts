@@ -3,7 +3,7 @@ import { atom, call, defineServer, defineTerm, type Node, Tuple, tuple } from 't
 import { decodeTerm, encodeTerm } from 'troupe/erlang';
 import { describe, expect, test } from 'vitest';
 import { Cluster } from '../distribution/cluster.ts';
-import { failure } from '../otp/helpers.ts';
+import { failure, thrown } from '../otp/helpers.ts';
 
 class Money {
   readonly #cents: number;
@@ -73,6 +73,23 @@ describe('a class with a form', () => {
       expect(() => defineTerm<object>(constructor, wrong)).toThrow(/TROUPE_BAD_ARGUMENT/);
     }
     expect(() => encodeTerm({ a: [new Other()] })).toThrow(/an instance of Other at a\.0/);
+  });
+
+  test('needs a class and a whole form', () => {
+    const form = { tag: 'other', toTerm: () => 1, fromTerm: () => new Other() };
+    for (const wrong of [
+      undefined,
+      null,
+      {},
+      { tag: 'other' },
+      { ...form, tag: 1 },
+      { ...form, toTerm: 1 },
+    ]) {
+      expect(thrown(() => defineTerm(Other, wrong as never)).code).toBe('TROUPE_BAD_ARGUMENT');
+    }
+    for (const wrong of [undefined, 'Other', {}, () => 1]) {
+      expect(thrown(() => defineTerm(wrong as never, form)).code).toBe('TROUPE_BAD_ARGUMENT');
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-// Who may import whom. Dependencies point one way: app -> fastify -> pg and otp -> process.
+// Which layer may import which. Dependencies point one way: app -> fastify -> pg and otp -> process.
 import { posix } from 'node:path';
 import { isBuiltin } from 'node:module';
 import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './source.ts';
@@ -25,7 +25,8 @@ Object.assign(LAYERS, {
   fastify: [...BASE, 'process', 'otp', 'pg'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
-  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index'],
+  inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
+  repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';

@@ -1,7 +1,7 @@
-// Steps that several reducers share.
+// Steps that several reducers share, and the reducers of what concerns the whole page.
 import { ARRIVALS_MAX } from '../limits.ts';
 import { rowsOf } from '../rows.ts';
-import type { Freshness, State } from '../state.ts';
+import type { Freshness, Handlers, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 
 /** Has a screen reader told `text`. */
@@ -48,4 +48,25 @@ export function expected({ connection }: State, freshness: Freshness): Freshness
 /** What that answer makes of it: nothing fresh when something has cast doubt on it meanwhile. */
 export function arrived(freshness: Freshness): Freshness {
   return freshness === 'coming' ? 'fresh' : freshness;
+}
+
+/** Time, the connection and the browser's storage. */
+export const pageHandlers: Handlers<'ticked' | 'connection_changed' | 'doubted' | 'storage_refused'> = {
+  ticked: (state, { now }) => ({ ...state, now }),
+
+  connection_changed(state, { status }) {
+    const next = { ...doubt(state), connection: status };
+    if (status.phase !== 'waiting' || state.lagging) return next;
+    return say({ ...next, lagging: true }, sentences.connectionLost);
+  },
+
+  doubted: doubt,
+
+  storage_refused: (state) => (state.keepsDrafts ? { ...state, keepsDrafts: false } : state),
+};
+
+/** What is shown may not be what the server has any more. */
+function doubt(state: State): State {
+  const { list, search } = state;
+  return { ...state, list: { ...list, freshness: 'stale' }, search: { ...search, freshness: 'stale' } };
 }

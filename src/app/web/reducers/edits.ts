@@ -1,13 +1,14 @@
-// Changes to notes that are being typed. Several may be open at once; none is thrown away but by "Discard" or because
-// the server has confirmed it.
+// Edits of notes.
+//
+// - Several may be open at once. Only "Discard", or the server's confirmation, removes one.
+// - When its note changes or is deleted meanwhile, the typed text is never replaced: either the change does not matter to it,
+//   or the writer decides.
 import { firstProblem } from '../checks.ts';
-import { sameText, unixLines } from '../model.ts';
-import type { Note } from '../model.ts';
+import { type Note, isNewer, sameText, unixLines } from '../model.ts';
 import { put, remove } from '../replica.ts';
 import type { Edit, Handlers, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { focusOn, light, say } from './common.ts';
-import { isDirty, meetGone, meetNote } from './meeting.ts';
 
 export const editHandlers: Handlers<
   | 'edit_started'
@@ -144,4 +145,25 @@ function drop(state: State, id: number): State {
 function alter(state: State, id: number, change: (edit: Edit) => Edit): State {
   const edit = state.edits.get(id);
   return edit === undefined ? state : set(state, change(edit));
+}
+
+// ---- when the note changes, or is deleted, while its edit is typed ----
+
+/** The edit after the page has learnt of this version of its note. */
+export function meetNote(edit: Edit, note: Note): Edit {
+  if (edit.gone || !isNewer(note, edit.base)) return edit;
+  const typed = sameText(note, edit);
+  const sent = edit.sending !== null && sameText(note, edit.sending); // our own change, before its answer
+  if (typed || sent || sameText(note, edit.base)) return { ...edit, base: note, theirs: null };
+  return edit.open ? { ...edit, theirs: note } : edit; // one that was set aside is asked about when it is resumed
+}
+
+/** The edit after the page has learnt that its note is deleted; shown again if it was set aside. */
+export function meetGone(edit: Edit): Edit {
+  return edit.gone ? edit : { ...edit, gone: true, open: true, theirs: null };
+}
+
+/** Whether the edit holds anything that would be lost with it. */
+export function isDirty(edit: Edit): boolean {
+  return !sameText(edit, edit.base) || edit.mine !== null;
 }

@@ -1,13 +1,12 @@
 // The list of notes: its pages over HTTP, single changes from the socket. How the two are merged stands in replica.ts;
 // here is what follows from it for edits, lights and announcements.
-import { sameText } from '../model.ts';
-import type { Note } from '../model.ts';
+import { type Note, sameText } from '../model.ts';
 import { beginReading, endOf, endReading, isFull, put, raiseFloor, remove, takePage } from '../replica.ts';
 import type { Handlers, ListState, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { rowsOf } from '../rows.ts';
 import { arrived, expected, focusOn, light, say, showMore } from './common.ts';
-import { meetGone, meetNote } from './meeting.ts';
+import { meetGone, meetNote } from './edits.ts';
 
 export const listHandlers: Handlers<
   | 'reading_started'

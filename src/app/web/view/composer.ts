@@ -4,8 +4,7 @@ import type { Field } from '../model.ts';
 import type { State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { fieldView } from './field.ts';
-import { formKeys, onSubmit } from './keys.ts';
-import type { Actions, View } from './types.ts';
+import { type Actions, type View, formKeys, onSubmit } from './types.ts';
 
 export function composerView({ draft, keepsDrafts, search }: State, { send }: Actions): View {
   const sending = draft.sending !== null;

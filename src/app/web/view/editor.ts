@@ -4,8 +4,7 @@ import type { NoteText } from '../model.ts';
 import type { Edit } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { fieldView } from './field.ts';
-import { formKeys, onSubmit } from './keys.ts';
-import type { Actions, View } from './types.ts';
+import { type Actions, type View, formKeys, onSubmit } from './types.ts';
 
 export function editorView(edit: Edit, actions: Actions): View {
   const { id } = edit;

@@ -1,10 +1,10 @@
-// The whole page.
-import { html } from 'lit-html';
-import type { State } from '../state.ts';
+// The whole page, with its connection status at the head. Status changes are announced once, through the announcer; the
+// countdown is not announced.
+import { html, nothing } from 'lit-html';
+import { type State, standingOf } from '../state.ts';
 import { composerView } from './composer.ts';
 import { confirmView } from './confirm.ts';
 import { listView } from './list.ts';
-import { statusView } from './status.ts';
 import type { Actions, View } from './types.ts';
 
 /** What the page shows for a state. */
@@ -17,7 +17,30 @@ export function view(state: State, actions: Actions): View {
     </header>
     <main>${composerView(state, actions)} ${listView(state, actions)}</main>
     ${confirmView(state, actions)}
-    <!-- The space that comes and goes has the same words said again. -->
+    <!-- The alternating space makes a screen reader repeat equal words. -->
     <div class="unseen" role="status" data-testid="announcer">${text}${turn % 2 === 0 ? '' : '\u00a0'}</div>
   `;
+}
+
+function statusView(state: State, { tryNow }: Actions): View {
+  const standing = standingOf(state);
+  return html`
+    <div class="status" data-testid="status" data-state=${standing}>
+      <span class="lamp" aria-hidden="true"></span>
+      <span>${statusText(state)}</span>
+      ${
+        standing === 'waiting'
+          ? html`<button type="button" data-testid="try-now" @click=${tryNow}>Try now</button>`
+          : nothing
+      }
+    </div>
+  `;
+}
+
+function statusText(state: State): string {
+  const { connection, now } = state;
+  if (connection.phase === 'connecting') return 'Connecting…';
+  if (connection.phase === 'online') return standingOf(state) === 'live' ? 'Live' : 'Updating…';
+  const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1_000));
+  return seconds === 0 ? 'Not connected' : `Not connected, trying again in ${seconds} s`;
 }

@@ -1,8 +1,8 @@
 /**
- * Asks an epmd: one request per connection, as the protocol wants it.
+ * Requests to an epmd: one per connection, as the protocol demands.
  *
- * An answer is waited for at most `timeoutMs`, connecting and looking up the host included, and is read up to a limit. A
- * connection keeps the operating system process alive while an answer is awaited and not beyond. Nothing is asked twice here.
+ * An answer may take at most `timeoutMs`, including the lookup of the host and connecting, and is read up to a limit. A connection
+ * keeps the operating system process alive only while an answer is awaited. Nothing is retried here.
  */
 import { type Socket, connect } from 'node:net';
 import {
@@ -20,22 +20,22 @@ import {
   encodeRequest,
 } from './protocol.ts';
 
-/** How long a registration is idle before the system looks whether the other end is still there. */
+/** How long a registration is idle before the system checks whether the other end is still there. */
 const KEEPALIVE_MS = 60_000;
 
-/** Which epmd is asked, and how. */
+/** Which epmd to ask, and how. */
 export interface Inquiry {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number;
-  /** Fires when nobody waits any more. */
+  /** Fires when the answer is no longer wanted. */
   readonly signal: AbortSignal;
 }
 
-/** How an answer is read. */
+/** How to read an answer. */
 interface AnswerFormat<T extends object> {
   readonly maxBytes: number;
-  /** @returns undefined while it is not whole. @throws RangeError when it is none */
+  /** @returns undefined while it is incomplete. @throws RangeError if it is anything else */
   decode(bytes: Buffer, isWhole: boolean): T | undefined;
 }
 
@@ -59,7 +59,7 @@ export class Registration {
 
   /**
    * @internal
-   * @param lost called once when the connection is gone, and not because of `release`
+   * @param lost called once when the connection is gone for any reason but `release`
    */
   constructor(socket: Socket, lost: () => void) {
     this.#socket = socket;
@@ -68,7 +68,7 @@ export class Registration {
     socket.once('close', () => {
       if (!this.#released) lost();
     });
-    // epmd says nothing more; one that does is taken for broken. Reading is how the end of the connection is noticed.
+    // epmd sends nothing more, and one that does is broken. Reading detects the end of the connection.
     socket.on('data', () => socket.destroy());
   }
 
@@ -113,7 +113,7 @@ export async function listNames(inquiry: Inquiry): Promise<Array<{ name: string;
   return answer;
 }
 
-/** Sends a request and reads the answer. The connection is left open, without listeners but one for its errors. */
+/** Sends a request and reads the answer. Leaves the connection open, with no listener but one for errors. */
 function ask<T extends object>(
   inquiry: Inquiry,
   request: Request,
@@ -143,7 +143,7 @@ function ask<T extends object>(
     };
     const connected = () => {
       isConnected = true;
-      // With nobody listening, a port that the system also gives to who connects can end up connected to itself.
+      // If nothing listens on a port of the range for outgoing connections, a socket can end up connected to itself.
       if (socket.localPort === port && socket.localAddress === socket.remoteAddress) {
         fail(new EpmdFailure('refused', `${where(inquiry)} does not run.`));
       } else {
@@ -157,12 +157,12 @@ function ask<T extends object>(
         finish();
         resolve({ answer, socket });
       } catch (error) {
-        fail(new EpmdFailure('bad_answer', `${where(inquiry)} is no epmd: ${String(error)}`, error));
+        fail(new EpmdFailure('bad_answer', `${where(inquiry)} is not an epmd: ${String(error)}`, error));
       }
     };
     const received = (chunk: Buffer) => {
       if (gathered.add(chunk)) read(false);
-      else fail(new EpmdFailure('bad_answer', `${where(inquiry)} answers more than it may.`));
+      else fail(new EpmdFailure('bad_answer', `${where(inquiry)} sends too long an answer.`));
     };
     const finished = () => {
       if (gathered.bytes.length > 0) read(true);
@@ -172,7 +172,7 @@ function ask<T extends object>(
     };
 
     socket.on('connect', connected).on('data', received).on('end', finished).on('close', closed);
-    // Stays: after an error comes `close`, and whoever has the connection by then acts on that.
+    // Stays: `close` follows an error, and the owner of the connection by then acts on that.
     socket.on('error', (error) => {
       if (!isConnected) fail(connectFailure(inquiry, error));
     });

@@ -1,11 +1,11 @@
 /**
- * What a node has to do with epmd, the Erlang port mapper: registering its name, and finding where other nodes listen.
+ * A node's use of epmd, the Erlang port mapper: registering its name, and finding where other nodes listen.
  *
- * A node that has a name registers it with the epmd of its machine, together with the port on which it listens; whoever wants
- * to connect asks the epmd of the machine that the name says. When there is none on this machine, this process can be it: the
- * nodes of the machine agree by who gets the port, and when the one that serves ends, the others notice and begin anew.
+ * A node registers its name with the epmd of its machine, together with the port on which it listens; to connect to a node, others
+ * ask the epmd on the host in its name. If none runs on this machine, this process can serve as one: whichever node gets the port
+ * serves, and when it ends, the others notice and compete for the port again.
  *
- * Whether a node speaks a version that this one understands is not judged by what it registered: the handshake says it.
+ * What a node registered about its protocol versions is ignored: the handshake decides.
  */
 import { setMaxListeners } from 'node:events';
 import { TroupeError } from '../../errors.ts';
@@ -15,37 +15,37 @@ import { EpmdFailure, entryOf, isThisHost, splitNodeName } from './protocol.ts';
 import { Registrar, type RegistrarEvents } from './registrar.ts';
 
 /**
- * Where names are kept: `'auto'` uses the epmd that runs on this machine, and serves as one in this process when there is
- * none; `'client'` only uses one; `'embedded'` has to be the one; `false` does without.
+ * Which epmd is used: `'auto'` uses the one that runs on this machine, and serves as one in this process if none does; `'client'`
+ * only uses one; `'embedded'` must itself be the epmd; `false` uses none.
  */
 export type EpmdMode = 'auto' | 'client' | 'embedded' | false;
 
-/** Where the epmds are, and how they are asked. */
+/** Where the epmds are, and how to ask them. */
 export interface EpmdOptions {
   /** Default `'auto'`. */
   readonly mode: EpmdMode;
   /**
-   * Where the own epmd is. Default 127.0.0.1. With another machine `'auto'` only asks, and what runs there has to let this
-   * machine register, which OTP's epmd does not.
+   * The host of the epmd that registers this node. Default 127.0.0.1. On another machine, `'auto'` only asks, and the epmd there
+   * must let this machine register, which OTP's does not.
    */
   readonly host: string;
-  /** The port of every epmd. Default: the environment's ERL_EPMD_PORT, or 4369. */
+  /** The port of every epmd. Default: the environment variable ERL_EPMD_PORT, or 4369. */
   readonly port: number;
   /** Where nodes listen, by full node name; asked first. */
   readonly addresses: Readonly<Record<string, { host: string; port: number }>>;
-  /** With mode `false`: every node listens on this port of its host. */
+  /** With mode `false`: the port on which every node listens. */
   readonly fixedPort?: number;
   /**
-   * Where this process listens when it is the epmd. Default 127.0.0.1; for a cluster of several machines, or nodes named by
-   * the address of this one, it has to be one that they reach, such as 0.0.0.0. Only this machine may register in any case.
+   * The address at which this process serves when it is the epmd. Default 127.0.0.1; a cluster of several machines, or nodes named
+   * by the address of this one, needs an address that they can reach, such as 0.0.0.0. Only this machine may register in any case.
    */
   readonly serveOn?: string;
   /**
-   * After how many milliseconds a lost epmd is tried again, and again. Default 2,000, as OTP. A first registration is tried
-   * again up to eight times, each after a quarter of it.
+   * The interval in milliseconds at which a lost epmd is tried again. Default 2,000, as in OTP. A first registration is retried up to
+   * eight times, each after a quarter of it.
    */
   readonly retryMs?: number;
-  /** How many milliseconds an epmd may take to answer, connecting included. Default 5,000. */
+  /** How many milliseconds an epmd may take to answer, including connecting. Default 5,000. */
   readonly timeoutMs?: number;
 }
 
@@ -53,15 +53,15 @@ const DEFAULT_PORT = '4369';
 const MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
 const WAIT_MAX_MS = 600_000;
 
-/** What is told of a registration. Who is told must not throw. */
+/** What is reported about a registration. The listener must not throw. */
 export interface EpmdEvents {
   /**
-   * - `serving`: this process is the epmd of the machine now
-   * - `registered`: the name is registered, the first time or again
-   * - `lost`: it was, and the connection to epmd is gone; it is tried again
-   * - `failed`: it was tried again without success; told once for each error in a row, and tried on
+   * - `serving`: this process is now the epmd of the machine
+   * - `registered`: the name is registered, for the first time or again
+   * - `lost`: the connection to epmd is gone, and with it the registration; it is tried again
+   * - `failed`: trying again failed; reported once for successive equal errors, and tried further
    *
-   * That a first registration fails is not told here: `register` rejects.
+   * The failure of a first registration is not reported here: `register` rejects.
    */
   state(state: 'registered' | 'lost' | 'failed' | 'serving', error?: unknown): void;
 }
@@ -77,19 +77,19 @@ export class Epmd {
   constructor(options: Partial<EpmdOptions>, events: EpmdEvents) {
     this.#options = checkEpmdOptions(options);
     this.#events = events;
-    // Each lookup listens, and many at a time are no leak, of which Node.js would warn.
+    // Each lookup adds a listener; many at a time are not the leak of which Node.js would warn.
     setMaxListeners(0, this.#closing.signal);
   }
 
   /**
-   * Registers the node (the part before the @) with its distribution port, and keeps it registered until `close`: when epmd
-   * is lost it tries again every 2 s. Once it has succeeded it is not called again. Neither the connection nor a server keeps
-   * the operating system process alive afterwards.
+   * Registers the node (the part before the @) with its distribution port, and keeps it registered until `close`: when epmd is lost,
+   * it tries again every 2 s. After a success, do not call it again. Neither the connection nor a server then keeps the operating
+   * system process alive.
    *
-   * A name that is taken is asked for again during some 4 s: who restarts fast is told so until epmd has seen the end of the
-   * connection before.
-   * @returns when registered, with mode `false` at once
-   * @throws TroupeError TROUPE_LISTEN_FAILED when the name is taken or no epmd can be had
+   * A name that is taken is retried for some 4 s: after a fast restart it counts as taken until epmd has seen the end of the previous
+   * connection.
+   * @returns when registered; with mode `false` at once
+   * @throws TroupeError TROUPE_LISTEN_FAILED if the name is taken or no epmd is available
    */
   async register(alive: string, port: number, hidden: boolean): Promise<void> {
     const { mode, port: epmdPort } = this.#options;
@@ -117,17 +117,17 @@ export class Epmd {
   }
 
   /**
-   * Where a node listens: what `addresses` says, else what the epmd of its host says. The nodes of this machine are asked for
-   * at the own epmd.
-   * @returns undefined when nobody of that name is registered there
-   * @throws TroupeError TROUPE_CONNECT_FAILED when its epmd cannot be asked, TROUPE_BAD_ARGUMENT when it is no node name
+   * Where a node listens, by `addresses` or else by the epmd of its host. For nodes of this machine it asks the epmd that registers
+   * this node.
+   * @returns undefined if the name is not registered there
+   * @throws TroupeError TROUPE_CONNECT_FAILED if that epmd cannot be asked, TROUPE_BAD_ARGUMENT if it is not a node name
    */
   async resolve(node: string): Promise<{ host: string; port: number } | undefined> {
     const { addresses, mode, fixedPort } = this.#options;
     const known = Object.hasOwn(addresses, node) ? addresses[node] : undefined;
     if (known !== undefined) return { host: known.host, port: known.port };
     const parts = splitNodeName(node);
-    if (parts === undefined) throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${node}' is no node name.`);
+    if (parts === undefined) throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${node}' is not a node name.`);
     const { alive, host } = parts;
     if (mode === false) return fixedPort === undefined ? undefined : { host, port: fixedPort };
     const asked = isThisHost(host) ? this.#options.host : host;
@@ -137,14 +137,14 @@ export class Epmd {
   }
 
   /**
-   * The names registered with an epmd; with the own one unless a host is given.
-   * @throws TroupeError TROUPE_CONNECT_FAILED when it cannot be asked
+   * The names registered with an epmd. Default: the one that registers this node.
+   * @throws TroupeError TROUPE_CONNECT_FAILED if it cannot be asked
    */
   names(host: string = this.#options.host): Promise<Array<{ name: string; port: number }>> {
     return this.#ask(host, listNames);
   }
 
-  /** Gives the name back, ends what is being asked and stops serving; resolves when that is done. */
+  /** Gives the name back, ends pending requests and stops serving; resolves when that is done. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#registrar?.close();
@@ -165,7 +165,7 @@ function closedFailure(): EpmdFailure {
   return new EpmdFailure('closed', 'This side was closed.');
 }
 
-/** @param embeddedPort the port that this process had to have; 0 when it did not have to */
+/** @param embeddedPort the port that this process must have; 0 if it need not have it */
 function registerError(error: unknown, what: string, embeddedPort: number): TroupeError {
   const isTaken = error instanceof EpmdFailure && error.kind === 'port_taken' && embeddedPort > 0;
   const advice = isTaken ? ` Another epmd has port ${embeddedPort}: with \`epmd: 'auto'\` it is shared.` : '';
@@ -179,8 +179,8 @@ function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Fills in what was left out. @throws TroupeError TROUPE_BAD_ARGUMENT */
-export function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
+/** Checks options and fills in their defaults. @throws TroupeError TROUPE_BAD_ARGUMENT */
+function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
   readonly serveOn: string;
   readonly retryMs: number;
   readonly timeoutMs: number;
@@ -209,7 +209,7 @@ export function checkEpmdOptions(given: Partial<EpmdOptions>): EpmdOptions & {
   return options;
 }
 
-/** @throws TroupeError TROUPE_BAD_ARGUMENT when it is no port that can be connected to */
+/** @throws TroupeError TROUPE_BAD_ARGUMENT unless it is a port that can be connected to */
 function checkPort(what: string, port: number): void {
   checkInteger(what, port, 1, 0xffff);
 }

@@ -13,13 +13,13 @@ import { hostname } from 'node:os';
 
 /** The longest name that can be registered, in bytes. */
 const NAME_MAX_BYTES = 255;
-/** The largest body of a request that is read; the same as in OTP's epmd. */
+/** The largest body of a request that is read, as in OTP's epmd. */
 export const REQUEST_MAX_BYTES = 1_024;
-/** The largest answer to a registration that is waited for. */
+/** The largest answer to a registration. */
 export const REGISTERED_MAX_BYTES = 6;
-/** The largest answer to a lookup: the fields with a name and an extra as long as their lengths can say. */
+/** The largest answer to a lookup: the fields, and a name and an extra of the greatest lengths. */
 export const FOUND_MAX_BYTES = 14 + 2 * 0xffff;
-/** The largest list of names; about 3,800 of the longest. */
+/** The largest list of names: about 3,800 of the longest names. */
 export const NAMES_MAX_BYTES = 1_048_576;
 
 const ALIVE2_REQUEST = 120;
@@ -32,18 +32,18 @@ const NAMES_REQUEST = 110;
 const TYPE_NORMAL = 77;
 const TYPE_HIDDEN = 72;
 const PROTOCOL_TCP = 0;
-/** The version of the handshake that a node has to speak since OTP 25; who registers it gets a creation of 32 bits. */
+/** The handshake version that nodes must support since OTP 25; registering it gets a creation of 32 bits. */
 const HANDSHAKE_VERSION = 6;
-/** The creation in an answer that refuses, as OTP's epmd fills it in. */
+/** The creation in an answer that refuses, as in OTP's epmd. */
 const REFUSED_CREATION = 99;
 
-/** What a node tells of itself when it registers, and what whoever looks it up is told. */
+/** What a node registers about itself, and what a lookup of it returns. */
 export interface Entry {
   /** The part of the node name before the @, as bytes. */
   readonly name: Buffer;
   /** Where it listens. */
   readonly port: number;
-  /** 77 for a visible node, 72 for a hidden one; a label, nobody acts on it. */
+  /** 77 for a visible node, 72 for a hidden one; only a label. */
   readonly type: number;
   readonly protocol: number;
   readonly highest: number;
@@ -51,19 +51,19 @@ export interface Entry {
   readonly extra: Buffer;
 }
 
-/** What is asked of an epmd. */
+/** A request to an epmd. */
 export type Request =
   | { readonly kind: 'register'; readonly entry: Entry }
   | { readonly kind: 'lookup'; readonly name: Buffer }
   | { readonly kind: 'names' };
 
-/** The answer to a registration; the creation is the incarnation that epmd gives to the node. */
+/** The answer to a registration; the creation is the incarnation that epmd assigns to the node. */
 export interface RegisterAnswer {
   readonly accepted: boolean;
   readonly creation: number;
 }
 
-/** The entry of a node that listens for TCP and speaks today's handshake. */
+/** The entry of a node that listens on TCP and supports the current handshake. */
 export function entryOf(alive: string, port: number, hidden: boolean): Entry {
   return {
     name: Buffer.from(alive),
@@ -76,7 +76,7 @@ export function entryOf(alive: string, port: number, hidden: boolean): Entry {
   };
 }
 
-/** A request with its length, as it is sent. The name has at most {@link NAME_MAX_BYTES}. */
+/** A request with its length, as sent. The name has at most {@link NAME_MAX_BYTES}. */
 export function encodeRequest(request: Request): Buffer {
   const body = requestBody(request);
   const bytes = Buffer.allocUnsafe(2 + body.length);
@@ -98,8 +98,8 @@ function requestBody(request: Request): Buffer {
 
 /**
  * Reads the body of a request.
- * @returns undefined when it is not one of those that are known, or is too short for what it says; a name that cannot be
- *   registered is left to the registry to refuse
+ * @returns undefined if the request is unknown, or shorter than its fields say; a name that cannot be registered is refused by the
+ *   table of names
  */
 export function decodeRequest(body: Buffer): Request | undefined {
   switch (body[0]) {
@@ -116,7 +116,7 @@ export function decodeRequest(body: Buffer): Request | undefined {
   }
 }
 
-/** The answer to a registration: with a creation of 32 bits, or for a node that is too old for it one from 1 to 3. */
+/** The answer to a registration: with a creation of 32 bits, or for an older node one from 1 to 3. */
 export function encodeRegisterAnswer(highest: number, creation: number | undefined): Buffer {
   const wide = highest >= HANDSHAKE_VERSION;
   const bytes = Buffer.allocUnsafe(wide ? 6 : 4);
@@ -130,8 +130,8 @@ export function encodeRegisterAnswer(highest: number, creation: number | undefin
 
 /**
  * Reads the answer to a registration.
- * @returns undefined while it is not whole
- * @throws RangeError when it is none
+ * @returns undefined while it is incomplete
+ * @throws RangeError if it is anything else
  */
 export function decodeRegisterAnswer(bytes: Buffer): RegisterAnswer | undefined {
   const wide = bytes[0] === ALIVE2_ANSWER_32;
@@ -143,7 +143,7 @@ export function decodeRegisterAnswer(bytes: Buffer): RegisterAnswer | undefined 
   return { accepted: bytes[1] === 0, creation: wide ? bytes.readUInt32BE(2) : bytes.readUInt16BE(2) };
 }
 
-/** The answer to a lookup; without an entry nobody has the name. */
+/** The answer to a lookup; without an entry the name is not registered. */
 export function encodeLookupAnswer(entry: Entry | undefined): Buffer {
   if (entry === undefined) return Buffer.of(LOOKUP_ANSWER, 1);
   return Buffer.concat([Buffer.of(LOOKUP_ANSWER, 0), entryBytes(entry)]);
@@ -151,8 +151,8 @@ export function encodeLookupAnswer(entry: Entry | undefined): Buffer {
 
 /**
  * Reads the answer to a lookup.
- * @returns undefined while it is not whole; an `entry` of undefined when nobody has the name
- * @throws RangeError when it is no such answer
+ * @returns undefined while it is incomplete; an `entry` of undefined if the name is not registered
+ * @throws RangeError if it is anything else
  */
 export function decodeLookupAnswer(bytes: Buffer): { readonly entry: Entry | undefined } | undefined {
   if (bytes.length === 0) return undefined;
@@ -163,7 +163,7 @@ export function decodeLookupAnswer(bytes: Buffer): { readonly entry: Entry | und
   return entry === undefined ? undefined : { entry };
 }
 
-/** The answer to a request for the names: the port of epmd itself, and a line for each. */
+/** The answer to a request for the names: epmd's own port, and a line for each name. */
 export function encodeNamesAnswer(ownPort: number, entries: Iterable<Entry>): Buffer {
   const head = Buffer.allocUnsafe(4);
   head.writeUInt32BE(ownPort, 0);
@@ -175,8 +175,8 @@ export function encodeNamesAnswer(ownPort: number, entries: Iterable<Entry>): Bu
 }
 
 /**
- * Reads a list of names, which ends where the connection does.
- * @throws RangeError when it is none
+ * Reads a list of names, which ends with the connection.
+ * @throws RangeError if it is anything else
  */
 export function decodeNamesAnswer(bytes: Buffer): Array<{ name: string; port: number }> {
   if (bytes.length < 4) throw notAnAnswer(bytes);
@@ -193,8 +193,8 @@ export function decodeNamesAnswer(bytes: Buffer): Array<{ name: string; port: nu
 }
 
 /**
- * True for what can be registered: 1 to 255 bytes of UTF-8 without control characters, which could make one line of the
- * list of names look like two.
+ * Whether a name can be registered: 1 to 255 bytes of UTF-8 without control characters, which could make one line of the list of
+ * names look like two.
  */
 export function isName(name: Buffer): boolean {
   if (name.length === 0 || name.length > NAME_MAX_BYTES || !isUtf8(name)) return false;
@@ -215,7 +215,7 @@ function entryBytes({ name, port, type, protocol, highest, lowest, extra }: Entr
   return bytes;
 }
 
-/** Reads an entry; what comes after it is left alone. @returns undefined when it is not whole */
+/** Reads an entry, and ignores what follows it. @returns undefined while it is incomplete */
 function entryAt(bytes: Buffer, at: number): Entry | undefined {
   if (bytes.length < at + 10) return undefined;
   const nameEnd = at + 10 + bytes.readUInt16BE(at + 8);
@@ -228,7 +228,7 @@ function entryAt(bytes: Buffer, at: number): Entry | undefined {
     protocol: bytes.readUInt8(at + 3),
     highest: bytes.readUInt16BE(at + 4),
     lowest: bytes.readUInt16BE(at + 6),
-    // Copies: the buffer that holds them is written again, and may be much larger.
+    // Copies: the buffer is reused, and may be much larger.
     name: Buffer.from(bytes.subarray(at + 10, nameEnd)),
     extra: Buffer.from(bytes.subarray(nameEnd + 2, extraEnd)),
   };
@@ -236,7 +236,7 @@ function entryAt(bytes: Buffer, at: number): Entry | undefined {
 
 function notAnAnswer(bytes: Buffer): RangeError {
   return new RangeError(
-    `This is no answer of an epmd: ${bytes.length} bytes that begin with ${bytes.toString('hex', 0, 16)}.`,
+    `This is not an answer of an epmd: ${bytes.length} bytes that begin with ${bytes.toString('hex', 0, 16)}.`,
   );
 }
 
@@ -250,7 +250,7 @@ export class Gathered {
   #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
 
-  /** @param maxBytes how many are taken at the most */
+  /** @param maxBytes how many bytes it holds at most */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -260,7 +260,7 @@ export class Gathered {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** @returns false when the limit is passed; nothing was taken then */
+  /** @returns false if the limit would be exceeded; nothing is added then */
   add(chunk: Buffer): boolean {
     const length = this.#length + chunk.length;
     if (length > this.#maxBytes) return false;
@@ -280,9 +280,9 @@ export class Gathered {
 // ---- names and hosts ----
 
 /**
- * Takes a node name apart. It is ASCII without blanks, since OTP's handshake reads Latin-1, has one @ with something on
- * either side, and at most 255 characters.
- * @returns undefined when it is no node name
+ * Splits a node name. A node name is ASCII without blanks, since OTP's handshake reads Latin-1; it has one @ with text on either
+ * side, and at most 255 characters.
+ * @returns undefined if it is not a node name
  */
 export function splitNodeName(node: string): { readonly alive: string; readonly host: string } | undefined {
   if (node.length > NAME_MAX_BYTES) return undefined;
@@ -290,13 +290,13 @@ export function splitNodeName(node: string): { readonly alive: string; readonly 
   return alive === undefined || host === undefined ? undefined : { alive, host };
 }
 
-/** True for an address that only this machine can send from, and for `localhost`. */
+/** Whether this is an address that only this machine can send from, or `localhost`. */
 export function isLoopback(host: string): boolean {
   const address = host.startsWith('::ffff:') ? host.slice(7) : host;
   return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
 
-/** True for the host name of this machine, whole or only its first label as in `erl -sname`. */
+/** Whether this is the host name of this machine, in full or only its first label as in `erl -sname`. */
 export function isThisHost(host: string): boolean {
   const own = hostname().toLowerCase();
   const asked = host.toLowerCase();
@@ -308,14 +308,14 @@ export function isThisHost(host: string): boolean {
 /**
  * What can go wrong with an epmd, between the parts of this folder; users get a TroupeError made from it.
  *
- * - `refused`: nobody listens there
- * - `unreachable`: it cannot be connected to for another reason
+ * - `refused`: nothing listens there
+ * - `unreachable`: connecting failed for another reason
  * - `timeout`: it did not answer in time
- * - `ended`: it closed the connection, or broke it off, before it had answered
- * - `bad_answer`: what answered is no epmd
- * - `taken`: somebody else has registered the name
- * - `port_taken`: another program has the port, so that there can be no epmd in this process
- * - `closed`: the asker was closed
+ * - `ended`: it closed or broke the connection before it had answered
+ * - `bad_answer`: what answered is not an epmd
+ * - `taken`: another node has registered the name
+ * - `port_taken`: another program has the port, so this process cannot be the epmd
+ * - `closed`: this side was closed
  */
 export type EpmdFailureKind =
   | 'refused'
@@ -327,7 +327,7 @@ export type EpmdFailureKind =
   | 'port_taken'
   | 'closed';
 
-/** Why something could not be done with an epmd. The message is a sentence that names the epmd. */
+/** Why a request to an epmd failed. The message is a sentence that names the epmd. */
 export class EpmdFailure extends Error {
   override readonly name = 'EpmdFailure';
   readonly kind: EpmdFailureKind;
@@ -339,7 +339,7 @@ export class EpmdFailure extends Error {
   }
 }
 
-/** The code of a system error, such as ECONNREFUSED; a text of the error when it has none. */
+/** The code of a system error, such as ECONNREFUSED, or the message of an error without a code. */
 export function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

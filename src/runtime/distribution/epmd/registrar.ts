@@ -1,12 +1,12 @@
 /**
  * Keeps one name registered, with an epmd or as one.
  *
- * The registration lasts as long as its connection. When that is gone the registrar begins again after `retryMs`, and every
- * `retryMs` until it succeeds or is closed, as OTP does. The pause is what lets a restarted epmd have its port back before one
- * of its clients takes it. The first registration is tried again too, within bounds: who restarts fast is told that the name is
- * taken until epmd has seen the end of the connection before.
+ * The registration lasts as long as its connection. When that is gone, the registrar tries again every `retryMs` until it succeeds
+ * or is closed, as OTP does. The pause lets a restarted epmd have its port back before one of its clients takes it. The first
+ * registration is retried too, within bounds: after a fast restart the name counts as taken until epmd has seen the end of the
+ * previous connection.
  *
- * The creation that epmd gives is not looked at: a node has one for its whole life.
+ * The creation that epmd assigns is ignored: a node keeps its own for its whole life.
  *
  * Source: `erl_epmd.erl`.
  */
@@ -14,15 +14,15 @@ import { type Registration, register } from './client.ts';
 import { type Entry, EpmdFailure, isLoopback } from './protocol.ts';
 import { EpmdServer } from './server.ts';
 
-/** How often a first registration is tried again, each time after a quarter of `retryMs`. */
+/** How often a first registration is retried, each time after a quarter of `retryMs`. */
 const FIRST_RETRIES = 8;
-/** How often the choice between asking and serving is made anew while others come and go, before the next pause. */
+/** How often to choose again between asking and serving, while others come and go, before the next pause. */
 const CHOICES = 3;
 
-/** Where a name is registered, and how long is waited for what. */
+/** Where a name is registered, and the waits. */
 export interface RegistrarOptions {
   readonly mode: 'auto' | 'client' | 'embedded';
-  /** The epmd that is asked. */
+  /** The epmd to ask. */
   readonly host: string;
   readonly port: number;
   /** Where this process listens when it is the epmd. */
@@ -31,7 +31,7 @@ export interface RegistrarOptions {
   readonly timeoutMs: number;
 }
 
-/** What a registrar tells; see `EpmdEvents` in epmd.ts. */
+/** What a registrar reports; see `EpmdEvents` in epmd.ts. */
 export interface RegistrarEvents {
   state(state: 'registered' | 'lost' | 'failed' | 'serving', error?: unknown): void;
 }
@@ -44,10 +44,10 @@ export class Registrar {
   readonly #closing = new AbortController();
   #registration: Registration | undefined;
   #server: EpmdServer | undefined;
-  /** Settles with what is under way; never rejects. */
+  /** Resolves with the end of the current attempt; never rejects. */
   #work: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  /** What the last attempt failed with, so that the same is told once. */
+  /** The error of the last attempt, so that equal ones are reported once. */
   #told = '';
 
   constructor(options: RegistrarOptions, entry: Entry, events: RegistrarEvents) {
@@ -56,10 +56,10 @@ export class Registrar {
     this.#events = events;
   }
 
-  /** Registers for the first time; after this it goes on by itself. @throws EpmdFailure */
+  /** Registers for the first time, and from then on keeps the name registered. @throws EpmdFailure */
   start(): Promise<void> {
     const first = this.#first();
-    this.#work = first.catch(() => undefined); // who has called is told
+    this.#work = first.catch(() => undefined); // the caller gets it
     return first;
   }
 
@@ -74,7 +74,7 @@ export class Registrar {
     }
   }
 
-  /** Gives the name back; resolves when connections and server are closed. */
+  /** Gives the name back; resolves when the connection and the server are closed. */
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#timer);
@@ -82,7 +82,7 @@ export class Registrar {
     await Promise.all([this.#registration?.release(), this.#server?.close()]);
   }
 
-  /** Registers, wherever that is possible. @throws EpmdFailure */
+  /** Registers with an epmd, or as one. @throws EpmdFailure */
   async #attempt(): Promise<void> {
     const { mode, host } = this.#options;
     if (mode === 'embedded') return this.#serve();
@@ -95,7 +95,7 @@ export class Registrar {
       try {
         return await this.#serve();
       } catch (error) {
-        // Somebody else was faster, and can be asked.
+        // Another process was faster, and can be asked.
         if (choices === 1 || !isKind(error, 'port_taken')) throw error;
       }
     }
@@ -119,7 +119,7 @@ export class Registrar {
   async #serve(): Promise<void> {
     const { serveOn, port } = this.#options;
     const server = new EpmdServer({ host: serveOn, port });
-    // Before anybody can come, so that nobody else has the name.
+    // Before anyone can connect, so that the name is free.
     server.add(this.#entry);
     await server.listen();
     if (this.#closing.signal.aborted) {
@@ -131,7 +131,7 @@ export class Registrar {
     this.#registered();
   }
 
-  /** True for what can be otherwise a moment later: the name, the port or an epmd is between two owners. */
+  /** Whether the failure may pass in a moment: the name, the port or the epmd is changing owners. */
   #mayPass(error: unknown): boolean {
     return (
       isKind(error, 'taken') ||
@@ -151,7 +151,7 @@ export class Registrar {
     this.#again();
   }
 
-  /** Begins anew after a while. */
+  /** Tries again after the pause. */
   #again(): void {
     this.#timer = setTimeout(() => {
       this.#work = this.#attempt().catch((error: unknown) => {
@@ -166,7 +166,7 @@ export class Registrar {
     }, this.#options.retryMs).unref();
   }
 
-  /** Waits, and keeps the operating system process alive meanwhile. @throws EpmdFailure when closed */
+  /** Waits, and keeps the operating system process alive in the meantime. @throws EpmdFailure when closed */
   #pause(ms: number): Promise<void> {
     const { signal } = this.#closing;
     return new Promise((resolve, reject) => {

@@ -29,7 +29,7 @@ import {
 
 const KEEPALIVE_MS = 60_000;
 
-/** 0 to 3 are not given out: they are what old nodes and nodes without epmd count from. */
+/** 0 to 3 are not assigned: old nodes, and nodes without epmd, start from these. */
 const FIRST_CREATION = 4;
 const CREATIONS = 0x1_0000_0000 - FIRST_CREATION;
 
@@ -51,7 +51,7 @@ export class NameTable {
     this.#count = seed;
   }
 
-  /** @returns the creation; undefined when the name is taken or none can be had */
+  /** @returns the creation; undefined if the name is taken or invalid, or the table is full */
   add(entry: Entry): number | undefined {
     const key = keyOf(entry.name);
     if (!isName(entry.name) || this.#entries.has(key) || this.#entries.size >= this.#maxEntries) {
@@ -82,16 +82,16 @@ function keyOf(name: Buffer): string {
 export interface EpmdServerOptions {
   readonly host: string;
   readonly port: number;
-  /** Connections at a time; more are closed as they come. Default 1,024. */
+  /** Connections at a time; further ones are closed as they arrive. Default 1,024. */
   readonly maxConnections?: number;
-  /** Names at a time; more are refused. Default 768, which leaves connections for those who ask. */
+  /** Names at a time; further ones are refused. Default 768, which leaves connections for lookups. */
   readonly maxNames?: number;
   /**
    * Names that one user of this machine may have; more are refused. Where the system does not tell the user (other than Linux),
    * it is the names of one address. Default 384, which leaves as many to others.
    */
   readonly maxNamesPerUser?: number;
-  /** How many milliseconds a connection may last that holds no name. Default 10,000. */
+  /** How many milliseconds a connection without a name may last. Default 10,000. */
   readonly requestMs?: number;
 }
 
@@ -115,12 +115,12 @@ export class EpmdServer {
     this.#requestMs = options.requestMs ?? 10_000;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.maxConnections ?? 1_024;
-    // Once it listens, an error is that one connection could not be taken, mostly for want of file descriptors. Who came asks
-    // again; to stop for it would cost all others their names. The error before that is for `listen`.
+    // Once it listens, an error means that one connection could not be accepted, mostly for lack of file descriptors. That client
+    // tries again; stopping would cost all others their names. An error before that is handled by `listen`.
     this.#server.on('error', () => undefined);
   }
 
-  /** Begins to listen. @throws EpmdFailure `port_taken` or `unreachable` */
+  /** Starts to listen. @throws EpmdFailure `port_taken` or `unreachable` */
   listen(): Promise<void> {
     const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
@@ -138,7 +138,7 @@ export class EpmdServer {
     });
   }
 
-  /** Registers a node of this process until the server is closed. @returns false when the name is taken */
+  /** Registers a node of this process until the server closes. @returns false if the name is taken */
   add(entry: Entry): boolean {
     return this.#names.add(entry) !== undefined;
   }
@@ -147,7 +147,7 @@ export class EpmdServer {
   close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     return new Promise((resolve) => {
-      // The error that it can have is that it did not listen.
+      // Its only error is that the server was not listening.
       this.#server.close(() => resolve());
     });
   }
@@ -160,7 +160,7 @@ export class EpmdServer {
     let isAnswered = false;
 
     socket.on('data', (chunk: Buffer) => {
-      // There is one request for each connection.
+      // There is one request per connection.
       if (isAnswered || !gathered.add(chunk)) return void socket.destroy();
       const { bytes } = gathered;
       if (bytes.length < 2) return;
@@ -170,7 +170,7 @@ export class EpmdServer {
       isAnswered = true;
       void this.#answer(socket, bytes.subarray(2, end)).then((isNode) => isNode && clearTimeout(timer));
     });
-    // A failure of the connection is its end, and `close` comes after it.
+    // A failure ends the connection, and `close` follows.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       clearTimeout(timer);

@@ -1,16 +1,16 @@
 /**
  * The carrier for the Erlang distribution protocol: nodes of Troupe and of OTP 25 and later, over TCP or TLS.
  *
- * It puts the parts together: the connector sets connections up, `Connection` runs them, services answer what is no signal.
- * For each peer it holds a `Line`.
+ * It combines the parts: the connector sets up connections, `Connection` runs them, and services answer everything that is not a
+ * signal. It holds a `Line` for each peer.
  *
  *     (nothing) ──send, connect──▶ connecting ──▶ up ──lost──▶ (nothing)
  *                                      │ failed: what waited is lost, `nodeDown`
  *                                      ▼
  *                                  (nothing)
  *
- * Invariants: the node hears of a peer `nodeUp` and `nodeDown` in turns; before the next `nodeUp` everything of the
- * connection before is gone; what waited for a connection goes out in order, before anything that is sent later.
+ * Invariants: for each peer the node gets `nodeUp` and `nodeDown` alternately; before the next `nodeUp` everything of the
+ * previous connection is gone; what waited for a connection goes out in order, before anything that is sent later.
  */
 import { TroupeError } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
@@ -35,7 +35,7 @@ const queueFull = telemetry('troupe:distribution:queue_full');
 const dropped = telemetry('troupe:distribution:dropped');
 const epmdState = telemetry('troupe:distribution:epmd');
 
-/** Why no connection came about, where nothing more is known; as OTP says it. */
+/** Why a connection could not be set up, when nothing more is known; OTP's word. */
 const SETUP_FAILED = 'connection_setup_failed';
 
 /** The parts that need to know the node. */
@@ -81,17 +81,17 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   // ---- the node ----
 
   /**
-   * @throws TroupeError TROUPE_BAD_ARGUMENT when the node has no name that other nodes can use, or the carrier has a node already.
+   * @throws TroupeError TROUPE_BAD_ARGUMENT when other nodes cannot use the node's name, or the carrier already has a node.
    */
   attach(host: CarrierHost): void {
     const { node: name, creation } = host.origin;
     if (this.#attached !== undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another one.');
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another carrier.');
     }
     if (!isNodeName(name)) {
       throw new TroupeError(
         'TROUPE_BAD_ARGUMENT',
-        `'${name}' is no name for a distributed node: it has to be name@host, in ASCII, of at most 255 characters.`,
+        `'${name}' cannot name a distributed node: the form is name@host, in ASCII, with at most 255 characters.`,
       );
     }
     const { settings } = this;
@@ -116,7 +116,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       },
     });
     const ready = this.#listen(connector, epmd, name);
-    // Who does not ask whether the node can be reached is told by the event.
+    // A program that does not await `ready` learns it from the event.
     ready.catch((error: unknown) => {
       if (epmdState.hasSubscribers) epmdState.publish({ node: name, state: 'failed', error });
     });
@@ -149,10 +149,10 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   }
 
   /**
-   * Resolves when others can connect: the node listens, and is registered with epmd. Seeds are dialled from then on; it can
-   * connect with others before.
-   * @throws TroupeError TROUPE_LISTEN_FAILED when the port or the name cannot be had; TROUPE_BAD_ARGUMENT before the carrier was given
-   * to `createNode`.
+   * Resolves when others can connect: the node listens and is registered with epmd. Seeds are dialled from then on; the node can
+   * connect to others before.
+   * @throws TroupeError TROUPE_LISTEN_FAILED when the port or the name is not available; TROUPE_BAD_ARGUMENT before the carrier was
+   * given to `createNode`.
    */
   async ready(): Promise<void> {
     if (this.#attached === undefined) throw notAttached();
@@ -164,19 +164,19 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     return this.#port;
   }
 
-  /** The nodes that are connected, and those being connected with. */
+  /** The nodes that are connected or being connected. */
   peers(): PeerInfo[] {
     return [...this.#lines.values()].flatMap((line) => line.info() ?? []);
   }
 
-  /** How often something went wrong with other nodes since the start; an event told of each. */
+  /** How often something went wrong with other nodes since the start; each was published as an event. */
   faults(): FaultCounts {
     return { ...this.#faults };
   }
 
   /**
-   * Resolves when nothing waits in this program to be sent to a node, at once when that is so; also when the connection is
-   * lost. To be awaited by who sends more than the network takes; see docs/adr/0015.
+   * Resolves when nothing in this program waits to be sent to a node, at once when nothing does; also when the connection is
+   * lost. Await it when sending more than the network takes; see docs/adr/0015.
    */
   async drained(peer: string): Promise<void> {
     const line = this.#lines.get(peer);
@@ -202,7 +202,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       line.overflown = true;
       this.full(peer, line.pending.bytes);
       line.pending.take();
-      // Not now: a process is sending.
+      // Later: a process is sending.
       setImmediate(() => {
         if (line.overflown) this.#failed(line, 'queue_full');
       });
@@ -225,7 +225,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     const line = this.#line(peer);
     if (line.connection?.usable === true) return true;
     const connected = line.connected();
-    // One that has ended is told of first.
+    // The end of the previous connection is reported first.
     if (line.connection === null) this.#dial(line);
     return await connected;
   }
@@ -240,12 +240,12 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       if (line.closing === closing) line.closing = null;
       this.#dropIfIdle(line);
     });
-    // Now: what is sent, called or monitored from here on goes over another connection.
+    // At once: what is sent, called or monitored from here on uses another connection.
     connection.tellNow();
     return true;
   }
 
-  /** Closes all connections in good order, so that the other nodes see it at once. */
+  /** Closes all connections in an orderly way, so that the other nodes see it at once. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -254,7 +254,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   async #close(): Promise<void> {
     const attached = this.#attached;
     if (attached === undefined) return;
-    // In the turn of the call, as the node's last signals are: services first, which send, too.
+    // In the turn of the call, like the node's last signals. Services first, since they send as well.
     this.services.close();
     const ends = [...this.#lines.values()].map((line) => line.connection?.close('connection_closed'));
     for (const line of this.#lines.values()) {
@@ -286,7 +286,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (line.dialling || line.arriving || this.#attached === undefined) return;
     line.dials();
     const { connector } = this.#attached;
-    // What is still written to a connection that was dropped arrives before the next one takes its place.
+    // What is still being written to a dropped connection arrives before the next connection replaces it.
     const dialled =
       line.closing === null ? connector.dial(line.peer) : line.closing.then(() => connector.dial(line.peer));
     dialled.then(
@@ -301,7 +301,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (this.#closed !== undefined) return;
     if (line.connection !== null) return;
     if (reason !== undefined) this.#failed(line, reason);
-    // It came up, and was lost since: what was sent afterwards waits for another.
+    // It came up and has been lost since: what was sent afterwards waits for another.
     else if (line.wanted) this.#dial(line);
     this.#dropIfIdle(line);
   }
@@ -315,7 +315,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     this.#dropIfIdle(line);
   }
 
-  // ---- what the connector tells ----
+  // ---- from the connector ----
 
   /** @internal */
   up(established: EstablishedConnection): void {
@@ -330,21 +330,21 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       line.connection.tellNow();
     }
     if (line.overflown) this.#failed(line, 'queue_full');
-    // The line may have been dropped as idle by either.
+    // Either may have dropped the line as idle.
     this.#lines.set(established.peer, line);
     const connection = new Connection(established, this);
-    // What is sent because of it waits until what has waited before is sent.
+    // What is sent in response waits until what had waited before is sent.
     this.host.nodeUp(established.peer, established.creation, hasNames(established));
     line.arriving = false;
     if (this.#isClosed()) {
-      // By one who heard of it.
+      // By a listener of `nodeUp`.
       established.socket.destroy();
       return;
     }
     line.connection = connection;
     connection.start(line.pending.take());
     if (line.overflown) {
-      // Just now, by those who heard of it. The node has to hear that what they sent is lost.
+      // Just now, by listeners of `nodeUp`. The node has to learn that what they sent is lost.
       line.overflown = false;
       connection.end('queue_full');
     }
@@ -367,7 +367,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     line.connection.tellNow();
   }
 
-  // ---- what connections tell ----
+  // ---- from connections ----
 
   /** @internal */
   ended(connection: Connection, reason: EndReason): void {
@@ -406,7 +406,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
 }
 
 /**
- * Makes a carrier, to be given to `createNode`. A node with it can be found and connected with as soon as `ready()` resolves.
+ * Makes a carrier for `createNode`. Other nodes can find the node and connect to it as soon as `ready()` resolves.
  * @throws TroupeError TROUPE_BAD_ARGUMENT, TROUPE_BAD_COOKIE
  */
 export function createErlangCarrier(options: ErlangCarrierOptions): ErlangCarrier {
@@ -418,10 +418,10 @@ function hostOf(name: string): string {
 }
 
 function notAttached(): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier was not given to createNode() yet.');
+  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier has not been given to createNode() yet.');
 }
 
-/** Why a connection could not be made. */
+/** Why a connection could not be set up. */
 function reasonOf(error: unknown): unknown {
   return error instanceof TroupeError && error.reason !== undefined ? error.reason : SETUP_FAILED;
 }

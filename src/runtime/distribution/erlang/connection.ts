@@ -1,13 +1,13 @@
 /**
- * A connection that is up: reads frames from its socket and has them applied, writes signals into it, keeps it alive.
+ * A connection that is up: reads frames from its socket and applies them, writes signals to it, and keeps it alive.
  *
- * What a peer sends can cost it this connection and nothing else: a frame that cannot be read ends it with `bad_frame`. Frames
- * are worked on for a few milliseconds at a time; then the socket is paused until the event loop had its turn.
+ * Bad input costs the peer this connection and nothing else: a frame that cannot be read ends it with `bad_frame`. Frames are
+ * processed for a few milliseconds at a time; then the socket is paused until the event loop has had its turn.
  *
- * A connection ends once, and tells its owner in a turn of its own: signals are sent from within processes, which must not
- * find their links broken by it half-way. What is sent in between is lost, as the rest of what was under way is.
+ * A connection ends once, and reports it to its owner in a turn of its own: processes send signals in the middle of their work,
+ * and their links must not break under them. What is sent in between is lost, like everything else that was under way.
  *
- * It knows nothing of how connections are made, nor of what waits for one.
+ * How connections are set up, and what waits for one, is not known here.
  */
 import { SystemCall } from '../../otp/gen.ts';
 import { Pid } from '../../terms/identifiers.ts';
@@ -39,7 +39,7 @@ import {
   SendQueue,
 } from './wire/send-queue.ts';
 
-/** In what time a peer has to read something of what is left when the connection is closed in good order. */
+/** When a connection is closed in an orderly way: how long the peer may go without reading any of what is left. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Why a connection ended; the reason of `nodeDown`. */
@@ -48,21 +48,21 @@ export type EndReason =
   | 'connection_closed'
   /** This node's program closed it. */
   | 'disconnect'
-  /** Nothing came for too long. */
+  /** Nothing arrived for too long. */
   | 'net_tick_timeout'
-  /** What came could not be read. */
+  /** What arrived could not be read. */
   | 'bad_frame'
-  /** More was to wait than may. */
+  /** More would have waited than the limit allows. */
   | 'queue_full';
 
-/** Who runs the connections of a node. */
+/** The owner of a node's connections. */
 export interface ConnectionOwner {
   /** @internal */ readonly host: CarrierHost;
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
   /** @internal */ readonly services: Services;
   /** @internal */ readonly busyWait: BusyWait;
-  /** @internal It is of no use any more. Called once, in a turn of its own or by `tellNow`. */
+  /** @internal The connection has ended. Called once, in a turn of its own or by `tellNow`. */
   ended(connection: Connection, reason: EndReason): void;
   /** @internal */ leftOut(peer: string, what: string): void;
   /** @internal */ badFrame(peer: string, reason: string): void;
@@ -87,7 +87,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
   readonly #lists = new SentLists();
   readonly #since = new Date();
   #troupe = false;
-  /** True while a frame is being written: what a getter in it sends waits in `#late`. */
+  /** True while a frame is being written: what a getter in the message sends waits in `#late`. */
   #encoding = false;
   #late: PackedSignal[] = [];
   #ended: EndReason | undefined = undefined;
@@ -106,7 +106,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     this.#established = established;
     this.#owner = owner;
     const limits = {
-      // Besides a message of the greatest size, the rest of the batch and of its frame.
+      // Room for the largest message, the rest of the batch and the rest of its frame.
       maxBytes: settings.sendQueue.maxBytes + 2 * BATCH_BUFFER_BYTES,
       nativeRecords: (flags & FLAGS.NATIVE_RECORDS) !== 0n,
       exactBytes: this.#named,
@@ -131,9 +131,9 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     this.#ticks = new Ticks(this, settings.netTickTimeMs);
   }
 
-  /** Sends what has waited. */
+  /** Sends what has been waiting. */
   start(pending: readonly PackedSignal[]): void {
-    // First, so that the other side knows it before it answers anything.
+    // First, so that the peer knows it before it answers anything.
     if (this.#named) this.#write(() => this.#control.hello(this.#owner.host.node.initPid), UNKNOWN_SENDER);
     for (const packed of pending) this.#sendPacked(packed);
   }
@@ -188,7 +188,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     this.end('connection_closed');
   }
 
-  // ---- going out ----
+  // ---- sending ----
 
   /** @throws TroupeError TROUPE_NOT_ENCODABLE; then nothing was sent. */
   send(signal: Signal): void {
@@ -250,7 +250,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
       if (id === 0) {
         this.#added(start, from.id);
       } else {
-        // In one piece, however long the list is: frames of other senders that use it may not pass it.
+        // In one piece, however long the list: frames of other senders that use the list must not overtake it.
         this.#lists.sent(id, list);
         this.#sentSignals++;
         this.#queue.added(start, from.id);
@@ -261,12 +261,12 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     }
   }
 
-  /** Sends the same message to each of some pids, its atoms by number where that can be. */
+  /** Sends the same message to each of several pids, with numbers for its atoms where possible. */
   #sendSame(from: Pid, to: readonly Pid[], signal: Signal & { readonly op: 'sendMany' }): void {
     const { packer } = this.#owner;
     const { atoms } = this.#control;
     const [first] = to;
-    // While something is held back, frames of others could pass the one that names an atom.
+    // While something is held back, frames of others could overtake the one that defines an atom.
     if (first === undefined || to.length < 2 || this.#queue.holding || atoms?.begin() !== true) {
       this.#sendEach(from, to, packer.payload(signal), false);
       return;
@@ -279,7 +279,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     }
   }
 
-  /** Sends the same payload to each of some pids. @param numbered whether it has numbers for its atoms. */
+  /** Sends the same payload to each of several pids. @param numbered whether its atoms are numbers. */
   #sendEach(from: Pid, to: readonly Pid[], packed: Buffer, numbered: boolean): void {
     const payload = this.#readable(packed);
     const large = payload.length > FRAGMENT_BYTES && this.#control.fragments;
@@ -302,7 +302,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     else this.#sendSingle(signal, payload && this.#readable(payload));
   }
 
-  /** What was encoded for any node, in a form that this one reads. */
+  /** What was encoded for any node, in a form that this peer can read. */
   #readable(payload: Buffer): Buffer {
     return this.#named ? payload : plainBinaries(payload);
   }
@@ -325,7 +325,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     }
   }
 
-  /** A frame stands in the batch. */
+  /** A frame has been added to the batch. */
   #added(start: number, sender: Sender): void {
     this.#sentSignals++;
     const { controlStart, payloadStart, fragments } = this.#control;
@@ -336,7 +336,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     }
   }
 
-  /** Answers an unlink in place of a peer that does not. */
+  /** Acknowledges an unlink on behalf of a peer that does not do so. */
   #acknowledge({ id, from, to }: Signal & { readonly op: 'unlink' }): void {
     this.#owner.host.receive(this.name, { op: 'unlinkAck', id, from: to, to: from });
   }
@@ -349,19 +349,19 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     return origin.creation === this.creation && origin.node === this.name;
   }
 
-  // ---- how it is ----
+  // ---- state ----
 
   /** How many bytes wait to be written. */
   get queuedBytes(): number {
     return this.#ended === undefined ? this.#queue.queuedBytes : 0;
   }
 
-  /** Whether it can be used. */
+  /** Whether it has not ended. */
   get usable(): boolean {
     return this.#ended === undefined;
   }
 
-  /** Resolves when nothing waits to be written, or it has ended. */
+  /** Resolves when nothing waits to be written, or the connection has ended. */
   drained(): Promise<void> {
     if (this.queuedBytes === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -386,7 +386,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     };
   }
 
-  // ---- staying alive ----
+  // ---- ticks ----
 
   get readCount(): number {
     return this.#inbound.chunks;
@@ -410,7 +410,7 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
 
   // ---- the end ----
 
-  /** Ends it at once: what was not written is lost. No effect when it has ended. */
+  /** Ends it at once: what was not written is lost. No effect after the end. */
   end(reason: EndReason): void {
     if (this.#ended !== undefined) return;
     this.#stop(reason);
@@ -419,8 +419,8 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
   }
 
   /**
-   * Ends it in good order: what waits is written before. Its owner is told as by `end`.
-   * @returns when the socket is closed, which a peer that does not read, or does not close its side, cannot put off for long.
+   * Ends it in an orderly way: writes what waits first, and reports the end as `end` does.
+   * @returns when the socket is closed; a peer that does not read, or does not close its side, cannot delay that for long.
    */
   close(reason: EndReason): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
@@ -439,13 +439,13 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
         clearInterval(timer);
         resolve();
       });
-      // What still comes is of no interest, but has to be read for the end of it to be seen.
+      // What still arrives is discarded, but has to be read to see the end of it.
       socket.resume();
       socket.end();
     });
   }
 
-  /** Tells the owner now that it has ended, unless that was done. */
+  /** Reports the end to the owner now, unless that has been done. */
   tellNow(): void {
     if (this.#ended === undefined || this.#telling === undefined) return;
     clearImmediate(this.#telling);

@@ -1,6 +1,6 @@
 /**
- * What the parts of the carrier for Erlang's distribution protocol ask of each other: those that set connections up, the one
- * that runs them, and the services that stand behind them. Types only.
+ * What the parts of the carrier for Erlang's distribution protocol require of each other: the set-up of connections, the
+ * connections themselves, and the services behind them. Types only.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -10,38 +10,38 @@ import type { Pid, Ref } from '../../terms/identifiers.ts';
 import type { Atom } from '../../terms/atom.ts';
 import type { Tuple } from '../../terms/values.ts';
 
-/** A connection whose handshake is done, and of which nothing was read since. */
+/** A connection after its handshake, before anything else was read. */
 export interface EstablishedConnection {
   /** Without listeners, and paused. */
   readonly socket: Socket | TLSSocket;
-  /** What had been read after the last message of the handshake. */
+  /** What was read beyond the last message of the handshake. */
   readonly leftover: Buffer;
   /** Name and creation of the other node. */
   readonly peer: string;
   readonly creation: number;
-  /** The flags that both sides have. */
+  /** The flags that both sides have set. */
   readonly flags: bigint;
   /** True when this node dialled. */
   readonly initiator: boolean;
 }
 
-/** What those who set connections up tell the one that runs them. All calls are synchronous. */
+/** What the connector reports to the owner of connections. All calls are synchronous. */
 export interface ConnectionEvents {
-  /** @internal A handshake is done; from now on the connection belongs to who is told. */
+  /** @internal A handshake is done; the receiver of this call owns the connection from now on. */
   up(established: EstablishedConnection): void;
-  /** @internal True while a connection to the peer runs. */
+  /** @internal True while a connection to the peer is up. */
   isUp(peer: string): boolean;
-  /** @internal The peer has come anew, and the connection that runs is dead: it has to be ended, and its end told, before `up`. */
+  /** @internal The peer has connected again, so its current connection is dead: end it, and report the end, before `up`. */
   retire(peer: string): void;
 }
 
-/** A connection that runs, as services see it. */
+/** A connection that is up, as services see it. */
 export interface PeerConnection {
   readonly name: string;
   readonly creation: number;
   readonly flags: bigint;
   /**
-   * Sends a control message that is no signal of the carrier interface, with its payload when one is given.
+   * Sends a control message that the carrier interface has no signal for, with its payload if given.
    * @throws TroupeError TROUPE_NOT_ENCODABLE
    */
   sendControl(control: Tuple, ...payload: readonly [] | readonly [unknown]): void;
@@ -55,13 +55,13 @@ export interface SpawnRequest {
   readonly module: Atom;
   readonly function: Atom;
   readonly arity: number;
-  /** A list of options, as it came. */
+  /** The list of options, as received. */
   readonly options: unknown;
-  /** The list of arguments, as it came. */
+  /** The list of arguments, as received. */
   readonly args: unknown;
 }
 
-/** SPAWN_REPLY: the answer to a request of ours: a pid, or an atom that says why not. */
+/** SPAWN_REPLY: the answer to a request of this node: a pid, or an atom that says why there is none. */
 export interface SpawnReply {
   readonly ref: Ref;
   readonly to: Pid;
@@ -70,23 +70,23 @@ export interface SpawnReply {
   readonly result: Pid | Atom;
 }
 
-/** What stands behind the connections. Nothing that it does may throw. */
+/** The services behind the connections. None of these methods may throw. */
 export interface Services {
   /**
-   * The node is there; called once.
-   * @param ready resolves when the node listens and has its name; seeds are dialled then, and not when it rejects
+   * The node exists; called once.
+   * @param ready resolves when the node listens and has its name; seeds are dialled then, and never if it rejects
    */
   attach(node: Node, ready?: Promise<void>): void;
-  /** A connection is up; the node knows it. */
+  /** A connection is up, and the node has been told. */
   peerUp(connection: PeerConnection): void;
-  /** A connection was lost; the node knows it. The reason is `disconnect` when this node's program has dropped it. */
+  /** A connection was lost, and the node has been told. The reason is `disconnect` if this node's program closed it. */
   peerDown(peer: string, reason?: unknown): void;
-  /** @internal A system message of a node has come; it is delivered as soon as it is known how to answer it. */
+  /** @internal A system message of another node; `deliver` is called once the form of the answer is known. */
   systemCall(peer: string, message: SystemCall, deliver: () => void): void;
   /** See `Carrier.givesBareState`. */
   givesBareState(peer: string): Promise<boolean>;
   spawnRequest(connection: PeerConnection, request: SpawnRequest): void;
   spawnReply(connection: PeerConnection, reply: SpawnReply): void;
-  /** The carrier closes. */
+  /** The carrier is closing. */
   close(): void;
 }

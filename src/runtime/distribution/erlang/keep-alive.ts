@@ -12,31 +12,31 @@
 /** How many checks make up the time. */
 const CHECKS = 4;
 
-/** What ticks are about: a connection. */
+/** What is kept alive: a connection. */
 export interface Ticked {
-  /** Changes with all that is read. */
+  /** Changes whenever something is read. */
   readonly readCount: number;
-  /** Changes with all that is written. */
+  /** Changes whenever something is written. */
   readonly writeCount: number;
-  /** True while nothing is read because what was read before has still to be worked on. */
+  /** True while reading is paused because earlier input is still being processed. */
   readonly working: boolean;
   sendTick(): void;
-  /** Nothing came in time. */
+  /** Nothing arrived in time. */
   silent(): void;
 }
 
-/** Keeps a connection alive, and finds out when the other side is gone. */
+/** Keeps a connection alive, and detects when the other side is gone. */
 export class Ticks {
   readonly #subject: Ticked;
   readonly #timer: NodeJS.Timeout;
   #immediate: NodeJS.Immediate | undefined = undefined;
-  /** How much had been written after the last check, and before it. */
+  /** The write count after the last check, and before it. */
   #written: number;
   #writtenBefore: number;
   #read: number;
   #silentChecks = 0;
 
-  /** @param timeMs after how much silence a peer is gone, about. */
+  /** @param timeMs after how much silence, roughly, a peer counts as gone. */
   constructor(subject: Ticked, timeMs: number) {
     this.#subject = subject;
     this.#written = subject.writeCount;
@@ -47,8 +47,8 @@ export class Ticks {
   }
 
   /**
-   * A tick has come. It is answered, as a BEAM node expects of a hidden one, unless something was written since the last check began:
-   * two nodes that answer every tick would never stop.
+   * A tick has arrived. It is answered, as a BEAM node expects of a hidden one, unless something was written since the last check
+   * began: two nodes that answer every tick would never stop.
    */
   received(): void {
     if (this.#subject.writeCount === this.#writtenBefore) this.#subject.sendTick();
@@ -95,12 +95,12 @@ export class BusyWait {
     else this.#waiting = false;
   };
 
-  /** @param lengthMs how long it waits after what came last; 0 for not at all. */
+  /** @param lengthMs how long it waits after the last arrival; 0 for not at all. */
   constructor(lengthMs: number) {
     this.#lengthMs = lengthMs;
   }
 
-  /** Something has come. */
+  /** Something has arrived. */
   begin(): void {
     if (this.#lengthMs === 0) return;
     this.#until = performance.now() + this.#lengthMs;

@@ -6,7 +6,7 @@
 import type { Connection } from './connection.ts';
 import { PendingSignals } from './wire/send-queue.ts';
 
-/** A node that this one is connected with, or connects to. */
+/** A node that this one is connected or connecting to. */
 export interface PeerInfo {
   /** Its full name. */
   readonly name: string;
@@ -15,28 +15,28 @@ export interface PeerInfo {
   readonly state: 'connecting' | 'up';
   /** Which of the two dialled; undefined while connecting. */
   readonly direction: 'out' | 'in' | undefined;
-  /** Whether it has said that it is a node of Troupe. */
+  /** Whether it has announced itself as a node of Troupe. */
   readonly troupe: boolean;
-  /** Since when it is in this state. */
+  /** When it entered this state. */
   readonly since: Date;
   readonly sent: {
     /** Signals of all kinds; a message to several processes counts once for each frame. */
     readonly messages: number;
-    /** How often something was handed to the system: each time one or many frames. */
+    /** How often data was handed to the system: each time one or more frames. */
     readonly writes: number;
     readonly bytes: number;
     readonly ticks: number;
   };
   readonly received: PeerTraffic;
-  /** How many bytes wait here to be sent to it. */
+  /** How many bytes wait to be sent to it. */
   readonly queuedBytes: number;
 }
 
-/** What has come over a connection. */
+/** What has arrived over a connection. */
 export interface PeerTraffic {
   /** Control messages of all kinds. */
   readonly messages: number;
-  /** Frames, among them ticks and single fragments. */
+  /** Frames, including ticks and single fragments. */
   readonly frames: number;
   readonly bytes: number;
   readonly ticks: number;
@@ -44,29 +44,29 @@ export interface PeerTraffic {
 
 /** How often something went wrong with other nodes; see the events `troupe:distribution:…`. */
 export interface FaultCounts {
-  /** Connections that could not be made, or were refused. */
+  /** Connections that could not be set up, or were refused. */
   readonly refused: number;
-  /** Connections that were closed because of what came over them. */
+  /** Connections that were closed because their input could not be read. */
   readonly badFrames: number;
-  /** Connections, or attempts to connect, that ended because too much waited. */
+  /** Connections, or attempts to connect, that ended because too much was waiting. */
   readonly queuesFull: number;
-  /** What other nodes sent and was left out. */
+  /** Input of other nodes that was left out. */
   readonly dropped: number;
 }
 
 /** One peer. */
 export class Line {
   readonly peer: string;
-  /** Also one that has ended, until the node was told. */
+  /** Also one that has ended, until the node has been told. */
   connection: Connection | null = null;
   readonly pending: PendingSignals;
-  /** Resolves when the connection that the program has dropped is closed, which what was sent before goes out ahead of. */
+  /** Resolves when a connection that the program dropped is closed, after what had been sent over it. */
   closing: Promise<void> | null = null;
   /** An attempt to connect is under way. */
   dialling = false;
-  /** A connection is about to be handed over: there is no need to dial. */
+  /** A connection is about to be handed over, so there is no need to dial. */
   arriving = false;
-  /** More was sent than may wait: the attempt counts as failed. */
+  /** More was sent than may wait, so the attempt counts as failed. */
   overflown = false;
   #callers: Array<(connected: boolean) => void> = [];
   #since = new Date();
@@ -76,7 +76,7 @@ export class Line {
     this.pending = new PendingSignals(maxSignals, maxBytes);
   }
 
-  /** True when nobody waits for a connection, and nothing. */
+  /** True when there is no connection, and neither callers nor signals wait for one. */
   get idle(): boolean {
     return (
       this.connection === null &&
@@ -88,12 +88,12 @@ export class Line {
     );
   }
 
-  /** Resolves when it is known whether there is a connection. */
+  /** Resolves once it is known whether there is a connection. */
   connected(): Promise<boolean> {
     return new Promise((resolve) => this.#callers.push(resolve));
   }
 
-  /** Whether somebody or something waits for a connection. */
+  /** Whether callers or signals wait for a connection. */
   get wanted(): boolean {
     return this.#callers.length > 0 || !this.pending.empty;
   }
@@ -110,7 +110,7 @@ export class Line {
     this.#since = new Date();
   }
 
-  /** What can be seen of it; undefined when it is neither connected nor connecting. */
+  /** Its public state; undefined when it is neither connected nor connecting. */
   info(): PeerInfo | undefined {
     if (this.connection !== null) return this.connection.usable ? this.connection.info() : undefined;
     if (!this.dialling) return undefined;

@@ -140,6 +140,16 @@ export class ScalarReader {
     return copy;
   }
 
+  /** The bytes that were not read. They are in the buffer. */
+  get unread(): Buffer {
+    return this.buffer.subarray(this.position, this.end);
+  }
+
+  /** The atoms to which terms refer by number. */
+  get atoms(): readonly Atom[] | null {
+    return this.cacheRefs;
+  }
+
   /** The tag of the next term; -1 at the end. */
   peek(): number {
     return this.position < this.end ? (this.buffer[this.position] as number) : -1;

@@ -35,7 +35,7 @@ import {
 } from './tags.ts';
 
 /** How many values are read at once. */
-const QUICK_VALUES = 8_192;
+export const QUICK_VALUES = 8_192;
 /** How many values a message may hold. */
 export const MESSAGE_VALUES = 1_048_576;
 /** How many values are read between two looks at the clock, and how many steps are made. */

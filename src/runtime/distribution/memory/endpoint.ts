@@ -22,10 +22,10 @@ import { Messages, messageWriter } from '../messages.ts';
 class Line {
   readonly lane: Lane;
   connection: MemoryConnection | null = null;
-  /** What was sent while there was no connection. */
+  /** What was sent without a connection. */
   waiting: EncodedSignal[] = [];
   dialling = false;
-  /** More was sent than may wait; the attempt to connect will fail. */
+  /** More was sent than may wait, so the attempt to connect will fail. */
   overflown = false;
   readonly callers: Array<(connected: boolean) => void> = [];
 
@@ -99,7 +99,7 @@ export class Endpoint implements Carrier {
     if (line === undefined || connection === null || connection.broken) return false;
     connection.leftBy = this;
     this.#switchboard.break(connection, 'disconnect');
-    // Now: what is sent from here on goes over another connection.
+    // At once: what is sent from here on uses another connection.
     this.#failed(line, 'disconnect');
     return true;
   }
@@ -109,7 +109,7 @@ export class Endpoint implements Carrier {
     return Promise.resolve();
   }
 
-  /** Ends all dealings with the node, which is not told. */
+  /** Separates the endpoint from its node, which is not told. */
   detach(): void {
     this.#host = null;
     for (const line of this.#lines.values()) answer(line, false);
@@ -131,7 +131,7 @@ export class Endpoint implements Carrier {
     return [...this.#lines.values()].map(({ lane }) => lane);
   }
 
-  /** Lets something that has come through a lane take effect. */
+  /** Applies something that has arrived through a lane. */
   arrived(peer: string, arrival: Arrival): void {
     const host = this.#host;
     if (host === null || (arrival.kind !== 'dial' && arrival.connection.leftBy === this)) return;
@@ -163,7 +163,7 @@ export class Endpoint implements Carrier {
       decoded = this.#decoder?.decode(signal, connection.other(this).origin);
     } catch (error) {
       if (!(error instanceof EtfError)) throw error;
-      // As on a wire: what cannot be read costs the connection.
+      // As over a network: input that cannot be read costs the connection.
       this.#switchboard.break(connection, 'bad_frame');
     }
     if (decoded !== undefined) host.receive(peer, decoded);
@@ -188,7 +188,7 @@ export class Endpoint implements Carrier {
     line.waiting = [];
     line.overflown = false;
     this.#host?.nodeDown(line.lane.peer, reason);
-    // Who asked for a connection since then waits for that attempt.
+    // Callers since then wait for the new attempt.
     if (!line.dialling) answer(line, false);
   }
 }
@@ -208,13 +208,13 @@ export interface CodecLimits {
 /** A signal in transit. */
 export interface EncodedSignal {
   readonly signal: Signal;
-  /** The message or reason of the signal, which is left out of it; empty when it has none. */
+  /** The message or reason of the signal, which itself leaves it out; empty if there is none. */
   readonly bytes: Uint8Array;
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Packs what a node sends. */
+/** Encodes what a node sends. */
 export class SignalEncoder {
   readonly #writer: TermWriter;
 
@@ -222,7 +222,7 @@ export class SignalEncoder {
     this.#writer = messageWriter({ ...limits, nativeRecords: true });
   }
 
-  /** @throws TroupeError TROUPE_NOT_ENCODABLE when the signal holds what cannot leave a node, or exceeds a limit. */
+  /** @throws TroupeError TROUPE_NOT_ENCODABLE if the signal holds what cannot leave a node, or exceeds a limit. */
   encode(signal: Signal): EncodedSignal {
     const writer = this.#writer;
     writer.reset();
@@ -242,7 +242,7 @@ export class SignalEncoder {
   }
 }
 
-/** Unpacks what arrives at a node. */
+/** Decodes what arrives at a node. */
 export class SignalDecoder {
   readonly #host: CarrierHost;
   readonly #reader: TermReader;
@@ -255,7 +255,7 @@ export class SignalDecoder {
   /**
    * Makes a signal of the receiving side.
    * @param peer the node it came from.
-   * @throws EtfError for an `OpaqueFunction` that somebody has made of other bytes than those of a function.
+   * @throws EtfError for an `OpaqueFunction` made from bytes other than those of a function.
    */
   decode({ signal, bytes }: EncodedSignal, peer: Origin): Signal {
     const made: Record<string, unknown> = {};
@@ -278,7 +278,7 @@ export class SignalDecoder {
     return Array.isArray(value) ? value.map((item) => this.#remake(item, peer)) : value;
   }
 
-  /** One object for the origins that are likely, so that the pids of one node share it. */
+  /** Reuses the origins of both nodes, so that the pids of one node share one object. */
   #origin(origin: Origin, peer: Origin): Origin {
     if (origin.equals(this.#host.origin)) return this.#host.origin;
     return origin.equals(peer) ? peer : new Origin(origin.node, origin.creation);

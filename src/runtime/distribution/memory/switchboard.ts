@@ -16,9 +16,9 @@ import type { CodecLimits, Endpoint, EncodedSignal } from './endpoint.ts';
 export class MemoryConnection {
   readonly first: Endpoint;
   readonly second: Endpoint;
-  /** Once broken, what is sent over it is lost. Each side learns of it when its lane has come that far. */
+  /** Once it is broken, what is sent over it is lost. Each side learns of it when its lane gets there. */
   broken = false;
-  /** The side that broke it, which has taken leave of it at once. */
+  /** The side that broke it, which stops using it at once. */
   leftBy: Endpoint | undefined = undefined;
 
   constructor(first: Endpoint, second: Endpoint) {
@@ -32,7 +32,7 @@ export class MemoryConnection {
   }
 }
 
-/** What can arrive. */
+/** Something that can arrive. */
 export type Arrival =
   /** A request of the receiving node itself to connect. */
   | { readonly kind: 'dial' }
@@ -43,13 +43,13 @@ export type Arrival =
 /** An arrival in its lane. */
 export interface Entry {
   readonly arrival: Arrival;
-  /** Its place among all of the network. */
+  /** Its position among all arrivals of the network. */
   readonly number: number;
   /** The time from which it may be delivered, by the network's clock. */
   readonly dueMs: number;
 }
 
-/** How a pair of nodes is treated, in one direction; outlives their restarts. */
+/** How to treat what one node sends to another; outlives restarts of the nodes. */
 export interface LaneRule {
   held: boolean;
   delayMs: number;
@@ -89,7 +89,7 @@ export class Lane {
     if (entry.arrival.kind === 'signal') this.signals++;
   }
 
-  /** Takes the head; the lane must not be empty. */
+  /** Removes the head; the lane must not be empty. */
   shift(): Arrival {
     const entry = this.#entries[this.#first++] as Entry;
     if (entry.arrival.kind === 'signal') this.signals--;
@@ -103,7 +103,7 @@ export class Lane {
     return this.#entries.filter((entry) => belongs(entry, connection)).length;
   }
 
-  /** Loses what waits of a connection, but for the first `kept`. */
+  /** Drops what waits of a connection, except the first `kept`. */
   lose(connection: MemoryConnection, kept: number): void {
     this.#compact();
     let left = kept;
@@ -146,9 +146,9 @@ export interface NetworkLimits extends CodecLimits {
   readonly maxQueuedSignals: number;
 }
 
-/** How many arrivals are delivered before the nodes have their turn. */
+/** How many arrivals are delivered before the nodes get their turn. */
 const ARRIVALS_PER_TURN = 64;
-/** The same with a seed, which chooses from 1 up to this many. */
+/** The same with a seed, which chooses from 1 to this many. */
 const SEEDED_ARRIVALS_PER_TURN = 8;
 
 /** The inside of a network. */
@@ -160,7 +160,7 @@ export class Switchboard {
   readonly #connections = new Map<string, MemoryConnection>();
   readonly #rules = new Map<string, LaneRule>();
   readonly #cuts = new Set<string>();
-  /** The lanes in which something waits. */
+  /** The lanes that are not empty. */
   readonly #busy = new Set<Lane>();
   #numbers = 0;
   #turnAsked = false;
@@ -215,7 +215,7 @@ export class Switchboard {
     return this.#connections.get(pairKey(a, b));
   }
 
-  /** Makes a connection, unless there is one on its way. @returns false when the peer cannot be reached. */
+  /** Makes a connection, unless one is on its way. @returns false if the peer cannot be reached. */
   dial(from: Endpoint, peer: string): boolean {
     const to = this.#endpoints.get(peer);
     const key = pairKey(from.name, peer);
@@ -230,7 +230,7 @@ export class Switchboard {
 
   /**
    * Breaks a connection.
-   * @param orderly whether what is under way still arrives; what is held is lost in any case.
+   * @param orderly whether what is under way still arrives; anything held is lost in any case.
    */
   break(connection: MemoryConnection, reason: string, orderly = false): void {
     if (connection.broken) return;
@@ -293,7 +293,7 @@ export class Switchboard {
     this.#askForTurn();
   }
 
-  /** How many arrivals wait, whether they can be delivered or not. */
+  /** How many arrivals wait, deliverable or not. */
   get inFlight(): number {
     let count = 0;
     for (const lane of this.#busy) count += lane.length;
@@ -350,7 +350,7 @@ export class Switchboard {
     return oldest;
   }
 
-  /** The lanes whose head can be delivered. The end of a connection is noticed on each side and cannot be held. */
+  /** The lanes whose head can be delivered. The end of a connection is noticed on each side, and cannot be held. */
   #ready(): Lane[] {
     const now = this.#clock.now();
     return [...this.#busy].filter((lane) => {

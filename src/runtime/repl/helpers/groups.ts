@@ -1,36 +1,23 @@
-// Helpers for scopes, groups and channels.
-import { pg, type Pid, pubsub } from '../../index.ts';
-import { Fault } from '../fault.ts';
-import { type Helpers, type Shell, WHO, whoCells } from '../shell.ts';
+// Helpers for scopes, groups and channels. The data comes from `inspect/`; this file prints it.
+import { type Broadcast, type Node, pg, type Pid, pubsub } from '../../index.ts';
+import { CHANNEL_SCOPE, type GroupRow, groupRows, scopeNames, scopeRows } from '../../inspect/groups.ts';
+import { ChannelWatch } from '../../inspect/watch.ts';
+import { Fault, type Helpers, type Shell, WHO, whoCells } from '../shell.ts';
 import { presentRows, showLine } from '../show.ts';
-import { Watches } from './watches.ts';
 
-/** The scope of channels, and so of the groups that are meant when none is named. */
-const CHANNEL_SCOPE = 'nova_scope';
-/** What process info calls a scope. */
-const SCOPE_BEHAVIOUR = 'pg';
-
-interface GroupRow {
-  readonly group: unknown;
-  readonly members: number;
-  readonly local: number;
-}
-
-/** The helpers of this file. */
+/** The helpers for groups and channels. */
 export function groupHelpers(shell: Shell): Helpers {
   const { node, self } = shell;
-  const watches = new Watches(shell);
+  const watch = new ChannelWatch(self, (broadcast) => {
+    shell.announce((colour) => broadcastLine(broadcast, colour));
+  });
   return {
     scopes: {
       usage: 'scopes()',
       about: 'the pg scopes that run on this node',
       run: () =>
         presentRows(
-          scopesOf(shell).map((scope) => ({
-            scope,
-            pid: node.whereis(scope) as Pid,
-            groups: pg.whichGroups(node, scope).length,
-          })),
+          scopeRows(node),
           [{ heading: 'SCOPE' }, { heading: 'PID' }, { heading: 'GROUPS', numeric: true }],
           ({ scope, pid, groups }) => [scope, pid.toString(), String(groups)],
           'no scope runs',
@@ -41,7 +28,7 @@ export function groupHelpers(shell: Shell): Helpers {
       about: `the groups of a scope and how many members they have; of ${CHANNEL_SCOPE} when none is named`,
       run: (scope: string = CHANNEL_SCOPE) =>
         presentRows(
-          groupsOf(shell, scope),
+          sortedGroups(node, scope),
           [{ heading: 'GROUP' }, { heading: 'MEMBERS', numeric: true }, { heading: 'LOCAL', numeric: true }],
           (row) => [groupText(row.group), String(row.members), String(row.local)],
           'no groups',
@@ -49,19 +36,19 @@ export function groupHelpers(shell: Shell): Helpers {
     },
     members: {
       usage: "members('group', 'scope')",
-      about: 'the members of a group on all nodes, each as often as it has joined',
+      about: 'the members of a group on all nodes, each as often as it joined',
       run: (group: unknown, scope: string = CHANNEL_SCOPE) =>
-        presentMembers(shell, membersOf(shell, group, scope, pg.getMembers)),
+        presentMembers(node, membersOf(node, group, scope, pg.getMembers)),
     },
     localMembers: {
       usage: "localMembers('group', 'scope')",
       about: 'the members on this node',
       run: (group: unknown, scope: string = CHANNEL_SCOPE) =>
-        presentMembers(shell, membersOf(shell, group, scope, pg.getLocalMembers)),
+        presentMembers(node, membersOf(node, group, scope, pg.getLocalMembers)),
     },
     join: {
       usage: "join('channel')",
-      about: 'makes this REPL a member: flush() shows what it receives',
+      about: 'joins this REPL to a channel: flush() shows what it receives',
       run: (channel: unknown) => {
         pubsub.join(self, channelName(channel));
         return 'ok';
@@ -69,7 +56,7 @@ export function groupHelpers(shell: Shell): Helpers {
     },
     leave: {
       usage: "leave('channel')",
-      about: 'ends a membership of this REPL',
+      about: 'removes one membership of this REPL',
       run: (channel: unknown) => {
         const name = channelName(channel);
         if (pubsub.leave(self, name) === 'ok') return 'ok';
@@ -88,64 +75,45 @@ export function groupHelpers(shell: Shell): Helpers {
       usage: "watch('channel')",
       about: 'prints each message of a channel as it arrives',
       run: (channel: unknown) => {
-        watches.add(channelName(channel));
+        watch.add(channelName(channel));
         return 'ok';
       },
     },
     unwatch: {
       usage: "unwatch('channel')",
-      about: 'ends a watch; without a channel, all',
+      about: 'stops a watch; without a channel, all of them',
       run: (...args: unknown[]) => {
-        if (args.length === 0) watches.removeAll();
-        else watches.remove(channelName(args[0]));
+        if (args.length === 0) watch.removeAll();
+        else unwatch(watch, channelName(args[0]));
         return 'ok';
       },
     },
   };
 }
 
-/** The names of the scopes that run. */
-export function scopesOf({ node }: Shell): string[] {
-  return node
-    .registered()
-    .filter((name) => node.processInfo(node.whereis(name) as Pid)?.currentBehaviour === SCOPE_BEHAVIOUR)
-    .toSorted();
-}
-
-/** The groups of the channels' scope that are named by texts. */
-export function channelsOf(shell: Shell): string[] {
-  if (!scopesOf(shell).includes(CHANNEL_SCOPE)) return [];
-  return pg.whichGroups(shell.node, CHANNEL_SCOPE).filter((group) => typeof group === 'string');
-}
-
-function groupsOf(shell: Shell, scope: string): GroupRow[] {
-  if (!hasScope(shell, scope)) return [];
-  const { node } = shell;
-  const rows = pg.whichGroups(node, scope).map((group) => ({
-    group,
-    members: pg.getMembers(node, scope, group).length,
-    local: pg.getLocalMembers(node, scope, group).length,
-  }));
+/** The groups of a scope, sorted as they print. */
+function sortedGroups(node: Node, scope: string): GroupRow[] {
+  if (!hasScope(node, scope)) return [];
+  const rows = groupRows(node, scope);
   const texts = new Map(rows.map((row) => [row, groupText(row.group)]));
   return rows.toSorted((a, b) => ((texts.get(a) as string) < (texts.get(b) as string) ? -1 : 1));
 }
 
-function membersOf(shell: Shell, group: unknown, scope: string, get: typeof pg.getMembers): readonly Pid[] {
-  const { node } = shell;
-  if (hasScope(shell, scope) && pg.getMembers(node, scope, group).length > 0) return get(node, scope, group);
+function membersOf(node: Node, group: unknown, scope: string, get: typeof pg.getMembers): readonly Pid[] {
+  if (hasScope(node, scope) && pg.getMembers(node, scope, group).length > 0) return get(node, scope, group);
   throw new Fault(
     `no group ${showLine(group, { colour: false })} in ${scope}; groups() lists those that have members`,
   );
 }
 
-/** True when a scope runs; the one of channels starts with its first use. @throws Fault */
-function hasScope(shell: Shell, scope: string): boolean {
-  if (scopesOf(shell).includes(scope)) return true;
+/** Whether a scope runs; the scope of channels starts with its first use. @throws Fault for any other that does not run */
+function hasScope(node: Node, scope: string): boolean {
+  if (scopeNames(node).includes(scope)) return true;
   if (scope === CHANNEL_SCOPE) return false;
   throw new Fault(`no pg scope '${scope}' runs on this node; scopes() lists those that do`);
 }
 
-function presentMembers({ node }: Shell, pids: readonly Pid[]): readonly Pid[] {
+function presentMembers(node: Node, pids: readonly Pid[]): readonly Pid[] {
   return presentRows(pids, WHO, (pid) => whoCells(node, pid), 'no members here');
 }
 
@@ -153,11 +121,21 @@ function groupText(group: unknown): string {
   return typeof group === 'string' ? group : showLine(group, { colour: false });
 }
 
-/** A channel is given by its name, or by what `defineChannel` made. */
+/** The name of a channel: a string, or a channel made with `defineChannel`. */
 function channelName(channel: unknown): string {
   if (typeof channel === 'string' && channel !== '') return channel;
   const name: unknown =
     typeof channel === 'object' && channel !== null && 'name' in channel ? channel.name : undefined;
   if (typeof name === 'string' && name !== '') return name;
-  throw new Fault("a channel is given by its name, such as 'notes'");
+  throw new Fault("name a channel by its string, such as 'notes'");
+}
+
+function unwatch(watch: ChannelWatch, channel: string): void {
+  if (!watch.remove(channel)) throw new Fault(`'${channel}' is not watched`);
+}
+
+function broadcastLine({ channel, topic, sender, payload }: Broadcast, colour: boolean): string {
+  // As a JavaScript string literal without its quotes: nothing in it can control the terminal.
+  const [name, label] = [channel, topic].map((text) => showLine(text, { colour: false }).slice(1, -1));
+  return `[${name}] ${label} from ${sender.toString()}: ${showLine(payload, { colour })}`;
 }

@@ -1,13 +1,9 @@
 // All helpers of a REPL, and help().
-import { Fault } from '../fault.ts';
-import type { Helpers, Shell } from '../shell.ts';
-import { present } from '../show.ts';
-import { cut } from '../table.ts';
+import { Fault, type Helpers, type Shell } from '../shell.ts';
+import { cut, present } from '../show.ts';
 import { groupHelpers } from './groups.ts';
 import { messageHelpers } from './messages.ts';
-import { nodeHelpers } from './nodes.ts';
-import { processHelpers } from './processes.ts';
-import { treeHelpers } from './tree.ts';
+import { nodeHelpers, processHelpers, treeHelpers } from './processes.ts';
 
 /** The helpers of one REPL. */
 export function allHelpers(shell: Shell, extra: readonly string[]): Helpers {

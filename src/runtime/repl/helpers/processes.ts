@@ -1,38 +1,19 @@
-// Helpers that look at processes and act on them.
+// Helpers that look at processes and act on them: a table of processes, the supervision tree, and the connections with other
+// nodes. The data comes from `inspect/`; this file prints it.
+import type { PeerInfo } from '../../distribution/erlang/index.ts';
 import { formatReason, type Pid, type ProcessInfo, sys } from '../../index.ts';
-import { Fault } from '../fault.ts';
-import { type Helpers, livePidOf, parsePid, pidOf, type Shell, WHO, whoCells } from '../shell.ts';
-import { present, presentRows, showLine } from '../show.ts';
-import { type Column, visible } from '../table.ts';
+import { processOrders, type ProcessRow, processRows } from '../../inspect/processes.ts';
+import { readTree, type TreeNode } from '../../inspect/tree.ts';
+import { Fault, type Helpers, livePidOf, parsePid, pidOf, type Shell, WHO, whoCells } from '../shell.ts';
+import { type Column, cut, present, presentRows, showLine, type TextFormat, visible } from '../show.ts';
 
-/** What `processes()` tells of one. */
-interface ProcessRow {
-  readonly pid: Pid;
-  readonly name: string | undefined;
-  readonly label: string;
-  readonly behaviour: string;
-  readonly status: ProcessInfo['status'];
-  readonly mailbox: number;
-  readonly handled: number;
-  readonly startedAt: Date;
-}
-
-/** What can be asked of `processes`. */
+/** Options of `processes`. */
 interface ProcessesOptions {
   readonly sort?: string;
   readonly limit?: number;
   readonly match?: string | RegExp;
 }
 
-type Order = (a: ProcessRow, b: ProcessRow) => number;
-const ORDERS: Readonly<Record<string, Order>> = {
-  pid: (a, b) => a.pid.serial - b.pid.serial || a.pid.id - b.pid.id,
-  name: (a, b) => Number(a.name === undefined) - Number(b.name === undefined) || compare(a.name, b.name),
-  label: (a, b) => compare(a.label, b.label),
-  mailbox: (a, b) => b.mailbox - a.mailbox,
-  handled: (a, b) => b.handled - a.handled,
-  age: (a, b) => a.startedAt.getTime() - b.startedAt.getTime(),
-};
 const COLUMNS: readonly Column[] = [
   ...WHO,
   { heading: 'STATUS' },
@@ -40,19 +21,19 @@ const COLUMNS: readonly Column[] = [
   { heading: 'HANDLED', numeric: true },
 ];
 
-/** The helpers of this file. */
+/** The helpers for processes. */
 export function processHelpers(shell: Shell): Helpers {
   const { node, self } = shell;
   const options = () => ({ from: self, signal: shell.signal() });
   return {
     processes: {
       usage: "processes({sort: 'mailbox', limit: 10, match: 'repl'})",
-      about: `all processes; sort by ${Object.keys(ORDERS).join(', ')}`,
+      about: `all processes; sort by ${processOrders.join(', ')}`,
       run: (asked?: ProcessesOptions) => processes(shell, asked ?? {}),
     },
     info: {
       usage: "info('<0.12.0>')",
-      about: 'what can be seen of a process',
+      about: 'all properties of a process',
       run: (target: unknown) => {
         const info = node.processInfo(livePidOf(node, target)) as ProcessInfo;
         return present(info, ({ colour }) => properties(info, (value) => showLine(value, { colour })));
@@ -60,7 +41,7 @@ export function processHelpers(shell: Shell): Helpers {
     },
     registered: {
       usage: 'registered()',
-      about: 'the registered names and who has them',
+      about: 'the registered names and their processes',
       run: () => {
         const rows = node
           .registered()
@@ -80,12 +61,12 @@ export function processHelpers(shell: Shell): Helpers {
     },
     whereis: {
       usage: "whereis('name')",
-      about: 'the pid that has a registered name',
+      about: 'the pid of a registered name',
       run: (name: unknown) => pidOf(node, name),
     },
     pid: {
       usage: "pid('<0.12.0>')",
-      about: 'the pid that a text stands for; the text will do wherever a pid is asked for',
+      about: 'the pid of a text; all helpers accept the text in place of the pid',
       run: (...parts: unknown[]) => {
         if (parts.length === 3) return parsePid(node, `<${parts.join('.')}>`);
         return parsePid(node, String(parts[0]));
@@ -103,7 +84,7 @@ export function processHelpers(shell: Shell): Helpers {
     },
     spawn: {
       usage: 'spawn(async (self) => { ... })',
-      about: 'starts a process, which goes on when the REPL ends',
+      about: 'starts a process that survives the REPL',
       run: (body: (self: typeof shell.self) => unknown) => {
         if (typeof body !== 'function') throw new Fault('spawn(fn) needs a function');
         return self.spawn(shell.own(body));
@@ -111,12 +92,12 @@ export function processHelpers(shell: Shell): Helpers {
     },
     monitor: {
       usage: 'monitor(pid)',
-      about: 'tells this REPL when a process ends: flush() shows the Down',
+      about: 'sends this REPL a Down when a process ends: flush() shows it',
       run: (target: unknown) => self.monitor(livePidOf(node, target)),
     },
     link: {
       usage: 'link(pid)',
-      about: 'links this REPL with a process: its exit is printed, the end of the REPL ends it',
+      about: 'links this REPL with a process: its exit is printed, and it exits with the REPL',
       run: (target: unknown) => {
         self.link(livePidOf(node, target));
         return true;
@@ -124,7 +105,7 @@ export function processHelpers(shell: Shell): Helpers {
     },
     unlink: {
       usage: 'unlink(pid)',
-      about: 'ends a link',
+      about: 'removes a link',
       run: (target: unknown) => {
         self.unlink(livePidOf(node, target));
         return true;
@@ -137,12 +118,12 @@ export function processHelpers(shell: Shell): Helpers {
     },
     getStatus: {
       usage: 'getStatus(server)',
-      about: 'all that a server or supervisor tells about itself',
+      about: 'everything a server or supervisor reports about itself',
       run: (target: unknown) => sys.getStatus(node, livePidOf(node, target), options()),
     },
     suspend: {
       usage: 'suspend(server)',
-      about: 'holds a server: what is sent to it waits',
+      about: 'suspends a server: messages to it wait',
       run: async (target: unknown) => {
         await sys.suspend(node, livePidOf(node, target), options());
         return 'ok';
@@ -150,7 +131,7 @@ export function processHelpers(shell: Shell): Helpers {
     },
     resume: {
       usage: 'resume(server)',
-      about: 'lets a held server go on',
+      about: 'resumes a suspended server',
       run: async (target: unknown) => {
         await sys.resume(node, livePidOf(node, target), options());
         return 'ok';
@@ -160,22 +141,12 @@ export function processHelpers(shell: Shell): Helpers {
 }
 
 function processes({ node }: Shell, { sort = 'pid', limit, match }: ProcessesOptions): readonly ProcessRow[] {
-  const order = Object.hasOwn(ORDERS, sort) ? ORDERS[sort] : undefined;
-  if (order === undefined) throw new Fault(`processes can be sorted by ${Object.keys(ORDERS).join(', ')}`);
+  const order = processOrders.find((name) => name === sort);
+  if (order === undefined) throw new Fault(`processes can be sorted by ${processOrders.join(', ')}`);
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0))
     throw new Fault('limit is a whole number');
-  const matches = ({ name, label, behaviour }: ProcessRow): boolean =>
-    match === undefined ||
-    [name ?? '', label, behaviour].some((text) =>
-      typeof match === 'string' ? text.includes(match) : text.search(match) !== -1,
-    );
-  const rows = node
-    .processes()
-    .flatMap((pid) => rowOf(node.processInfo(pid)))
-    .filter(matches)
-    .toSorted(order);
   return presentRows(
-    rows.slice(0, limit),
+    processRows(node, order, match).slice(0, limit),
     COLUMNS,
     ({ pid, name, label, status, mailbox, handled }) => [
       pid.toString(),
@@ -187,23 +158,6 @@ function processes({ node }: Shell, { sort = 'pid', limit, match }: ProcessesOpt
     ],
     'no process matches',
   );
-}
-
-function rowOf(info: ProcessInfo | undefined): ProcessRow[] {
-  if (info === undefined) return [];
-  const { pid, label, status, startedAt } = info;
-  return [
-    {
-      pid,
-      name: info.registeredName,
-      label,
-      behaviour: info.currentBehaviour,
-      status,
-      mailbox: info.messageQueueLength,
-      handled: info.messagesHandled,
-      startedAt,
-    },
-  ];
 }
 
 /** The properties of an object, one a line. */
@@ -218,11 +172,106 @@ function properties(object: object, show: (value: unknown) => string): string {
   return entries.map(([name, value]) => `${name.padEnd(width)}  ${text(value)}`).join('\n');
 }
 
-/** A reason in one line, for what is printed beside the prompt. */
+/** An exit in one line, printed above the prompt. */
 export function exitLine(from: Pid, reason: unknown): string {
   return `** (EXIT from ${from.toString()}) ${visible(formatReason(reason))}`;
 }
 
-function compare(a = '', b = ''): number {
-  return a < b ? -1 : Number(a > b);
+// ---- other nodes ----
+
+const PEER_COLUMNS: readonly Column[] = [
+  { heading: 'NODE' },
+  { heading: 'STATE' },
+  { heading: 'KIND' },
+  { heading: 'SINCE' },
+  { heading: 'SENT', numeric: true },
+  { heading: 'BYTES', numeric: true },
+  { heading: 'RECEIVED', numeric: true },
+  { heading: 'BYTES', numeric: true },
+  { heading: 'QUEUED', numeric: true },
+];
+
+/** The helpers for other nodes. */
+export function nodeHelpers({ node, peers }: Shell): Helpers {
+  return {
+    nodes: { usage: 'nodes()', about: 'the connected nodes', run: () => node.nodes() },
+    peers: {
+      usage: 'peers()',
+      about: 'the connections with other nodes: messages and bytes each way, and queued bytes',
+      run: () => {
+        if (peers === undefined)
+          throw new Fault(
+            'this node has no connections to others; the notes application sets them up with TROUPE_NODE',
+          );
+        return presentRows(byName(peers()), PEER_COLUMNS, peerCells, 'no other nodes');
+      },
+    },
+  };
+}
+
+function byName(peers: readonly PeerInfo[]): PeerInfo[] {
+  return peers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function peerCells({ name, state, troupe, since, sent, received, queuedBytes }: PeerInfo): string[] {
+  return [
+    name,
+    state,
+    state === 'up' ? (troupe ? 'Troupe' : 'Erlang') : '',
+    since.toISOString(),
+    String(sent.messages),
+    String(sent.bytes),
+    String(received.messages),
+    String(received.bytes),
+    String(queuedBytes),
+  ];
+}
+
+// ---- the supervision tree ----
+
+/** The most children of one process that are drawn. */
+const CHILDREN_DRAWN_MAX = 30;
+
+/** The helper for the supervision tree. */
+export function treeHelpers({ node }: Shell): Helpers {
+  return {
+    tree: {
+      usage: 'tree()',
+      about: 'the supervision tree, with all other processes below their parents',
+      run: () => {
+        const root = readTree(node);
+        return present(root, (format) => drawTree(root, format));
+      },
+    },
+  };
+}
+
+/** Branches: before a child, before the last child, and below each of them. */
+const BRANCHES = { unicode: ['├─ ', '└─ ', '│  ', '   '], ascii: ['|- ', '`- ', '|  ', '   '] } as const;
+
+function drawTree(root: TreeNode, format: TextFormat): string {
+  const [branch, last, line, space] = format.unicode ? BRANCHES.unicode : BRANCHES.ascii;
+  const lines: string[] = [];
+  const draw = (node: TreeNode, before: string, below: string): void => {
+    lines.push(drawLine(node, before, format));
+    const shown = node.children.slice(0, CHILDREN_DRAWN_MAX);
+    const more = node.children.length - shown.length;
+    shown.forEach((child, index) => {
+      const isLast = index === shown.length - 1 && more === 0;
+      draw(child, below + (isLast ? last : branch), below + (isLast ? space : line));
+    });
+    if (more > 0) lines.push(`${below}${last}${format.unicode ? '…' : '...'} ${more} more`);
+  };
+  draw(root, '', '');
+  return lines.join('\n');
+}
+
+function drawLine(node: TreeNode, before: string, format: TextFormat): string {
+  const { pid, id, name, label, type, status, strategy } = node;
+  const [called, ...more] = new Set([id, name, label].filter((text) => text !== undefined));
+  const kind = type === 'supervisor' ? (strategy ?? 'supervisor') : undefined;
+  const notes = [kind, status === 'running' ? undefined : status].filter((note) => note !== undefined);
+  const parts = [called, pid?.toString(), ...more, notes.length === 0 ? undefined : `(${notes.join(', ')})`];
+  const line = before + visible(parts.filter((part) => part !== undefined).join(' '));
+  return format.columns > 0 ? cut(line, format.columns, format) : line;
 }

@@ -1,10 +1,10 @@
 /**
- * Sets the connections of a node up: listens, dials, shakes hands, and decides what counts when both sides dial at once, or
- * when a node comes anew whose connection seems to be up still. See `erl_dist_protocol`, "Distribution Handshake".
+ * Sets up the connections of a node: listens, dials, runs handshakes, and decides which attempt counts when both sides dial at
+ * once, or when a node connects again whose connection still seems to be up. See `erl_dist_protocol`, "Distribution Handshake".
  *
- * A connection that is up belongs to whoever was told; the connector asks about it (`ConnectionEvents.isUp`) and forgets it. There
- * is at most one attempt to dial a node. Anybody may say to have a name: a claim keeps nobody waiting who claims it, too, nor this
- * node from dialling, and the first who proves it has it.
+ * A connection that is up belongs to the receiver of `ConnectionEvents.up`; the connector forgets it, and asks `isUp` about it. At
+ * most one attempt to dial a node runs at a time. Anyone can claim a name: a claim blocks neither other claims of that name nor
+ * this node's own dialling, and the first to prove the claim has the name.
  */
 import type { Socket } from 'node:net';
 import type { ConnectionEvents } from '../contracts.ts';
@@ -16,13 +16,13 @@ import { Listener, type Place, addressOf } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
 import { SecureIdentity, type TlsOptions } from './credentials.ts';
 
-/** How many connections from outside may be set up at a time, unless the carrier is told otherwise. */
+/** How many incoming connections may be set up at a time, by default. */
 const DEFAULT_MAX_PENDING = 256;
-/** How many of them may come from one address, unless the carrier is told otherwise. */
+/** How many of them may come from one address, by default. */
 const DEFAULT_MAX_PER_ADDRESS = 128;
 /**
- * How many nodes may be dialled at a time, unless the carrier is told otherwise. Whoever is answered is dialled, and another
- * node may ask in the names of ever new ones.
+ * How many nodes may be dialled at a time, by default. Answering a message can mean dialling, and another node may send messages
+ * in the names of ever more nodes.
  */
 const DEFAULT_MAX_DIALLED = 1_024;
 
@@ -33,40 +33,40 @@ export interface ConnectorOptions {
   readonly creation: number;
   /** The cookie for a node. @throws TroupeError TROUPE_BAD_COOKIE */
   cookie(peer: string): string;
-  /** Where other nodes connect, port 0 for any that is free; false when they cannot. */
+  /** Where other nodes connect, with port 0 for any free one; false if they cannot. */
   readonly listen: { readonly host: string; readonly port: number } | false;
-  /** How long each step of a set-up may take: looking up, connecting, each message; as `net_setuptime` of OTP. */
+  /** How long each step of a set-up may take (lookup, connecting, each message), as OTP's `net_setuptime`. */
   readonly setupTimeoutMs: number;
-  /** How many connections from outside may be set up at a time; for more the oldest give way. Default 256. */
+  /** How many incoming connections may be set up at a time; beyond that the oldest give way. Default 256. */
   readonly maxPending?: number;
   /** How many of them may come from one address. Default 128. */
   readonly maxPerAddress?: number;
-  /** How many nodes may be dialled at a time; for more it fails at once. Default 1,024. */
+  /** How many nodes may be dialled at a time; further attempts fail at once. Default 1,024. */
   readonly maxDialled?: number;
-  /** Connect with TLS, and let others in only so. */
+  /** Use TLS in both directions, and nothing else. */
   readonly tls?: TlsOptions;
-  /** Where a node listens; undefined when it is not registered. */
+  /** Where a node listens; undefined if it is not registered. */
   resolve(node: string): Promise<{ readonly host: string; readonly port: number } | undefined>;
-  /** Who runs the connections. */
+  /** The owner of the connections. */
   readonly events: ConnectionEvents;
-  /** An attempt to connect, either way, failed or was refused. `reason` begins with a stable word. */
+  /** An attempt to connect, in either direction, failed or was refused. `reason` begins with a stable word. */
   refused(peer: string | undefined, address: string, reason: string): void;
 }
 
-/** Sets the connections of a node up. */
+/** Sets up the connections of a node. */
 export class Connector {
   readonly #options: ConnectorOptions;
   readonly #local: LocalNode;
   readonly #listener: Listener | undefined;
   readonly #tls: SecureIdentity | undefined;
-  /** Attempts of this node, by the name of the other. */
+  /** This node's own attempts, by the name of the other node. */
   readonly #dialling = new Map<string, Dialling>();
-  /** Handshakes that others began, with their sides of this node and their places. */
+  /** Handshakes that other nodes began, each with this node's machine and its place. */
   readonly #inbound = new Map<Setup, { readonly machine: Acceptor; readonly place: Place }>();
   readonly #context: DiallingContext;
   #closed = false;
 
-  /** @throws TroupeError TROUPE_BAD_ARGUMENT when the certificates cannot be used. */
+  /** @throws TroupeError TROUPE_BAD_ARGUMENT if the certificates cannot be used. */
   constructor(options: ConnectorOptions) {
     this.#options = options;
     const { name, creation, events, setupTimeoutMs } = options;
@@ -105,7 +105,7 @@ export class Connector {
   }
 
   /**
-   * Begins to listen. @returns the port; 0 when this node does not listen.
+   * Starts to listen. @returns the port; 0 if this node does not listen.
    * @throws TroupeError TROUPE_LISTEN_FAILED
    */
   async listen(): Promise<number> {
@@ -113,7 +113,7 @@ export class Connector {
   }
 
   /**
-   * Connects to a node. Resolves after `events.up` was called for it, whichever side dialled, and at once when it is up.
+   * Connects to a node. Resolves after `events.up` was called for it, whichever side dialled, and at once if it is up.
    * @throws TroupeError TROUPE_CONNECT_FAILED, with a `ConnectReason` (`dialling.ts`) as its `reason`.
    */
   async dial(peer: string): Promise<void> {
@@ -125,23 +125,23 @@ export class Connector {
     if (this.#closed) {
       dialling.fail({ reason: 'aborted', detail: 'was not dialled: the connector is closed' });
     } else if (!isNodeName(peer)) {
-      dialling.fail({ reason: 'bad_name', detail: 'is no name of a node: it has to be name@host' });
+      dialling.fail({ reason: 'bad_name', detail: 'is not a node name: the form is name@host' });
     } else if (peer === this.#options.name) {
       dialling.fail({ reason: 'own_name', detail: 'is this node itself' });
     } else if (this.#dialling.size > (this.#options.maxDialled ?? DEFAULT_MAX_DIALLED)) {
-      dialling.fail({ reason: 'too_many', detail: 'is not dialled, as so many others are' });
+      dialling.fail({ reason: 'too_many', detail: 'is not dialled, since too many others are' });
     } else {
       dialling.start();
     }
     return await dialling.promise;
   }
 
-  /** Gives up dialling a node; who waits for it gets an error with the reason `aborted`. */
+  /** Stops dialling a node; its callers get an error with the reason `aborted`. */
   abort(peer: string): void {
     this.#dialling.get(peer)?.fail({ reason: 'aborted', detail: 'is not dialled any more' });
   }
 
-  /** Stops listening, and ends all set-ups. Connections that are up go on. */
+  /** Stops listening and ends all set-ups. Connections that are up go on. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const setup of this.#inbound.keys()) {
@@ -180,18 +180,18 @@ export class Connector {
     };
   }
 
-  /** Decides about a node that wants in; see `erl_dist_protocol`, the status messages, and `net_kernel` of OTP. */
+  /** Decides about a node that wants to connect; see `erl_dist_protocol`, status messages, and OTP's `net_kernel`. */
   #admit(peer: string): Admission {
     if (this.#closed) return 'busy';
-    // The own attempt goes on until the other has proven its name; the node that has it ends it with `nok`.
+    // This node's own attempt goes on until the other has proven its name; the real node ends it with `nok`.
     if (this.#dialling.get(peer)?.crosses === true)
       return this.#options.name > peer ? 'nok' : 'ok_simultaneous';
     return this.#options.events.isUp(peer) ? 'alive' : 'ok';
   }
 
   /**
-   * A handshake is done. What was up with that node is dead: the node would not have asked for a connection otherwise, or has
-   * said so; and it has proved who it is.
+   * A handshake is done. Any earlier connection to that node is dead: the node has said so, or would not have asked for another; and
+   * it has proven its name.
    */
   #up(setup: Setup, agreed: Agreed, send: readonly Buffer[], leftover: Buffer, initiator: boolean): void {
     const { events } = this.#options;
@@ -212,7 +212,7 @@ export class Connector {
   }
 
   #report(peer: string | undefined, address: string, fault: SetupFault): void {
-    // That attempts cross, and that a node finds it was connected after all, is no failure.
+    // Crossing attempts, and a node that finds it is connected after all, are not failures.
     if (fault.reason === 'nok' || fault.reason === 'alive') return;
     this.#options.refused(peer, address, `${fault.reason}: ${fault.detail}`);
   }

@@ -27,12 +27,12 @@ import {
 } from 'node:tls';
 
 const MAX_COOKIE_CHARACTERS = 255;
-/** No cookie file of OTP is as long. */
+/** Longer than any cookie file of OTP. */
 const MAX_FILE_BYTES = 1024;
 const OTHERS_MAY = 0o077;
 
 /**
- * Returns a cookie that can be one.
+ * Returns the cookie if it is valid.
  * @throws TroupeError TROUPE_BAD_COOKIE unless it has 1 to 255 characters of Latin-1.
  */
 function checkCookie(cookie: string): string {
@@ -44,7 +44,7 @@ function checkCookie(cookie: string): string {
   }
   for (let at = 0; at < cookie.length; at++) {
     if (cookie.charCodeAt(at) > 0xff) {
-      throw new TroupeError('TROUPE_BAD_COOKIE', 'A cookie has only characters of Latin-1.');
+      throw new TroupeError('TROUPE_BAD_COOKIE', 'A cookie has only Latin-1 characters.');
     }
   }
   return cookie;
@@ -56,7 +56,7 @@ export class Cookies {
   readonly #ofPeers = new Map<string, string>();
 
   /**
-   * @param own The cookie for all nodes that have none of their own here; without it, only those can connect.
+   * @param own The cookie for all nodes without an entry in `ofPeers`; without it, only nodes with an entry can connect.
    * @throws TroupeError TROUPE_BAD_COOKIE
    */
   constructor(own?: string, ofPeers: Readonly<Record<string, string>> = {}) {
@@ -66,7 +66,7 @@ export class Cookies {
 
   /**
    * The cookie for connections with a node, whichever of the two dials.
-   * @throws TroupeError TROUPE_BAD_COOKIE when there is none.
+   * @throws TroupeError TROUPE_BAD_COOKIE if there is none.
    */
   of(peer: string): string {
     const cookie = this.#ofPeers.get(peer) ?? this.#own;
@@ -88,8 +88,8 @@ export class Cookies {
 }
 
 /**
- * Where OTP keeps a user's cookie: `~/.erlang.cookie`, or when that does not exist `.erlang.cookie` in the user's folder of
- * settings for Erlang. See the chapter "Distributed Erlang" of the reference manual.
+ * Where OTP keeps a user's cookie: `~/.erlang.cookie`, or if that does not exist, `.erlang.cookie` in the user's configuration
+ * folder for Erlang. See the chapter "Distributed Erlang" of the reference manual.
  */
 function cookieFiles(): string[] {
   const home = homedir();
@@ -98,9 +98,9 @@ function cookieFiles(): string[] {
 }
 
 /**
- * Reads a cookie as OTP's `auth` does: printable ASCII; the end of the line does not belong to it.
- * @param path Where it is; the user's, where OTP looks for it, when left out.
- * @throws TroupeError TROUPE_BAD_COOKIE when there is no such file, others may read it, or it does not hold a cookie.
+ * Reads a cookie as OTP's `auth` does: printable ASCII, without the end of the line.
+ * @param path The file. Default: the user's cookie file, where OTP looks for it.
+ * @throws TroupeError TROUPE_BAD_COOKIE if the file does not exist, others may read it, or it does not hold a cookie.
  */
 export function readCookieFile(path?: string): string {
   const file = path ?? cookieFiles().find(isThere);
@@ -112,8 +112,8 @@ export function readCookieFile(path?: string): string {
     const stats = statSync(file);
     const { mode, size } = stats;
     if (!stats.isFile())
-      throw new TroupeError('TROUPE_BAD_COOKIE', `${file} is no file that holds a cookie.`);
-    // Windows has no such rights; OTP does not look there either.
+      throw new TroupeError('TROUPE_BAD_COOKIE', `${file} is not a file that holds a cookie.`);
+    // Windows has no such permissions; OTP does not check them there either.
     if (process.platform !== 'win32' && (mode & OTHERS_MAY) !== 0) {
       throw new TroupeError(
         'TROUPE_BAD_COOKIE',
@@ -146,7 +146,7 @@ function isThere(file: string): boolean {
 /** How many bytes a digest has. */
 export const DIGEST_BYTES = 16;
 
-/** A number for the other side to answer, which nobody can guess: 0 to 2^32-1. */
+/** An unpredictable number for the other side to answer, from 0 to 2^32-1. */
 export function makeChallenge(): number {
   return randomInt(2 ** 32);
 }
@@ -156,7 +156,7 @@ export function digest(cookie: string, challenge: number): Buffer {
   return createHash('md5').update(cookie, 'latin1').update(String(challenge)).digest();
 }
 
-/** Whether an answer is the right one; takes as long for a wrong one. */
+/** Whether an answer is right, in constant time. */
 export function isDigest(answer: Buffer, cookie: string, challenge: number): boolean {
   return answer.length === DIGEST_BYTES && timingSafeEqual(answer, digest(cookie, challenge));
 }
@@ -167,13 +167,13 @@ export function isDigest(answer: Buffer, cookie: string, challenge: number): boo
 export interface TlsOptions {
   /** The private key of this node, PEM. */
   readonly key: string | Buffer;
-  /** Its certificate, PEM; good for clients and for servers. */
+  /** Its certificate, PEM, for use as client and as server. */
   readonly cert: string | Buffer;
-  /** The certificates that sign those of the nodes, PEM. The well-known ones when left out. */
+  /** The certificates of the authority that signs those of the nodes, PEM. Default: the well-known authorities. */
   readonly ca?: string | Buffer | ReadonlyArray<string | Buffer>;
-  /** What the private key is encrypted with. */
+  /** The passphrase of the private key. */
   readonly passphrase?: string;
-  /** Whether other nodes need a certificate that `ca` has signed, for their host when they are dialled. Default true. */
+  /** Whether other nodes need a certificate signed by `ca`, which names their host when they are dialled. Default true. */
   readonly verify?: boolean;
 }
 
@@ -184,7 +184,7 @@ export class SecureIdentity {
   readonly #options: TlsOptions;
   readonly #context: SecureContext;
 
-  /** @throws TroupeError TROUPE_BAD_ARGUMENT when key and certificates cannot be used. */
+  /** @throws TroupeError TROUPE_BAD_ARGUMENT if the key and certificates cannot be used. */
   constructor(options: TlsOptions) {
     this.#options = options;
     try {
@@ -199,7 +199,7 @@ export class SecureIdentity {
     }
   }
 
-  /** A TLS server that does not listen itself: it is given sockets with `emit('connection', socket)`. */
+  /** A TLS server that does not listen: it gets its sockets by `emit('connection', socket)`. */
   server(handshakeTimeout: number): Server {
     const verify = this.#options.verify ?? true;
     return createServer({
@@ -210,7 +210,7 @@ export class SecureIdentity {
     });
   }
 
-  /** Begins to connect; `nodeHost` is the host in the name of the node, which its certificate has to be for. */
+  /** Starts to connect; the certificate of the node must be for `nodeHost`, the host in its name. */
   connect(target: { readonly host: string; readonly port: number }, nodeHost: string): TLSSocket {
     const socket = connect({
       secureContext: this.#context,
@@ -228,8 +228,8 @@ export class SecureIdentity {
 }
 
 /**
- * What is wrong with a certificate as that of a node on this host. As `node:tls` checks it; since OTP looks for an address
- * among the DNS names, one that stands there is good too.
+ * What is wrong with a certificate for a node on this host, if anything. As `node:tls` checks it; an address among the DNS names is
+ * accepted too, since OTP looks for it there.
  */
 export function checkNodeHost(host: string, certificate: PeerCertificate): Error | undefined {
   if (isIP(host) !== 0 && certificate.subjectaltname?.split(', ').includes(`DNS:${host}`)) return undefined;

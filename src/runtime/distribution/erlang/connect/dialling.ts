@@ -1,8 +1,8 @@
 /**
- * One attempt to connect to a node, with all who wait for it: finds the node, connects, shakes hands; and where both dial at
- * once, waits for the attempt of the other. Tries at most three times, and only again when attempts have crossed.
+ * One attempt to connect to a node, shared by all its callers: finds the node, connects and runs the handshake; if both sides dial
+ * at once, it waits for the other's attempt. It makes up to three tries, and retries only after attempts have crossed.
  *
- * It ends when its owner says that a connection is up, whoever dialled, or when it gives up.
+ * It ends when its owner reports that a connection is up, whichever side dialled, or when it gives up.
  */
 import { type Socket, connect } from 'node:net';
 import { TroupeError } from '../../../errors.ts';
@@ -11,38 +11,38 @@ import { type Agreed, Initiator, type LocalNode } from './handshake.ts';
 import { Setup, type SetupReason } from './setup.ts';
 import type { SecureIdentity } from './credentials.ts';
 
-/** Crossing attempts are decided by the first; the others are for when the one that counted failed. */
+/** The first try decides crossing attempts; the others are for when the attempt that counted has failed. */
 const MAX_TRIES = 3;
 
 /** Why a node could not be connected to; these words are stable. They are the `reason` of TROUPE_CONNECT_FAILED. */
 export type ConnectReason =
   | SetupReason
-  /** No node is called so: it has to be `name@host`. */
+  /** The name is not of the form `name@host`. */
   | 'bad_name'
-  /** Nobody knows where it listens: it does not run, or not with this epmd. */
+  /** Where it listens is unknown: it does not run, or is registered with another epmd. */
   | 'not_registered'
-  /** As many attempts as may be run already. */
+  /** The maximum number of attempts is running already. */
   | 'too_many'
   /** `abort` was called, or the connector was closed. */
   | 'aborted';
 
-/** Why a connection did not come about. */
+/** Why a connection could not be set up. */
 export interface ConnectFault {
   readonly reason: ConnectReason;
   readonly detail: string;
   readonly cause?: unknown;
 }
 
-/** What an attempt needs of its owner. */
+/** What an attempt needs from its owner. */
 export interface DiallingContext {
   readonly local: LocalNode;
   readonly setupTimeoutMs: number;
   readonly tls: SecureIdentity | undefined;
   resolve(node: string): Promise<{ readonly host: string; readonly port: number } | undefined>;
   isUp(peer: string): boolean;
-  /** Whether one who says to be the node is just being let in. */
+  /** Whether a connection that claims to be the node is being set up. */
   isClaimed(peer: string): boolean;
-  /** A handshake is done. The owner ends the attempt with `finish`. */
+  /** A handshake is done. The owner ends the attempt by `finish`. */
   done(setup: Setup, agreed: Agreed, send: readonly Buffer[], leftover: Buffer): void;
   /** The attempt is over without a connection. */
   gaveUp(dialling: Dialling, address: string, fault: ConnectFault): void;
@@ -55,7 +55,7 @@ export class Dialling {
   readonly promise: Promise<void>;
   readonly #context: DiallingContext;
   #state: 'dialling' | 'waiting' | 'over' = 'waiting';
-  /** Counts the changes of state, so that an answer which comes too late is known as such. */
+  /** Counts the changes of state, so that late answers are recognised. */
   #turn = 0;
   #tries = 0;
   /** Whether it has dialled again because an attempt of the other failed. */
@@ -63,7 +63,7 @@ export class Dialling {
   #address = '';
   #setup: Setup | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What is said when there are no tries left. */
+  /** The fault when no tries are left. */
   #fault: ConnectFault = { reason: 'nok', detail: 'was dialling this node itself, and did not get through' };
   #resolve!: () => void;
   #reject!: (error: Error) => void;
@@ -77,7 +77,7 @@ export class Dialling {
     });
   }
 
-  /** Whether an attempt of the other node would cross with this one: it is neither over, nor waiting for just that. */
+  /** Whether an attempt of the other node would cross this one, which is neither over nor waiting for it. */
   get crosses(): boolean {
     return this.#state === 'dialling';
   }
@@ -123,7 +123,7 @@ export class Dialling {
     this.#enter('dialling');
     const turn = this.#turn;
     this.#timer = setTimeout(() => {
-      this.fail({ reason: 'timeout', detail: 'was looked up for too long' });
+      this.fail({ reason: 'timeout', detail: 'could not be looked up in time' });
     }, this.#context.setupTimeoutMs);
     this.#context.resolve(this.peer).then(
       (target) => {
@@ -148,14 +148,14 @@ export class Dialling {
     const { local, tls, setupTimeoutMs } = this.#context;
     let socket: Socket;
     try {
-      // The connection outlives who happened to ask for it first, and is not theirs.
+      // The connection outlives its first caller, and must not run in that caller's async context.
       socket = withoutContext(() =>
         tls === undefined
           ? connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true })
           : tls.connect(target, this.peer.slice(this.peer.indexOf('@') + 1)),
       );
     } catch (cause) {
-      // A port or a host that cannot be one, from whoever resolves names.
+      // The resolver gave an invalid host or port.
       this.fail({ reason: 'unreachable', detail: `cannot be at ${this.#address}`, cause });
       return;
     }
@@ -205,7 +205,7 @@ export class Dialling {
   }
 }
 
-/** What the one that was asked for the node has said, or why it could not be asked. */
+/** What the resolver said, or why it could not be asked. */
 function whyOf(cause: unknown): string {
   const why = cause instanceof TroupeError ? cause.cause : cause;
   return why instanceof Error ? `: ${why.message.replace(/\.$/, '')}` : '';

@@ -1,12 +1,12 @@
 /**
- * The flags with which nodes tell each other, while they connect, what they understand. A flag that is set is a promise:
- * this node sets none that it does not keep in both directions.
+ * The flags by which nodes announce, while they connect, what they understand. A flag that is set is a promise: this node sets only
+ * those that it keeps in both directions.
  *
  * Values as in OTP's `dist.hrl` and `dist.h`; see `erl_dist_protocol`, "Distribution Flags". (The page gives bit 36 for
  * MANDATORY_25_DIGEST; OTP itself uses bit 26.)
  */
 
-/** What each flag is called, and its bit. Obsolete ones and those that never leave a node of OTP are left out. */
+/** The bit of each flag. Obsolete flags, and those that never leave a node of OTP, are left out. */
 export const FLAGS = {
   PUBLISHED: 1n << 0n,
   EXTENDED_REFERENCES: 1n << 2n,
@@ -30,10 +30,10 @@ export const FLAGS = {
   FRAGMENTS: 1n << 23n,
   HANDSHAKE_23: 1n << 24n,
   UNLINK_ID: 1n << 25n,
-  /** Stands for all flags that OTP 25 asks for. */
+  /** Stands for all flags that OTP 25 requires. */
   MANDATORY_25_DIGEST: 1n << 26n,
   SPAWN: 1n << 32n,
-  /** The node that connects asks for a name. */
+  /** The connecting node asks to be given a name. */
   NAME_ME: 1n << 33n,
   V4_NC: 1n << 34n,
   ALIAS: 1n << 35n,
@@ -41,7 +41,7 @@ export const FLAGS = {
   NATIVE_RECORDS: 1n << 38n,
 } as const;
 
-/** What another node has to understand: the flags that OTP 25 asks for. */
+/** What another node must understand: the flags that OTP 25 requires. */
 export const REQUIRED_FLAGS =
   FLAGS.EXTENDED_REFERENCES |
   FLAGS.FUN_TAGS |
@@ -56,8 +56,8 @@ export const REQUIRED_FLAGS =
   FLAGS.HANDSHAKE_23;
 
 /**
- * What a node of Troupe understands: what OTP 25 does, but for PUBLISHED. So it is hidden: it is not among the `nodes()` of others,
- * and they send it nothing of their own accord.
+ * What a node of Troupe understands: the flags of OTP 25 without PUBLISHED. The node is thus hidden: the `nodes()` of others do not
+ * list it, and they send it nothing unasked.
  */
 export const OWN_FLAGS =
   REQUIRED_FLAGS |
@@ -77,20 +77,20 @@ export const OWN_FLAGS =
   FLAGS.ALIAS;
 
 /**
- * Whether a node has registered names that can be looked for: nodes of Troupe and BEAM nodes. C nodes and the like (`erl_interface`)
- * have not; they read what they are sent message by message, and to most of their programs one that they have not asked for is
- * a fault. They are sent only what a program sends.
+ * Whether a node has registered names to look up, as nodes of Troupe and BEAM nodes do. C nodes and the like (`erl_interface`) have
+ * none; they read message by message, and most of their programs fail on one that they did not ask for. They are sent only what a
+ * program sends.
  */
 export function hasNames({ flags }: { readonly flags: bigint }): boolean {
   return (flags & FLAGS.DIST_MONITOR_NAME) !== 0n;
 }
 
-/** The flags that a node has sent, with those that its digest bit stands for. */
+/** The flags that a node has sent, including those that its digest bit stands for. */
 export function expandFlags(sent: bigint): bigint {
   return (sent & FLAGS.MANDATORY_25_DIGEST) === 0n ? sent : sent | REQUIRED_FLAGS;
 }
 
-/** The names of the flags that a node lacks and has to have; `flags` are expanded. */
+/** The names of the required flags that a node lacks; `flags` are expanded. */
 export function missingFlags(flags: bigint): string[] {
   const missing = REQUIRED_FLAGS & ~flags;
   return missing === 0n ? [] : flagNames(missing);

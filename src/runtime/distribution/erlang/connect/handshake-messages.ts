@@ -1,12 +1,12 @@
 /**
  * The messages of the handshake as bytes, without their length. See `erl_dist_protocol`, "Distribution Handshake", version 6.
  *
- * Reading answers undefined for what is not the message that is asked for; it never throws, and never reads beyond `end`.
+ * A reader returns undefined for anything but the message it reads; it never throws, and never reads beyond `end`.
  * Names are Latin-1 on the wire, as in OTP.
  */
 import { DIGEST_BYTES } from './credentials.ts';
 
-/** The longest message that is read. OTP's are shorter than 600 bytes. */
+/** The longest message that is read; OTP's are shorter than 600 bytes. */
 export const MAX_HANDSHAKE_BYTES = 1024;
 
 const MAX_NAME_BYTES = 255;
@@ -18,16 +18,16 @@ const TAG_REPLY = 0x72; // r
 const TAG_ACK = 0x61; // a
 const OLD_VERSION = 5;
 
-/** Message 1: who dials, and what it understands. */
+/** Message 1: the name and flags of the node that dials. */
 export interface NameMessage {
   readonly flags: bigint;
-  /** 0 in the old form, which is completed by a message 3b. */
+  /** 0 in the old form, which message 3b completes. */
   readonly creation: number;
   readonly name: string;
   readonly old: boolean;
 }
 
-/** Message 3: who was dialled, what it understands, and the number that has to be answered. */
+/** Message 3: the name and flags of the node that was dialled, and its challenge. */
 export interface ChallengeMessage {
   readonly flags: bigint;
   readonly challenge: number;
@@ -47,7 +47,7 @@ export function writeName(flags: bigint, creation: number, name: string): Buffer
   return body;
 }
 
-/** @internal Both forms; bytes after the name are for later versions of the protocol. */
+/** @internal Reads both forms; bytes after the name belong to later versions of the protocol. */
 export function readName(buffer: Buffer, start: number, end: number): NameMessage | undefined {
   if (end - start >= 7 && buffer[start] === TAG_OLD_NAME) {
     if (buffer.readUInt16BE(start + 1) !== OLD_VERSION) return undefined;
@@ -66,7 +66,7 @@ export function readName(buffer: Buffer, start: number, end: number): NameMessag
   };
 }
 
-/** @internal Message 3b: the upper flags, and the creation, of a node that began with the old form. */
+/** @internal Message 3b: the upper flags and the creation of a node that used the old form. */
 export function readComplement(
   buffer: Buffer,
   start: number,
@@ -116,7 +116,7 @@ export function readChallenge(buffer: Buffer, start: number, end: number): Chall
   };
 }
 
-/** @internal Message 4: the answer of who dialled, and its own number. */
+/** @internal Message 4: the answer of the node that dialled, and its own challenge. */
 export function writeReply(challenge: number, answer: Buffer): Buffer {
   const body = Buffer.alloc(5 + DIGEST_BYTES);
   body[0] = TAG_REPLY;
@@ -135,7 +135,7 @@ export function readReply(
   return { challenge: buffer.readUInt32BE(start + 1), answer: buffer.subarray(start + 5, end) };
 }
 
-/** @internal Message 5: the answer of who was dialled. */
+/** @internal Message 5: the answer of the node that was dialled. */
 export function writeAck(answer: Buffer): Buffer {
   return Buffer.concat([Buffer.of(TAG_ACK), answer]);
 }
@@ -147,14 +147,14 @@ export function readAck(buffer: Buffer, start: number, end: number): Buffer | un
 }
 
 /**
- * Whether this is the full name of a node as others may have it: `name@host`, one `@`, at most 255 characters of Latin-1, and
- * none that would make a mess of a log.
+ * Whether this is a full node name that another node may have: `name@host` with one `@`, at most 255 characters of Latin-1, and none
+ * that would garble a log.
  */
 export function isNodeName(name: string): boolean {
   return name.length <= MAX_NAME_BYTES && /^[!-?A-~\u00a1-\u00ff]+@[!-?A-~\u00a1-\u00ff]+$/.test(name);
 }
 
-/** A length of two bytes, and as many of text. */
+/** A length of two bytes, then that many bytes of text. */
 function readText(buffer: Buffer, at: number, end: number): string | undefined {
   const length = buffer.readUInt16BE(at);
   if (length > MAX_NAME_BYTES || at + 2 + length > end) return undefined;

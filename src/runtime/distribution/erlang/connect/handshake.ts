@@ -31,41 +31,41 @@ export interface LocalNode {
   readonly flags: bigint;
   /** The cookie for a node. @throws TroupeError TROUPE_BAD_COOKIE */
   cookie(peer: string): string;
-  /** Whether another node has just been given this challenge to answer. */
+  /** Whether this node has just given out this challenge itself. */
   gaveOut(challenge: number): boolean;
 }
 
-/** What a handshake has agreed on. */
+/** The result of a handshake. */
 export interface Agreed {
   readonly peer: string;
   readonly creation: number;
-  /** The flags that both have. */
+  /** The flags that both have set. */
   readonly flags: bigint;
 }
 
 /** Why a handshake failed; these words are stable. */
 export type HandshakeReason =
-  /** The cookies differ, or probably do: the other side closes without a word when it finds that. Or there is none here. */
+  /** The cookies differ, or probably do (the other side then closes without a word); or there is none here. */
   | 'cookie'
-  /** The other node lacks flags that are asked for. */
+  /** The other node lacks required flags. */
   | 'flags'
-  /** The other node does not let this one in: it misses flags, or has a list of nodes that may. */
+  /** The other node does not let this one in: it misses flags, or has a list of allowed nodes. */
   | 'not_allowed'
-  /** The other side had this node answer a challenge of its own: it has no cookie, and tries to come by the answer. */
+  /** The other side sent one of this node's own challenges: it has no cookie, and tries to obtain the answer. */
   | 'reflected'
   /** Both dial at the same time, and the other's attempt is the one that counts. */
   | 'nok'
-  /** There is a connection already, which the one who dialled keeps. */
+  /** There is a connection already, which the dialling side keeps. */
   | 'alive'
   /** Another handshake with the same node is under way. */
   | 'busy'
-  /** Another node answered than the one dialled. */
+  /** A node other than the one dialled answered. */
   | 'wrong_node'
   /** The other side has the name of this node. */
   | 'own_name'
   /** The other side asked for a name; nodes of Troupe give none. */
   | 'dynamic_name'
-  /** What the other side sent is no message of the protocol, or none that may come here. */
+  /** The other side sent something that is not a message of the protocol, or not one expected here. */
   | 'bad_message'
   /** The other side did not answer in time. */
   | 'timeout'
@@ -78,7 +78,7 @@ export interface HandshakeFault {
   readonly detail: string;
 }
 
-/** What to do after a message: `send` in any case; after anything but `next` there is nothing more to feed. */
+/** What to do after a message: `send` in any case; only after `next` does the machine take more input. */
 export type Step =
   | { readonly kind: 'next'; readonly send: readonly Buffer[] }
   | { readonly kind: 'done'; readonly send: readonly Buffer[]; readonly agreed: Agreed }
@@ -86,15 +86,15 @@ export type Step =
 
 /** One side of a handshake. */
 export interface HandshakeMachine {
-  /** The other node, as far as known. */
+  /** The other node, once known. */
   readonly peer: string | undefined;
   /** What is sent before anything is received. */
   start(): readonly Buffer[];
-  /** Takes the body of a message: `buffer` from `start` to `end`. Never throws. */
+  /** Takes the body of a message, `buffer` from `start` to `end`. Never throws. */
   receive(buffer: Buffer, start: number, end: number): Step;
-  /** What it means when the other side closes the connection now. */
+  /** What it means if the other side closes the connection now. */
   closed(): HandshakeFault;
-  /** What it means when the other side does not answer now. */
+  /** What it means if the other side does not answer now. */
   timedOut(): HandshakeFault;
 }
 
@@ -113,7 +113,7 @@ function flagsFault(sent: bigint): HandshakeFault | undefined {
   return { reason: 'flags', detail: `lacks what this node needs: ${missing.join(', ')}` };
 }
 
-/** The flags that both nodes have. */
+/** The flags that both nodes have set. */
 function commonFlags(local: bigint, sent: bigint): bigint {
   return expandFlags(local) & expandFlags(sent);
 }
@@ -124,7 +124,7 @@ function cookieFor(local: LocalNode, peer: string): { readonly cookie: string } 
     return { cookie: local.cookie(peer) };
   } catch (error) {
     if (!(error instanceof TroupeError)) throw error;
-    return { reason: 'cookie', detail: `cannot be asked to prove anything: ${error.message}` };
+    return { reason: 'cookie', detail: `cannot prove its name: ${error.message}` };
   }
 }
 
@@ -138,7 +138,7 @@ export class Initiator implements HandshakeMachine {
   #cookie = '';
   #agreed: Agreed | undefined;
 
-  /** @param isUp Whether this node has a connection to the other that lives; asked when the other says that it has one. */
+  /** @param isUp Whether this node has a live connection to the other; asked when the other says that it has one. */
   constructor(local: LocalNode, peer: string, isUp: (peer: string) => boolean) {
     this.#local = local;
     this.peer = peer;
@@ -159,7 +159,7 @@ export class Initiator implements HandshakeMachine {
     return this.#state === 'ack'
       ? {
           reason: 'cookie',
-          detail: 'closed the connection when it had our answer: its cookie is probably another',
+          detail: 'closed the connection after our answer: it probably has another cookie',
         }
       : { reason: 'closed', detail: `closed the connection before it sent its ${this.#state}` };
   }
@@ -200,21 +200,20 @@ export class Initiator implements HandshakeMachine {
       case undefined:
         return fail('bad_message', 'did not answer with a status');
       default:
-        return fail('bad_message', 'answered with a status that is not known');
+        return fail('bad_message', 'answered with an unknown status');
     }
   }
 
   #answer(buffer: Buffer, start: number, end: number): Step {
     const message = readChallenge(buffer, start, end);
     if (message === undefined) return fail('bad_message', 'did not send a challenge');
-    if (message.name !== this.peer)
-      return fail('wrong_node', 'is not who answered: that node has another name');
+    if (message.name !== this.peer) return fail('wrong_node', 'did not answer: a node with another name did');
     const lacking = flagsFault(message.flags);
     if (lacking !== undefined) return fail(lacking.reason, lacking.detail);
     const found = cookieFor(this.#local, this.peer);
     if (!('cookie' in found)) return fail(found.reason, found.detail);
     if (this.#local.gaveOut(message.challenge)) {
-      return fail('reflected', 'asks this node for the answer to a challenge that this node has given out');
+      return fail('reflected', 'sent a challenge that this node itself has given out');
     }
     this.#cookie = found.cookie;
     this.#challenge = makeChallenge();
@@ -253,23 +252,23 @@ export class Acceptor implements HandshakeMachine {
   #admitted = false;
   #cookie = '';
 
-  /** @param admit Asked once, when the name of the other node is known and nothing is wrong with it. */
+  /** @param admit Asked once, when the name of the other node is known and acceptable. */
   constructor(local: LocalNode, admit: (peer: string) => Admission) {
     this.#local = local;
     this.#admit = admit;
   }
 
-  /** Who the other says to be; it has not proved that before the machine is done. */
+  /** The name that the other claims; unproven until the machine is done. */
   get peer(): string | undefined {
     return this.#peer;
   }
 
-  /** What the other has been given to answer. */
+  /** The challenge given to the other. */
   get challenge(): number | undefined {
     return this.#challenge;
   }
 
-  /** Whether it may come in once it has proven who it is. */
+  /** Whether the other is let in once it has proven its name. */
   get admitted(): boolean {
     return this.#admitted;
   }
@@ -312,9 +311,9 @@ export class Acceptor implements HandshakeMachine {
     if (message === undefined) return fail('bad_message', 'did not begin with its name');
     const notAllowed = writeStatus('not_allowed');
     if ((message.flags & FLAGS.NAME_ME) !== 0n) {
-      return fail('dynamic_name', 'asked for a name, and this node gives none', notAllowed);
+      return fail('dynamic_name', 'asked to be given a name, and this node gives none', notAllowed);
     }
-    if (!isNodeName(message.name)) return fail('bad_message', 'has a name that is none', notAllowed);
+    if (!isNodeName(message.name)) return fail('bad_message', 'has an invalid name', notAllowed);
     this.#peer = message.name;
     if (message.name === this.#local.name) return fail('own_name', 'has the name of this node', notAllowed);
     const lacking = flagsFault(message.flags);
@@ -345,7 +344,7 @@ export class Acceptor implements HandshakeMachine {
 
   #decision(status: string | undefined): Step {
     if (status === 'true') return next(this.#ask());
-    if (status === 'false') return fail('alive', 'keeps the connection that there is');
+    if (status === 'false') return fail('alive', 'keeps its existing connection');
     return fail('bad_message', 'did not say whether to go on');
   }
 

@@ -1,10 +1,12 @@
 /**
- * The port on which a node lets others in. Hands over sockets that are ready for the handshake: connected, and with TLS when
- * the node uses that. How many may be between connecting and being up is limited, in all and for each address. Where there is no
- * place, the oldest gives way that has proven nothing, of the address that has the most: who proves who it is does so within
- * milliseconds, and who is silent keeps nobody out. With TLS a certificate that was checked is a proof.
+ * The port on which a node accepts others. Hands over sockets that are ready for the handshake: connected, and secured if the node
+ * uses TLS.
  *
- * It keeps nothing of a socket that it has handed over, but for its place among those.
+ * The number of connections between connecting and being up is limited, in total and per address. When there is no free place, the
+ * oldest connection that has proven nothing gives way, of the address with the most: a node proves its name within milliseconds, so
+ * that silent connections keep nobody out. With TLS, a verified certificate is a proof.
+ *
+ * Of a socket that was handed over it keeps only the place.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Server as SecureServer, TLSSocket } from 'node:tls';
@@ -14,17 +16,17 @@ import type { SecureIdentity } from './credentials.ts';
 /** What a listener is made with. */
 export interface ListenerOptions {
   readonly host: string;
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   readonly port: number;
   readonly tls: SecureIdentity | undefined;
   /** How long the TLS handshake may take. */
   readonly setupTimeoutMs: number;
   readonly maxPending: number;
-  /** How many of them may have one address. */
+  /** How many of them may come from one address. */
   readonly maxPerAddress: number;
-  /** A socket is ready; its place has to be given back. */
+  /** A socket is ready; its place must be released. */
   accept(socket: Socket, place: Place): void;
-  /** A socket was closed before that. */
+  /** A socket was closed before it was ready. */
   refused(address: string, reason: string): void;
 }
 
@@ -34,7 +36,7 @@ export class Place {
   readonly address: string;
   readonly #places: Set<Place>;
   proven = false;
-  /** Ends the set-up for the sake of another. */
+  /** Ends the set-up in favour of another. */
   giveWay: () => void;
 
   constructor(places: Set<Place>, address: string, giveWay: () => void) {
@@ -50,7 +52,7 @@ export class Place {
   }
 }
 
-/** Lets other nodes in. */
+/** Accepts connections of other nodes. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
@@ -70,7 +72,7 @@ export class Listener {
     }
   }
 
-  /** Begins to listen. @returns the port. @throws TroupeError TROUPE_LISTEN_FAILED */
+  /** Starts to listen. @returns the port. @throws TroupeError TROUPE_LISTEN_FAILED */
   listen(): Promise<number> {
     const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
@@ -89,18 +91,18 @@ export class Listener {
       this.#server.once('error', failed);
       this.#server.listen({ host, port, exclusive: true }, () => {
         this.#server.off('error', failed);
-        // What goes wrong from now on concerns one connection, such as having no file descriptor left for it.
+        // Later errors concern one connection, such as a lack of file descriptors.
         this.#server.on('error', (error) => this.#options.refused('', `accept: ${error.message}`));
         resolve((this.#server.address() as AddressInfo).port);
       });
     });
   }
 
-  /** Stops listening. Sockets that were handed over are left alone. */
+  /** Stops listening. Sockets that were handed over stay open. */
   close(): Promise<void> {
     for (const { socket } of this.#securing.values()) socket.destroy();
     this.#securing.clear();
-    // Not its callback: that waits for all connections to end, which may go on.
+    // Without its callback, which waits until all connections have ended, and those may go on.
     this.#server.close();
     return Promise.resolve();
   }
@@ -127,7 +129,7 @@ export class Listener {
     this.#secureServer.emit('connection', socket);
   }
 
-  /** @returns false when all places are taken by others that have proven who they are. */
+  /** @returns false if all places are taken by connections that have proven their names. */
   #makeRoom(address: string): boolean {
     const { maxPending, maxPerAddress } = this.#options;
     const counts = new Map<string, number>();
@@ -154,7 +156,7 @@ export class Listener {
     const key = addressOf(socket);
     const place = this.#securing.get(key)?.place;
     if (place === undefined) {
-      // It was closed just now.
+      // It has just been closed.
       socket.destroy();
       return;
     }
@@ -170,7 +172,7 @@ export class Listener {
   }
 }
 
-/** The other end of a socket, as text; empty when it is closed. */
+/** The remote end of a socket, as text; empty if it is closed. */
 export function addressOf(socket: Socket): string {
   return socket.remoteAddress === undefined ? '' : `${socket.remoteAddress}:${socket.remotePort}`;
 }

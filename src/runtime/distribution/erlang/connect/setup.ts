@@ -1,40 +1,40 @@
 /**
- * Takes one socket through the handshake: gives what arrives to a machine, sends what that answers, and limits the time
- * between two messages. Ends in one of three ways: done, failed, or cancelled by its owner, who then hears nothing.
+ * Takes one socket through the handshake: feeds input to a machine, sends its answers, and limits the time between two messages.
+ * Ends in one of three ways: done, failed, or cancelled by its owner, which is then not notified.
  *
- * A socket that is done is handed on paused and without listeners of this file, with what was read too much. Any other is
- * closed, after what the other side is still to be told.
+ * When done, the socket is handed on paused and without listeners of this file, along with any surplus input. Otherwise it is
+ * closed, after the last messages for the other side.
  */
 import type { Socket } from 'node:net';
 import { FrameReader, type FrameSink } from '../wire/frames.ts';
 import type { Agreed, HandshakeMachine, HandshakeReason, Step } from './handshake.ts';
 import { MAX_HANDSHAKE_BYTES } from './handshake-messages.ts';
 
-/** Why a connection did not come about: reasons of the handshake, and those before it. */
+/** Why a connection could not be set up: reasons of the handshake, and those before it. */
 export type SetupReason = HandshakeReason | 'unreachable' | 'tls';
 
-/** Why a connection did not come about, as a word and as a sentence that begins with the other node. */
+/** Why a connection could not be set up, as a word and as a sentence that begins with the other node. */
 export interface SetupFault {
   readonly reason: SetupReason;
   readonly detail: string;
 }
 
-/** Who hears how it ends; one of the two is called, once. */
+/** The owner of a set-up; one of the two methods is called, once. */
 export interface SetupOwner {
-  /** `send` has yet to be written; then the socket is the owner's. */
+  /** `send` has yet to be written; the socket belongs to the owner now. */
   done(setup: Setup, agreed: Agreed, send: readonly Buffer[], leftover: Buffer): void;
   failed(setup: Setup, fault: SetupFault): void;
 }
 
-/** How a set-up is made. */
+/** What a set-up is made with. */
 export interface SetupOptions {
   readonly socket: Socket;
   readonly machine: HandshakeMachine;
-  /** Whether the socket is a TLS one; lengths have four bytes then. */
+  /** Whether the socket uses TLS; lengths then have four bytes. */
   readonly secure: boolean;
-  /** Whether the socket is connected, TLS included: the other node dialled. */
+  /** Whether the socket is connected, including TLS: the other node dialled. */
   readonly connected: boolean;
-  /** How long a step may take: connecting, and each message of the other side. */
+  /** How long a step may take: connecting, and each message from the other side. */
   readonly timeoutMs: number;
   readonly owner: SetupOwner;
 }
@@ -76,21 +76,21 @@ export class Setup implements FrameSink {
     else this.socket.once(this.#readyEvent, this.#onReady);
   }
 
-  /** Gives up without a word to the owner. */
+  /** Gives up without notifying the owner. */
   cancel(): void {
     if (this.#over) return;
     this.#detach();
     this.#closeSocket();
   }
 
-  /** A message of the other side; see FrameSink. */
+  /** A message from the other side; see FrameSink. */
   frame(buffer: Buffer, start: number, end: number): boolean {
     this.#heard = true;
     this.#timer.refresh();
     const step = this.machine.receive(buffer, start, end);
     if (step.kind === 'next') {
       this.#write(step.send);
-      // A machine may have made its owner cancel this.
+      // The machine may have caused its owner to cancel this.
       return !this.#over;
     }
     this.#last = step;
@@ -107,7 +107,7 @@ export class Setup implements FrameSink {
     const result = this.#reader.push(chunk);
     if (this.#over || result === 'ok') return;
     if (result === 'too_large') {
-      this.#fail({ reason: 'bad_message', detail: 'sent a message longer than those of the protocol are' });
+      this.#fail({ reason: 'bad_message', detail: 'sent a message longer than any of the protocol' });
       return;
     }
     const last = this.#last;
@@ -132,14 +132,14 @@ export class Setup implements FrameSink {
   readonly #onError = (error: Error): void => {
     const code = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
     if (this.#connected) {
-      // With TLS 1.3 who dials learns only now that its certificate was refused; OTP says why, Node.js just closes.
+      // With TLS 1.3 the dialling side learns only now that its certificate was refused; OTP says why, Node.js just closes.
       this.#fail(
         this.#secure && /SSL|TLS|CERT/.test(code)
           ? { reason: 'tls', detail: `does not let this node in (${code})` }
           : this.#closedFault(),
       );
     } else if (this.#secure && !('syscall' in error)) {
-      this.#fail({ reason: 'tls', detail: `did not get on with TLS (${code})` });
+      this.#fail({ reason: 'tls', detail: `failed the TLS handshake (${code})` });
     } else {
       this.#fail({ reason: 'unreachable', detail: `could not be reached (${code})` });
     }
@@ -183,7 +183,7 @@ export class Setup implements FrameSink {
     this.socket.off(this.#readyEvent, this.#onReady);
   }
 
-  /** Closes a socket of which nobody wants to hear any more; what was written goes out, if the other side takes it in time. */
+  /** Closes a socket that has no owner; what was written still goes out if the other side reads it in time. */
   #closeSocket(): void {
     const { socket } = this;
     socket.on('error', () => socket.destroy());
@@ -199,7 +199,7 @@ export class Setup implements FrameSink {
   }
 }
 
-/** Writes messages of a handshake, each behind its length: of four bytes over TLS, else of two. */
+/** Writes messages of a handshake, each after its length: four bytes over TLS, otherwise two. */
 export function writeMessages(socket: Socket, messages: readonly Buffer[], secure: boolean): void {
   if (messages.length === 0 || !socket.writable) return;
   const parts: Buffer[] = [];

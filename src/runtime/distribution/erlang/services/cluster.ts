@@ -1,13 +1,13 @@
 /**
- * Finds the nodes of a cluster from those that are connected.
+ * Finds the nodes of a cluster through those that are connected.
  *
- * A Troupe node has a process `troupe_cluster`, which tells that of each node that comes up with which nodes its own is
- * connected, and the others of each that comes up later: `{troupe_cluster, Pid, [Name]}`. The names are binaries, as
- * atoms would stay for ever on a BEAM node that gets the message, where nobody has the name and it is dropped.
+ * On a Troupe node a process `troupe_cluster` sends `{troupe_cluster, Pid, [Name]}` to its counterpart on each node that comes up,
+ * with the nodes that its own node is connected to, and later to the others for each further node. The names are binaries: on a
+ * BEAM node, which drops the message since no process has that name, atoms would stay for ever.
  *
- * A BEAM node is asked for its nodes, `erlang:nodes([visible, hidden])`, when it comes up and then at intervals, since it would
- * tell of changes only to code that runs there. The hidden ones are asked for as Troupe nodes are such: two that know only one
- * BEAM node find each other through it.
+ * A BEAM node is asked for its nodes, `erlang:nodes([visible, hidden])`, when it comes up and then at intervals, since it reports
+ * changes only to code that runs there. Hidden nodes are included because Troupe nodes are hidden: two that know only one BEAM node
+ * find each other through it.
  *
  * It does not dial: what it learns goes to the redialler, which has the limits.
  */
@@ -23,16 +23,16 @@ import { NODES_MAX, type Redialler } from '../connect/redialler.ts';
 
 /** The name of the process, and the tag of its messages. */
 export const CLUSTER = 'troupe_cluster';
-/** After how long a node that has come up, and has not said that it is one of Troupe, is asked for its nodes. */
+/** How long after it comes up a node is first asked for its nodes, unless it has announced itself as a Troupe node. */
 export const FIRST_ASKED_MS = 250;
-/** How often it is asked afterwards. */
+/** The interval at which it is asked afterwards. */
 export const ASKED_EVERY_MS = 10_000;
-/** How long its answer is waited for. */
+/** How long to wait for its answer. */
 const ANSWER_MS = 5_000;
 /** The argument of `erlang:nodes/1`. */
 const KINDS = [atom('visible'), atom('hidden')];
 
-/** Asks a node for its nodes, again and again. */
+/** Asks a node for its nodes, repeatedly. */
 class Question extends TimerEntry {
   readonly #ask: () => void;
 
@@ -46,18 +46,18 @@ class Question extends TimerEntry {
   }
 }
 
-/** What a node does to know the others. */
+/** Exchanges the names of nodes with other nodes. */
 export class Cluster {
   readonly #node: Node;
   readonly #redialler: Redialler;
   readonly #client: SpawnClient;
   readonly #learns: boolean;
   readonly #everyMs: number;
-  /** The nodes that have said that they are nodes of Troupe. */
+  /** The nodes that have announced themselves as Troupe nodes. */
   readonly #troupe = new Set<string>();
   readonly #questions = new Map<string, Question>();
 
-  /** @param learns whether it connects with nodes that it hears of; it tells others in any case. */
+  /** @param learns whether it connects to the nodes it learns of; it tells others in any case. */
   constructor(
     node: Node,
     redialler: Redialler,
@@ -82,7 +82,7 @@ export class Cluster {
     if (this.#learns) this.#learn(names as readonly unknown[]);
   }
 
-  /** A node has come up. @param self the process. */
+  /** A node is up. @param self the process. */
   peerUp(self: Process, peer: string): void {
     const { router } = this.#node;
     const others = router.connected().filter((name) => name !== peer && router.connectedPeer(name)?.hasNames);
@@ -104,7 +104,7 @@ export class Cluster {
   }
 
   #ask(peer: string, question: Question): void {
-    // The connection may have been lost meanwhile, and another may be there with a question of its own.
+    // The connection may have been lost in the meantime, and another one may have a question of its own.
     const isWanted = (): boolean => this.#questions.get(peer) === question;
     const again = (): void => this.#node.timers.start(question, this.#everyMs);
     this.#client
@@ -117,7 +117,7 @@ export class Cluster {
       .catch((error: unknown) => {
         if (!(error instanceof TroupeError)) throw error;
         if (!isWanted()) return;
-        // A node that knows no such function will not know it later; one that is slow may answer the next time.
+        // A node without the function will not get it later; a slow one may answer the next time.
         if (error.code === 'TROUPE_CALL_TIMEOUT') again();
         else this.#endQuestion(peer);
       });

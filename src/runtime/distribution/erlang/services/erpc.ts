@@ -29,17 +29,17 @@ import { FLAGS } from '../connect/flags.ts';
 
 const undeliverable = telemetry('troupe:message:undeliverable');
 
-/** The flag of a reply to say that the process is monitored. */
+/** The flag of a reply that says that the process is monitored. */
 const MONITORED = 2;
-/** How many calls that were given up before their reply came are remembered. */
+/** How many calls that were given up before their reply arrived are remembered. */
 const ABANDONED_MAX = 1_000;
 /** The client of each node, for functions that are given only the node. */
 const clients = new WeakMap<Node, SpawnClient>();
 
-/** What a function on another node has failed with; the `reason` of TROUPE_ERPC_FAILED. */
+/** How a function on another node failed; the `reason` of TROUPE_ERPC_FAILED. */
 export interface ErpcFailure {
   /**
-   * `error`: it failed, or cannot be run there (`{erpc, notsup}` and others); `exit`: it exited, or its process was ended
+   * `error`: it failed, or cannot be run there (`{erpc, notsup}` and others); `exit`: it exited, or its process was killed
    * (`{signal, Reason}`); `throw`: it threw. See `erpc:call/5`.
    */
   readonly class: 'error' | 'exit' | 'throw';
@@ -50,9 +50,9 @@ export interface ErpcFailure {
 }
 
 /**
- * Calls a function on a node and waits for what it returns. Module and function are atoms to Erlang: they are to stand in the
- * program, and not to come from a user.
- * @param args its arguments; none when left out.
+ * Calls a function on a node and waits for its result. Module and function are atoms in Erlang: write them in the program, and do
+ * not take them from user input.
+ * @param args its arguments. Default: none.
  * @param options `timeoutMs`, 5,000 by default; `Infinity` to wait for ever.
  * @example `await erpc.call(node, 'shop@host', 'lists', 'sort', [[3, 1, 2]])`
  * @throws TroupeError TROUPE_ERPC_FAILED, whose `reason` is an {@link ErpcFailure}; TROUPE_CALL_TIMEOUT, after which the
@@ -74,8 +74,8 @@ function callFunction(
 }
 
 /**
- * Has a function run on a node, without waiting for it. What it returns, and that it fails, is not heard of.
- * @throws TroupeError TROUPE_NOT_ENCODABLE when the node is connected; else `troupe:message:undeliverable` tells of it. See
+ * Runs a function on a node without waiting for it. Its result, or failure, is not reported.
+ * @throws TroupeError TROUPE_NOT_ENCODABLE if the node is connected; otherwise `troupe:message:undeliverable` is published. See
  * `erpc:cast/4`.
  */
 function castFunction(
@@ -100,13 +100,13 @@ function clientFor(node: Node, args: readonly unknown[]): SpawnClient {
   return spawnClientOf(node);
 }
 
-/** A call of a function on another node. It waits as a call of a server does. */
+/** A call of a function on another node. It waits like a call of a server. */
 class ErpcCall extends Call {
-  /** Names the request, and its monitor. */
+  /** Identifies the request, and its monitor. */
   readonly request: Ref;
   /** Marks the outcome. */
   readonly tag: Ref;
-  /** True from when it is settled. */
+  /** True once it is settled. */
   over = false;
   /** The process that runs the function. */
   spawned: Pid | null = null;
@@ -119,7 +119,7 @@ class ErpcCall extends Call {
     this.peer = peer;
     this.request = node.makeRef();
     this.tag = node.makeRef();
-    // With it the end of the call comes to `leave`.
+    // This makes the end of the call reach `leave`.
     this.alias = this.request;
   }
 
@@ -166,18 +166,18 @@ class ErpcCall extends Call {
   }
 }
 
-/** The calls of functions that processes of a node make. */
+/** The calls that processes of a node make to functions on other nodes. */
 export class SpawnClient {
   readonly #node: Node;
   readonly #executor: Executor;
   readonly #groupLeader: () => Pid;
   readonly #connections = new Map<string, PeerConnection>();
-  /** Calls whose request was sent and not answered yet, by the key of its ref. */
+  /** Calls whose request was sent and has not been answered yet, by the key of its ref. */
   readonly #pending = new Map<string, ErpcCall>();
-  /** Who has made the requests that were given up before they were answered. */
+  /** The callers of requests that were given up before they were answered, by the key of the request. */
   readonly #abandoned = new Map<string, Pid>();
 
-  /** @param groupLeader where the output of the functions goes. */
+  /** @param groupLeader gets the output of the functions. */
   constructor(node: Node, executor: Executor, groupLeader: () => Pid) {
     this.#node = node;
     this.#executor = executor;
@@ -194,13 +194,13 @@ export class SpawnClient {
     this.#connections.set(connection.name, connection);
   }
 
-  /** The calls end by themselves: the router tells all that wait for the peer. */
+  /** The router ends the calls, as everything that waits for the peer. */
   peerDown(peer: string): void {
     this.#connections.delete(peer);
     for (const [key, call] of this.#pending) if (call.peer === peer) this.#pending.delete(key);
   }
 
-  /** Calls a function and waits for what it returns. */
+  /** Calls a function and waits for its result. */
   call(
     peer: string,
     wanted: FunctionName,
@@ -221,7 +221,7 @@ export class SpawnClient {
     return call.promise;
   }
 
-  /** Has a function run, without hearing of it again. */
+  /** Runs a function without waiting for its result. */
   cast(peer: string, wanted: FunctionName, args: readonly unknown[], from: Process | undefined): void {
     const { module, name } = wanted;
     if (peer === this.#node.name) {
@@ -329,7 +329,7 @@ export class SpawnClient {
     connection.sendControl(tuple(SPAWN_REQUEST, ref, from, this.#groupLeader(), what, options), args);
   }
 
-  /** Goes on with the connection to a node, at once when it is there. */
+  /** Goes on with the connection to a node, at once if there is one. */
   #connected(peer: string, go: (connection: PeerConnection) => void, absent: () => void): void {
     const connection = this.#connections.get(peer);
     if (connection !== undefined) {
@@ -341,7 +341,7 @@ export class SpawnClient {
       if (made === undefined) absent();
       else go(made);
     };
-    // Why there is no connection is told where it was tried; here it is that there is none.
+    // The reason was published where the attempt failed.
     this.#node.connect(peer).then(tried, tried);
   }
 

@@ -19,12 +19,12 @@ import { describeError } from '../../etf/reason.ts';
 
 // ---- what may run ----
 
-/** The most arguments of a function, as in Erlang. */
+/** The maximum number of arguments, as in Erlang. */
 export const MAX_ARITY = 255;
 
 /**
- * A function that other nodes may call. It may return a promise. `self` is the process that runs it: it ends with the
- * function, and its `signal` fires when the caller's node has it ended. The arguments are what the caller sent, unchecked.
+ * A function that other nodes may call. It may return a promise. `self` is the process that runs it: it ends with the function, and
+ * its `signal` fires if the caller's node ends it. The arguments are what the caller sent, unchecked.
  */
 export type ExposedFunction = (self: Process, ...args: never[]) => unknown;
 
@@ -46,7 +46,7 @@ export type ExposedModules = Readonly<
 >;
 
 /**
- * Says how many arguments a function takes, where its declaration does not: with default values or a rest parameter.
+ * Declares how many arguments a function takes when its parameters do not show it: with default values or a rest parameter.
  * @param options `arity`: the number of arguments, or several, not counting the process.
  * @throws TroupeError TROUPE_BAD_ARGUMENT
  */
@@ -68,14 +68,14 @@ export function exposeFunction(
 export class AllowList {
   readonly #functions = new Map<string, ExposedFunction>();
 
-  /** @throws TroupeError TROUPE_BAD_ARGUMENT for something that is no function. */
+  /** @throws TroupeError TROUPE_BAD_ARGUMENT for anything but a function. */
   constructor(modules: ExposedModules) {
     for (const [module, functions] of Object.entries(modules)) {
       for (const [name, exposed] of Object.entries(functions)) this.#add(module, name, exposed);
     }
   }
 
-  /** The function of a module with so many arguments. */
+  /** The function of a module with that many arguments. */
   find(module: string, name: string, arity: number): ExposedFunction | undefined {
     return this.#functions.get(keyOf(module, name, arity));
   }
@@ -87,7 +87,7 @@ export class AllowList {
       const arity = Math.max(0, exposed.length - 1);
       this.#functions.set(keyOf(module, name, arity), exposed as ExposedFunction);
     } else {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `expose.${module}.${name} is no function.`);
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', `expose.${module}.${name} is not a function.`);
     }
   }
 }
@@ -102,18 +102,18 @@ function isArity(arity: unknown): boolean {
 
 // ---- running ----
 
-/** A function to be run. */
+/** A function to run. */
 export interface Execution extends FunctionName {
-  /** The node that asks. */
+  /** The node that asked for it. */
   readonly peer: string;
   readonly args: readonly unknown[];
-  /** Where Erlang would have its output go. */
+  /** The process that gets its output in Erlang. */
   readonly groupLeader: Pid | undefined;
-  /** Marks the outcome; undefined when nobody waits for it. */
+  /** Marks the outcome; undefined for a cast. */
   readonly tag: Ref | undefined;
 }
 
-/** Counts what runs for a node. */
+/** Counts the functions that run for a node. */
 class Running extends Watcher {
   readonly #counts: Map<string, number>;
   readonly #peer: string;
@@ -147,8 +147,8 @@ export class Executor {
   }
 
   /**
-   * Starts a process that runs the function. It has not begun when this returns, so that it can still be monitored.
-   * @returns undefined when too many run already.
+   * Starts a process that runs the function. It has not begun when this returns, so it can still be monitored.
+   * @returns undefined if too many run already.
    * @throws TroupeError TROUPE_SYSTEM_LIMIT, TROUPE_NODE_STOPPED
    */
   start(execution: Execution): Process | undefined {
@@ -176,7 +176,7 @@ function execute(self: Process, run: ExposedFunction | undefined, execution: Exe
   if (run === undefined) {
     throw new ProcessExit(tag === undefined ? 'undef' : undefinedFunction(tag, execution, args));
   }
-  // What a cast throws ends its process, as any error does.
+  // What a cast throws ends its process, like any error.
   if (tag === undefined) return run(self, ...(args as never[]));
   let result: unknown;
   try {
@@ -206,7 +206,7 @@ const EXIT = atom('exit');
 const ERROR = atom('error');
 const UNDEF = atom('undef');
 
-/** A function as Erlang names it. */
+/** A function, as Erlang names it. */
 export interface FunctionName {
   readonly module: string;
   readonly name: string;
@@ -231,8 +231,8 @@ function returned(tag: Ref, value: unknown): Tuple {
 }
 
 /**
- * It has thrown: an error of the language, an exit (`self.exit(reason)`), or any other value.
- * @param args how many arguments it had.
+ * It has thrown an Error, an exit (`self.exit(reason)`), or any other value.
+ * @param args the number of its arguments.
  */
 function thrown(tag: Ref, value: unknown, { module, name }: FunctionName, args: number): Tuple {
   if (value instanceof ProcessExit) return new Tuple([tag, EXIT, reasonToTerm(value.reason)]);
@@ -241,17 +241,17 @@ function thrown(tag: Ref, value: unknown, { module, name }: FunctionName, args: 
   return new Tuple([tag, ERROR, describeError(value), stack]);
 }
 
-/** There is no such function, as far as the caller may know. */
+/** The function does not exist, or is not exposed. */
 function undefinedFunction(tag: Ref, { module, name }: FunctionName, args: readonly unknown[]): Tuple {
   return new Tuple([tag, ERROR, UNDEF, [new Tuple([atom(module), atom(name), args, []])]]);
 }
 
-/** What it has returned cannot leave the node. */
+/** Its result cannot leave the node. */
 export function notEncodable(tag: Ref, message: string): Tuple {
   return new Tuple([tag, ERROR, new Tuple([atom('not_encodable'), message]), []]);
 }
 
-/** Reads an exit reason. @returns undefined for one that is no outcome with this tag. */
+/** Reads an exit reason. @returns undefined unless it is an outcome with this tag. */
 export function readOutcome(reason: unknown, tag: Ref): FunctionOutcome | undefined {
   if (!(reason instanceof Tuple)) return undefined;
   const [given, kind, value, stack] = reason.elements;
@@ -270,7 +270,7 @@ export function readOutcome(reason: unknown, tag: Ref): FunctionOutcome | undefi
   }
 }
 
-/** An exit reason as a term that may stand within others; see `terms/reason-words.ts`. */
+/** An exit reason as a term that can be part of others; see `terms/reason-words.ts`. */
 export function reasonToTerm(reason: unknown): unknown {
   if (typeof reason === 'string') return reasonAtom(reason) ?? reason;
   if (reason instanceof Error) return describeError(reason);

@@ -1,5 +1,5 @@
 /**
- * What stands behind the connections to Erlang's nodes: the processes and answers that they expect of a node.
+ * The services behind the connections to other nodes: the processes and answers that they expect of a node.
  *
  * | name             | answers                                                                |
  * | ---------------- | ---------------------------------------------------------------------- |
@@ -7,10 +7,9 @@
  * | `rex`            | `rpc` of older nodes, `rpc:block_call/4`                               |
  * | `logger_proxy`   | log events of processes whose group leader is here                     |
  * | `troupe_io`      | the io protocol; the group leader of what this node has others run     |
- * | `troupe_cluster` | other nodes of Troupe, that tell which nodes there are                 |
+ * | `troupe_cluster` | other nodes of Troupe, which exchange the names of nodes               |
  *
- * Other names, such as `global_name_server`, are not served: what is sent to them is dropped, and a monitor ends with
- * `noproc`.
+ * Other names, such as `global_name_server`, do not exist: messages to them are dropped, and monitors end with `noproc`.
  */
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/gen.ts';
@@ -40,7 +39,7 @@ export interface ServicesOptions {
   readonly maxExecutions?: number;
   /** How often a BEAM node is asked for its nodes. Default 10,000. */
   readonly learnEveryMs?: number;
-  /** Chooses how much less than the longest is waited before a node is dialled again; 0 to 1. */
+  /** Chooses the random part of the wait before a node is dialled again: from 0 up to, not including, 1. */
   readonly random?: () => number;
 }
 
@@ -59,7 +58,7 @@ export function createServices(options: ServicesOptions): Services {
   return new NodeServices(options, new AllowList(expose as ExposedModules));
 }
 
-/** The parts, once the node is there. */
+/** The parts, once there is a node. */
 interface Parts {
   readonly server: SpawnServer;
   readonly client: SpawnClient;
@@ -112,14 +111,14 @@ class NodeServices implements Services {
         new ServiceProcess(node, 'logger_proxy', (self, message) => ioServer.handleLog(self, message)),
       ],
     };
-    // Not before the carrier is attached, and the program that made the node has had its turn; nor before the name is this
-    // node's own: to nodes that know another of that name, this one would take its place.
+    // Only after the carrier is attached and the program that made the node has had its turn; and only once the name is this
+    // node's own: for nodes that know another node of that name, this one would replace it.
     const keep = () => {
       for (const seed of seeds) redialler.keep(seed);
     };
     ready.then(
       () => setImmediate(keep),
-      () => {}, // Told by the carrier.
+      () => {}, // Published by the carrier.
     );
   }
 

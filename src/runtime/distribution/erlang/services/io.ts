@@ -17,7 +17,7 @@ import { formatTerm } from '../../../terms/format.ts';
 
 const written = telemetry('troupe:distribution:io');
 
-/** The most characters of one request; what is more is cut off. */
+/** The maximum number of characters of one request; the rest is cut off. */
 export const MAX_TEXT = 65_536;
 /** How many requests one `requests` may hold. */
 const MAX_REQUESTS = 1_000;
@@ -26,7 +26,7 @@ const OK = atom('ok');
 const NOT_SUPPORTED = tuple(atom('error'), atom('enotsup'));
 const BAD_REQUEST = tuple(atom('error'), atom('request'));
 
-/** Takes a text that a process of another node has written. */
+/** Takes the text that a process of another node has written. */
 export type Output = (text: string, from: Pid) => void;
 
 /** Answers the io protocol. */
@@ -49,7 +49,7 @@ export class IoServer {
       self.send(from, reply);
     } catch (error) {
       if (!(error instanceof TroupeError) || error.code !== 'TROUPE_NOT_ENCODABLE') throw error;
-      // What the writer wants to be sent back was nested as deep as can be when it came.
+      // The term to send back was nested as deeply as possible when it arrived.
       publishDropped(self.node, from.node, () => 'an io request that cannot be answered');
     }
   }
@@ -120,7 +120,7 @@ function readPutChars(parts: readonly unknown[]): string | undefined {
   return applied(module, name, args as readonly unknown[]);
 }
 
-/** The text that a function makes which the writer wants to be applied; only formatting is known here. */
+/** The text of a function that the writer wants applied; only formatting is known here. */
 function applied(module: unknown, name: unknown, args: readonly unknown[]): string {
   const isFormat = module === atom('io_lib') && (name === atom('format') || name === atom('fwrite'));
   if (isFormat && args.length === 2 && Array.isArray(args[1])) {
@@ -131,7 +131,7 @@ function applied(module: unknown, name: unknown, args: readonly unknown[]): stri
   return `${showTerm(module)}:${showTerm(name)} ${showTerm(args, MAX_TEXT)}\n`;
 }
 
-/** The process that has logged; the last element of a log event is a map with what is known of it. */
+/** The process that logged; the last element of a log event is a map that describes it. */
 function writerOf(message: unknown): Pid | undefined {
   const meta: unknown = message instanceof Tuple ? message.elements.at(-1) : undefined;
   const pid: unknown = meta instanceof Map ? meta.get(atom('pid')) : undefined;
@@ -152,9 +152,9 @@ function readLogEvent(message: unknown): string | undefined {
 
 // ---- io:format ----
 
-/** The most characters of one value. */
+/** The maximum number of characters of one value. */
 const VALUE_MAX = 8_192;
-/** How deep a term is looked through for texts. */
+/** How deep a term is searched for texts. */
 const DEPTH_MAX = 32;
 /** The widest field. */
 const WIDTH_MAX = 1_024;
@@ -168,7 +168,7 @@ interface Directive {
   readonly control: string;
 }
 
-/** The arguments that are left, taken in order. */
+/** The remaining arguments, taken in order. */
 class Arguments {
   readonly #values: readonly unknown[];
   #next = 0;
@@ -177,7 +177,7 @@ class Arguments {
     this.#values = values;
   }
 
-  /** @throws Mismatch when there is none left. */
+  /** @throws Mismatch if none is left. */
   take(): unknown {
     if (this.#next >= this.#values.length) throw new Mismatch();
     return this.#values[this.#next++];
@@ -188,14 +188,14 @@ class Arguments {
   }
 }
 
-/** Format and arguments do not go together. */
+/** Format and arguments do not match. */
 class Mismatch extends Error {}
 
 /**
  * Formats as `io_lib:format/2` does, with the directives that are met in practice: `~p ~w ~P ~W ~s ~c ~b ~B ~x ~X ~+ ~# ~f ~e
  * ~g ~n ~i ~~`, with width, precision, padding and modifiers. Terms are printed on one line. See `io:fwrite/3`.
- * @param most the most characters of the text; what is more is cut off.
- * @returns undefined when format and arguments do not go together.
+ * @param most the maximum number of characters; the rest is cut off.
+ * @returns undefined if format and arguments do not match.
  */
 export function formatIo(format: string, values: readonly unknown[], most: number): string | undefined {
   const args = new Arguments(values);
@@ -239,7 +239,7 @@ function readNumber(text: string | undefined, args: Arguments): number | undefin
   return Math.min(Math.max(value, -WIDTH_MAX), WIDTH_MAX);
 }
 
-/** Puts a value into a field of its width: to the right, or with a negative width to the left; too wide, it is stars. */
+/** Puts a value into a field: to the right, or with a negative width to the left; a value that is too wide becomes stars. */
 function pad(directive: Directive, args: Arguments): string {
   const text = convert(directive, args);
   const { width, pad: padding, control } = directive;
@@ -249,7 +249,7 @@ function pad(directive: Directive, args: Arguments): string {
   return width < 0 ? text.padEnd(length, padding) : text.padStart(length, padding);
 }
 
-/** Controls whose width is no width of a field. */
+/** Controls whose width is not that of a field. */
 const FREE = new Set(['n', '~', 'c', 'p', 'P', 'i']);
 
 function convert({ control, precision, width }: Directive, args: Arguments): string {
@@ -272,7 +272,7 @@ function convert({ control, precision, width }: Directive, args: Arguments): str
     case 'P':
     case 'W': {
       const term = args.take();
-      // How deep it is to be printed: what is large is cut anyway.
+      // The depth to print: large terms are cut off anyway.
       args.take();
       return showTerm(control === 'P' ? quoteTexts(term, 0) : term);
     }
@@ -292,7 +292,7 @@ function convert({ control, precision, width }: Directive, args: Arguments): str
   }
 }
 
-/** Turns lists that can be read into texts, as `~p` does: it prints them in quotes. */
+/** Turns readable lists into texts, which `~p` prints in quotes. */
 function quoteTexts(term: unknown, depth: number): unknown {
   if (depth >= DEPTH_MAX) return term;
   if (term instanceof Tuple)
@@ -313,7 +313,7 @@ function isReadable(value: unknown): value is number {
 
 function characters(value: unknown, precision: number | undefined): string {
   const text = value instanceof Atom ? value.name : charactersOf(value, 'unicode', VALUE_MAX);
-  // true, false, nil and undefined are atoms, too.
+  // true, false, nil and undefined are atoms as well.
   const named = text ?? (ATOMS.has(value) ? showTerm(value) : undefined);
   if (named === undefined) throw new Mismatch();
   return precision === undefined ? named : named.slice(0, precision).padEnd(precision);
@@ -321,7 +321,7 @@ function characters(value: unknown, precision: number | undefined): string {
 
 const ATOMS: ReadonlySet<unknown> = new Set([true, false, null, undefined]);
 
-/** An integer in a base, in small or large letters; with `#` after the base, with `x` after what the next argument says. */
+/** An integer in a base, in lower or upper case; `#` and `+` prefix the base, `x` and `X` the next argument. */
 function integer(control: string, base: number, args: Arguments): string {
   const value = args.take();
   if ((typeof value !== 'number' && typeof value !== 'bigint') || base < 2 || base > 36) throw new Mismatch();
@@ -355,7 +355,7 @@ function character(value: unknown): number {
 
 // ---- character data ----
 
-/** What the bytes of binaries are, and up to where numbers are characters. */
+/** The encoding of binaries, and the range of numbers that are characters. */
 export type Encoding = 'latin1' | 'unicode';
 
 /** How deep lists may be nested. */
@@ -364,7 +364,7 @@ const LIST_DEPTH_MAX = 512;
 /**
  * The text of character data: `unicode:chardata()` and `iodata()`.
  * @param most how many characters are read; the rest is left out.
- * @returns undefined when the value is no character data.
+ * @returns undefined if the value is not character data.
  */
 export function charactersOf(data: unknown, encoding: Encoding, most: number): string | undefined {
   const reader = new Reader(encoding, most);
@@ -381,11 +381,11 @@ class Reader {
     this.#most = most;
   }
 
-  /** @returns false for something that is no character data. */
+  /** @returns false for anything but character data. */
   read(data: unknown, depth: number): boolean {
     if (this.text.length > this.#most) return true;
     if (typeof data === 'number') return this.#character(data);
-    // A binary arrives as a string when its bytes are UTF-8, whatever the sender means by them.
+    // A binary whose bytes are UTF-8 arrives as a string, whatever encoding the sender meant.
     if (typeof data === 'string') this.#bytes(this.#latin1 ? Buffer.from(data) : undefined, data);
     else if (data instanceof Uint8Array) this.#bytes(Buffer.from(data), undefined);
     else if (data instanceof Charlist) this.text += data.text;

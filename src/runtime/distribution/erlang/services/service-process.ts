@@ -28,10 +28,10 @@ const ABSENT = new Set([
   'TROUPE_UNKNOWN_CALL',
 ]);
 
-/** Handles one message; synchronously, so that the mailbox does not grow while something is waited for. */
+/** Handles one message, synchronously, so that the mailbox does not grow during a wait. */
 export type ServiceHandler = (self: Process, message: unknown) => void;
 
-/** A process that is there as long as the carrier is. */
+/** A process that lives as long as the carrier. */
 export class ServiceProcess extends Watcher {
   readonly #node: Node;
   readonly #name: string;
@@ -53,7 +53,7 @@ export class ServiceProcess extends Watcher {
     this.#process = this.#start();
   }
 
-  /** The process that runs, or has run last. */
+  /** The running process, or the last one. */
   get pid(): Pid {
     return this.#process.pid;
   }
@@ -71,8 +71,8 @@ export class ServiceProcess extends Watcher {
 
   targetExited(): void {
     if (this.#closed) return;
-    // Not within the end of the process, whose name is not free for all yet, nor in the turn of who ended it: a peer that
-    // does so again and again must not hold the event loop.
+    // Not during the end of the process, whose name is not free yet, nor in the turn that ended it: a peer that ends it over and
+    // over must not hold up the event loop.
     setImmediate(() => {
       if (!this.#closed) this.#restart();
     });
@@ -90,7 +90,7 @@ export class ServiceProcess extends Watcher {
     try {
       this.#process = this.#start();
     } catch (error) {
-      // The node stops, or is full, or the program has taken the name: the service is over.
+      // The node is stopping or full, or the program has taken the name: the service ends.
       if (!(error instanceof TroupeError)) throw error;
       this.#closed = true;
     }
@@ -99,15 +99,15 @@ export class ServiceProcess extends Watcher {
 
 // ---- what services share ----
 
-/** Publishes what was left out. @param what for people; made only when somebody listens. */
+/** Publishes what was left out. @param what for people; called only if there is a subscriber. */
 export function publishDropped(node: Node, peer: string, what: () => string): void {
   if (dropped.hasSubscribers) dropped.publish({ node: node.name, peer, what: what() });
 }
 
-/** @internal Fails a call that a service does not know, at once, and reports it. */
+/** @internal Fails an unknown call of a service at once, and publishes it. */
 export function refuse(self: Process, request: Call | RemoteCall): void {
   const { name } = request;
-  // The fields are what another node sent.
+  // The fields come from another node.
   const from: unknown = request.pid;
   const what = formatReason(name);
   const service = self.extra?.name ?? 'service';
@@ -135,9 +135,9 @@ export function handleNetKernel(self: Process, message: unknown): void {
 }
 
 /**
- * Asks whether another node is there, connecting to it where need be. Works between Troupe and Erlang both ways.
- * @param options `timeoutMs` until the answer is no; 5,000 by default.
- * @returns true when it has answered. See `net_adm:ping/1`.
+ * Asks whether another node is there, and connects to it if necessary. Works between Troupe and Erlang in both directions.
+ * @param options `timeoutMs`, 5,000 by default, after which the answer is false.
+ * @returns true if it has answered. See `net_adm:ping/1`.
  */
 export async function ping(node: Node, peer: string, options?: CallOptions): Promise<boolean> {
   if (peer === node.name) return true;
@@ -145,7 +145,7 @@ export async function ping(node: Node, peer: string, options?: CallOptions): Pro
   try {
     return (await call(node, to, 'is_auth', atom(node.name), options)) === atom('yes');
   } catch (error) {
-    // Whatever keeps a node from answering, it is not there for who asks; a slip of the caller is none of that.
+    // Whatever keeps a node from answering, it is not there for the caller. Errors of the caller are thrown.
     if (!(error instanceof TroupeError) || !ABSENT.has(error.code)) throw error;
     return false;
   }

@@ -31,11 +31,11 @@ import {
 } from './executor.ts';
 import { Call, Cast, RemoteCall } from '../../../otp/gen.ts';
 
-/** The flags of a reply. */
+/** Flags of a reply. */
 const LINKED = 1;
 const MONITORED = 2;
 
-/** Options of a spawn that concern only how the process runs, and change nothing here. See `erlang:spawn_opt/5`. */
+/** Options of a spawn that affect only how the process runs, and have no effect here. See `erlang:spawn_opt/5`. */
 const IGNORED = new Set([
   'priority',
   'fullsweep_after',
@@ -56,10 +56,10 @@ export class SpawnServer {
     this.#executor = executor;
   }
 
-  /** Answers a request, and spawns what it asks for. It does not throw. */
+  /** Answers a request and starts its function. Does not throw. */
   handle(connection: PeerConnection, request: SpawnRequest): void {
     const { from, ref } = request;
-    // Whoever asks in the name of another node would have it told of processes that it knows nothing of.
+    // A request in the name of another node would have that node get signals of processes that it does not know.
     if (from.node !== connection.name) {
       publishDropped(this.#node, connection.name, () => `a spawn request in the name of ${from.node}`);
       return;
@@ -93,7 +93,7 @@ export class SpawnServer {
       return this.#executor.start(execution);
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
-      // The node is full or stops.
+      // The node is full or stopping.
       return undefined;
     }
   }
@@ -108,7 +108,7 @@ function sendReply(
   connection.sendControl(tuple(SPAWN_REPLY, ref, from, flags, result));
 }
 
-/** Tells the node that asked how its process has ended. The ref of the request is the one of the monitor. */
+/** Reports the end of the process to the node that asked for it. The ref of the request is that of the monitor. */
 function watch(
   node: Node,
   connection: PeerConnection,
@@ -127,8 +127,8 @@ function watch(
 }
 
 /**
- * A monitor of a process that runs a function. An outcome holds what the function returned, which goes out as it is in a
- * message, not as the words of exit reasons do.
+ * A monitor of a process that runs a function. An outcome holds the function's result, which is encoded as in a message, without the
+ * words of exit reasons.
  */
 class OutcomeMonitor extends RemoteMonitor {
   readonly #connection: PeerConnection;
@@ -173,7 +173,7 @@ class OutcomeMonitor extends RemoteMonitor {
   }
 }
 
-/** Reads the options. @returns undefined when one is not understood. */
+/** Reads the options. @returns undefined if one is unknown. */
 function readOptions(options: unknown): { readonly link: boolean; readonly monitor: boolean } | undefined {
   if (!Array.isArray(options)) return undefined;
   let link = false;
@@ -188,7 +188,7 @@ function readOptions(options: unknown): { readonly link: boolean; readonly monit
   return { link, monitor };
 }
 
-/** Reads what is to be run. @returns undefined for anything but the functions of `erpc`. */
+/** Reads what to run. @returns undefined for anything but the functions of `erpc`. */
 function readExecution(peer: string, request: SpawnRequest): Execution | undefined {
   const { module, function: name, args, groupLeader } = request;
   if (module.name !== 'erpc' || !Array.isArray(args) || args.length !== request.arity) return undefined;
@@ -203,7 +203,7 @@ function readExecution(peer: string, request: SpawnRequest): Execution | undefin
 
 /**
  * Reads a function with its arguments, `Module, Function, Args`, from another node.
- * @returns undefined when they are no such thing.
+ * @returns undefined if they are anything else.
  */
 function readFunction(
   peer: string,
@@ -221,7 +221,7 @@ function readFunction(
 /** The name of the process that answers `rpc` by message. */
 export const REX = 'rex';
 
-/** Answers a call when the process that runs its function has ended. */
+/** Answers a call when the process that runs its function ends. */
 class Answer extends Watcher {
   readonly #answer: (reply: unknown) => void;
   readonly #tag: Ref;
@@ -253,7 +253,7 @@ export class Rex {
     } else if (!this.#oldCall(self, message)) publishDropped(self.node, '', () => 'a message to rex');
   }
 
-  /** `{From, {call, Module, Function, Args, _}}`, which C nodes send (`ei_rpc`) and is answered by `{rex, Reply}`. */
+  /** `{From, {call, Module, Function, Args, _}}`, which C nodes send (`ei_rpc`); the answer is `{rex, Reply}`. */
   #oldCall(self: Process, message: unknown): boolean {
     if (!(message instanceof Tuple) || message.length !== 2) return false;
     const [from, request] = message.elements;
@@ -323,7 +323,7 @@ function readRequest(
   return { what: [module, name, args], groupLeader: leader instanceof Pid ? leader : undefined };
 }
 
-/** What `rpc:call` answers; a thrown value is as a returned one. */
+/** The answer of `rpc:call`, for which a thrown value is a result. */
 function replyFor(reason: ExitReason, tag: Ref): unknown {
   const outcome = readOutcome(reason, tag);
   if (outcome === undefined) return badRpc(tuple(atom('EXIT'), reasonToTerm(reason)));

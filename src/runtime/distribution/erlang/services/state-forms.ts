@@ -1,10 +1,10 @@
 /**
- * In which form `sys` of a BEAM node gives and expects the state of a process: as `{ok, State}` since stdlib 5.1, which came
- * with OTP 26.1, and as it is before. Nothing in a request tells which, and a wrong one ends who asks, so the node is asked for
- * the version of its stdlib when it is first needed, once for each connection.
+ * The form in which `sys` of a BEAM node sends and expects the state of a process: `{ok, State}` since stdlib 5.1, which came with
+ * OTP 26.1, and the bare state before. A request does not show which, and the wrong one crashes the caller, so the node is asked for
+ * the version of its stdlib when it is first needed, once per connection.
  *
- * Limits: a node that does not answer within a second, or does not know the function, is taken for a new one. `WAITING_MAX` system
- * messages of a node wait for its answer; more are delivered at once.
+ * Limits: a node that does not answer within a second, or does not have the function, is taken for a new one. `WAITING_MAX` system
+ * messages of a node wait for its answer; further ones are delivered at once.
  */
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/gen.ts';
@@ -15,7 +15,7 @@ import type { SpawnClient } from './erpc.ts';
 const ANSWER_MS = 1_000;
 const WAITING_MAX = 1_000;
 
-/** What is known of one connection. */
+/** What is known about one connection. */
 interface Known {
   readonly isBare: Promise<boolean>;
   /** Undefined until the node has answered. */
@@ -32,12 +32,12 @@ export class StateForms {
     this.#client = client;
   }
 
-  /** Whether a node's `sys` gives a state as it is. */
+  /** Whether a node's `sys` sends a bare state. */
   isBare(peer: string): Promise<boolean> {
     return this.#of(peer).isBare;
   }
 
-  /** Has a system message of a node delivered, once it is known how to answer it. */
+  /** Delivers a system message of a node, once the form of the answer is known. */
   arrived(peer: string, message: SystemCall, deliver: () => void): void {
     const command: unknown = Array.isArray(message.argument) ? message.argument[0] : message.argument;
     if (command !== 'get_state' && command !== 'replace_state') return deliver();
@@ -49,7 +49,7 @@ export class StateForms {
     known.waiting++;
     void known.isBare.then((isBare) => {
       message.bareState = isBare;
-      // Over a later connection it would come after what was sent with this one has ended.
+      // Over a later connection it would arrive after what was sent over this one has ended.
       if (this.#known.get(peer) === known) deliver();
     });
   }

@@ -6,71 +6,30 @@
  * is left out. What is no control message throws an EtfError, and costs the peer its connection; what is one and concerns
  * nothing here is left out. Whose name a signal may be sent in is the router's business.
  *
- * What a control message carries is read at once when it is small. A large one is read in slices: `read` leaves it to `goOn`, and
- * nothing else may be read before that is done. What it carries and cannot be read is left out and told, and only that: a message
- * is lost, an exit or a down has the reason `unreadable_reason`, a request to spawn is refused.
+ * What they carry is read by `arrivals.ts`, which keeps the order of those that cannot be read at once.
  */
+import { Arrivals, type Carried, type Carrying, type ControlSink } from './arrivals.ts';
 import * as control from './control.ts';
 import { Origin, Pid, Ref } from '../../../terms/identifiers.ts';
-import { atom } from '../../../terms/atom.ts';
-import { ImproperList, Tuple } from '../../../terms/values.ts';
 import type { CarrierHost, Signal } from '../../../process/carrier.ts';
-import type { SlicingReader } from '../../etf/slicing-reader.ts';
+import type { TermReader } from '../../etf/reader.ts';
 import { Messages } from '../../messages.ts';
-import {
-  EtfError,
-  NEWER_REFERENCE,
-  NEW_PID,
-  PID,
-  SMALL_TUPLE,
-  TooDeep,
-  TooManyValues,
-} from '../../etf/tags.ts';
-import type { SpawnReply, SpawnRequest } from '../contracts.ts';
+import { EtfError, NEWER_REFERENCE, NEW_PID, PID, SMALL_TUPLE } from '../../etf/tags.ts';
 import { ReceivedLists } from './multicast.ts';
 
-/** Gets what is read. */
-export interface ControlSink {
-  signal(signal: Signal): void;
-  spawnRequest(request: SpawnRequest): void;
-  spawnReply(reply: SpawnReply): void;
-  /** The peer says that it is a node of Troupe. */
-  hello(): void;
-  /** Something concerns nothing here. */
-  leftOut(what: string): void;
-}
-
-/** What a process ended with whose reason cannot be read. */
-const UNREADABLE = 'unreadable_reason';
-
-/** A control message without what it carries. */
-type Carrying =
-  | { readonly op: 'send'; readonly from: Pid; readonly to: Pid }
-  | { readonly op: 'sendMany'; readonly from: Pid; readonly to: readonly Pid[] }
-  | { readonly op: 'sendNamed'; readonly from: Pid; readonly to: string }
-  | { readonly op: 'sendAlias'; readonly from: Pid; readonly to: Ref }
-  | { readonly op: 'exit' | 'exitLink'; readonly from: Pid; readonly to: Pid }
-  | { readonly op: 'exitOther' }
-  | { readonly op: 'down'; readonly target: Pid | string; readonly to: Pid; readonly ref: Ref }
-  | { readonly op: 'spawn'; readonly request: Omit<SpawnRequest, 'args'> };
-
-type Wanted = 'message' | 'reason' | 'term';
 const MAX_UNLINK_ID = 2n ** 64n;
-const ALIAS = atom('alias');
 
 /** Reads the messages of one peer. */
 export class ControlReader {
-  readonly #reader: SlicingReader;
+  readonly #reader: TermReader;
   readonly #host: CarrierHost;
   readonly #sink: ControlSink;
   /** Whether each term has a version byte. */
   readonly #versions: boolean;
   /** Stands for the sender of a message that does not say it. */
   readonly #unknown: Pid;
-  readonly #messages: Messages;
+  readonly #arrivals: Arrivals;
   readonly #lists = new ReceivedLists();
-  /** What is read in slices. */
-  #sliced: Carrying | undefined = undefined;
   readonly #find = (id: number, serial: number): Pid | undefined => {
     const pid = new Pid(this.#host.origin, id, serial);
     const known = this.#host.internPid(pid);
@@ -78,48 +37,48 @@ export class ControlReader {
   };
 
   constructor(
-    reader: SlicingReader,
+    reader: TermReader,
     host: CarrierHost,
     sink: ControlSink,
-    peer: { readonly name: string; readonly creation: number; readonly versions: boolean },
+    peer: {
+      readonly name: string;
+      readonly creation: number;
+      readonly versions: boolean;
+      /** How many bytes may wait to be read. Default 128 MiB. */
+      readonly maxWaitingBytes?: number;
+    },
   ) {
     this.#reader = reader;
     this.#host = host;
     this.#sink = sink;
     this.#versions = peer.versions;
-    this.#messages = new Messages(peer.name);
     this.#unknown = new Pid(new Origin(peer.name, peer.creation), 0, 0);
+    const grammar = new Messages(peer.name);
+    const { maxWaitingBytes: maxBytes } = peer;
+    this.#arrivals = new Arrivals(reader, host, sink, { grammar, unknown: this.#unknown, maxBytes });
   }
 
-  /** True while what a message carries is read in slices. */
-  get slicing(): boolean {
-    return this.#sliced !== undefined;
+  /** True while something waits to be read. */
+  get busy(): boolean {
+    return this.#arrivals.busy;
+  }
+
+  /** True when so much waits that nothing else may be read. */
+  get full(): boolean {
+    return this.#arrivals.full;
   }
 
   /**
-   * Reads on in what is read in slices, until it is done or the time has come.
-   * @returns whether it is done.
+   * Reads on in what waits, until nothing does or the time has come.
+   * @returns whether nothing waits.
    */
   goOn(until: number): boolean {
-    const message = this.#sliced;
-    if (message === undefined) return true;
-    const reader = this.#reader;
-    try {
-      if (!reader.goOn(until)) return false;
-    } catch (error) {
-      this.#sliced = undefined;
-      this.#unreadable(error, message);
-      return true;
-    }
-    this.#sliced = undefined;
-    this.#done(message, reader.taken());
-    return true;
+    return this.#arrivals.goOn(until);
   }
 
   /** Nothing is read any more. */
   abandon(): void {
-    this.#sliced = undefined;
-    this.#reader.abandon();
+    this.#arrivals.abandon();
   }
 
   /**
@@ -168,7 +127,7 @@ export class ControlReader {
   #plain(op: number, arity: number): void {
     const signal = this.#bare(op, arity);
     if (signal === undefined) this.#ending(op, arity);
-    else this.#sink.signal(signal);
+    else this.#arrivals.signal(signal);
   }
 
   /** A signal that carries nothing; undefined when it is another. */
@@ -259,7 +218,8 @@ export class ControlReader {
     else reader.term();
     const to = reader.pid();
     if (expected === 4) reader.term();
-    this.#deliver(from, to);
+    this.#version();
+    this.#arrivals.send(from, to);
   }
 
   #regSend(arity: number, expected: number): void {
@@ -293,124 +253,14 @@ export class ControlReader {
     for (let index = 4; index < arity; index++) reader.term();
     if ((flags & control.ALTACT_EXIT) !== 0) {
       if (to instanceof Pid) this.#read({ op: 'exit', from, to }, 'reason');
-      else this.#read({ op: 'exitOther' }, 'reason');
+      else this.#read({ op: 'exitOther', from }, 'reason');
     } else if (to instanceof Pid) {
-      this.#deliver(from, to);
+      this.#version();
+      this.#arrivals.send(from, to);
     } else if (to instanceof Ref) {
       this.#read({ op: 'sendAlias', from, to }, 'message');
     } else {
       this.#read({ op: 'sendNamed', from, to }, 'message');
-    }
-  }
-
-  /** A message to a pid. */
-  #deliver(from: Pid, to: Pid): void {
-    this.#version();
-    const reader = this.#reader;
-    const at = reader.position;
-    let message: unknown;
-    try {
-      message = reader.message(this.#messages);
-    } catch (error) {
-      this.#notAtOnce(error, { op: 'send', from, to }, 'message', at);
-      return;
-    }
-    this.#sent(from, to, message);
-  }
-
-  /** A message to a list. As for one pid, what is read at once is handed over without a copy of what it stands in. */
-  #deliverMany(from: Pid, to: readonly Pid[]): void {
-    const reader = this.#reader;
-    const at = reader.position;
-    let message: unknown;
-    try {
-      message = reader.message(this.#messages);
-    } catch (error) {
-      this.#notAtOnce(error, { op: 'sendMany', from, to }, 'message', at);
-      return;
-    }
-    this.#sink.signal({ op: 'sendMany', from, to, message });
-  }
-
-  // ---- what is carried ----
-
-  /** @param payload whether it stands behind the control message, and not in it */
-  #read(message: Carrying, wanted: Wanted, payload = true): void {
-    if (payload) this.#version();
-    const reader = this.#reader;
-    const at = reader.position;
-    let value: unknown;
-    try {
-      value =
-        wanted === 'message'
-          ? reader.message(this.#messages)
-          : wanted === 'reason'
-            ? reader.reason()
-            : reader.term();
-    } catch (error) {
-      this.#notAtOnce(error, message, wanted, at);
-      return;
-    }
-    this.#done(message, value);
-  }
-
-  /** What is carried was not read at once: it is large, or cannot be read. */
-  #notAtOnce(error: unknown, message: Carrying, wanted: Wanted, at: number): void {
-    if (!(error instanceof TooManyValues || error instanceof TooDeep)) {
-      this.#unreadable(error, message);
-      return;
-    }
-    this.#sliced = message;
-    this.#reader.begin(wanted === 'message' ? this.#messages : wanted, at);
-  }
-
-  #done(message: Carrying, value: unknown): void {
-    switch (message.op) {
-      case 'send':
-        return this.#sent(message.from, message.to, value);
-      case 'sendAlias':
-        return this.#sentAlias(message.from, message.to, value);
-      case 'spawn':
-        return this.#sink.spawnRequest({ ...message.request, args: value });
-      case 'exitOther':
-        return this.#sink.leftOut('an exit signal to an alias or a name');
-      case 'exit':
-      case 'exitLink':
-      case 'down':
-        return this.#sink.signal({ ...message, reason: value });
-      case 'sendMany':
-      case 'sendNamed':
-        return this.#sink.signal({ ...message, message: value });
-    }
-  }
-
-  /** What is carried is left out; a signal takes effect without it. */
-  #unreadable(error: unknown, message: Carrying): void {
-    if (!(error instanceof EtfError)) throw error;
-    this.#sink.leftOut(`what a message carried: ${error.message}`);
-    if (message.op === 'spawn') this.#sink.spawnRequest({ ...message.request, args: undefined });
-    else if ('target' in message || message.op === 'exit' || message.op === 'exitLink') {
-      this.#sink.signal({ ...message, reason: UNREADABLE });
-    }
-  }
-
-  /** An answer to a call may come to the pid, too: as `{[alias | Ref], Reply}`. */
-  #sent(from: Pid, to: Pid, message: unknown): void {
-    const alias = message instanceof Tuple ? aliasOf(message) : undefined;
-    if (alias === undefined || !alias.origin.equals(this.#host.origin)) {
-      this.#sink.signal({ op: 'send', from, to, message });
-    } else {
-      this.#sink.signal({ op: 'sendAlias', from, to: alias, message: (message as Tuple).elements[1] });
-    }
-  }
-
-  /** A message to an alias. Aliases are held by calls here: what is no answer to one concerns nobody. */
-  #sentAlias(from: Pid, to: Ref, message: unknown): void {
-    const alias = message instanceof Tuple ? aliasOf(message) : undefined;
-    if (alias?.equals(to) === true) {
-      this.#sink.signal({ op: 'sendAlias', from, to, message: (message as Tuple).elements[1] });
-    } else {
-      this.#sink.leftOut('a message to an alias that is no answer');
     }
   }
 
@@ -426,10 +276,16 @@ export class ControlReader {
       const id = reader.smallInt();
       const to = this.#lists.read(id, reader.term(), this.#find);
       if (to === undefined) throw new EtfError('A message is for a list that was not sent');
-      this.#deliverMany(from, to);
+      this.#arrivals.carry({ op: 'sendMany', from, to }, 'message');
     } else {
       this.#sink.leftOut(`'${tag}' between nodes of Troupe`);
     }
+  }
+
+  /** What is carried comes next. @param payload whether it stands behind the control message, and not in it. */
+  #read(message: Carrying, carried: Carried, payload = true): void {
+    if (payload) this.#version();
+    this.#arrivals.carry(message, carried);
   }
 
   #spawnRequest(arity: number, expected: number): void {
@@ -456,7 +312,7 @@ export class ControlReader {
     const flags = reader.smallInt();
     const tag = reader.peek();
     const result = tag === NEW_PID || tag === PID ? reader.pid() : reader.atom();
-    this.#sink.spawnReply({ ref, to, flags, result });
+    this.#arrivals.spawnReply({ ref, to, flags, result });
   }
 
   /** What a monitor is set on: a pid, or a name, which may come with its node. */
@@ -486,11 +342,4 @@ export class ControlReader {
     if (this.#reader.peek() !== control.VERSION) throw new EtfError('A term has no version byte');
     this.#reader.position++;
   }
-}
-
-/** The alias of an answer `{[alias | Ref], Reply}`. */
-function aliasOf({ elements }: Tuple): Ref | undefined {
-  const [tag] = elements;
-  if (elements.length !== 2 || !(tag instanceof ImproperList)) return undefined;
-  return tag.items.length === 1 && tag.items[0] === ALIAS && tag.tail instanceof Ref ? tag.tail : undefined;
 }

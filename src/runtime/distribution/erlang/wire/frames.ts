@@ -28,7 +28,7 @@ const GROWTH = 4;
 export interface FrameSink {
   /**
    * One frame, `buffer` from `start` up to `end`; the same position for an empty one. The bytes are the sink's until it returns;
-   * after it has said stop, until `resume`. It must not throw.
+   * those of a frame of more than 128 KiB for good. It must not throw.
    * @returns false to stop: no more frames are handed over.
    */
   frame(buffer: Buffer, start: number, end: number): boolean;
@@ -120,15 +120,11 @@ export class FrameReader {
     return this.#rest ?? Buffer.alloc(0);
   }
 
-  /**
-   * Goes on after the sink has said stop; the rest, which the caller took, comes as the next chunk.
-   * @param kept whether the bytes of the last frame are still in use.
-   */
-  resume(kept: boolean): void {
+  /** Goes on after the sink has said stop; the rest, which the caller took, comes as the next chunk. */
+  resume(): void {
     if (this.#result !== 'stopped') return;
     this.#result = 'ok';
     this.#rest = undefined;
-    if (kept) this.#used = undefined;
   }
 
   #room(bytes: number): Buffer {

@@ -3,8 +3,9 @@
  *
  * It delivers some hundred messages, then lets the processes have their turn, which finds the messages still in the caches of
  * the machine and keeps mailboxes short. After a few milliseconds, or when the processes need longer, the socket is paused until
- * the event loop had its turn, as is the case within a large message: what follows it waits. Nothing that comes makes it throw:
- * what is no frame, or no control message, is told once, and nothing is read afterwards.
+ * the event loop had its turn. Large messages are read in slices, a few milliseconds in each turn, while what comes of other
+ * processes passes them (`arrivals.ts`); the socket is paused when too much waits. Nothing that comes makes it throw: what is not a
+ * frame or not a control message is reported once, and nothing is read afterwards.
  *
  * Limits: of a frame and of unfinished fragments (`frames.ts`), of terms (`etf/reader.ts`).
  */
@@ -12,10 +13,12 @@ import * as control from './control.ts';
 import type { Socket } from 'node:net';
 import type { Atom } from '../../../terms/atom.ts';
 import type { CarrierHost } from '../../../process/carrier.ts';
-import { SlicingReader } from '../../etf/slicing-reader.ts';
+import { TermReader } from '../../etf/reader.ts';
+import { QUICK_VALUES } from '../../etf/slicing-reader.ts';
 import { AtomCache } from './atom-cache.ts';
 import type { EstablishedConnection } from '../contracts.ts';
-import { ControlReader, type ControlSink } from './control-reader.ts';
+import type { ControlSink } from './arrivals.ts';
+import { ControlReader } from './control-reader.ts';
 import { FLAGS } from '../connect/flags.ts';
 import { type Assembled, type FragmentFault, Fragments, FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from '../line.ts';
@@ -24,6 +27,8 @@ import type { PeerTraffic } from '../line.ts';
 const NOW = Promise.resolve();
 /** How long frames are worked on before the event loop has its turn. */
 const SLICE_MS = 5;
+/** How long what waits is read before the event loop has its turn. Small messages of others pass it in between. */
+const READ_MS = 2;
 /** When so much comes at once, as over TLS at the most, more is likely to follow within the same turn of the event loop. */
 const MORE_FOLLOWS_BYTES = 16 * 1024;
 /** How much is done before processes have their turn: a message to a process is one, and so are some bytes. */
@@ -60,7 +65,7 @@ export class Inbound implements FrameSink, TakesTurns {
   readonly #maxFrameBytes: number;
   /** Whether frames have the header of the distribution. */
   readonly #headers: boolean;
-  readonly #terms: SlicingReader;
+  readonly #terms: TermReader;
   readonly #control: ControlReader;
   readonly #cache = new AtomCache();
   readonly #fragments: Fragments;
@@ -104,9 +109,11 @@ export class Inbound implements FrameSink, TakesTurns {
   /** @internal */
   turn(): void {
     this.#sliceOpen = false;
-    if (this.#rest === undefined || this.#stopped) return;
+    if (this.#stopped) return;
+    if (this.#control.busy) this.#readOn();
     this.#sliceEnd = performance.now() + SLICE_MS;
-    this.#takeRest();
+    if (this.#rest === undefined) this.#settle();
+    else this.#takeRest();
   }
 
   constructor(
@@ -123,8 +130,8 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#owner = owner;
     this.#maxFrameBytes = maxFrameBytes;
     this.#headers = (flags & (FLAGS.DIST_HDR_ATOM_CACHE | FLAGS.FRAGMENTS)) !== 0n;
-    this.#terms = new SlicingReader(host);
-    const about = { name: peer, creation, versions: !this.#headers };
+    this.#terms = new TermReader(host, { maxValues: QUICK_VALUES });
+    const about = { name: peer, creation, versions: !this.#headers, maxWaitingBytes: maxFrameBytes };
     this.#control = new ControlReader(this.#terms, host, owner, about);
     this.#fragments = new Fragments({ maxBytes: maxFrameBytes });
     this.#fragmentTimeMs = limits.fragmentTimeMs;
@@ -133,7 +140,7 @@ export class Inbound implements FrameSink, TakesTurns {
 
   /** True while something has come that was not worked on. */
   get working(): boolean {
-    return this.#rest !== undefined;
+    return this.#rest !== undefined || this.#control.busy;
   }
 
   /** Begins to read. */
@@ -149,7 +156,7 @@ export class Inbound implements FrameSink, TakesTurns {
       return;
     }
     if (this.#leftover.length > 0) this.#arrived(this.#leftover);
-    if (!this.working && !this.#stopped) socket.resume();
+    if (this.#rest === undefined && !this.#stopped) socket.resume();
   }
 
   /** Nothing is read any more. */
@@ -165,8 +172,8 @@ export class Inbound implements FrameSink, TakesTurns {
   /** The socket has ended. What had come before counts: it ends, too, while it is paused. */
   #closed(): void {
     if (this.#stopped) return;
-    if (this.#rest === undefined) this.#owner.closed();
-    else this.#ended = true;
+    this.#ended = true;
+    if (!this.working) this.#settle();
   }
 
   #arrived(chunk: Buffer): void {
@@ -199,39 +206,49 @@ export class Inbound implements FrameSink, TakesTurns {
   #takeRest(): void {
     const rest = this.#rest;
     if (rest === undefined || this.#stopped) return;
-    if (this.#control.slicing && !this.#readOn()) {
-      this.#socket.pause();
+    if (this.#control.full) {
       this.#openSlice();
       return;
     }
     this.#rest = undefined;
-    if (!this.#stopped) this.#take(rest);
-    if (this.#rest !== undefined || this.#stopped) return;
-    if (this.#ended) this.#owner.closed();
-    else this.#socket.resume();
+    this.#take(rest);
+    if (this.#rest === undefined) this.#settle();
   }
 
-  /** Reads on in a large message. @returns whether it is done. */
-  #readOn(): boolean {
+  /** What has come is in order: all of it was handed on, or waits to be read. */
+  #settle(): void {
+    if (this.#stopped) return;
+    if (this.#control.busy) this.#openSlice();
+    if (!this.#ended) this.#socket.resume();
+    else if (!this.working) {
+      this.#ended = false;
+      this.#owner.closed();
+    }
+  }
+
+  /** Reads on in what waits. */
+  #readOn(): void {
     try {
-      return this.#control.goOn(this.#sliceEnd);
+      this.#control.goOn(performance.now() + READ_MS);
     } catch (error) {
       this.#bad(error instanceof Error ? error.message : String(error));
-      return true;
     }
   }
 
   #take(chunk: Buffer): void {
     this.#work = 0;
     const result = this.#frames.push(chunk);
-    if (result === 'ok' || this.#stopped) return;
+    if (this.#stopped) return;
+    if (this.#control.busy) this.#openSlice();
+    if (result === 'ok') return;
     if (result === 'too_large') {
       this.#bad(`A frame is longer than ${this.#maxFrameBytes} bytes`);
       return;
     }
     this.#rest = this.#frames.rest();
-    this.#frames.resume(this.#control.slicing);
-    void NOW.then(this.#goOn);
+    this.#frames.resume();
+    if (this.#control.full) this.#socket.pause();
+    else void NOW.then(this.#goOn);
   }
 
   frame(buffer: Buffer, start: number, end: number): boolean {
@@ -252,7 +269,7 @@ export class Inbound implements FrameSink, TakesTurns {
       this.#bad(error instanceof Error ? error.message : String(error));
     }
     this.#work += 1 + Math.floor((end - start) / BYTES_PER_WORK);
-    return this.#work < WORK_PER_TURN && !this.#stopped && !this.#control.slicing;
+    return this.#work < WORK_PER_TURN && !this.#stopped && !this.#control.full;
   }
 
   /** Counts deliveries beyond the first of a frame. */
