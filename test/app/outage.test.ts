@@ -84,8 +84,13 @@ describe.skipIf(part.missing)('PostgreSQL', () => {
     const client = await app.connect();
     const { id } = await app.make('kept');
     expect(await client.next()).toContain('"kept"');
+    expect(await app.search('kept')).toEqual(['kept']); // the indexer rests, and a connection is idle
     server.pause();
     try {
+      // It is sent, and not answered.
+      expect((await app.ask('PUT', `/api/notes/${id}`, { json: note })).body).toEqual({
+        error: expect.stringContaining('may or may not be stored'),
+      });
       const answers = await askAll(id);
       expect(answers.slice(0, 5).map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
       await app.logged(/^the database is away: /);

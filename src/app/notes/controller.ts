@@ -1,11 +1,12 @@
 // The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`. Lists and
 // searches are answered in pages.
 //
-// A controller that changes something traps exits: when its client disconnects between the commit and the broadcast, the
-// broadcast must still happen, or everyone else would miss the change. For the same reason it may take longer than the
-// database may take. When the database fails and the change may have been stored all the same, the indexers check.
+// A controller that changes something traps exits: when its client disconnects between the commit and the broadcast, the others still hear
+// of the change at once, and not only when a log finds it. For the same reason it may take longer than the database may take. When the
+// database fails and the change may have been stored all the same, the indexers check.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
+import type { Process } from 'troupe';
 import { controller } from 'troupe/fastify';
 import type { PageLimits } from '../config.ts';
 import { queryMax } from '../indexer/query.ts';
@@ -13,6 +14,7 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
+import type { Changed, NoteChanges } from './changes.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
 import {
@@ -23,11 +25,12 @@ import {
   type PageRequest,
   type SearchPage,
 } from './page.ts';
-import type { NoteRepository } from './repository.ts';
+import type { NoteReader } from './repository.ts';
 
 /** What the controllers work with. */
 export interface NotesOptions {
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
   readonly search: NoteSearch;
   /** The limits of a page. */
   readonly page: PageLimits;
@@ -64,11 +67,18 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
+  { repository, changes, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
-  const change = async <T>(stored: Promise<T>): Promise<T> => {
+  /** Tells of a change as soon as it is stored. */
+  const change = async <T>(
+    self: Process,
+    stored: Promise<Changed<T> | undefined>,
+  ): Promise<T | undefined> => {
     try {
-      return await stored;
+      const changed = await stored;
+      if (changed === undefined) return undefined;
+      notes.publish(self, changed.event);
+      return changed.value;
     } catch (error) {
       if (error instanceof DatabaseUnavailableError && error.maybeDone) onUnsure();
       throw error;
@@ -120,8 +130,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     controller(
       async (self, request, reply) => {
         self.trapExit(true);
-        const note = await change(repository.create(valid(checkNewNote(request.body))));
-        notes.broadcast(self, 'note_created', note);
+        const note = found(await change(self, changes.create(valid(checkNewNote(request.body)))));
         // Relative, like the link to the next page.
         return reply.code(201).header('location', `notes/${note.id}`).send(note);
       },
@@ -136,9 +145,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        const note = found(await change(repository.update(id, valid(checkNoteChange(request.body)))));
-        notes.broadcast(self, 'note_updated', note);
-        return note;
+        return found(await change(self, changes.update(id, valid(checkNoteChange(request.body)))));
       },
       { name: 'update_note', timeoutMs },
     ),
@@ -151,8 +158,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request, reply) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        if (!(await change(repository.delete(id)))) throw new HttpError(404, 'note not found');
-        notes.broadcast(self, 'note_deleted', { id });
+        if (!(await change(self, changes.delete(id)))) throw new HttpError(404, 'note not found');
         return reply.code(204).send(null);
       },
       { name: 'delete_note', timeoutMs },

@@ -8,6 +8,7 @@
 import { type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import {
+  type EventSource,
   Down,
   type Node,
   NodeUp,
@@ -23,6 +24,8 @@ import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
+import type { NoteChanges } from './changes.ts';
+import { notes as channel } from './channel.ts';
 import { type NewNote, Note, type NoteChange } from './note.ts';
 import {
   BadCursorError,
@@ -32,7 +35,7 @@ import {
   cursorMax,
   pageNotesMax,
 } from './page.ts';
-import { type NoteRepository, isNoteId } from './repository.ts';
+import { type NoteReader, isNoteId } from './repository.ts';
 import { storeName } from './store.ts';
 
 /** The notes of another instance. */
@@ -55,7 +58,19 @@ const PageFields = {
 };
 const Page = Type.Object(PageFields);
 const Found = Type.Object({ ...PageFields, indexing: Type.Boolean() });
-const MaybeNote = Type.Union([Note, Type.Null()]);
+const OrNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const MaybeNote = OrNull(Note);
+const Position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Epoch = Type.String({ pattern: '^[\\w-]{1,64}$' });
+const Event = Type.Object({
+  channel: Type.Literal(channel.name),
+  epoch: Epoch,
+  position: Position,
+  topic: Type.String({ minLength: 1 }),
+  payload: Type.String(),
+});
+const Events = Type.Object({ epoch: Epoch, head: Position, first: Position, events: Type.Array(Event) });
+const Changed = <Schema extends TSchema>(value: Schema) => Type.Object({ value, event: Event });
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
   Type.Object({
@@ -69,8 +84,10 @@ const Answer = Type.Union([
 ]);
 
 interface NotesOfOther {
+  readonly changes: NoteChanges;
+  readonly events: EventSource;
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
   readonly search: NoteSearch;
   readonly backlog: Backlog;
 }
@@ -81,6 +98,8 @@ export function openNotesOf(settings: InstanceSettings, node: Node): NotesOfOthe
   return {
     database: notes,
     repository: repositoryOf(notes),
+    changes: changesOf(notes),
+    events: eventsOf(notes),
     search: searchOf(notes),
     backlog: backlogOf(notes),
   };
@@ -211,7 +230,7 @@ function backlogOf(notes: NotesOfInstance): Backlog {
   };
 }
 
-function repositoryOf(notes: NotesOfInstance): NoteRepository {
+function repositoryOf(notes: NotesOfInstance): NoteReader {
   return {
     async list(page) {
       checkPage(page);
@@ -223,17 +242,33 @@ function repositoryOf(notes: NotesOfInstance): NoteRepository {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('get', id, MaybeNote)) ?? undefined;
     },
+  };
+}
 
-    create: (note: NewNote) => notes.ask('create', note, Note),
-
+function changesOf(notes: NotesOfInstance): NoteChanges {
+  return {
+    create: (note: NewNote) => notes.ask('create', note, Changed(Note)),
     async update(id: number, change: NoteChange) {
       if (!isNoteId(id)) return undefined;
-      return (await notes.ask('update', { id, change }, MaybeNote)) ?? undefined;
+      return (await notes.ask('update', { id, change }, OrNull(Changed(Note)))) ?? undefined;
     },
-
     async delete(id) {
-      return isNoteId(id) && (await notes.ask('delete', id, Type.Boolean()));
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('delete', id, OrNull(Changed(Type.Literal(true))))) ?? undefined;
     },
+  };
+}
+
+/** The history is the other instance's, which trims it, too. */
+function eventsOf(notes: NotesOfInstance): EventSource {
+  const read = (after: number) => notes.ask('events', { after }, Events);
+  return {
+    read: (_channel, after) => read(after),
+    async extent() {
+      const { epoch, head, first } = await read(Number.MAX_SAFE_INTEGER);
+      return { epoch, head, first };
+    },
+    trim: () => Promise.resolve(false),
   };
 }
 

@@ -17,7 +17,8 @@ test('no migration is missing', () => {
   const folder = join(temporaryFolder(), 'drizzle');
   cpSync(join(root, 'drizzle'), folder, { recursive: true });
   const before = readdirSync(folder, { recursive: true });
-  const paths = ['--schema', './src/app/notes/schema.ts', '--out', relative(root, folder)]; // it takes no absolute ones
+  // It takes no absolute paths.
+  const paths = ['--schema', './src/app/{notes,events}/schema.ts', '--out', relative(root, folder)];
   const args = ['generate', '--dialect', 'postgresql', ...paths];
   const result = spawnSync(process.execPath, [join(root, 'node_modules/drizzle-kit/bin.cjs'), ...args], {
     cwd: root,

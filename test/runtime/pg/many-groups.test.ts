@@ -67,7 +67,7 @@ test('a snapshot goes out in slices: what changes meanwhile is in it, or comes a
   expect(spy.of('sync')[0]!.groups.length).toBeLessThan(1_100);
   const sofar = spy.told.get(a.whereis('s')!.key)!.size;
   expect(sofar).toBeLessThan(MANY);
-  // In groups that it was told of, that it was not, and that are new.
+  // In groups that it knows, in groups that it does not know yet, and in a new one.
   for (const group of ['g0', `g${MANY - 1}`, 'new']) pg.join(a, 's', group, [two, two]);
   for (const group of ['g1', `g${MANY - 2}`]) pg.leave(a, 's', group, one);
   pg.join(a, 's', `g${MANY - 2}`, one);
