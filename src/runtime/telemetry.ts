@@ -71,7 +71,7 @@ export interface TelemetryEvents {
     pid: Pid;
     restart: boolean;
   };
-  /** A child of a supervisor ended, other than cleanly where that is no failure. OTP's supervisor report. */
+  /** A child of a supervisor ended, other than cleanly where that is not a failure. OTP's supervisor report. */
   'troupe:supervisor:child_terminated': {
     supervisor: Pid;
     label: string;
