@@ -68,7 +68,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     await inOrder([() => http.close(), () => own?.close(), ...unsubscribe]);
     throw error;
   });
-  const { database, repository, search, backlog, indexers, identity } = openNotes(
+  const { database, repository, changes, events, search, backlog, indexers, identity } = openNotes(
     config.database,
     node,
     own,
@@ -113,14 +113,22 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       log.warn({ err: error }, 'code of a REPL that has ended has failed');
     const onNoSocket = ({ message }: Error): void => log.warn(`there is no REPL: ${message}`);
     const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, onNoSocket, peers };
-    return node.start(notesTree, [{ database, repository, search, indexer: indexing, repl, cluster }], {
+    const stored = {
+      repository,
+      changes,
+      events,
+      search,
+      history: config.history,
+      pageBytes: config.page.bytes,
+    };
+    return node.start(notesTree, [{ database, ...stored, indexer: indexing, repl, cluster }], {
       name: rootName,
     });
   };
   try {
     tree = await startTree();
     const stops = (): boolean => stopping !== undefined;
-    const served = { node, database, repository, search, indexer, incoming, stops, onUnsure };
+    const served = { node, database, repository, changes, search, indexer, incoming, stops, onUnsure };
     draining = await addRoutes(http, config, served);
   } catch (error) {
     await stop().catch((failure: unknown) =>

@@ -70,6 +70,8 @@ const variables = {
   SEND_TIMEOUT_MS: wholeNumber(30_000, 100, 600_000, 'milliseconds'),
   WS_MAX_PAYLOAD_BYTES: wholeNumber(65_536, 128, 16_777_216, 'bytes'),
   WS_SEND_LIMIT_BYTES: wholeNumber(33_554_432, 2_097_152, 1_073_741_824, 'bytes'),
+  NOTIFICATIONS_KEEP: wholeNumber(10_000, 0, 1_000_000_000, 'events'),
+  NOTIFICATIONS_MAX_AGE_MS: wholeNumber(259_200_000, 1_000, 31_536_000_000, 'milliseconds'),
   REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', description: `one of ${LOG_LEVELS.join(', ')}` }),
@@ -125,6 +127,8 @@ export interface Config {
   readonly wsMaxPayloadBytes: number;
   /** The most bytes that may wait for a WebSocket client. */
   readonly wsSendLimitBytes: number;
+  /** What of the events is kept for clients that come back: how many, and how long. */
+  readonly history: { readonly keep: number; readonly maxAgeMs: number };
   /** How long a request may take before it is answered 503. */
   readonly requestTimeoutMs: number;
   /** How long a shutdown may take before the process ends all the same. */
@@ -213,6 +217,7 @@ function toConfig(settings: Settings): Config {
     sendTimeoutMs: settings.SEND_TIMEOUT_MS,
     wsMaxPayloadBytes: settings.WS_MAX_PAYLOAD_BYTES,
     wsSendLimitBytes: settings.WS_SEND_LIMIT_BYTES,
+    history: { keep: settings.NOTIFICATIONS_KEEP, maxAgeMs: settings.NOTIFICATIONS_MAX_AGE_MS },
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     logLevel: settings.LOG_LEVEL,

@@ -21,9 +21,10 @@ import { handleUnknown } from './http/unknown.ts';
 import type { noteIndexer } from './indexer/indexer.ts';
 import { boundedLines } from './log-lines.ts';
 import { notesController } from './notes/controller.ts';
+import type { NoteChanges } from './notes/changes.ts';
 import type { IncomingEvents } from './notes/incoming.ts';
 import type { NoteSearch } from './notes/page.ts';
-import type { NoteRepository } from './notes/repository.ts';
+import type { NoteReader } from './notes/repository.ts';
 import { notifications } from './notifications/route.ts';
 import { Recurring } from './recurring.ts';
 
@@ -31,7 +32,8 @@ import { Recurring } from './recurring.ts';
 export interface Served {
   readonly node: Node;
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
   readonly search: NoteSearch;
   readonly indexer: ServerRef<typeof noteIndexer>;
   readonly incoming: IncomingEvents;
@@ -79,7 +81,7 @@ export function createHttp(config: Config, logger: FastifyServerOptions['logger'
 export async function addRoutes(
   http: ReturnType<typeof createHttp>,
   config: Config,
-  { node, database, repository, search, indexer, incoming, stops, onUnsure }: Served,
+  { node, database, repository, changes, search, indexer, incoming, stops, onUnsure }: Served,
 ): Promise<Drain> {
   handleErrors(http);
   const traffic = new Traffic(config.trafficMaxBytes);
@@ -106,6 +108,7 @@ export async function addRoutes(
   await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
   await http.register(notesController, {
     repository,
+    changes,
     search,
     page: config.page,
     traffic,

@@ -3,22 +3,37 @@
 // `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does. The REPL stands
 // before the indexer: who looks at an indexer that is killed, or crashes, stays attached. Children stop in reverse order.
 // In a cluster there is also what other instances call; it starts last, when there is something to be told.
-import { child, type ChildSpec, defineServer, defineSupervisor } from 'troupe';
+import {
+  channelLog,
+  type ChannelLogOptions,
+  child,
+  type ChildSpec,
+  defineServer,
+  defineSupervisor,
+  type EventSource,
+} from 'troupe';
 import { clusterMember, memberName, type MemberOptions } from './cluster/member.ts';
 import type { DatabaseStatus } from './database/database.ts';
 import { type IndexerOptions, indexerName, noteIndexer } from './indexer/indexer.ts';
-import type { NoteRepository } from './notes/repository.ts';
+import type { NoteReader } from './notes/repository.ts';
 import type { NoteSearch } from './notes/page.ts';
-import { CALLS_MAX, noteStore, storeName } from './notes/store.ts';
+import type { NoteChanges } from './notes/changes.ts';
+import { notes } from './notes/channel.ts';
+import { CALLS_MAX, noteStore, storeName, type StoreParts } from './notes/store.ts';
 import { type ReplOptions, replServer } from 'troupe/repl';
 
 /** What the tree is built from. */
 export interface TreeParts {
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
+  readonly events: EventSource;
+  readonly history: ChannelLogOptions;
   readonly search: NoteSearch;
   readonly indexer: IndexerOptions;
   readonly repl: ReplOptions;
+  /** The size of a page at which it ends; see PAGE_BYTES. */
+  readonly pageBytes: number;
   /** Undefined for an instance that is alone. */
   readonly cluster: MemberOptions | undefined;
 }
@@ -49,7 +64,7 @@ export const notesTree = defineSupervisor({
   strategy: 'rest_for_one',
   intensity: 5,
   periodMs: 10_000,
-  children: ({ database, repository, search, indexer, repl, cluster }: TreeParts) => [
+  children: ({ database, indexer, repl, cluster, events, history, ...stored }: TreeParts) => [
     child(databaseKeeper, [database], {
       id: 'database',
       name: 'database',
@@ -57,20 +72,16 @@ export const notesTree = defineSupervisor({
       shutdown: DATABASE_SHUTDOWN_MS,
     }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
+    child(channelLog, [notes.name, events, history], { id: 'log', name: 'notes_log' }),
     child(noteIndexer, [indexer], { id: 'indexer', name: indexerName }),
-    ...(cluster === undefined ? [] : clusterChildren(database, repository, search, cluster)),
+    ...(cluster === undefined ? [] : clusterChildren(database, { ...stored, events }, cluster)),
   ],
 });
 
-function clusterChildren(
-  database: DatabaseStatus,
-  repository: NoteRepository,
-  search: NoteSearch,
-  cluster: MemberOptions,
-): ChildSpec[] {
+function clusterChildren(database: DatabaseStatus, parts: StoreParts, cluster: MemberOptions): ChildSpec[] {
   const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
   // Notes on a PostgreSQL server are reached there, and those of another instance at that one.
   if (database.kind !== 'pglite') return [member];
   const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
-  return [child(noteStore, [repository, search], { id: 'store', name: storeName, mailbox }), member];
+  return [child(noteStore, [parts], { id: 'store', name: storeName, mailbox }), member];
 }

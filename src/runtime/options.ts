@@ -22,6 +22,12 @@ export function checkInteger(
   throw badArgument(`${what} must be a whole number from ${min} to ${max}, not ${String(value)}.`);
 }
 
+/** @internal Checks a number, with or without a fraction. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkNumber(what: string, value: number, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw badArgument(`${what} must be a number from ${min} to ${max}, not ${String(value)}.`);
+}
+
 /**
  * @internal Checks a number above 0.
  * @param max the largest that is allowed; may be Infinity.

@@ -1,6 +1,6 @@
 /**
- * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; who wants a log, a metric
- * or a trace subscribes. An event without a subscriber costs one check.
+ * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; subscribe for a log, a
+ * metric or a trace. An event without a subscriber costs one check.
  *
  * Channel names and payloads are below; docs/telemetry.md lists them for users.
  */
@@ -71,7 +71,7 @@ export interface TelemetryEvents {
     pid: Pid;
     restart: boolean;
   };
-  /** A child of a supervisor ended, other than cleanly where that is no failure. OTP's supervisor report. */
+  /** A child of a supervisor ended, other than cleanly where that is not a failure. OTP's supervisor report. */
   'troupe:supervisor:child_terminated': {
     supervisor: Pid;
     label: string;

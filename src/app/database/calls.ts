@@ -1,11 +1,11 @@
-// Carries calls out, the same way on every database: a bounded number at a time, each on a session (one connection) of
-// its own and within its time. The time begins anew when the call has its turn: what a session is given up for is its own
-// slowness, and not that of the calls before.
+// Runs calls the same way on every database: a bounded number at a time, each on a session (one connection) of its own and
+// within its time. The time starts again when the call gets its turn: a session is given up only for its own slowness, not
+// for that of earlier calls.
 //
-// - A call that is late fails at once, leaves the line, or has its session discarded: nothing goes on for a caller who
-//   has been told that it failed, except a statement that the server already has.
-// - A transaction is `begin` and `commit` on the session of the call. It never survives its session: a session whose
-//   connection is gone takes no further statement (see `postgres-connection.ts`).
+// - A late call fails at once: it leaves the line, or its session is discarded. Nothing continues for a caller that has seen
+//   the failure, except a statement that the server already has. The error says whether that is possible (`maybeDone`).
+// - A transaction is `begin` and `commit` on the session of the call. It never outlives its session: a session whose
+//   connection is gone accepts no further statement (see `postgres-connection.ts`).
 import type { Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseQueryError, DatabaseUnavailableError, type UnavailableReason } from './errors.ts';
 import { explain } from './faults.ts';
@@ -15,27 +15,27 @@ import { RETRY_AFTER_MS } from './status.ts';
 /** One connection, for one call at a time. */
 export interface Session {
   readonly db: Queryable;
-  /** Runs a statement without parameters; answers its command tag, such as `COMMIT`. */
+  /** Runs a statement without parameters. Returns its command tag, such as `COMMIT`. */
   command(text: string): Promise<string | undefined>;
 }
 
-/** Where sessions come from. */
+/** Provides sessions. */
 export interface SessionSource {
-  /** Throws a DatabaseUnavailableError when there is none to be had; its waits are bounded by the source. */
+  /** The source bounds its own waits. @throws DatabaseUnavailableError when no session is available */
   acquire(): Promise<Session>;
   release(session: Session): void;
-  /** Makes sure that a session whose call is late is not used again. `release` follows. */
+  /** Ensures that the session of a late call is not used again. `release` follows. */
   discard(session: Session): void;
-  /** Told that the connection failed, or did not answer, under a call. */
+  /** Reports that the connection failed, or did not answer, during a call. */
   suspect(message: string): void;
 }
 
 export interface CallLimits {
-  /** Calls that are carried out at a time. */
+  /** Calls that run at a time. */
   readonly activeMax: number;
   /** Further calls that may wait. */
   readonly waitingMax: number;
-  /** How long one call may wait for its turn, and how long it may then take, with the wait for a session. */
+  /** How long a call may wait for its turn, and how long it may then take, including the wait for a session. */
   readonly timeoutMs: number;
 }
 
@@ -60,7 +60,7 @@ export class Calls implements SqlRunner {
     );
   }
 
-  /** Fulfilled when no call is being carried out. */
+  /** Resolves when no call is running. */
   idle(): Promise<void> {
     return this.#gate.empty();
   }
@@ -74,15 +74,16 @@ export class Calls implements SqlRunner {
     const abort = (reason: UnavailableReason, what: string, ms: number) =>
       setTimeout(() => limit.abort(unavailable(reason, `${what} within ${ms} ms`)), ms);
     let timer = abort('busy', 'no connection was free', this.#timeoutMs);
+    const progress = { isSent: false };
     try {
       const leave = await this.#gate.enter(limit.signal);
       clearTimeout(timer);
       timer = abort('timeout', 'the database did not answer', timeoutMs);
       // `leave` follows the work itself, not the answer: a late call keeps its place until its session is free.
-      const done = this.#onSession(work, limit.signal).finally(leave);
+      const done = this.#onSession(work, limit.signal, progress).finally(leave);
       return await unlessAborted(done, limit.signal);
     } catch (error) {
-      throw this.#translate(error);
+      throw this.#translate(error, progress.isSent);
     } finally {
       clearTimeout(timer);
     }
@@ -91,15 +92,17 @@ export class Calls implements SqlRunner {
   async #onSession<T>(
     work: (session: Session, late: AbortSignal) => Promise<T>,
     late: AbortSignal,
+    progress: { isSent: boolean },
   ): Promise<T> {
     const session = await this.#source.acquire();
     const onLate = () => this.#source.discard(session);
     late.addEventListener('abort', onLate, { once: true });
     try {
       late.throwIfAborted();
+      progress.isSent = true;
       return await work(session, late);
     } catch (error) {
-      // What was sent before the connection broke is settled by the server; the session is good for nothing more.
+      // The server decides about what was sent before the connection broke; the session is useless from then on.
       if (explain(error).kind === 'connection') this.#source.discard(session);
       throw error;
     } finally {
@@ -108,19 +111,21 @@ export class Calls implements SqlRunner {
     }
   }
 
-  #translate(error: unknown): unknown {
+  /** @param isSent whether statements may have reached the server */
+  #translate(error: unknown, isSent: boolean): unknown {
     if (error instanceof GateFullError) {
-      return unavailable('busy', `too many calls of the database: ${error.message}`);
+      return unavailable('busy', `too many database calls: ${error.message}`);
     }
     if (error instanceof DatabaseUnavailableError) {
-      if (error.reason === 'timeout') this.#source.suspect(error.message);
-      return error;
+      if (error.reason !== 'timeout') return error;
+      this.#source.suspect(error.message);
+      return unavailable('timeout', error.message, isSent);
     }
     const fault = explain(error);
     switch (fault.kind) {
       case 'connection':
         this.#source.suspect(fault.message);
-        return unavailable('unreachable', `the connection broke: ${fault.message}`);
+        return unavailable('unreachable', `the connection broke: ${fault.message}`, isSent);
       case 'busy':
       case 'timeout':
         return unavailable(fault.kind, fault.message);
@@ -154,7 +159,7 @@ async function inTransaction<T>(
   throw new DatabaseQueryError('25P02', 'a statement of the transaction had failed: it was rolled back');
 }
 
-/** Where the connection is gone, the server has rolled back by itself: the error that led here says more. */
+/** If the connection is gone, the server has rolled back already, and the first error says more. */
 async function rollback(session: Session, discard: () => void): Promise<void> {
   try {
     await session.command('rollback');
@@ -182,7 +187,7 @@ class TransactionRunner implements SqlRunner {
   }
 }
 
-/** What the promise answers, unless the signal is aborted first. */
+/** Settles as the promise does, unless the signal aborts first. */
 function unlessAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -201,6 +206,10 @@ function unlessAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise
   });
 }
 
-function unavailable(reason: UnavailableReason, message: string): DatabaseUnavailableError {
-  return new DatabaseUnavailableError(reason, message, RETRY_AFTER_MS);
+function unavailable(
+  reason: UnavailableReason,
+  message: string,
+  maybeDone = false,
+): DatabaseUnavailableError {
+  return new DatabaseUnavailableError(reason, message, RETRY_AFTER_MS, maybeDone);
 }

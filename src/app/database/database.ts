@@ -44,6 +44,8 @@ export interface DatabaseStatus {
   /** Which database this is, for the operator. Never contains a password. */
   readonly description: string;
   readonly state: DatabaseState;
+  /** When a further attempt may succeed, while the state is not `ready`. */
+  readonly retryAfterMs: number;
   /**
    * Resolves when the first attempt to open the database ends: `state` is then `ready` or `unavailable`.
    * @throws DatabaseOpenError when trying again is useless: only the operator can fix the cause

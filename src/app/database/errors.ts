@@ -1,24 +1,27 @@
-// The errors of the database. A caller needs to tell three apart: try again later, this statement is wrong, there is no
-// database to be had. None carries the values of a statement: what users wrote does not belong in a log.
+// The errors of the database. A caller needs to tell three apart: try again later, this statement is wrong, the database
+// cannot be opened at all. None contains the values of a statement: what users wrote does not belong in a log.
 
 /**
- * Why the database cannot serve a call now: it has not been opened yet, it cannot be reached, it did not answer in
- * time, too many calls wait for it or it takes no further connection, it was closed.
+ * Why the database cannot serve a call now: it is still being opened, it cannot be reached, it did not answer in time, it is
+ * too busy (too many calls wait, or it accepts no further connection), it was closed.
  */
 export type UnavailableReason = 'starting' | 'unreachable' | 'timeout' | 'busy' | 'closed';
 
-/** The database cannot serve a call now. Whether the call was carried out is unknown when the reason is `timeout`, or when the connection broke during it. */
+/** The database cannot serve a call now. */
 export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError';
   readonly code = 'DATABASE_UNAVAILABLE';
   readonly reason: UnavailableReason;
-  /** When trying again may help. */
+  /** When a further attempt may succeed. */
   readonly retryAfterMs: number;
+  /** Whether the call may have been carried out all the same: the connection broke, or the answer was late. */
+  readonly maybeDone: boolean;
 
-  constructor(reason: UnavailableReason, message: string, retryAfterMs: number) {
+  constructor(reason: UnavailableReason, message: string, retryAfterMs: number, maybeDone = false) {
     super(message);
     this.reason = reason;
     this.retryAfterMs = retryAfterMs;
+    this.maybeDone = maybeDone;
   }
 }
 
@@ -35,7 +38,7 @@ export class DatabaseQueryError extends Error {
   }
 }
 
-/** The database cannot be opened, and trying again will not help. */
+/** The database cannot be opened, and trying again is useless. */
 export class DatabaseOpenError extends Error {
   override readonly name = 'DatabaseOpenError';
   readonly code = 'DATABASE_OPEN';
@@ -45,7 +48,7 @@ export class DatabaseOpenError extends Error {
 export class FolderInUseError extends Error {
   override readonly name = 'FolderInUseError';
   readonly code = 'FOLDER_IN_USE';
-  /** The process that holds it. In another container the number is that container's. */
+  /** The process that holds it. If it runs in another container, the number is that container's. */
   readonly pid: number;
 
   constructor(message: string, pid: number) {

@@ -1,29 +1,34 @@
-// Brings a database to the tables that this version of the application needs. The migrations are the files of `drizzle/`
-// at the root of the package, found from here, so that it works from `src/`, from `dist/` and from any folder.
+// Brings a database to the tables that this version of the application needs. The migrations are the files of `drizzle/` at
+// the root of the package, located relative to this file, so that it works from `src/`, from `dist/` and from any folder.
 //
-// Several servers may start at once: on PostgreSQL one migrates, under an advisory lock of its transaction, and the others wait
-// for it. The lock ends with the transaction, however that ends. (One of the session would stay with a connection of a pooler
-// that gives each transaction another one.) The connection never reconnects, so no statement of a migration runs without the
-// lock. An embedded database is locked already: it has one process.
+// - A server's database that is up to date is only read: the role of the service needs no right to create anything then. (The
+//   migrator of drizzle would begin with `create schema`, which requires that right even where the schema exists.)
+// - Several instances may start at once: on PostgreSQL one migrates, under an advisory lock of its transaction, and the others
+//   wait. The lock ends with the transaction, however that ends. (A lock of the session would stay with the connection of a
+//   pooler that gives each transaction another one.) The connection never reconnects, so no statement of a migration runs
+//   without the lock. An embedded database is locked already: it has one process.
 import { fileURLToPath } from 'node:url';
+import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { migrate as migrateWith } from 'drizzle-orm/postgres-js/migrator';
+import { explain } from './faults.ts';
 import { openConnection, type PostgresConnection } from './postgres-connection.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
-/** Any number will do that is not used for another lock of the same database; this one is `troupe` in ASCII. */
+/** Any number that no other lock of the same database uses; this one is `troupe` in ASCII. */
 export const migrationLockKey = 0x74_72_6f_75_70_65;
 
 export interface MigrationSettings {
   readonly url: string;
   readonly connectTimeoutMs: number;
-  /** How long everything may take, with the wait for another server's migrations. */
+  /** The time limit of everything, including the wait for the migrations of another instance. */
   readonly timeoutMs: number;
 }
 
 /**
- * Migrates a PostgreSQL server's database, on a connection of its own.
- * @param cut ends it early: the connection is cut and what was not committed is undone
+ * Migrates the database of a PostgreSQL server, on a connection of its own.
+ * @param cut ends it early: the connection is closed, and what was not committed is rolled back
  */
 export async function migratePostgres(settings: MigrationSettings, cut: AbortSignal): Promise<void> {
   const { url, connectTimeoutMs, timeoutMs } = settings;
@@ -39,8 +44,8 @@ export async function migratePostgres(settings: MigrationSettings, cut: AbortSig
 }
 
 /**
- * Migrates over a connection, which is cut when that takes too long.
- * @param begin a statement that begins a transaction for all of it
+ * Migrates over a connection, which is closed when that takes too long.
+ * @param begin for a server's database: a statement that begins a transaction for everything, unless it is up to date
  */
 export async function migrate(
   connection: PostgresConnection,
@@ -57,14 +62,32 @@ export async function migrate(
   cut.addEventListener('abort', stop, { once: true });
   try {
     cut.throwIfAborted();
-    if (begin !== undefined) await connection.command(begin);
+    if (begin !== undefined) {
+      if (await isUpToDate(connection)) return;
+      await connection.command(begin);
+    }
     await migrateWith(connection.db, { migrationsFolder });
-    // The migrator's own transaction is this one, which it commits; this is for a version that has none.
+    // The migrator uses this transaction as its own and commits it; this is for a version that does not.
     if (begin !== undefined) await connection.command('commit');
   } catch (error) {
     throw late ? new Error(`the migrations did not end within ${timeoutMs} ms`, { cause: error }) : error;
   } finally {
     clearTimeout(timer);
     cut.removeEventListener('abort', stop);
+  }
+}
+
+/** Without the schema, the table, or the right to read it, nothing is known. */
+const NOT_READABLE = /^(3F000|42P01|42501)$/;
+
+/** Whether the newest migration has been applied, as the migrator of drizzle decides it. */
+async function isUpToDate({ db }: PostgresConnection): Promise<boolean> {
+  const newest = readMigrationFiles({ migrationsFolder }).at(-1)?.folderMillis ?? 0;
+  try {
+    const [row] = await db.execute(sql`select max(created_at) as applied from drizzle.__drizzle_migrations`);
+    return Number(row?.['applied'] ?? -1) >= newest;
+  } catch (error) {
+    if (NOT_READABLE.test(explain(error).sqlState ?? '')) return false;
+    throw error;
   }
 }

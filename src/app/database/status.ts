@@ -23,6 +23,12 @@ class Status {
     return this.#event.state;
   }
 
+  /** When a further attempt may succeed; what a call that fails now says. */
+  get retryAfterMs(): number {
+    const event = this.#event;
+    return event.state === 'unavailable' ? Math.max(event.retryInMs, RETRY_AFTER_MS) : RETRY_AFTER_MS;
+  }
+
   opened(): Promise<void> {
     return this.#opened;
   }
@@ -61,11 +67,7 @@ class Status {
       case 'starting':
         throw new DatabaseUnavailableError('starting', 'the database is being opened', RETRY_AFTER_MS);
       case 'unavailable':
-        throw new DatabaseUnavailableError(
-          'unreachable',
-          event.reason,
-          Math.max(event.retryInMs, RETRY_AFTER_MS),
-        );
+        throw new DatabaseUnavailableError('unreachable', event.reason, this.retryAfterMs);
       case 'closed':
         throw new DatabaseUnavailableError(
           'closed',
@@ -88,6 +90,10 @@ export abstract class WithStatus {
 
   get state(): DatabaseState {
     return this.status.state;
+  }
+
+  get retryAfterMs(): number {
+    return this.status.retryAfterMs;
   }
 
   opened(): Promise<void> {

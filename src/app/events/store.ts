@@ -34,12 +34,15 @@ interface EventRow extends ExtentRow {
 export class DatabaseEvents implements ChannelStore<SqlRunner> {
   readonly #database: Database;
   /** What identifies the database, asked for once for each time that it is opened. */
-  #identity: Promise<string> | undefined;
+  #identity: string | undefined = undefined;
+  /** Counts its states. */
+  #opened = 0;
 
   constructor(database: Database) {
     this.#database = database;
     database.onEvent(() => {
       this.#identity = undefined;
+      this.#opened++;
     });
   }
 
@@ -145,12 +148,13 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
     return { epoch: epochOf(epoch, identity), head: Number(head), first: Number(oldest) };
   }
 
-  #identityBy(runner: SqlRunner): Promise<string> {
-    const asked = (this.#identity ??= identify(runner, this.#database.folderIdentity));
-    asked.catch(() => {
-      if (this.#identity === asked) this.#identity = undefined;
-    });
-    return asked;
+  /** Asks where the caller is: a transaction that waited for another connection could wait for one that waits for it. */
+  async #identityBy(runner: SqlRunner): Promise<string> {
+    if (this.#identity !== undefined) return this.#identity;
+    const opened = this.#opened;
+    const identity = await identify(runner, this.#database.folderIdentity);
+    if (opened === this.#opened) this.#identity = identity;
+    return identity;
   }
 }
 

@@ -36,6 +36,10 @@ const texts: Readonly<Record<string, string>> = {
   TROUPE_UPGRADE_REQUIRED: 'open this with a WebSocket',
 };
 
+/** The answer to a change that failed but may have been stored. */
+const MAYBE_DONE =
+  'the database did not answer, so the change may or may not be stored: check before you try again';
+
 /** Answers to what is no HTTP request at all, by the code of Node.js; anything else is a bad request. */
 const clientErrors: Readonly<Record<string, readonly [status: string, text: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
@@ -55,7 +59,7 @@ export function isExpected(error: unknown): boolean {
 export function handleErrors(app: FastifyInstance): void {
   const failures = new Recurring();
   app.setErrorHandler((error: FastifyError, request, reply) =>
-    answer(toHttpError(error), error, request, reply, failures),
+    answer(toHttpError(error, request.method), error, request, reply, failures),
   );
 }
 
@@ -85,14 +89,12 @@ export function answerClientError(error: ConnectionError, socket: Socket): void 
   socket.destroySoon();
 }
 
-function toHttpError(error: FastifyError): HttpError {
+function toHttpError(error: FastifyError, method: string): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof DatabaseUnavailableError) {
-    return new HttpError(
-      503,
-      'the database is not available, try again later',
-      Math.ceil(error.retryAfterMs / 1000),
-    );
+    const text =
+      error.maybeDone && method !== 'GET' ? MAYBE_DONE : 'the database is not available, try again later';
+    return new HttpError(503, text, Math.ceil(error.retryAfterMs / 1000));
   }
   // A server that is being restarted, or has more to do than it can.
   if (

@@ -1,23 +1,33 @@
-// Whether the process lives, and whether it can serve.
+// Whether the process is alive, and whether it can serve.
 import type { FastifyPluginAsync } from 'fastify';
 import { type Node, type ServerRef, TroupeError } from 'troupe';
 import type { DatabaseStatus } from '../database/database.ts';
 import type { noteIndexer } from '../indexer/indexer.ts';
 
-/** What readiness depends on. */
+/** The parts that readiness depends on. */
 export interface HealthOptions {
   readonly database: DatabaseStatus;
   readonly indexer: ServerRef<typeof noteIndexer>;
-  /** True from the moment that the service shuts down. */
+  /** Whether the service is shutting down. */
   readonly stopping: () => boolean;
-  /** The node of a cluster. Whom it is connected with is told, and decides nothing: an instance that is cut off serves on. */
+  /** The node in a cluster. Its peers are reported but decide nothing: an instance that is cut off keeps serving. */
   readonly node: Node | undefined;
 }
 
-/** How long the indexer may take to say that it is there. */
+/** How long the indexer may take to reply. */
 const ASK_MS = 1_000;
 
-/** `GET /livez` and `GET /readyz`. */
+/** Why the service is not ready, by the part that is not and its state. Details, such as host names, stay in the log. */
+const CAUSES: Readonly<Record<string, string>> = {
+  'service stopping': 'the service is shutting down',
+  'database starting': 'the database is being opened',
+  'database unavailable': 'the database cannot be reached; the log says why',
+  'database closed': 'the database is closed',
+  'indexer busy': `the indexer did not reply within ${ASK_MS} ms`,
+  'indexer not running': 'the indexer is not running',
+};
+
+/** `GET /livez` and `GET /readyz`. What is not ready says so with a cause, and when to ask again. */
 export const health: FastifyPluginAsync<HealthOptions> = async (
   app,
   { database, indexer, stopping, node },
@@ -30,11 +40,13 @@ export const health: FastifyPluginAsync<HealthOptions> = async (
       database: database.state,
       indexer: await indexerState(indexer),
     };
-    const ready = parts.service === 'running' && parts.database === 'ready' && parts.indexer === 'ready';
+    const cause = Object.entries(parts)
+      .map(([part, state]) => CAUSES[`${part} ${state}`])
+      .find((each) => each !== undefined);
     const cluster = node && { node: node.name, peers: node.nodes().toSorted() };
-    return reply
-      .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ready' : 'not ready', ...parts, ...(cluster && { cluster }) });
+    if (cause === undefined) return reply.send({ status: 'ready', ...parts, ...(cluster && { cluster }) });
+    void reply.header('retry-after', Math.ceil(database.retryAfterMs / 1_000));
+    return reply.code(503).send({ status: 'not ready', cause, ...parts, ...(cluster && { cluster }) });
   });
 };
 

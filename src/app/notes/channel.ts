@@ -18,7 +18,7 @@ const atomKeys = ['id', 'title', 'body', 'author', 'createdAt', 'updatedAt'] as 
 >;
 
 /**
- * The channel `notes`. A change is broadcast after it has been stored. What arrives may be of another node, and is to be
+ * The channel `notes`. The event of a change is stored with it, and published when both have been committed. What arrives may be of another node, and is to be
  * read with `IncomingEvents`.
  */
-export const notes = defineChannel<NoteEvents>('notes', { atomKeys });
+export const notes = defineChannel<NoteEvents>('notes', { atomKeys, durable: true });

@@ -1,12 +1,12 @@
 // The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`. Lists and
 // searches are answered in pages.
 //
-// A controller that changes something traps exits: when its client goes away between the commit and the broadcast, the
-// broadcast must still be made, or everybody else would miss the change. Its time is longer than what the database may take,
-// for the same reason. When the database breaks off, so that nobody knows whether the change was stored, the indexers are
-// told to look for themselves.
+// A controller that changes something traps exits: when its client disconnects between the commit and the broadcast, the others still hear
+// of the change at once, and not only when a log finds it. For the same reason it may take longer than the database may take. When the
+// database fails and the change may have been stored all the same, the indexers check.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
+import type { Process } from 'troupe';
 import { controller } from 'troupe/fastify';
 import type { PageLimits } from '../config.ts';
 import { queryMax } from '../indexer/query.ts';
@@ -14,6 +14,7 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
+import type { Changed, NoteChanges } from './changes.ts';
 import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, Note } from './note.ts';
 import {
@@ -24,24 +25,29 @@ import {
   type PageRequest,
   type SearchPage,
 } from './page.ts';
-import type { NoteRepository } from './repository.ts';
+import type { NoteReader } from './repository.ts';
 
 /** What the controllers work with. */
 export interface NotesOptions {
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
   readonly search: NoteSearch;
-  /** What a page may have. */
+  /** The limits of a page. */
   readonly page: PageLimits;
-  /** Where the bytes of a page are counted before it is read. */
+  /** Counts the bytes of a page before it is read. */
   readonly traffic: Traffic;
   /** How long a change may take, in milliseconds; longer than the database may take for a call. */
   readonly changeTimeoutMs: number;
-  /** Called when nobody knows whether a change was made: whoever shows or indexes notes has to look. */
+  /** Called when a change failed but may have been stored: whatever shows or indexes notes has to read again. */
   readonly onUnsure: () => void;
 }
 
-/** Of lists, and of searches: a database that takes one call at a time has others done between them. */
+/**
+ * The lanes of lists, of searches and of single notes. A flood of any kind leaves the others, and changes above all, a share of
+ * a database that takes one call at a time.
+ */
 const laneLimits = { insideMax: 4, waitingMax: 250, waitMs: 5_000 } as const;
+const getLimits = { insideMax: 64, waitingMax: 2_000, waitMs: 5_000 } as const;
 
 const NoteList = Type.Object({
   notes: Type.Array(Note),
@@ -61,18 +67,25 @@ const Params = Type.Object({ id: Type.String() });
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
-  { repository, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
+  { repository, changes, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
-  const change = async <T>(stored: Promise<T>): Promise<T> => {
+  /** Tells of a change as soon as it is stored. */
+  const change = async <T>(
+    self: Process,
+    stored: Promise<Changed<T> | undefined>,
+  ): Promise<T | undefined> => {
     try {
-      return await stored;
+      const changed = await stored;
+      if (changed === undefined) return undefined;
+      notes.publish(self, changed.event);
+      return changed.value;
     } catch (error) {
-      if (error instanceof DatabaseUnavailableError) onUnsure();
+      if (error instanceof DatabaseUnavailableError && error.maybeDone) onUnsure();
       throw error;
     }
   };
 
-  const [lists, searches] = [new Lane(laneLimits), new Lane(laneLimits)];
+  const [lists, searches, gets] = [new Lane(laneLimits), new Lane(laneLimits), new Lane(getLimits)];
 
   app.get(
     '/api/notes',
@@ -102,9 +115,13 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app.get(
     '/api/notes/:id',
     { schema: { params: Params, response: { 200: Note } } },
-    controller(async (_self, request) => found(await repository.get(idOf(request.params.id))), {
-      name: 'get_note',
-    }),
+    controller(
+      async (_self, request, reply) => {
+        const id = idOf(request.params.id);
+        return found(await gets.run(reply.raw, () => repository.get(id)));
+      },
+      { name: 'get_note' },
+    ),
   );
 
   app.post(
@@ -113,9 +130,8 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     controller(
       async (self, request, reply) => {
         self.trapExit(true);
-        const note = await change(repository.create(valid(checkNewNote(request.body))));
-        notes.broadcast(self, 'note_created', note);
-        // Relative, as the link to the next page.
+        const note = found(await change(self, changes.create(valid(checkNewNote(request.body)))));
+        // Relative, like the link to the next page.
         return reply.code(201).header('location', `notes/${note.id}`).send(note);
       },
       { name: 'create_note', timeoutMs },
@@ -129,9 +145,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        const note = found(await change(repository.update(id, valid(checkNoteChange(request.body)))));
-        notes.broadcast(self, 'note_updated', note);
-        return note;
+        return found(await change(self, changes.update(id, valid(checkNoteChange(request.body)))));
       },
       { name: 'update_note', timeoutMs },
     ),
@@ -144,8 +158,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       async (self, request, reply) => {
         self.trapExit(true);
         const id = idOf(request.params.id);
-        if (!(await change(repository.delete(id)))) throw new HttpError(404, 'note not found');
-        notes.broadcast(self, 'note_deleted', { id });
+        if (!(await change(self, changes.delete(id)))) throw new HttpError(404, 'note not found');
         return reply.code(204).send(null);
       },
       { name: 'delete_note', timeoutMs },
@@ -165,7 +178,7 @@ function badCursor(error: unknown): never {
   throw new HttpError(400, 'cursor must be the `next` of an answer to the same request');
 }
 
-/** The address of the next page, relative to that of this one: where a proxy has put the service is not known here. */
+/** The address of the next page, relative to this one: the service does not know its address behind a proxy. */
 function linkTo({ q, limit }: Query, cursor: string): string {
   const parameters = new URLSearchParams();
   if (q !== undefined) parameters.set('q', q);
@@ -174,9 +187,9 @@ function linkTo({ q, limit }: Query, cursor: string): string {
   return `?${parameters.toString()}`;
 }
 
-/** A number that no note can have is an id that is not found; what is no number is a mistake. */
+/** An id that no note can have is not found; anything other than a number is a bad request. */
 function idOf(text: string): number {
-  if (!/^\d+$/.test(text)) throw new HttpError(400, 'the id of a note is a whole number');
+  if (!/^\d+$/.test(text)) throw new HttpError(400, 'the id of a note must be a whole number');
   return Number(text);
 }
 

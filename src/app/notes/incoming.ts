@@ -10,17 +10,20 @@
 //   most every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { Broadcast } from 'troupe';
+import { type Broadcast, formatCursor } from 'troupe';
 import { Recurring } from '../recurring.ts';
 import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note } from './note.ts';
 import { readToldNote, toldTexts } from './told-note.ts';
 
 /** A change of a note, or the advice to read everything again: changes may have been missed. */
-export type NoteEvent =
+export type NoteEvent = {
+  /** Its position as text; undefined for one that was not stored. */ readonly id?: string | undefined;
+} & (
   | { readonly topic: 'note_created' | 'note_updated'; readonly payload: Note }
   | { readonly topic: 'note_deleted'; readonly payload: { readonly id: number } }
-  | { readonly topic: 'resync'; readonly payload: Readonly<Record<string, never>> };
+  | { readonly topic: 'resync'; readonly payload: Readonly<Record<string, never>> }
+);
 
 /** A broadcast that was left out. */
 export interface LeftOut {
@@ -73,6 +76,8 @@ export class IncomingEvents {
     let event = this.#seen.get(message);
     if (event === undefined) {
       event = this.#check(message);
+      if (event !== 'left out' && message.epoch !== undefined && message.position !== undefined)
+        event = { ...event, id: formatCursor({ epoch: message.epoch, position: message.position }) };
       this.#seen.set(message, event);
     }
     return event === 'left out' ? undefined : event;

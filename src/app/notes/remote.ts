@@ -1,13 +1,14 @@
-// The notes of another instance, used from here: its `note_store` is called over the cluster.
+// The notes of another instance, used from here: calls to its `note_store` over the cluster.
 //
-// - It is `ready` while that server answers. Otherwise it is `unavailable`, says why, and tries again for ever, with growing
-//   waits, as a PostgreSQL server is tried again, and at once when its node is connected: nothing has to be restarted when
-//   the instance comes back.
-// - A call that is not answered in its time fails; whether a change was made is not known then.
-// - Answers are bounded: what is a page here is one there.
+// - The state is `ready` while that server answers. Otherwise it is `unavailable`, with the reason. As with a PostgreSQL server,
+//   attempts continue forever, with growing waits, and at once when its node connects: nothing has to be restarted when the
+//   instance comes back.
+// - A call that is not answered in time fails; its change may have been made all the same.
+// - Replies are bounded: both instances agree on what a page is.
 import { type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import {
+  type EventSource,
   Down,
   type Node,
   NodeUp,
@@ -23,6 +24,8 @@ import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
+import type { NoteChanges } from './changes.ts';
+import { notes as channel } from './channel.ts';
 import { type NewNote, Note, type NoteChange } from './note.ts';
 import {
   BadCursorError,
@@ -32,7 +35,7 @@ import {
   cursorMax,
   pageNotesMax,
 } from './page.ts';
-import { type NoteRepository, isNoteId } from './repository.ts';
+import { type NoteReader, isNoteId } from './repository.ts';
 import { storeName } from './store.ts';
 
 /** The notes of another instance. */
@@ -40,13 +43,13 @@ export interface InstanceSettings {
   readonly kind: 'instance';
   /** The name of its node. */
   readonly node: string;
-  /** How long one call may take. */
+  /** The time limit of one call. */
   readonly queryTimeoutMs: number;
   /** The longest wait between two attempts to reach it. */
   readonly retryMaxMs: number;
 }
 
-/** Messages that nobody expects may reach any process; so many are kept of them. */
+/** Any process may receive unexpected messages; at most so many are kept. */
 const STRAYS_MAX = 100;
 
 const PageFields = {
@@ -55,31 +58,48 @@ const PageFields = {
 };
 const Page = Type.Object(PageFields);
 const Found = Type.Object({ ...PageFields, indexing: Type.Boolean() });
-const MaybeNote = Type.Union([Note, Type.Null()]);
+const OrNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const MaybeNote = OrNull(Note);
+const Position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Epoch = Type.String({ pattern: '^[\\w-]{1,64}$' });
+const Event = Type.Object({
+  channel: Type.Literal(channel.name),
+  epoch: Epoch,
+  position: Position,
+  topic: Type.String({ minLength: 1 }),
+  payload: Type.String(),
+});
+const Events = Type.Object({ epoch: Epoch, head: Position, first: Position, events: Type.Array(Event) });
+const Changed = <Schema extends TSchema>(value: Schema) => Type.Object({ value, event: Event });
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
   Type.Object({
     unavailable: Type.Enum(['starting', 'unreachable', 'timeout', 'busy', 'closed']),
     message: Type.String(),
     retryAfterMs: Type.Integer({ minimum: 0 }),
+    maybeDone: Type.Optional(Type.Boolean()),
   }),
   Type.Object({ badCursor: Type.String() }),
   Type.Object({ failed: Type.String() }),
 ]);
 
 interface NotesOfOther {
+  readonly changes: NoteChanges;
+  readonly events: EventSource;
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
   readonly search: NoteSearch;
   readonly backlog: Backlog;
 }
 
-/** Begins to reach the notes of an instance; they are `starting` when this returns. */
+/** Begins to connect to the notes of an instance; their state is `starting` when this returns. */
 export function openNotesOf(settings: InstanceSettings, node: Node): NotesOfOther {
   const notes = new NotesOfInstance(settings, node);
   return {
     database: notes,
     repository: repositoryOf(notes),
+    changes: changesOf(notes),
+    events: eventsOf(notes),
     search: searchOf(notes),
     backlog: backlogOf(notes),
   };
@@ -111,12 +131,12 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     return Promise.resolve();
   }
 
-  /** Calls the other instance. @throws DatabaseUnavailableError; BadCursorError; Error when it has failed there. */
+  /** Calls the other instance. @throws DatabaseUnavailableError, BadCursorError, or Error for a failure over there */
   async ask<Schema extends TSchema>(name: string, argument: unknown, schema: Schema) {
     this.status.assertReady();
     const answer = await this.#call(name, argument);
     if (!Value.Check(schema, answer))
-      throw new Error(`${this.#settings.node} answered nothing that '${name}' answers`);
+      throw new Error(`${this.#settings.node} sent an invalid reply to '${name}'`);
     return answer;
   }
 
@@ -130,15 +150,17 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
       if (!(error instanceof TroupeError)) throw error;
       throw unavailable(error, node);
     }
-    if (!Value.Check(Answer, answer))
-      throw new Error(`${node} answered nothing that a store of notes answers`);
+    if (!Value.Check(Answer, answer)) throw new Error(`${node} sent a reply that no store of notes sends`);
     if ('ok' in answer) return answer.ok;
     if ('badCursor' in answer) throw new BadCursorError(answer.badCursor);
     if ('failed' in answer) throw new Error(`${node}: ${answer.failed}`);
-    throw new DatabaseUnavailableError(answer.unavailable, answer.message, answer.retryAfterMs);
+    const { unavailable: reason, message, retryAfterMs } = answer;
+    // An older instance does not say whether the call may have been carried out.
+    const { maybeDone = reason === 'timeout' || reason === 'unreachable' } = answer;
+    throw new DatabaseUnavailableError(reason, message, retryAfterMs, maybeDone);
   }
 
-  /** Runs in a process of its own, as long as the notes are wanted. */
+  /** Runs in a process of its own until the notes are closed. */
   async #watch(self: Process): Promise<never> {
     const { node, retryMaxMs } = this.#settings;
     const comesUp = (message: unknown): boolean => message instanceof NodeUp && message.node === node;
@@ -151,7 +173,7 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     }
   }
 
-  /** @returns why the notes cannot be reached, or not any more */
+  /** @returns why the notes cannot be reached, or can no longer be reached */
   async #untilLost(self: Process): Promise<string> {
     try {
       await this.#call('ping', undefined, self);
@@ -166,20 +188,23 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
   }
 }
 
-/** What the failure of a call means for the notes. */
+/** Translates the failure of a call. */
 function unavailable({ code, reason }: TroupeError, node: string): DatabaseUnavailableError {
-  const failed = (why: 'timeout' | 'busy' | 'unreachable', what: string) =>
-    new DatabaseUnavailableError(why, what, RETRY_AFTER_MS);
-  if (code === 'TROUPE_CALL_TIMEOUT') return failed('timeout', `${node} has not answered in time`);
-  if (code === 'TROUPE_MAILBOX_FULL') return failed('busy', `too many calls wait for the notes of ${node}`);
-  if (code === 'TROUPE_CALL_NODEDOWN') return failed('unreachable', `there is no connection to ${node}`);
+  const failed = (why: 'timeout' | 'busy' | 'unreachable', what: string, maybeDone: boolean) =>
+    new DatabaseUnavailableError(why, what, RETRY_AFTER_MS, maybeDone);
+  if (code === 'TROUPE_CALL_TIMEOUT') return failed('timeout', `${node} did not answer in time`, true);
+  if (code === 'TROUPE_MAILBOX_FULL')
+    return failed('busy', `too many calls wait for the notes of ${node}`, false);
+  if (code === 'TROUPE_CALL_NODEDOWN')
+    return failed('unreachable', `there is no connection to ${node}`, true);
   if (code === 'TROUPE_CALL_NOPROC') {
     return failed(
       'unreachable',
       `${node} has no notes of its own that others can use, or has not started yet`,
+      false,
     );
   }
-  return failed('unreachable', `the call to ${node} failed: ${formatReason(reason)}`);
+  return failed('unreachable', `the call to ${node} failed: ${formatReason(reason)}`, true);
 }
 
 function searchOf(notes: NotesOfInstance): NoteSearch {
@@ -193,7 +218,7 @@ function searchOf(notes: NotesOfInstance): NoteSearch {
   };
 }
 
-/** The other instance indexes its notes: here is nothing to be done, but it must be there. */
+/** The other instance indexes its notes: nothing to do here, but it must be reachable. */
 function backlogOf(notes: NotesOfInstance): Backlog {
   return {
     async step() {
@@ -205,7 +230,7 @@ function backlogOf(notes: NotesOfInstance): Backlog {
   };
 }
 
-function repositoryOf(notes: NotesOfInstance): NoteRepository {
+function repositoryOf(notes: NotesOfInstance): NoteReader {
   return {
     async list(page) {
       checkPage(page);
@@ -217,21 +242,37 @@ function repositoryOf(notes: NotesOfInstance): NoteRepository {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('get', id, MaybeNote)) ?? undefined;
     },
+  };
+}
 
-    create: (note: NewNote) => notes.ask('create', note, Note),
-
+function changesOf(notes: NotesOfInstance): NoteChanges {
+  return {
+    create: (note: NewNote) => notes.ask('create', note, Changed(Note)),
     async update(id: number, change: NoteChange) {
       if (!isNoteId(id)) return undefined;
-      return (await notes.ask('update', { id, change }, MaybeNote)) ?? undefined;
+      return (await notes.ask('update', { id, change }, OrNull(Changed(Note)))) ?? undefined;
     },
-
     async delete(id) {
-      return isNoteId(id) && (await notes.ask('delete', id, Type.Boolean()));
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('delete', id, OrNull(Changed(Type.Literal(true))))) ?? undefined;
     },
   };
 }
 
-/** What the other instance takes. */
+/** The history is the other instance's, which trims it, too. */
+function eventsOf(notes: NotesOfInstance): EventSource {
+  const read = (after: number) => notes.ask('events', { after }, Events);
+  return {
+    read: (_channel, after) => read(after),
+    async extent() {
+      const { epoch, head, first } = await read(Number.MAX_SAFE_INTEGER);
+      return { epoch, head, first };
+    },
+    trim: () => Promise.resolve(false),
+  };
+}
+
+/** Checks what the other instance requires of a page. */
 function checkPage(page: PageRequest): void {
   assertPage(page);
   if ((page.after ?? '').length > cursorMax) throw new BadCursorError('the cursor is too long');

@@ -11,7 +11,8 @@ import { noteColumns, type NoteRow, notes } from './schema.ts';
 
 const ID_MAX = 2_147_483_647;
 
-export interface NoteRepository {
+/** Reads notes. */
+export interface NoteReader {
   /**
    * A page of the notes, newest first; of the database nothing more is read than what is on it. Notes that are made or
    * deleted meanwhile move no others to another page.
@@ -19,6 +20,9 @@ export interface NoteRepository {
    */
   list(page: PageRequest): Promise<NotePage>;
   get(id: number): Promise<Note | undefined>;
+}
+
+export interface NoteRepository extends NoteReader {
   /** Makes a note; both of its times are now. */
   create(note: NewNote): Promise<Note>;
   /** Changes title and body, and `updatedAt` to now, or later where it must differ from the one before; answers the note as it is afterwards. */

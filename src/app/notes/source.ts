@@ -1,6 +1,6 @@
 // Where the notes of an instance are: in a database of its own, on a PostgreSQL server, or with another instance of its
 // cluster. Whoever reads and writes notes does not know which.
-import type { Node } from 'troupe';
+import type { EventSource, Node } from 'troupe';
 import {
   type Database,
   type DatabaseSettings,
@@ -8,18 +8,23 @@ import {
   openDatabase,
 } from '../database/database.ts';
 import { type Backlog, DatabaseBacklog, type NotIndexed } from '../indexer/backlog.ts';
+import { DatabaseEvents } from '../events/store.ts';
 import { DatabaseSearch } from '../indexer/search.ts';
 import { Vocabulary } from '../indexer/vocabulary.ts';
+import { changesIn, type NoteChanges } from './changes.ts';
 import type { NoteSearch } from './page.ts';
 import { type InstanceSettings, openNotesOf } from './remote.ts';
-import { type NoteRepository, createNoteRepository } from './repository.ts';
+import { type NoteReader, createNoteRepository } from './repository.ts';
 
 export type NotesSettings = DatabaseSettings | InstanceSettings;
 
 /** Notes, and whether they can be reached. */
 export interface NotesSource {
   readonly database: DatabaseStatus;
-  readonly repository: NoteRepository;
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
+  /** The events of the changes. */
+  readonly events: EventSource;
   readonly search: NoteSearch;
   readonly backlog: Backlog;
   /** The group of the indexers of these notes; undefined where another instance indexes them. */
@@ -53,7 +58,10 @@ export function openNotes(
     const backlog = new DatabaseBacklog(own, vocabulary, onNotIndexed);
     const search = new DatabaseSearch(own, backlog, vocabulary);
     const indexers = `note_indexers of ${identity}`;
-    return { database: own, repository: createNoteRepository(own), search, backlog, indexers, identity };
+    const events = new DatabaseEvents(own);
+    const repository = createNoteRepository(own);
+    const changes = changesIn(own, events);
+    return { database: own, repository, changes, events, search, backlog, indexers, identity };
   }
   if (settings.kind !== 'instance') throw new Error('the notes are in a database, and none was opened');
   return { ...openNotesOf(settings, node), indexers: undefined, identity: `the notes of ${settings.node}` };

@@ -1,35 +1,41 @@
-// The server through which other instances use the notes of this one. It runs where the notes are in the data folder of
-// the instance, which one process alone can open; notes on a PostgreSQL server are reached there.
+// The server through which other instances use the notes of this one. It runs only where the notes are in the data folder of
+// the instance, which a single process can open; instances reach a PostgreSQL server directly.
 //
-// - It does for another instance what a request over HTTP does here, and checks its arguments as those of a request: any
-//   node of the cluster can call it.
-// - What goes wrong is an answer, not an end of the server.
-// - One call at a time: the embedded database does no more. Calls beyond `CALLS_MAX` are refused.
-// - It tells nobody of a change: the instance that asked for it does, as it does of its own.
+// - It does for another instance what a request over HTTP does here, and checks its arguments as strictly: any node of the
+//   cluster can call it.
+// - Failures are replies; they do not end the server.
+// - One call at a time, as the embedded database allows. Calls beyond `CALLS_MAX` are refused.
+// - The instance that asked for a change publishes its event, as it does of its own; until then the log here may do so.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { defineServer } from 'troupe';
+import { defineServer, type EventPage, type EventSource } from 'troupe';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
+import type { Changed, NoteChanges } from './changes.ts';
+import { notes } from './channel.ts';
 import { checkNewNote, checkNoteChange, type Note } from './note.ts';
 import { BadCursorError, cursorMax, type NoteSearch, pageNotesMax, type PageRequest } from './page.ts';
-import type { NoteRepository } from './repository.ts';
+import type { NoteReader } from './repository.ts';
 
 /** The name that the server is registered under. */
 export const storeName = 'note_store';
-/** Bytes after which no further note is put on a page, whatever is asked for. */
-const pageBytesMax = 1_048_576;
-/** Calls that may wait. */
+/** The most calls that may wait. */
 export const CALLS_MAX = 1_000;
 
-/** An answer: what was asked for, or why not. */
+/** A reply: the result, or the reason of a failure. */
 export type StoreAnswer<T> =
   | { readonly ok: T }
-  | { readonly unavailable: UnavailableReason; readonly message: string; readonly retryAfterMs: number }
+  | {
+      readonly unavailable: UnavailableReason;
+      readonly message: string;
+      readonly retryAfterMs: number;
+      /** Whether the call may have been carried out all the same. Older versions leave it out. */
+      readonly maybeDone?: boolean;
+    }
   | { readonly badCursor: string }
   | { readonly failed: string };
 
-/** A page as it is answered: `null` where nothing follows. */
+/** A page as it is sent: `next` is `null` on the last one. */
 export interface StoredPage {
   readonly notes: readonly Note[];
   readonly next: string | null;
@@ -45,53 +51,73 @@ const SearchArgument = Type.Object({ query: Type.String({ maxLength: queryMax })
 const IdArgument = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const UpdateArgument = Type.Object({ id: IdArgument, change: Type.Unknown() });
 
-const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is none that it takes' };
+const EventsArgument = Type.Object({ after: IdArgument });
+/** Events in one answer, and the bytes of their payloads after which there is no further one. */
+const eventsMax = { events: 100, bytes: 262_144 } as const;
+
+/** What the server works with. */
+export interface StoreParts {
+  readonly repository: NoteReader;
+  readonly changes: NoteChanges;
+  readonly search: NoteSearch;
+  readonly events: EventSource;
+  /** The size of a page at which it ends, whatever a caller asks for: PAGE_BYTES of this instance. */
+  readonly pageBytes: number;
+}
+
+const REFUSED: StoreAnswer<never> = { failed: 'the argument of the call is invalid' };
 
 /** Reads and writes the notes of this instance for others. */
 export const noteStore = defineServer({
   name: 'note_store',
 
-  init: (_self, repository: NoteRepository, search: NoteSearch) => ({ repository, search }),
+  init: (_self, parts: StoreParts) => ({
+    ...parts,
+    bounded: (page: PageRequest): PageRequest => ({
+      ...page,
+      maxBytes: Math.min(page.maxBytes, parts.pageBytes),
+    }),
+  }),
 
   call: {
-    /** Answered when the notes can be reached. */
+    /** Replies when the notes can be reached. */
     ping: (): StoreAnswer<null> => ({ ok: null }),
-    list: ({ repository }, argument: unknown): Answers<StoredPage> =>
+    list: ({ repository, bounded }, argument: unknown): Answers<StoredPage> =>
       Value.Check(ListArgument, argument)
         ? answer(async () => {
-            const { notes, next = null } = await repository.list(bounded(argument));
-            return { notes, next };
+            const { notes: listed, next = null } = await repository.list(bounded(argument));
+            return { notes: listed, next };
           })
         : REFUSED,
-    search({ search }, argument: unknown): Answers<StoredPage & { readonly indexing: boolean }> {
+    search({ search, bounded }, argument: unknown): Answers<StoredPage & { readonly indexing: boolean }> {
       if (!Value.Check(SearchArgument, argument)) return REFUSED;
       const { query, ...page } = argument;
       return answer(async () => {
-        const { notes, next = null, indexing } = await search.search(query, bounded(page));
-        return { notes, next, indexing };
+        const { notes: found, next = null, indexing } = await search.search(query, bounded(page));
+        return { notes: found, next, indexing };
       });
     },
     get: ({ repository }, id: unknown): Answers<Note | null> =>
       Value.Check(IdArgument, id) ? answer(async () => (await repository.get(id)) ?? null) : REFUSED,
-    create({ repository }, note: unknown): Answers<Note> {
+    create({ changes }, note: unknown): Answers<Changed<Note>> {
       const checked = checkNewNote(note);
-      return checked.ok ? answer(() => repository.create(checked.value)) : { failed: checked.error };
+      return checked.ok ? answer(() => changes.create(checked.value)) : { failed: checked.error };
     },
-    update({ repository }, argument: unknown): Answers<Note | null> {
+    update({ changes }, argument: unknown): Answers<Changed<Note> | null> {
       if (!Value.Check(UpdateArgument, argument)) return REFUSED;
       const checked = checkNoteChange(argument.change);
       if (!checked.ok) return { failed: checked.error };
-      return answer(async () => (await repository.update(argument.id, checked.value)) ?? null);
+      return answer(async () => (await changes.update(argument.id, checked.value)) ?? null);
     },
-    delete: ({ repository }, id: unknown): Answers<boolean> =>
-      Value.Check(IdArgument, id) ? answer(() => repository.delete(id)) : REFUSED,
+    delete: ({ changes }, id: unknown): Answers<Changed<true> | null> =>
+      Value.Check(IdArgument, id) ? answer(async () => (await changes.delete(id)) ?? null) : REFUSED,
+    /** The events of changes after a position, for the log of another instance. */
+    events: ({ events }, argument: unknown): Answers<EventPage> =>
+      Value.Check(EventsArgument, argument)
+        ? answer(() => events.read(notes.name, argument.after, { ...eventsMax }))
+        : REFUSED,
   },
 });
-
-/** What another instance asks for, within the bounds of this one. */
-function bounded(page: PageRequest): PageRequest {
-  return { ...page, maxBytes: Math.min(page.maxBytes, pageBytesMax) };
-}
 
 type Answers<T> = StoreAnswer<T> | Promise<StoreAnswer<T>>;
 
@@ -100,7 +126,8 @@ async function answer<T>(work: () => Promise<T>): Promise<StoreAnswer<T>> {
     return { ok: await work() };
   } catch (error) {
     if (error instanceof DatabaseUnavailableError) {
-      return { unavailable: error.reason, message: error.message, retryAfterMs: error.retryAfterMs };
+      const { reason: unavailable, message, retryAfterMs, maybeDone } = error;
+      return { unavailable, message, retryAfterMs, maybeDone };
     }
     if (error instanceof BadCursorError) return { badCursor: error.message };
     return { failed: error instanceof Error ? error.message : String(error) };

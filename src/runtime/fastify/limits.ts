@@ -3,6 +3,7 @@
  * timer and the token bucket that measure them.
  */
 import { TroupeError } from '../errors.ts';
+import { checkNumber, checkOneOf } from '../options.ts';
 import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
 /** See {@link ConnectionLimits.slowClient}. */
@@ -147,21 +148,13 @@ export function connectionLimits(
   checkTime('sendTimeoutMs', limits.sendTimeoutMs);
   checkNumber('mailboxHighWater', limits.mailboxHighWater, 1, Infinity);
   checkNumber('messagesPerSecond', limits.messagesPerSecond, 1, Infinity);
-  if (!POLICIES.includes(limits.slowClient)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `slowClient is 'close', 'drop' or 'latest'.`);
-  }
+  checkOneOf('slowClient', limits.slowClient, POLICIES);
   return limits;
 }
 
 /** @internal Checks a time limit: a timer's length, or Infinity for none. */
 export function checkTime(name: string, timeMs: number): void {
   if (timeMs !== Infinity) checkNumber(name, timeMs, 1, MAX_TIMER_MS);
-}
-
-function checkNumber(name: string, value: number, min: number, max: number): void {
-  if (typeof value !== 'number' || !(value >= min && value <= max)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `${name} is a number from ${min} to ${max}, not ${value}.`);
-  }
 }
 
 function checkOrigin(origin: string): void {

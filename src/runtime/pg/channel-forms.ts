@@ -116,7 +116,7 @@ function atomOf(channel: string, name: string): Atom {
   try {
     return atom(name);
   } catch (error) {
-    throw bad(`The channel '${channel}' has a name or key that is no atom.`, error);
+    throw bad(`The channel '${channel}' has a name or key that cannot be an atom.`, error);
   }
 }
 
@@ -147,7 +147,7 @@ export interface Naming {
   joined(name: unknown): unknown;
   /** Whether a name is an atom that stands for a group of another name here. */
   isAtom(name: unknown): boolean;
-  /** The name that peers are told of a group with local members, and of one that had some just now. */
+  /** The name in messages to peers of a group that has local members, or had some until just now. */
   told(group: Group): unknown;
 }
 

@@ -3,7 +3,7 @@
  *
  * It is a view on `pubsub.ts` and holds nothing but the name, so that two declarations of one name are one channel. Types
  * say what senders that use the declaration send; a member that is not so typed, or another node, may send something
- * else, and what comes from where it cannot be trusted is to be checked by who receives it.
+ * else: a receiver checks what comes from a source that it does not trust.
  */
 import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/actions.ts';

@@ -2,11 +2,15 @@
  * The exchange with the scope processes of other nodes, as `pg.erl` describes it: a new peer is discovered, answers with a
  * snapshot of its local members, discovers us in turn, and from then on both tell each other what changes.
  *
- * Peers are known by pid, not by node: when the scope of a node was started again, messages of the new one can come before
- * the end of the old one is known, and then the old one is forgotten at once. Nothing that arrives ends the
- * scope process: what is not understood is published on `troupe:pg:bad_message` and left out, as is what a node says in the name
- * of a scope process that is not its own; and what comes from a peer that is not known is left out in silence, as it can be
- * late. What a peer tells of very many groups takes effect in slices, in order (`slices.ts`); what it is told does not.
+ * Peers are known by pid, not by node: when a node restarts its scope, messages from the new process can arrive before the end
+ * of the old one is known; the old one is then forgotten at once.
+ *
+ * Nothing that arrives ends the scope process. A message that it does not understand is published on `troupe:pg:bad_message` and
+ * ignored, as is one that a node sends in the name of a scope process that is not its own. Messages from unknown peers are
+ * ignored silently, since they can be late.
+ *
+ * Whatever concerns very many groups goes in slices: what a peer reports takes effect in order (`slices.ts`), and what it receives is a
+ * snapshot of the first groups followed by joins. A change to a group that has not been sent yet is not sent on its own.
  */
 import { TroupeError } from '../errors.ts';
 import { Down, type ExitReason, type MonitorTarget, NodeDown, NodeUp } from '../process/messages.ts';
@@ -35,7 +39,7 @@ export class FromNode {
   }
 }
 
-/** What a scope process has to do with others. */
+/** The exchange of one scope process with its peers. */
 export class Exchange {
   readonly #self: Process;
   readonly #scope: string;
@@ -46,7 +50,7 @@ export class Exchange {
   readonly #discovery: Discovery;
   readonly #slices: Slices;
 
-  /** @param notify is given what changes because of other nodes. */
+  /** @param notify receives the changes that other nodes cause. */
   constructor(
     self: Process,
     scope: string,
@@ -179,7 +183,7 @@ export class Exchange {
     { entries }: PeerMessage & { kind: 'sync' },
     message: unknown,
   ): Generator<number, void> {
-    // A peer that has told of nothing yet has nothing to leave.
+    // A peer without groups so far has nothing to leave.
     const snapshot: Snapshot | undefined = peer.groups.size === 0 ? undefined : new Map();
     for (const entry of entries) {
       const [name, pids] = readEntry(peer.pid, entry);
@@ -232,12 +236,12 @@ export class Exchange {
     }
   }
 
-  /** A group that gets a member of a peer at once. */
+  /** The group that a member of a peer is about to join. */
   #group(name: unknown, message: unknown): Group | undefined {
     return this.#named(() => this.#members.groups.findOrMake(this.#naming.here(name)), message);
   }
 
-  /** The group that a peer names; one that cannot be named here is left out. */
+  /** The group that a peer names, or undefined when its name cannot name a group here. */
   #named(find: () => Group | undefined, message: unknown): Group | undefined {
     try {
       return find();
@@ -256,8 +260,8 @@ export class Exchange {
   // ---- peers ----
 
   /**
-   * Begins to know a peer, and sends it all local members: from now on it is told of changes. One that knew us before we knew
-   * it would not ask. Undefined when its node, or that incarnation of it, is not connected any more.
+   * Adds a peer and sends it all local members; from now on it receives changes. It gets the snapshot unasked, since a peer that
+   * already knows us does not ask. Undefined when its node, or that incarnation of it, is no longer connected.
    */
   #addPeer(pid: Pid): RemoteScope | undefined {
     const node = this.#self.node.router.connectedPeer(pid.node);
@@ -271,7 +275,7 @@ export class Exchange {
     return this.#peers.has(pid.key) ? peer : undefined;
   }
 
-  /** Forgets a peer and all that it has told of. */
+  /** Forgets a peer and its members. */
   #removePeer(peer: RemoteScope): void {
     this.#peers.delete(peer.pid.key);
     this.#self.demonitor(peer.ref);
@@ -281,9 +285,8 @@ export class Exchange {
   }
 
   /**
-   * Sends a peer all local members: the first groups as a snapshot, so that it forgets what it was told before, and the rest
-   * as joins, in slices and not faster than the carrier takes them. A change of a group that it was not told of yet is in what
-   * it will be told.
+   * Sends a peer all local members: the first groups as a snapshot, which replaces what the peer knew, and the rest as joins, in
+   * slices and no faster than the carrier takes them.
    */
   #sync(peer: RemoteScope): void {
     let entries: Group[] = [];
@@ -314,7 +317,7 @@ export class Exchange {
     );
   }
 
-  /** Sends a peer a slice of what is left of a snapshot. @param unsent of which: there may have been another since. */
+  /** Sends a peer the next slice of a snapshot. @param unsent identifies the snapshot: a newer one may have replaced it. */
   #sendMore(peer: RemoteScope, unsent: Set<Group>): void {
     if (peer.unsent !== unsent) return;
     const { pid } = this.#self;
@@ -342,8 +345,8 @@ export class Exchange {
   }
 
   /**
-   * A group that the carrier cannot send leaves the peer unknown, since it must not be told of changes to what it has not been
-   * told; the members here go on among themselves.
+   * Drops a peer to which the carrier cannot send a group: it must not receive changes to a group that it does not know. The members
+   * here carry on without it.
    */
   #cannotTell(peer: RemoteScope, message: unknown, error: unknown): void {
     this.#removePeer(peer);
@@ -351,8 +354,8 @@ export class Exchange {
   }
 
   /**
-   * Asks the scope of a node for a snapshot that is missing here. The first of the two may be taken for the discover that follows
-   * a first snapshot (see `justSynced`), and not be answered.
+   * Asks the scope of a node for a snapshot that is missing here. It asks twice because the peer may take the first discover for the
+   * one that follows a first snapshot (see `justSynced`), and not answer it.
    */
   #askTwice(node: string): void {
     for (let times = 2; times > 0; times--) this.#discovery.discover(node);
@@ -364,23 +367,23 @@ export class Exchange {
       return;
     }
     const peer = this.#peers.get(target.key);
-    // The monitor of one that was parted from before has nothing to say.
+    // A monitor on a peer that was removed earlier does not matter.
     if (peer?.ref !== ref) return;
     this.#removePeer(peer);
-    // It had ended before we met it: a late message of it may have taken the place of the one that runs now.
+    // It had ended before it was added here: its late message may have displaced the scope that runs now.
     if (reason === 'noproc') this.#askTwice(target.node);
   }
 }
 
-/** How much is sent of a snapshot, in pids; a group counts as `PIDS_PER_COUNT`. Tests lower it. */
+/** How much of a snapshot is sent at a time, in pids; a group counts as `PIDS_PER_COUNT`. Tests lower the limits. */
 export const syncLimits = {
   /** At once, in one message. */
   pids: 16_384 * PIDS_PER_COUNT,
-  /** In each slice of what is left. */
+  /** In each later slice. */
   pidsLater: 256 * PIDS_PER_COUNT,
 };
 
-/** The message that a scope process sends to itself when a peer can be sent more of a snapshot. */
+/** The message that a scope process sends itself when a peer can take more of a snapshot. */
 class SendMore {
   readonly peer: RemoteScope;
   readonly unsent: Set<Group>;
@@ -401,12 +404,12 @@ function oneOrMany(pids: readonly Pid[]): Pid | readonly Pid[] {
 
 // ---- discovery ----
 
-/** How long a scope that was not there is waited for at first, in milliseconds. */
+/** How long to wait before asking again for a scope that was not there, in milliseconds, at first. */
 const FIRST_RETRY_MS = 1_000;
-/** How long it is waited for at most. */
+/** The longest such wait, in milliseconds. */
 const LAST_RETRY_MS = 30_000;
 
-/** The message that a scope process sends to itself when it is time to ask again. */
+/** The message that a scope process sends itself when it is time to ask again. */
 class AskAgain {
   readonly node: string;
 
@@ -415,7 +418,7 @@ class AskAgain {
   }
 }
 
-/** What is known of the search on one node. */
+/** The search on one node. */
 interface Search {
   ref: Ref | undefined;
   timer: TimerRef | undefined;
@@ -425,9 +428,9 @@ interface Search {
 /**
  * Finds the scope processes of other nodes.
  *
- * When a node comes up, its scope is asked for by name, and a monitor is kept on that name: a scope that is started later,
- * or again, would not find a node that is hidden from it. A scope that is not there is asked for again after a while, twice
- * as long each time, for as long as the node is connected; one that has ended, at once.
+ * When a node comes up, it asks for that node's scope by name and monitors the name: a scope that starts later, or restarts, would
+ * not find a node that is hidden from it. While the node is connected it asks again: at once when the scope has ended, and after a
+ * wait that doubles each time when there was none.
  */
 class Discovery {
   readonly #self: Process;
@@ -439,7 +442,7 @@ class Discovery {
     this.#scope = scope;
   }
 
-  /** A node is connected. */
+  /** A node has connected. */
   start(node: string): void {
     if (node === this.#self.node.name) return;
     this.stop(node);
@@ -448,7 +451,7 @@ class Discovery {
     this.ask(node);
   }
 
-  /** A node is not connected any more. */
+  /** A node is no longer connected. */
   stop(node: string): void {
     const search = this.#searches.get(node);
     if (search === undefined) return;
@@ -457,26 +460,26 @@ class Discovery {
     this.#searches.delete(node);
   }
 
-  /** Asks the scope of a node to tell its members, once. @returns false when the node is not connected. */
+  /** Asks the scope of a node for its members, once. @returns false when the node is not connected. */
   discover(node: string): boolean {
-    // A message must not make a connection that was lost meanwhile.
+    // A message must not re-establish a lost connection.
     if (this.#self.node.router.connectedPeer(node) === undefined) return false;
     this.#self.send({ name: this.#scope, node }, protocol.discover(this.#self.pid));
     return true;
   }
 
-  /** Asks the scope of a node, and sees to it that it is asked again when it has ended or is not there. */
+  /** Asks the scope of a node, and asks again when it has ended or is not there. */
   ask(node: string): void {
     const search = this.#searches.get(node);
-    // The connection may be lost meanwhile.
+    // The connection may have been lost.
     if (search === undefined || this.#self.node.router.connectedPeer(node) === undefined) return;
     search.timer = undefined;
-    // First the monitor: it fires when nobody is there to get the message.
+    // The monitor comes first: it fires when nobody is there to receive the message.
     search.ref = this.#self.monitor({ name: this.#scope, node });
     this.discover(node);
   }
 
-  /** A monitor on a name fired. @returns false when it is none of the search. */
+  /** A monitor on a name fired. @returns false when the monitor does not belong to the search. */
   ended(ref: Ref, target: MonitorTarget, reason: ExitReason): boolean {
     const search = this.#searches.get(target.node);
     if (search === undefined || search.ref !== ref) return false;

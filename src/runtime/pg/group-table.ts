@@ -4,12 +4,13 @@
  * A group is named by any term that can leave a node, and two names that are one term to Erlang name one group: a string and
  * its UTF-8 bytes, `1` and `1n`, a `Charlist` and the array of its code points, a plain object and a Map with the same
  * entries (`terms/canonical.ts`). One difference: `-0.0` is `0.0`, since they are one group to OTP before 27, whose scope
- * would end if it were told of two.
+ * would end if it heard of both.
  *
  * Strings and atoms are found as they are, and short lists and tuples of strings, atoms and whole numbers, such as
- * `['room', 7]` and `{room, 7}`, in maps of maps, one level for each element: all without any work on the name. Every other name goes by its canonical text.
+ * `['room', 7]` and `{room, 7}`, in maps of maps, one level per element: no work on the name is needed. Every other name goes by
+ * its canonical text.
  *
- * Invariant: names that are equal by structure come to the same table: which one it is depends on what they hold only.
+ * Invariant: names that are equal by structure come to the same table, which depends only on what they hold.
  *
  * Limits: a name is nested at most 64 levels deep, has at most 10,000 parts, and its texts, bytes and integers are not longer
  * than 65,536. So no name is too large for the messages that tell other nodes about it.
@@ -72,7 +73,7 @@ export class GroupTable {
     return plain === undefined ? this.#byText.get(textOfName(own)) : this.#findSimple(plain);
   }
 
-  /** The group of a name, made when there is none; it must get a member at once. */
+  /** The group of a name, made when it does not exist; it must get a member at once. */
   findOrMake(name: unknown): Group {
     const found = this.find(name);
     if (found !== undefined) return found;
@@ -233,7 +234,7 @@ function atomOfValue(value: unknown): Atom | undefined {
   return value ? TRUE : FALSE;
 }
 
-/** A name that is in no table may be none at all. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+/** Checks the texts of a name that is in no table. @throws TroupeError TROUPE_BAD_ARGUMENT when it cannot name a group. */
 function checkTexts(list: readonly unknown[]): undefined {
   let size = 0;
   for (const element of list) {
@@ -261,12 +262,12 @@ function checkText(text: string): void {
   if (LONE_SURROGATE.test(text)) throw bad('a string with half a surrogate pair');
 }
 
-/** The text whose bytes these are, or undefined when they are none. */
+/** The text of some bytes in UTF-8, or undefined when they are not UTF-8. */
 function textOfBytes(bytes: Uint8Array): string | undefined {
   return isUtf8(bytes) ? bufferOf(bytes).toString() : undefined;
 }
 
-/** The code points of a charlist: the list that it is to Erlang. */
+/** The code points of a charlist: Erlang's form of it. */
 function codePoints({ text }: Charlist): readonly number[] {
   checkText(text);
   return Array.from(text, (character) => character.codePointAt(0) as number);
@@ -419,7 +420,7 @@ function copyFloat(value: number): number | Float {
   return Number.isInteger(value) ? new Float(value + 0) : value;
 }
 
-/** The bits of the last byte that do not count are of no account. */
+/** Unused bits of the last byte become 0. */
 function copyBits({ bytes, bits }: BitString): BitString {
   if (bytes.length === 0 || !(bits >= 1 && bits <= 7)) throw bad('a BitString that has no such bits');
   const copied = Uint8Array.from(bytes);

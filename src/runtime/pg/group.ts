@@ -1,14 +1,13 @@
 /**
  * One group: who of this node and of other nodes is in it.
  *
- * Local members stand in a dense array of processes, each once, which a broadcast walks; a parallel array holds their
- * memberships, so that one that leaves is replaced by the last: O(1) whatever the size. How often a member has joined is
- * counted in its membership. Members of other nodes are kept per scope process that told of them. A broadcast needs nothing but
- * the group.
+ * Local members are in a dense array of processes, each once, which a broadcast walks. A parallel array holds their memberships;
+ * a member that leaves is replaced by the last, in O(1) whatever the size. A membership counts how often its process has joined.
+ * Members on other nodes are kept per scope process that reported them. A broadcast needs only the group.
  *
- * Invariants: `local[i]` is the process of `memberships[i]`, whose index is `i`; an array that is being walked is not
- * changed but replaced, so that a member which ends because of a delivery disturbs nothing. A group without members is in
- * no table. It tells nobody.
+ * Invariants: `local[i]` is the process of `memberships[i]`, whose index is `i`. An array that is being walked is replaced, not
+ * changed, so that a member which ends because of a delivery disturbs nothing. A group without members is in no table. A group
+ * notifies nobody.
  */
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
@@ -16,7 +15,7 @@ import type { ExitReason } from '../process/messages.ts';
 import { Watcher } from '../process/monitor.ts';
 import type { Peer } from '../process/peer.ts';
 
-/** That a local process is in a group. */
+/** The membership of a local process in a group. */
 export class Membership {
   readonly member: Member;
   readonly group: Group;
@@ -37,18 +36,18 @@ interface RemoteMember {
   readonly pid: Pid;
   /** How often it has joined and not left. */
   count: number;
-  /** How often of these under an atom, in a group that has another name here. */
+  /** How many of these joins were under an atom, in a group that has another name here. */
   atoms: number;
 }
 
 /**
- * The members of a group that live on one other node. Most are one: a Map is made with the second only.
+ * The members of a group that live on one other node. Usually there is one: the second makes a Map.
  *
- * A channel may be two groups there, one named by an atom and one by a binary: who leaves one of them may do so more often
- * than he has joined it, and stays in the other.
+ * A channel may be two groups there, one named by an atom and one by a binary. A process that leaves one of them more often than it
+ * joined stays in the other.
  */
 export class RemoteMembers {
-  /** The scope process that told of them. */
+  /** The scope process that reported them. */
   readonly peer: RemoteScope;
   #only: RemoteMember | null = null;
   #many: Map<string, RemoteMember> | null = null;
@@ -64,7 +63,7 @@ export class RemoteMembers {
     return this.#only === null && (this.#many === null || this.#many.size === 0);
   }
 
-  /** All of them, each as often as it has joined: the same array until that changes. */
+  /** All of them, each as often as it has joined; the same array until that changes. */
   get pids(): readonly Pid[] {
     return (this.#pids ??= Object.freeze(this.#list(({ count }) => count)));
   }
@@ -129,20 +128,20 @@ export class RemoteMembers {
   }
 }
 
-/** Stand in a group before its first local member, and are never added to. */
+/** Empty arrays for groups without local members; never added to. */
 const NO_PROCESSES: Process[] = [];
 const NO_MEMBERSHIPS: Membership[] = [];
 const NO_REMOTE: RemoteMembers[] = [];
 
 /** A group with at least one member. */
 export class Group {
-  /** What it is called; a copy of its own. */
+  /** Its name: a copy that nobody else holds. */
   readonly name: unknown;
-  /** Members of other nodes, one for each scope process that told of some. */
+  /** Members on other nodes, one entry per scope process that reported some. */
   remote: RemoteMembers[] = NO_REMOTE;
-  /** Whether a peer calls it by an atom; see `naming.ts`. */
+  /** Whether a peer calls it by an atom; see `channel-forms.ts`. */
   heardAsAtom = false;
-  /** What peers are told it is called, while it has local members; undefined before they were. See `naming.ts`. */
+  /** Its name in messages to peers while it has local members; undefined before the first. See `channel-forms.ts`. */
   toldAs: unknown = undefined;
   #local: Process[] = NO_PROCESSES;
   #memberships: Membership[] = NO_MEMBERSHIPS;
@@ -178,7 +177,7 @@ export class Group {
     const membership = new Membership(member, this, this.#local.length);
     if (this.#local.length === 0) {
       this.toldAs = undefined;
-      // Most groups stay small: an array that is made with its element has room for no more, one that is pushed to for many.
+      // Most groups stay small: an array made with its element has no spare room, one that is pushed to has much.
       this.#local = [member.process];
       this.#memberships = [membership];
     } else {
@@ -197,7 +196,7 @@ export class Group {
     this.#forgetPids();
   }
 
-  /** A member leaves once, and is out when that was the last time. @returns whether it is out. */
+  /** A member leaves once. @returns whether it has now left as often as it had joined. */
   leave(membership: Membership): boolean {
     if (membership.count === 1) {
       this.remove(membership);
@@ -224,11 +223,13 @@ export class Group {
   }
 
   /**
-   * Sends a message to all members: to another node it goes once, whatever the number of members there.
-   * @throws TroupeError TROUPE_NOT_ENCODABLE, before anything is sent, when it cannot leave the node and has to.
+   * Sends a message to all members. To another node it goes once, whatever the number of members there.
+   * @throws TroupeError TROUPE_NOT_ENCODABLE, before anything is sent, when the message cannot leave the node but has to.
    */
   broadcast(from: Pid, message: unknown): void {
-    for (const { peer, pids } of this.remote) peer.sendToMembers(from, pids, message);
+    if (this.remote.length > 0) {
+      for (const { peer, pids } of this.remote) peer.sendToMembers(from, pids, message);
+    }
     this.deliver(message);
   }
 
@@ -243,7 +244,7 @@ export class Group {
   deliver(message: unknown): void {
     const local = this.#local;
     if (local.length === 0) return;
-    // Paid for by whoever broadcasts, as a send is.
+    // The process that broadcasts pays, as for a send.
     (local[0] as Process).node.scheduler.reductions -= local.length;
     const before = this.#walked;
     this.#walked = local;
@@ -284,7 +285,7 @@ export class Group {
     ]));
   }
 
-  /** The members that a scope process told of, which there are none of yet. */
+  /** Adds an entry for the members that a scope process reports. */
   addRemote(peer: RemoteScope): RemoteMembers {
     const members = new RemoteMembers(peer);
     if (this.remote.length === 0) this.remote = [members];
@@ -296,7 +297,7 @@ export class Group {
     this.remote = this.remote.length === 1 ? NO_REMOTE : this.remote.filter((one) => one !== members);
   }
 
-  /** To be called when members of other nodes have changed. */
+  /** Call this after a change to the members on other nodes. */
   remoteChanged(): void {
     this.#pids = null;
   }
@@ -311,13 +312,13 @@ export class Group {
   }
 }
 
-// ---- who is in groups ----
+// ---- members and peers ----
 
 /**
  * A local process that is in at least one group of a scope.
  *
- * It is watched once, however many groups it is in: the watch is the member itself. Most processes are in one group, so
- * a Map of their groups is made with the second only.
+ * It is watched once, however many groups it is in: the watch is the member itself. Most processes are in one group; the second
+ * makes a Map.
  */
 export class Member extends Watcher {
   readonly process: Process;
@@ -361,45 +362,45 @@ export class Member extends Watcher {
     else this.#many?.delete(membership.group);
   }
 
-  /** In how many groups it is. */
+  /** How many groups it is in. */
   get groupCount(): number {
     return this.#only === null ? (this.#many?.size ?? 0) : 1;
   }
 
-  /** What it is in; those that are removed meanwhile are left out. */
+  /** Its memberships, without those that are removed during the iteration. */
   memberships(): Iterable<Membership> {
     return this.#only === null ? (this.#many?.values() ?? []) : [this.#only];
   }
 }
 
 /**
- * A scope process of another node, pg.erl's peer.
+ * A scope process on another node: a peer.
  *
- * The rule that keeps a peer alive (an OTP scope dies of a `leave` for what it has not recorded): nothing goes to it
- * before a snapshot has, and what is sent afterwards is what the tables changed by since. So a snapshot goes out in the turn
- * in which a peer becomes known, and changes in the turn in which they happen. A peer belongs to one connection; over a
- * later one it is sent nothing, as it has forgotten us with the first, and its `Down` is on the way.
+ * An OTP scope dies of a `leave` for a group that it has not recorded. So nothing goes to a peer before a snapshot, and afterwards
+ * exactly what has changed in the tables since: the snapshot goes out in the turn in which the peer becomes known, and changes in the
+ * turn in which they happen, unless their group is still unsent. A peer belongs to one connection. Over a later one nothing is sent:
+ * the peer has forgotten us with the first, and its `Down` is on the way.
  */
 export class RemoteScope {
   readonly pid: Pid;
   /** The monitor on it. */
   readonly ref: Ref;
   readonly #peer: Peer;
-  /** The members that it has told of. */
+  /** Its members, by group. */
   readonly groups = new Map<Group, RemoteMembers>();
   /**
-   * What is left of the snapshot for it: groups that it was not told of yet, and whose changes it is not told of before. Every
-   * other group it knows.
+   * The rest of the snapshot for it: groups that have not been sent yet, and whose changes are not sent before them. It knows every
+   * other group.
    */
   unsent: Set<Group> = NOTHING_UNSENT;
   /** Whether it has sent a snapshot. */
   synced = false;
   /**
-   * Whether its first snapshot was the last that came of it. A discover that comes next is the second half of its answer to
-   * ours: it was sent before the snapshot that it got from here could arrive, and so asks for nothing more.
+   * Whether its first snapshot was its latest message. A discover that follows directly is the second half of its answer to our
+   * discover. It was sent before our snapshot could arrive, so it asks for nothing more.
    */
   justSynced = false;
-  /** Whether changes of it were dropped, so that all others are worth nothing until its next snapshot. */
+  /** Whether changes from it were dropped; further changes are ignored until its next snapshot. */
   lost = false;
 
   constructor(pid: Pid, ref: Ref, peer: Peer) {
@@ -408,12 +409,12 @@ export class RemoteScope {
     this.#peer = peer;
   }
 
-  /** True while the connection on which it was met lasts. */
+  /** True while the connection over which it became known lasts. */
   get reachable(): boolean {
     return this.#peer.connected;
   }
 
-  /** Resolves when little waits to be sent to it; undefined when that is so, or not known. */
+  /** Resolves when nothing waits to be sent to it; undefined when the carrier cannot say. */
   drained(): Promise<void> | undefined {
     return this.reachable ? this.#peer.drained() : undefined;
   }
@@ -423,11 +424,11 @@ export class RemoteScope {
     if (this.reachable) this.#peer.send({ op: 'send', from, to: this.pid, message });
   }
 
-  /** Sends one message to several of the members that it has told of. */
+  /** Sends one message to several of its members. */
   sendToMembers(from: Pid, to: readonly Pid[], message: unknown): void {
     if (this.reachable) this.#peer.send({ op: 'sendMany', from, to, message });
   }
 }
 
-/** Is never added to. */
+/** Never added to. */
 const NOTHING_UNSENT: Set<Group> = new Set();

@@ -1,8 +1,8 @@
 /**
  * The membership tables of a scope: who is in which group, here and elsewhere.
  *
- * Every operation on local members costs O(1) in the size of the group. The tables know neither processes that ask nor
- * peers that are told: each change says what it changed, for the scope to pass on.
+ * Every operation on local members costs O(1) in the size of the group. The tables know neither callers nor peers: each operation
+ * returns what it changed, and the scope passes it on.
  *
  * Invariants: a local member is watched exactly while it is in a group; a group is in the table exactly while it has
  * members.
@@ -13,29 +13,29 @@ import type { Process } from '../process/process.ts';
 import { type Group, Member, type Membership, type RemoteMembers, type RemoteScope } from './group.ts';
 import { GroupTable } from './group-table.ts';
 
-/** That a group got members, or lost some. */
+/** Processes joined a group, or left it. */
 export interface Change {
   readonly kind: 'join' | 'leave';
   readonly group: Group;
   readonly pids: readonly Pid[];
 }
 
-/** Is given what changes. */
+/** Receives each change. */
 export type Notify = (change: Change) => void;
 
-/** Who is in a group according to a peer, and whether it names the group by an atom, and it has another name here. */
+/** Who is in a group according to a peer, and whether the peer's name for it is an atom that is another name here. */
 export interface SyncedGroup {
   readonly pids: readonly Pid[];
   readonly isAtom: boolean;
 }
 
-/** What a peer had told of a group, and does not in its snapshot: under an atom, and otherwise. */
+/** The members of a group that a peer reported before and that its snapshot lacks: under an atom, and otherwise. */
 interface Missing {
   readonly texts: Tally;
   readonly atoms: Tally;
 }
 
-/** The groups that a snapshot has named so far. */
+/** The groups that a snapshot has contained so far. */
 export type Snapshot = Map<Group, Missing>;
 
 /** The tables of one scope. */
@@ -45,7 +45,7 @@ export class Members {
   /** Local members, by the id of their pid, which no two live processes share. */
   readonly #members = new Map<number, Member>();
 
-  /** @param onExit called when a local member ends. */
+  /** @param onExit is called when a local member ends. */
   constructor(onExit: (member: Member) => void) {
     this.#onExit = onExit;
   }
@@ -140,7 +140,7 @@ export class Members {
     return { kind: 'leave', group, pids: left };
   }
 
-  /** Removes all that a peer has told of, a group in each step. @param notify is given what changes, as it does. */
+  /** Removes all members of a peer, one group per step. @param notify receives each change as it happens. */
   *forgetPeer(peer: RemoteScope, notify: Notify): Generator<number, void> {
     for (const [group, members] of peer.groups) {
       const { pids } = members;
@@ -152,11 +152,11 @@ export class Members {
     }
   }
 
-  // ---- a snapshot of a peer, in place of what it has told so far ----
+  // ---- a snapshot of a peer, which replaces what it reported before ----
 
   /**
-   * The peer has some members in a group; those that it has not told of before join. All groups of a snapshot come before
-   * `leaveMissing`, so that a group which stays does not vanish in between.
+   * The peer has members in a group; those that are new join. All groups of a snapshot come before `leaveMissing`, so that a
+   * group which stays does not vanish in between.
    */
   *syncGroup(
     peer: RemoteScope,
@@ -177,7 +177,7 @@ export class Members {
     }
   }
 
-  /** The snapshot is complete: what it has not told of leaves. */
+  /** The snapshot is complete: members that it lacks leave. */
   *leaveMissing(peer: RemoteScope, snapshot: Snapshot, notify: Notify): Generator<number, void> {
     for (const [group, members] of peer.groups) {
       const missing = snapshot.get(group) ?? (yield* tallyOf(members));
@@ -192,7 +192,7 @@ export class Members {
     }
   }
 
-  /** Takes a group that has no members out of the table. */
+  /** Removes a group without members from the table. */
   dropIfEmpty(group: Group): void {
     if (group.empty) this.groups.drop(group);
   }
@@ -203,10 +203,10 @@ function dropRemote(peer: RemoteScope, group: Group, members: RemoteMembers): vo
   group.removeRemote(members);
 }
 
-/** How many pids of one group are taken in a step. */
+/** How many pids of one group make a step. */
 const PIDS_PER_STEP = 256;
 
-/** A list in parts that are short enough for a step. */
+/** Splits a list into parts that are short enough for a step. */
 export function parts<T>(list: readonly T[]): Iterable<readonly T[]> {
   return list.length > PIDS_PER_STEP ? split(list) : list.length === 0 ? [] : [list];
 }
@@ -215,7 +215,7 @@ function* split<T>(list: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < list.length; from += PIDS_PER_STEP) yield list.slice(from, from + PIDS_PER_STEP);
 }
 
-/** Pids, how often each, of which some are taken out. */
+/** Counts of pids, some of which are taken out again. */
 class Tally {
   readonly #counts = new Map<string, { readonly pid: Pid; count: number }>();
 
@@ -225,7 +225,7 @@ class Tally {
     else entry.count++;
   }
 
-  /** Takes pids out. @returns those that were not there, so often. */
+  /** Takes pids out. @returns those that were not there, each as often as it was missing. */
   without(pids: readonly Pid[]): readonly Pid[] {
     if (this.#counts.size === 0) return pids;
     return pids.filter(({ key }) => {

@@ -6,8 +6,9 @@
  * may join several times and must leave as often. The order of members is undefined, and what different nodes see may
  * differ for a while.
  *
- * Each function takes first where it runs: a process, or a node for code that is no process. Scopes run independently of
- * each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of `pg`.
+ * The first argument of each function says where it runs: in a process, or on a node, for code outside any process. Scopes run
+ * independently of each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of
+ * `pg`.
  */
 import { TroupeError } from '../errors.ts';
 import { Node } from '../process/node.ts';
@@ -16,7 +17,7 @@ import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { type Scope, findScope, startScope } from './scope.ts';
 
-/** Where a function runs: in a process, or on a node for code that is no process. */
+/** Where a function runs: in a process, or on a node, for code outside any process. */
 export type Place = Node | Process;
 
 /** What a started scope is known by. */
@@ -45,7 +46,7 @@ export function startLink(self: Process, name: string): Pid {
 
 /**
  * A scope for `node.start` and for the child specs of supervisors. When it is started again its members of this node have
- * to join again, as in OTP; those of other nodes come back by themselves.
+ * to join again, as in OTP; those of other nodes come back on their own.
  * @example `await node.start(pg.scope('rooms'))`
  */
 export function scope(name: string): Startable<readonly [], object, ScopeRef> {
@@ -166,7 +167,7 @@ export function nodeOf(place: Place): Node {
 /** @internal The pid of the process that calls. */
 export function ownPid(place: Place): Pid {
   if (!(place instanceof Node)) return place.pid;
-  throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A node is no process: name the pids that join or leave.');
+  throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A node cannot join or leave a group: name the pids.');
 }
 
 function scopeAt(place: Place, name: string): Scope {

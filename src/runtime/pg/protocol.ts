@@ -58,7 +58,7 @@ export type PeerMessage =
       readonly groups: readonly unknown[];
     };
 
-/** Reads a message; undefined when it is none of the protocol, or malformed. */
+/** Reads a message; undefined when it does not belong to the protocol, or is malformed. */
 export function readPeerMessage(message: unknown): PeerMessage | undefined {
   if (message instanceof Cast) return message.name === REQUEST ? readCast(message.argument) : undefined;
   if (!(message instanceof Tuple)) return undefined;

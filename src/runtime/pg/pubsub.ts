@@ -3,13 +3,14 @@
  *
  * A process joins a channel and receives what anybody broadcasts on it, on any node, as a `Broadcast`. A topic labels a
  * message and filters nothing: who joins a channel gets all its topics. As in Nova a sender that has joined receives its
- * own broadcasts, and who joins twice receives twice. Nothing is to be configured: the scope starts with the first use.
+ * own broadcasts, and a process that joins twice receives each twice. There is nothing to configure: the scope starts with the
+ * first use.
  *
  * A channel is a string. To Erlang the name of one that is declared is an atom, and of any other a binary, as it may be
  * what a user typed: `defineChannel` declares a channel, and so does an `Atom` in place of the string, here.
  *
- * Each function takes first where it runs: a process, or a node for code that is no process. `channel.ts` has the same
- * with types.
+ * The first argument of each function says where it runs: in a process, or on a node, for code outside any process. `channel.ts`
+ * has the same with types.
  */
 import { NOVA_SCOPE, declareChannel, declareHeard } from './channel-forms.ts';
 import { TroupeError } from '../errors.ts';

@@ -1,12 +1,12 @@
 /**
  * A scope: a set of groups, shared by the processes that are registered under the scope's name on different nodes.
  *
- * The scope process holds the tables and speaks with its peers. Unlike OTP's it is not called by message: `join` and
- * `leave` take effect in the turn of the caller, and what peers are told goes out in the same turn. A member that ends has
- * left its groups when the exit returns; nobody sees a dead member.
+ * The scope process holds the tables and talks to its peers. Unlike in OTP, callers send it no messages: `join` and `leave` take
+ * effect in the caller's turn, and peers are notified in the same turn. When an exit returns, no reader sees the dead process as a
+ * member any more, even when it leaves very many groups in slices: a group settles before it is read.
  *
- * Invariants: one scope of a name per node; with its process the scope ends, the members are no longer watched, and no
- * membership is kept. See `pg.erl`; the process is no `gen_server`, but answers system messages (`sys`).
+ * Invariants: a node has one scope of a name; when its process ends, the scope ends, members are no longer watched, and no
+ * membership is kept. See `pg.erl`. The process is not a `gen_server`, but it answers system messages (`sys`).
  */
 import { TroupeError } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
@@ -28,7 +28,7 @@ import { PIDS_PER_COUNT, Slices } from './slices.ts';
 /** How many groups a leave names when a member of many has ended. */
 const GROUPS_PER_LEAVE = 128;
 
-/** The scopes that run, by node and name. */
+/** The running scopes, by node and name. */
 const running = new WeakMap<Node, Map<string, Scope>>();
 
 const behaviour: Behaviour<Scope, [Scope]> = {
@@ -48,13 +48,13 @@ export class Scope extends Watcher {
     this.#memberExited(member);
   });
   readonly #monitors = new Monitors();
-  /** Members that have ended and are in groups still, with the newest monitor at that time. */
+  /** Members that have ended but are still in groups, with the number of the newest monitor at that time. */
   readonly #exited = new Map<Member, number>();
   readonly #slices: Slices;
   readonly #naming: Naming;
   readonly #exchange: Exchange;
   readonly #system: SystemTarget;
-  /** Called when the scope has ended, with what its local members had joined. */
+  /** Called when the scope has ended, with the groups of its local members. */
   onExit: ((members: ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]>) => void) | null = null;
 
   /** @internal Use {@link startScope}. */
@@ -112,12 +112,12 @@ export class Scope extends Watcher {
     return 'ok';
   }
 
-  /** True while there is nobody who is told of changes: then one pid needs no list. */
+  /** True while nobody hears of changes: one pid then needs no list. */
   get #unheard(): boolean {
     return this.#exchange.alone && this.#monitors.none;
   }
 
-  /** Tells peers, in the turn of the change, and then those who follow. */
+  /** Notifies peers, in the turn of the change, and then monitors. */
   #changed(kind: 'join' | 'leave', group: Group, processes: readonly Process[]): void {
     if (this.#unheard) return;
     const exchange = this.#exchange;
@@ -128,8 +128,8 @@ export class Scope extends Watcher {
   }
 
   /**
-   * A member has ended. It leaves all its groups at once, or, when they are very many, in slices; nobody sees it in the
-   * others any more, since a group that somebody looks at comes first.
+   * A member has ended. It leaves its groups at once, or in slices when there are very many. Nobody sees it in the rest, since a
+   * group settles before it is read.
    */
   #memberExited(member: Member): void {
     this.#members.forget(member);
@@ -150,12 +150,12 @@ export class Scope extends Watcher {
     this.#exited.delete(member);
   }
 
-  /** Takes a member that has ended out of some of its groups. */
+  /** Removes a member that has ended from some of its groups. */
   #leaveExited(member: Member, memberships: readonly Membership[]): void {
     const pids = [member.process.pid];
     const groups: Group[] = [];
     for (const membership of memberships) {
-      // One that is gone already has left when somebody looked at its group.
+      // It may have left already, when somebody read the group.
       if (member.find(membership.group) !== membership) continue;
       const count = this.#members.removeExited(member, membership);
       for (let times = count; times > 0; times--) groups.push(membership.group);
@@ -166,7 +166,7 @@ export class Scope extends Watcher {
     for (const group of groups) this.#monitors.notify({ kind: 'leave', group, pids }, newest);
   }
 
-  /** Takes those that have ended out of a group before anybody looks at it. */
+  /** Removes members that have ended from a group before anybody reads it. */
   #settle(group: Group): Group | undefined {
     for (const member of this.#exited.keys()) {
       const membership = member.find(group);
@@ -190,7 +190,7 @@ export class Scope extends Watcher {
     return this.#exited.size === 0 || group === undefined ? group : this.#settle(group);
   }
 
-  /** The group of a name, which gets a local member at once. */
+  /** The group of a name that a local process is about to join. */
   #groupToJoin(name: unknown): Group {
     return this.#members.groups.findOrMake(typeof name === 'string' ? name : this.#naming.joined(name));
   }
@@ -204,7 +204,7 @@ export class Scope extends Watcher {
     return names;
   }
 
-  /** The processes of this node that pids stand for; those that have ended are left out. */
+  /** The local processes of some pids, without those that have ended. */
   #local(pids: Pid | readonly Pid[]): Process[] {
     const list = Array.isArray(pids) ? (pids as readonly Pid[]) : [pids as Pid];
     const processes: Process[] = [];
@@ -215,14 +215,14 @@ export class Scope extends Watcher {
     return processes;
   }
 
-  // ---- those who follow ----
+  // ---- monitors ----
 
-  /** @param group the name of a group in an array, or undefined for the whole scope. */
+  /** @param group the name of a group, in an array, or undefined for the whole scope. */
   monitor(owner: Process, group: readonly [name: unknown] | undefined): Ref {
     return this.#monitors.add(owner, group === undefined ? undefined : [this.#naming.here(group[0])]);
   }
 
-  /** Ends following, and takes its messages out of the mailbox. */
+  /** Ends a monitor and removes its messages from the mailbox. */
   demonitor(owner: Process, ref: Ref): boolean {
     if (!this.#monitors.end(owner, ref)) return false;
     owner.flush(
@@ -271,8 +271,8 @@ export class Scope extends Watcher {
 }
 
 /**
- * Starts a scope on a node; it takes part at once.
- * @throws TroupeError TROUPE_NAME_TAKEN when the name is registered already.
+ * Starts a scope on a node.
+ * @throws TroupeError TROUPE_NAME_TAKEN when the name is already registered.
  */
 export function startScope(node: Node, name: string, parent?: Process): Scope {
   const scope = new Scope(node, name, parent);
@@ -294,10 +294,10 @@ function scopesOf(node: Node): Map<string, Scope> {
   return scopes;
 }
 
-/** The live process of a pid, or null; throws when it is no pid of the node. */
+/** The live process of a pid, or null; throws for a pid of another node. */
 function localProcess(node: Node, pid: Pid): Process | null {
   if (!(pid instanceof Pid) || !node.isLocal(pid)) {
-    throw new TroupeError('TROUPE_NOT_LOCAL', `${String(pid)} is no pid of node '${node.name}'.`, {
+    throw new TroupeError('TROUPE_NOT_LOCAL', `${String(pid)} is not a pid of node '${node.name}'.`, {
       reason: 'nolocal',
     });
   }
@@ -306,7 +306,7 @@ function localProcess(node: Node, pid: Pid): Process | null {
 
 // ---- monitors ----
 
-/** `{Ref, join, Group, Pids}`: processes joined a group that is followed, each as often as it is named. */
+/** `{Ref, join, Group, Pids}`: processes joined a monitored group, each as often as it is listed. */
 export class GroupJoined {
   readonly ref: Ref;
   readonly group: unknown;
@@ -324,7 +324,7 @@ export class GroupJoined {
   }
 }
 
-/** `{Ref, leave, Group, Pids}`: processes left a group that is followed, or ended. */
+/** `{Ref, leave, Group, Pids}`: processes left a monitored group, or ended. */
 export class GroupLeft {
   readonly ref: Ref;
   readonly group: unknown;
@@ -367,10 +367,10 @@ class GroupMonitor extends Watcher {
 }
 
 /**
- * The processes that monitor groups of a scope, or all of them.
+ * The monitors of a scope: of single groups, and of all.
  *
- * Each is watched, so that it is forgotten when it ends. What it gets are `GroupJoined` and `GroupLeft` messages, which
- * continue the snapshot it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
+ * Each owner is watched, so that its monitors end with it. It receives `GroupJoined` and `GroupLeft` messages, which continue the
+ * snapshot that it was given. See `pg:monitor/2`, `pg:monitor_scope/1`.
  */
 class Monitors {
   /** The number of the last monitor. */
@@ -380,7 +380,7 @@ class Monitors {
   /** By a key that differs for every group. */
   readonly #ofGroup = new Map<string, Set<GroupMonitor>>();
 
-  /** @param group what is followed: the name of a group in an array, or undefined for the whole scope. */
+  /** @param group the name of a group, in an array, or undefined for the whole scope. */
   add(owner: Process, group: readonly [name: unknown] | undefined): Ref {
     const key = group === undefined ? undefined : canonicalText(group[0]);
     const monitor = new GroupMonitor(owner, this, key, ++this.newest);
@@ -391,7 +391,7 @@ class Monitors {
     return monitor.ref;
   }
 
-  /** Ends the following that a ref of the owner stands for. @returns false when there is none. */
+  /** Ends the monitor of a ref. @returns false when the owner has none of that ref. */
   end(owner: Process, ref: Ref): boolean {
     const monitor = this.#byRef.get(ref.key);
     if (monitor === undefined || monitor.owner !== owner) return false;
@@ -400,7 +400,7 @@ class Monitors {
     return true;
   }
 
-  /** Forgets one who is not watched any more. */
+  /** Removes a monitor whose owner is no longer watched. */
   remove(monitor: GroupMonitor): void {
     this.#byRef.delete(monitor.ref.key);
     if (monitor.group === undefined) {
@@ -412,17 +412,17 @@ class Monitors {
     if (set?.size === 0) this.#ofGroup.delete(monitor.group);
   }
 
-  /** Forgets all, when the scope ends. */
+  /** Removes all monitors when the scope ends. */
   release(): void {
     for (const monitor of this.#byRef.values()) removeWatch(monitor);
   }
 
-  /** True when nobody follows anything. */
+  /** True when there are no monitors. */
   get none(): boolean {
     return this.#byRef.size === 0;
   }
 
-  /** Tells those concerned of a change. @param newest the last monitor that is told; all when left out. */
+  /** Notifies the monitors of a change. @param newest the last monitor to notify; all when left out. */
   notify({ kind, group, pids }: Change, newest = Infinity): void {
     if (this.none) return;
     const Message = kind === 'join' ? GroupJoined : GroupLeft;
@@ -443,7 +443,7 @@ class Monitors {
   }
 }
 
-/** Key of a group among all of a scope, whatever kind of name it has. */
+/** The key of a group among all groups of its scope, whatever kind of name it has. */
 function monitorKey(group: Group): string {
   return canonicalText(group.name);
 }

@@ -17,7 +17,7 @@ import type { Member, RemoteScope } from './group.ts';
 
 /**
  * Something to do in steps. A step costs about what it costs to put one member into one group; one that was about many pids
- * says how many, and counts more.
+ * says how many, and counts for more.
  */
 export type Steps = Iterator<number, void>;
 
@@ -42,10 +42,10 @@ const STEPS_PER_CLOCK_CHECK = 32;
 /** What a step counts against what a process may do before others have their turn. */
 const REDUCTIONS_PER_STEP = 2;
 
-/** What is done: a peer has sent a snapshot or a change; it, or a member, is gone. */
+/** The kind of work: a peer has sent a snapshot or a change, or has ended, as a member can. */
 export type WorkKind = 'snapshot' | 'change' | 'end';
 
-/** The message that a scope process sends to itself while something waits. */
+/** The message that a scope process sends itself while work waits. */
 export const GO_ON = Symbol('go on');
 
 interface Work {
@@ -57,11 +57,11 @@ interface Work {
   next: Work | null;
 }
 
-/** What waits of one node or member; the head may have begun. */
+/** The work that waits for one node or member; the head may have begun. */
 interface Queue {
   head: Work | null;
   tail: Work | null;
-  /** The sizes of all that waits. */
+  /** The sizes of all work that waits. */
   waiting: number;
 }
 
@@ -108,7 +108,7 @@ export class Slices {
     return true;
   }
 
-  /** Forgets what a peer has told and what was not done yet. */
+  /** Drops the work of a peer that is not done. */
   drop(peer: RemoteScope): void {
     const key = peer.pid.node;
     const queue = this.#queues.get(key);
@@ -117,7 +117,7 @@ export class Slices {
     this.#dropIfEmpty(key, queue);
   }
 
-  /** Does a slice of what waits in one queue, each in its turn. */
+  /** Does a slice of one queue; the queues take turns. */
   goOn(): void {
     this.#asked = false;
     const next = this.#queues.entries().next();
@@ -177,7 +177,7 @@ function shift(queue: Queue): void {
   if (queue.head === null) queue.tail = null;
 }
 
-/** Leaves out what a peer has told, behind some work or all of it; that a peer is gone stays. */
+/** Drops the work of a peer, all of it or what stands behind some work; its end stays. */
 function keep(queue: Queue, behind: Work | null, peer: RemoteScope | null): void {
   let work = behind === null ? queue.head : behind.next;
   if (behind === null) queue.head = null;

@@ -14,7 +14,7 @@ import { AsyncResource, executionAsyncId } from 'node:async_hooks';
 
 const NOW = Promise.resolve();
 
-/** Has the context in which the runtime was loaded: none, unless a program imports it in the middle of a request. */
+/** Has the context in which the runtime was loaded: none, unless a program imports it during a request. */
 const nobody = new AsyncResource('TROUPE');
 
 /** @internal Calls a function that starts something asynchronous, so that this has no context. */
@@ -45,7 +45,7 @@ export function hasContext(): boolean {
   return executionAsyncId() !== 0;
 }
 
-/** @internal The context that is current, to be entered later. */
+/** @internal Captures the current context, for entering it later. */
 export function currentContext(): AsyncResource {
   return new AsyncResource('TROUPE_PROCESS');
 }
@@ -59,7 +59,7 @@ export function currentContext(): AsyncResource {
  * microtask of its own, whose promise the awaited one follows; only a failure pays for it.
  */
 export async function rejection(error: unknown): Promise<never> {
-  // One microtask more than an await takes: until then the other promise has come to follow this one.
+  // One microtask more than an await takes: by then the other promise follows this one.
   await NOW.then(() => undefined);
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;

@@ -13,7 +13,7 @@ import type { Process } from './process.ts';
 /**
  * A process body as callbacks.
  *
- * `State` is what `init` made; it is handed to `handle` by reference, and to be changed in place. The callbacks are methods
+ * `State` is what `init` made; `handle` gets it by reference and changes it in place. The callbacks are methods
  * by declaration, so that a behaviour of some state is a behaviour of an unknown one.
  */
 export interface Behaviour<State = unknown, Args extends readonly unknown[] = readonly never[]> {
@@ -27,8 +27,8 @@ export interface Behaviour<State = unknown, Args extends readonly unknown[] = re
    */
   handle(self: Process, message: unknown, state: State): void | Promise<void>;
   /**
-   * @internal For who must know over which connection a message came, and has the flag `ASKS_FROM`: what is put into the mailbox
-   * in place of a message that another node has sent.
+   * @internal For a behaviour that must know over which connection a message came; its process has the flag `ASKS_FROM`. What it
+   * returns goes into the mailbox in place of the message that another node has sent.
    */
   fromPeer?(peer: string, message: unknown): unknown;
 }
@@ -60,8 +60,8 @@ export interface SpawnOptions {
   /** Starts with exits trapped. */
   readonly trapExit?: boolean;
   /**
-   * The async context (`AsyncLocalStorage`, the current trace) that the process runs in for good: none, or the one that is
-   * current when it is spawned. Who sends to it, calls or ends it makes no difference. Default `none`.
+   * The async context (`AsyncLocalStorage`, the current trace) that the process always runs in: none, or the one that is
+   * current when it is spawned. A process that sends to it, calls it or ends it does not change that. Default `none`.
    */
   readonly asyncContext?: 'none' | 'spawner';
   /**
@@ -127,7 +127,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 export interface Startable<Args extends readonly unknown[], Options, Handle> {
   /**
    * Starts it; `Node.start` and `Process.startLink` call it.
-   * @param parent the process that starts it, or undefined for code that is no process.
+   * @param parent the process that starts it, or undefined for code outside of any process.
    * @param linked whether to link it to the parent.
    * @returns its handle once it has initialised; rejects with TROUPE_START_FAILED when that fails.
    */
@@ -143,11 +143,11 @@ export interface Startable<Args extends readonly unknown[], Options, Handle> {
 /** The method by which something is started. Programs call `Node.start` or `Process.startLink` instead. */
 export const START: unique symbol = Symbol('start');
 
-/** @internal Checks what is to be started. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+/** @internal Checks the argument of a start. @throws TroupeError TROUPE_BAD_ARGUMENT. */
 export function checkStartable(startable: unknown): void {
   if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] === 'function') return;
   throw badArgument(
-    `What is started is made by defineServer or defineSupervisor; this is a value of type ${typeof startable}.`,
+    `Start what defineServer or defineSupervisor has made, not a value of type ${typeof startable}.`,
   );
 }
 

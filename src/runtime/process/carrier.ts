@@ -15,12 +15,12 @@ import type { Origin, Pid, Ref } from '../terms/identifiers.ts';
 export type Signal =
   /** A message to a pid (SEND_SENDER). */
   | { readonly op: 'send'; readonly from: Pid; readonly to: Pid; readonly message: unknown }
-  /** One message to several processes of the receiving node; a carrier whose peer has no such thing sends it one by one. */
+  /** One message to several processes of the receiving node; a carrier whose peer lacks this sends it one by one. */
   | { readonly op: 'sendMany'; readonly from: Pid; readonly to: readonly Pid[]; readonly message: unknown }
   /** A message to a registered name (REG_SEND). */
   | { readonly op: 'sendNamed'; readonly from: Pid; readonly to: string; readonly message: unknown }
   /**
-   * The answer to a call, to whoever holds the alias that the call was made with (ALIAS_SEND). On the wire it is
+   * The answer to a call, sent to the holder of the alias that the call was made with (ALIAS_SEND). On the wire it is
    * `{[alias | Ref], Answer}`, unless it is a plain message to an alias.
    */
   | {
@@ -66,9 +66,9 @@ export interface CarrierHost {
    */
   receive(peer: string, signal: Signal): void;
   /**
-   * A connection is up; to be called before the first `receive` from that peer. `creation` is the peer's incarnation.
-   * @param hasNames false for a node without registered names, such as a C node, which nothing is to be looked for on; true
-   * when left out.
+   * A connection is up; call this before the first `receive` from that peer. `creation` is the peer's incarnation.
+   * @param hasNames false for a node without registered names, such as a C node, on which no name is looked up; true when
+   * left out.
    */
   nodeUp(peer: string, creation: number, hasNames?: boolean): void;
   /** A connection was lost; links, monitors and calls to the peer end with `noconnection`. */
@@ -95,13 +95,13 @@ export interface Carrier {
   /** Drops the connection to a node. @returns false when there was none. */
   disconnect(peer: string): boolean;
   /**
-   * Whether `sys` of a connected node is of before stdlib 5.1 (OTP 26.1): it gives, and expects, a state as it is, and not
+   * Whether `sys` of a connected node predates stdlib 5.1 (OTP 26.1): it sends and expects a state as it is, instead of
    * `{ok, State}`. Left out by carriers that know no such nodes.
    */
   givesBareState?(peer: string): Promise<boolean>;
   /**
-   * Resolves when nothing waits in this program to be sent to a node; also when the connection is lost. For those who send much
-   * and would fill the send queue of a slow peer. Left out by carriers without such a queue.
+   * Resolves when nothing waits in this program to be sent to a node; also when the connection is lost. For code that sends much
+   * and would otherwise fill the send queue of a slow peer. Left out by carriers without such a queue.
    */
   drained?(peer: string): Promise<void>;
   /** Ends all connections and frees what the carrier holds. */

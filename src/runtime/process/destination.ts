@@ -23,7 +23,7 @@ export type Location =
   /** On another node. */
   | { readonly node: string; readonly target: Pid | string; readonly process: null };
 
-/** @internal What a destination leads to. @throws TroupeError TROUPE_BAD_ARGUMENT for a value that is no destination. */
+/** @internal What a destination leads to. @throws TroupeError TROUPE_BAD_ARGUMENT for any other value. */
 export function locate(node: Node, to: Destination): Location {
   const target = targetOf(to);
   if (target instanceof Pid) {

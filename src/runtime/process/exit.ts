@@ -91,7 +91,7 @@ export function terminate(process: Process, reason: ExitReason): void {
   node.exits.drain();
 }
 
-/** Listeners of the signal run in the context of their process, and not of who ended it. */
+/** Listeners of the signal run in the context of their process, not in that of the code that ended it. */
 function abort(controller: AbortController, context: AsyncResource | null, reason: ExitReason): void {
   const run = (): void => {
     controller.abort(reason);
@@ -102,7 +102,7 @@ function abort(controller: AbortController, context: AsyncResource | null, reaso
 
 /** @internal Ends a process whose code threw. */
 export function crashed(process: Process, thrown: unknown): void {
-  // A continuation of a dead process that finds out by an error is at its end, and nobody waits for it.
+  // A continuation of a dead process that learns of the death by an error ends there, and nothing waits for it.
   if (process.status === EXITED) return;
   const reason = reasonOfThrown(thrown);
   const { pid, label, extra, node } = process;

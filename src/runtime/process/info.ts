@@ -29,7 +29,7 @@ export interface ProcessInfo {
   /** The processes that monitor this one. Calls that wait for it are not listed. */
   readonly monitoredBy: readonly Pid[];
   readonly trapExit: boolean;
-  /** Who spawned it; undefined when it was spawned from outside of any process. */
+  /** The process that spawned it; undefined when it was spawned from outside of any process. */
   readonly parent: Pid | undefined;
   /**
    * Where its output goes, when it was spawned by another node or one has said so; undefined for all others. See

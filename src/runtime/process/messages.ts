@@ -123,7 +123,7 @@ export class ProcessExit extends Error {
 
 /**
  * @internal The error that ends a wait of a process which has died. Without a stack: there may be very many at once, and
- * where they come from is no news.
+ * where they come from says nothing new.
  */
 export function quietExit(reason: ExitReason): ProcessExit {
   const { stackTraceLimit } = Error;

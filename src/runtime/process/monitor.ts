@@ -56,7 +56,7 @@ export function removeWatch(watcher: Watcher): void {
   watcher.watchNext = null;
 }
 
-/** @internal Tells all who watch a process that it has ended. */
+/** @internal Tells all watchers of a process that it has ended. */
 export function tellWatchers(process: Process, reason: ExitReason): void {
   let watcher: Watcher | null = process.watchers;
   process.watchers = null;
@@ -180,7 +180,7 @@ export function monitor(process: Process, to: Destination): Ref {
 
 function monitorLocal(process: Process, ref: Ref, target: Down['target'], found: Process | null): void {
   if (found === null) process.deliverSignal(new Down(ref, target, 'noproc'));
-  // Nobody hears of their own end: as in OTP, a monitor of oneself is a ref and nothing more.
+  // No process hears of its own end: as in OTP, a monitor of oneself is a ref and nothing more.
   else if (found !== process) addWatch(found, new Monitor(process, ref, target, null));
 }
 

@@ -1,5 +1,5 @@
 /**
- * A node: a set of processes with a name, and the way in from code that is no process.
+ * A node: a set of processes with a name, and the way in for code outside of any process.
  *
  * It owns the process table, the registry, the timers, the scheduler and the router, and keeps no logic of theirs.
  * Several nodes can live in one operating system process; they know each other through their carriers only. What is sent
@@ -121,7 +121,7 @@ export class Node {
   }
 
   /**
-   * Starts a server or supervisor, linked to nobody, and waits until it has initialised. Use it for the root of an
+   * Starts a server or supervisor, linked to no process, and waits until it has initialised. Use it for the root of an
    * application; a supervisor starts the others by their child specs.
    * @throws TroupeError TROUPE_START_FAILED, TROUPE_START_TIMEOUT, TROUPE_NAME_TAKEN. See `gen_server:start/4`.
    */
@@ -134,10 +134,10 @@ export class Node {
   }
 
   /**
-   * Starts a server or supervisor, as {@link start}, and tells of its end, in one step: the reason is known also when it ends
+   * Starts a server or supervisor, as {@link start}, and monitors it, in one step: the reason is known even when it ends
    * at once. For a process see `Process.startMonitor`.
    * @returns what the start answered, and a promise of the exit reason.
-   * @throws TroupeError as the start does; TROUPE_START_FAILED with the reason `ignore` when `init` wants to be ignored.
+   * @throws TroupeError as the start does; TROUPE_START_FAILED with the reason `ignore` when `init` returns `ignore`.
    */
   async startMonitor<Args extends readonly unknown[], Options, Handle extends { readonly pid: Pid }>(
     startable: Startable<Args, Options, Handle>,
@@ -145,7 +145,7 @@ export class Node {
   ): Promise<{ readonly handle: Handle; readonly ended: Promise<ExitReason> }> {
     const handle = await this.start(startable, ...parameters);
     if ((handle as Handle | undefined) === undefined) {
-      throw new TroupeError('TROUPE_START_FAILED', 'What was to be started wants to be ignored.', {
+      throw new TroupeError('TROUPE_START_FAILED', 'The init of what was started returned ignore.', {
         reason: 'ignore',
       });
     }
@@ -266,13 +266,13 @@ export class Node {
 
   /**
    * The pid that a text such as `<0.12.0>` stands for, alive or not.
-   * @throws TroupeError TROUPE_BAD_ARGUMENT when the text is no pid of a known node. See `erlang:list_to_pid/1`.
+   * @throws TroupeError TROUPE_BAD_ARGUMENT when the text is not a pid of a known node. See `erlang:list_to_pid/1`.
    */
   pid(text: string): Pid {
     const parts = parsePid(text);
     const node = parts === undefined ? undefined : nodeOfChannel(parts.channel);
     if (parts === undefined || node === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is no pid; one looks like <0.12.0>.`);
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is not a pid; a pid looks like <0.12.0>.`);
     }
     if (node === this.name) {
       return this.table.find(parts.id, parts.serial)?.pid ?? new Pid(this.origin, parts.id, parts.serial);
@@ -394,7 +394,7 @@ export class Node {
     }
   }
 
-  /** The first process. It takes what comes and does nothing: it stands for code that is no process. */
+  /** The first process. It takes every message and does nothing: it stands for code outside of any process. */
   #createInit(): Process {
     const init = this.create(
       { name: 'init', init: () => undefined, handle: () => undefined },
@@ -430,7 +430,7 @@ function checkNodeOptions(options: NodeOptions): void {
   checkPositive('sliceMs', sliceMs, SLICE_MAX_MS);
 }
 
-/** Makes a node. Nothing has to be configured. */
+/** Makes a node; no option is required. */
 export function createNode(options: NodeOptions = {}): Node {
   return new Node(options);
 }

@@ -35,7 +35,7 @@ export class ProcessTable {
     this.#idLimit = idLimit;
   }
 
-  /** The id for a new process, whose slot is free; to be followed by `add`. */
+  /** The id for a new process, whose slot is free; `add` must follow. */
   nextId(): number {
     if (this.size >= this.#max) {
       throw new TroupeError('TROUPE_SYSTEM_LIMIT', `The node has ${this.size} processes, its limit.`);
@@ -122,12 +122,12 @@ export class Registry {
 
   /**
    * Frees a name.
-   * @throws TroupeError TROUPE_NOT_REGISTERED when nobody has it.
+   * @throws TroupeError TROUPE_NOT_REGISTERED when no process has it.
    */
   unregister(name: string): void {
     const owner = this.#byName.get(name);
     if (owner === undefined)
-      throw new TroupeError('TROUPE_NOT_REGISTERED', `Nobody is registered as '${name}'.`);
+      throw new TroupeError('TROUPE_NOT_REGISTERED', `No process is registered as '${name}'.`);
     owner.ensureExtra().name = undefined;
     this.#byName.delete(name);
   }

@@ -2,7 +2,7 @@
  * A process: what `self` is to the code that runs in it.
  *
  * The object is the mailbox and the run-queue entry at once, and what few processes need is in `extra`, so
- * that an idle process stays small. The life of a process is a state machine over `status`; who changes it:
+ * that an idle process stays small. The life of a process is a state machine over `status`:
  *
  *     idle ──deliver──▶ queued ──run──▶ running ──▶ idle | queued
  *                                          │ the handler returned a promise
@@ -80,11 +80,11 @@ export class Process extends mailbox.Mailbox implements scheduling.Runnable {
   declare readonly pid: Pid;
   /** @internal Linked processes of this node. */
   declare links: Set<Pid> | null;
-  /** @internal Who watches this process. */
+  /** @internal Its watchers, in a linked list. */
   declare watchers: Watcher | null;
   /** @internal Monitors that this process has set. */
   declare monitors: Monitor | null;
-  /** @internal Who spawned it; null when it was no process. */
+  /** @internal The process that spawned it; null for code outside of any process. */
   declare parent: Pid | null;
   /** @internal Milliseconds from the start of the node to the spawn. */
   declare readonly bornMs: number;
@@ -351,7 +351,7 @@ export class Process extends mailbox.Mailbox implements scheduling.Runnable {
     }
   }
 
-  /** @internal Takes a message out of the mailbox that no receive takes; one that waits goes on where it was. */
+  /** @internal Removes a message without a receive; a receive that waits goes on where it was. */
   removeUnreceived(index: number): void {
     this.removeAt(index);
     // A receive that has looked at this message must not skip the one that took its place.
@@ -433,7 +433,7 @@ export class Process extends mailbox.Mailbox implements scheduling.Runnable {
       this.status = AWAITING;
       this.extra?.waiter?.park();
     }
-    // What is no promise of the language may settle twice; then the process would be in two handlers at once.
+    // A thenable that is not a native promise may settle twice; then the process would be in two handlers at once.
     const settled = promise instanceof Promise ? promise : Promise.resolve(promise);
     settled.then(
       (value) => {

@@ -103,7 +103,7 @@ export class Waiter extends TimerEntry {
   /** Rejects the receive of a process that has ended. */
   fail(error: unknown): void {
     this.#done();
-    // Nobody may be waiting for it any more; that is no unhandled rejection.
+    // It may be that nothing awaits it any more; that must not count as an unhandled rejection.
     this.promise?.then(undefined, () => undefined);
     this.#reject(error);
   }

@@ -1,6 +1,6 @@
 /**
  * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up. While the
- * channel of such an event has no subscriber it is reported here, in OTP's form on standard error or to who has taken the reports
+ * channel of such an event has no subscriber it is reported here, in OTP's form on standard error or to whatever has taken over the reports
  * of a node over, such as the logger of a Fastify application.
  *
  * Invariants: a failure is told once, also when it is the end of several processes; of a kind and label at most `BURST` are told
@@ -40,7 +40,7 @@ export type Reporter = (text: string, failure: Failure, leftOut: number) => void
 
 const reporters = new WeakMap<Node, Reporter[]>();
 const told = new WeakSet<object>();
-/** Of each who takes reports: a logger is not to miss what another has been told. */
+/** Per reporter: a logger must not miss what another one was told. */
 const windowsOf = new WeakMap<Reporter, Map<string, { shown: number; leftOut: number }>>();
 let explained = false;
 
@@ -76,7 +76,7 @@ export function reportFailure(node: Node, failure: Failure): void {
   if (due) tell(titleOf(failure), failure, 0);
 }
 
-/** @internal Says something that is no failure of a process, such as why a program ends. */
+/** @internal Prints something other than the failure of a process, such as why a program ends. */
 export function say(line: string): void {
   // What is written when standard error is closed is lost: there is nobody left to tell.
   console.error('%s', clean(line));
@@ -166,7 +166,7 @@ function cut(text: string, max: number): string {
   return text.length > max ? `${text.slice(0, max)}…` : text;
 }
 
-/** A text of a stranger must not command the terminal. */
+/** Text from outside must not command the terminal. */
 function clean(text: string): string {
   // oxlint-disable-next-line no-control-regex -- these are what is looked for
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');

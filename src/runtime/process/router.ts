@@ -22,7 +22,7 @@ const up = telemetry('troupe:node:up');
 const down = telemetry('troupe:node:down');
 const badSignal = telemetry('troupe:node:bad_signal');
 
-/** @internal Who gets what is sent to an alias of this node: the answer to a call. */
+/** @internal Gets what is sent to an alias of this node: the answer to a call. */
 export interface AliasHolder {
   aliasMessage(message: unknown): void;
 }
@@ -270,7 +270,7 @@ function deliver(process: Process | null, peer: string, message: unknown): void 
   hand(process, peer, message);
 }
 
-/** Of a broadcast to many processes this is what bounds it: a bit tells who wants to know where a message comes from. */
+/** The cost of a broadcast to many processes lies here: one bit says whether the receiver wants to know where a message comes from. */
 function hand(process: Process, peer: string, message: unknown): void {
   if ((process.flags & ASKS_FROM) === 0) process.deliver(message);
   else process.deliver(process.behaviour.fromPeer?.(peer, message));

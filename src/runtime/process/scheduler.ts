@@ -10,7 +10,7 @@
  * `setImmediate`. What resumes an awaiting function is bounded per turn for the same reason: its continuations run as
  * microtasks after the turn, before the next check of the time.
  *
- * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whoever
+ * Invariants: when the queue is not empty, exactly one turn is pending or running. A turn has no async context, whatever
  * caused it.
  */
 import { hasContext, needsNoScope, withoutContext } from './async.ts';
@@ -104,7 +104,7 @@ export class Scheduler {
     return this.#turns;
   }
 
-  /** To be called when a run resumes an awaiting function, which then goes on in a microtask. */
+  /** Call it when a run resumes an awaiting function, which then goes on in a microtask. */
   resumes(): void {
     this.#resumed++;
   }

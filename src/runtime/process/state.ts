@@ -32,7 +32,7 @@ export const ASKS_FROM = 16;
 
 // ---- what only some processes need ----
 
-/** @internal What a process waits for besides a message, and waits for no more when it ends: the answer of a call. */
+/** @internal What a process waits for besides a message, until it ends: the answer of a call. */
 export interface Pending {
   /** Called when the process ends; takes it out of `pending`. */
   ownerExited(): void;
@@ -65,15 +65,15 @@ export class Extra {
 
 // ---- how processes ended ----
 
-/** Why processes ended that did not end with `normal`, for as long as somebody holds their pid. */
+/** The exit reasons other than `normal`, for as long as something holds the pid. */
 const reasons = new WeakMap<Pid, ExitReason>();
 
-/** @internal Keeps why a process ended, for those who hold its pid. */
+/** @internal Keeps why a process ended, for code that holds its pid. */
 export function keepExitReason(pid: Pid, reason: ExitReason): void {
   reasons.set(pid, reason);
 }
 
-/** @internal Why a process of this node ended, for who holds the pid that its spawn answered. */
+/** @internal Why a process of this node ended, for code that holds the pid that its spawn returned. */
 export function exitReasonOf(pid: Pid): ExitReason {
   return reasons.has(pid) ? reasons.get(pid) : 'normal';
 }

@@ -167,7 +167,7 @@ export class Timers {
     return Math.max(0, Math.ceil(entry.dueMs - this.#clock.now()));
   }
 
-  /** Cancels all timers for good. */
+  /** Cancels all timers and starts no more. */
   stop(): void {
     this.#stopped = true;
     for (const queue of this.#queues.values()) {
@@ -220,7 +220,7 @@ export class Timers {
   }
 
   #arm(queue: TimerQueue, delayMs: number): void {
-    // Who starts the first of a length must not lend its context to those that follow, nor keep it alive.
+    // The code that starts the first timer of a length must not lend its context to those that follow, nor keep it alive.
     queue.armed = withoutContext(() =>
       this.#clock.set(Math.min(delayMs, MAX_ARM_MS), () => {
         this.#fire(queue);
@@ -232,7 +232,7 @@ export class Timers {
     queue.armed = null;
     const now = this.#clock.now();
     try {
-      // What `expired` starts anew waits for the next turn, or a timer of 0 ms that restarts itself would hold the loop.
+      // What `expired` starts waits for the next turn, or a timer of 0 ms that restarts itself would hold the loop.
       for (let count = queue.size; count > 0; count--) {
         const entry = queue.head;
         if (entry === null || entry.dueMs > now) break;
@@ -313,12 +313,12 @@ export class TimerRef extends TimerEntry {
 
   override expired(): void {
     removeWatch(this);
-    // A name that nobody has any more is no error here: erlang:send_after/3 drops the message.
+    // A name that is no longer registered is not an error here: erlang:send_after/3 drops the message.
     if (typeof this.#to === 'string' && this.#node.whereis(this.#to) === undefined) return;
     try {
       this.#node.send(this.#to, this.#message);
     } catch (error) {
-      // Nobody is there to throw at: what sent it has gone on long ago.
+      // There is no caller to throw at: the sender went on long ago.
       undeliverable.publish({ from: this.#node.initPid, to: this.#to, message: this.#message, error });
     }
   }

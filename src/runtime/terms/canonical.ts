@@ -41,8 +41,8 @@ function plainAtom(atom: Atom): Atom | boolean | null | undefined {
 }
 
 /**
- * @internal A key in its plainest form. Of those that are no objects, and of atoms, two that are one term are equal to a Map;
- * the others have to be compared by their {@link termText}.
+ * @internal A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
+ * compare the others by their {@link termText}.
  */
 export function plainKey(key: unknown): unknown {
   switch (typeof key) {
@@ -94,7 +94,7 @@ function needsComparison(map: ReadonlyMap<unknown, unknown>): boolean {
 
 /**
  * @internal A text that is the same for equal terms and different for others.
- * @throws TroupeError TROUPE_BAD_ARGUMENT when a limit is reached, or the value holds what is no term.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT when a limit is reached, or the value holds something that is not a term.
  */
 export function termText(value: object): string {
   return new TextWriter(false).write(value, 0);

@@ -1,7 +1,7 @@
 /**
  * Maps with any terms for keys.
  *
- * A JavaScript Map compares objects by identity, so that no tuple that is made anew finds anything in it. This one compares
+ * A JavaScript Map compares objects by identity, so that a newly made tuple never finds anything in it. This one compares
  * keys as Erlang does, by structure: `map.get(tuple(1, 2))` finds what `map.set(tuple(1, 2), …)` stored. See `canonical.ts` for
  * which values are one key. It iterates in the order of insertion.
  *
@@ -35,7 +35,7 @@ export class ErlMap<Key = unknown, Value = unknown> extends Map<Key, Value> {
     return this.#compound?.has(termText(plain as object)) ?? false;
   }
 
-  /** @throws TroupeError TROUPE_BAD_ARGUMENT for a key that holds what is no term, such as a function. */
+  /** @throws TroupeError TROUPE_BAD_ARGUMENT for a key that holds something that is not a term, such as a function. */
   override set(key: Key, value: Value): this {
     const plain = plainKey(key) as Key;
     if (isSimpleKey(plain)) return super.set(plain, value);
@@ -67,7 +67,7 @@ export class ErlMap<Key = unknown, Value = unknown> extends Map<Key, Value> {
     super.clear();
   }
 
-  /** The object that is a key here and one term with the given one; the given one itself, which is no key, when there is none. */
+  /** The key of this map that is the same term as the given object; without one, the given object, which is not a key. */
   #known(plain: Key): Key {
     return this.#compound?.get(termText(plain as object)) ?? plain;
   }

@@ -3,8 +3,8 @@
  * elements and never a text in quotes; only a `Charlist` is one.
  *
  * It never throws, and shows a part of what is large: 1,000 elements, 32 levels, 4,096 characters of one text, 65,536 in all; `...`
- * stands for the rest. An integer of more than 300 digits is shown with the first of them to the base of 16. What is no term is
- * shown by its type in brackets.
+ * stands for the rest. An integer of more than 300 digits is shown by its first digits in base 16. A value that is
+ * not a term is shown by its type in brackets.
  *
  * It knows no class of terms: each gives its own text, by the method {@link TEXT}, and so does each of the runtime's messages.
  */
@@ -208,7 +208,7 @@ function formatText(text: string): string {
   return `<<"${shortened(text, '"')}"${/[\u{80}-\u{10ffff}]/u.test(text) ? '/utf8' : ''}>>`;
 }
 
-/** @internal A text with what has to be escaped between such quotes. */
+/** @internal A text, escaped for such quotes and cut to its limit. */
 export function shortened(text: string, quote: string): string {
   const shown = text.slice(0, SHOWN_CHARACTERS);
   const escaped = Array.from(shown, (character) => escape(character, quote)).join('');

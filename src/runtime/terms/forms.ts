@@ -2,8 +2,8 @@
  * Classes of the program as terms: `{Tag, Term}`, an atom and what the class says that it holds.
  *
  * A class of which nothing was said cannot leave a node, and a tuple whose tag nobody has defined stays a tuple: from another node
- * nothing becomes an instance but of the classes that this program has named, and only by their own `fromTerm`, which is to check
- * what it gets. An instance of a subclass is none of its class here. As a key of a map a class is no term.
+ * a value becomes an instance only of a class that this program has named, and only by the class's own `fromTerm`, which must
+ * check what it gets. An instance of a subclass does not count as one of its class. Such an instance cannot be a key of a map.
  */
 import { TroupeError } from '../errors.ts';
 import { Atom, atom } from './atom.ts';
@@ -17,8 +17,8 @@ export interface TermForm<T extends object> {
   /** What the instance holds, as a term: values that can leave a node, among them other such instances. */
   toTerm(value: T): unknown;
   /**
-   * Makes an instance of what came. It may have been made up by anybody who has the cookie: when this throws, the tuple stays what
-   * it is.
+   * Makes an instance of what came. Anybody who has the cookie may have made it up: when this throws, the tuple stays as it
+   * is.
    */
   fromTerm(term: unknown): T;
 }
@@ -70,7 +70,7 @@ export function defineTerm<T extends object>(
   byTag.set(tag, form);
 }
 
-/** What is a term by itself, and would be taken for something else. */
+/** The prototypes of what is a term already, and would be taken for something else. */
 const OWN: ReadonlySet<object> = new Set([
   Object.prototype,
   Array.prototype,
@@ -94,6 +94,6 @@ export function formed(elements: readonly unknown[]): unknown {
   try {
     return form.fromTerm(elements[1]);
   } catch {
-    return tuple; // What it makes of it is up to who receives it, as with any other term.
+    return tuple; // The receiver decides what to do with it, as with any other term.
   }
 }

@@ -64,7 +64,7 @@ export class Pid {
   declare readonly id: number;
   /** Counts how often ids wrapped around. */
   declare readonly serial: number;
-  /** @internal The live process of this node, or null when it is dead or lives elsewhere. Of what class it is, `process/` knows. */
+  /** @internal The live process of this node, or null when it is dead or lives elsewhere. Only `process/` knows its class. */
   declare process: object | null;
 
   constructor(origin: Origin, id: number, serial: number) {
@@ -121,7 +121,7 @@ export class Pid {
 
 /**
  * Reads the text form of a pid, `<0.12.0>`.
- * @returns its three numbers, or undefined when the text is no pid. See `erlang:list_to_pid/1`.
+ * @returns its three numbers, or undefined when the text is not a pid. See `erlang:list_to_pid/1`.
  */
 export function parsePid(text: string): { channel: number; id: number; serial: number } | undefined {
   const match = /^<(\d{1,9})\.(\d{1,10})\.(\d{1,10})>$/.exec(text.trim());

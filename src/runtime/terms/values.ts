@@ -110,7 +110,7 @@ export function charlist(characters: string): Charlist {
 
 /**
  * Reads a text in any of its forms: a string (a binary), a charlist (an array of code points), or a `Charlist`.
- * @returns undefined when the value is no text.
+ * @returns undefined when the value is not a text.
  */
 export function text(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
@@ -155,7 +155,7 @@ export class ImproperList extends Term {
   }
 }
 
-/** A bitstring whose length is no multiple of eight. */
+/** A bitstring whose length is not a multiple of eight. */
 export class BitString extends Term {
   declare readonly bytes: Uint8Array;
   /** How many bits of the last byte count, from the highest: 1 to 7. */

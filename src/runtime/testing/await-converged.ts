@@ -70,7 +70,7 @@ function differences(nodes: readonly Node[], scope: string): string[] {
         if (!connected.has(home)) {
           found.push(`${node.name} has ${shown} in ${show(group)}, and is not connected to ${home}`);
         } else if (own.has(home) && real === undefined) {
-          found.push(`${node.name} has ${shown} in ${show(group)}, where it is no more`);
+          found.push(`${node.name} has ${shown} in ${show(group)}, where it no longer is`);
         } else if (own.has(home) && real !== count) {
           found.push(`${node.name} has ${shown} ${count} times in ${show(group)}, not ${real}`);
         }

@@ -1,5 +1,5 @@
 /**
- * What a probe has received and a test has not taken, and who waits for more; and how messages look in errors.
+ * What a probe has received and a test has not taken, the receives that wait for more, and how messages look in errors.
  *
  * Unlike a process, a test may wait in several receives at once: each message goes to the first of them, in the order
  * in which they began, that wants it. Invariant: no message that waits here matches a receive that waits here.
@@ -15,7 +15,7 @@ interface Waiting {
 }
 
 /** @internal The messages of a probe. */
-export class Inbox {
+export class ProbeInbox {
   readonly #owner: string;
   readonly #messages: unknown[] = [];
   readonly #waiting = new Set<Waiting>();
@@ -49,7 +49,7 @@ export class Inbox {
     this.#messages.length = 0;
   }
 
-  /** No message will come any more: whoever waits gets the error. */
+  /** No more messages will come: every waiting receive gets the error. */
   close(error: Error): void {
     this.#closed = error;
     for (const { wait } of this.#waiting) wait.reject(error);

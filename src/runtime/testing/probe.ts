@@ -1,8 +1,8 @@
 /**
  * A probe: a process whose mailbox the test reads.
  *
- * It is a process like any other: it has a pid, can be linked, monitored, registered, called and killed. What it does not do
- * is act by itself: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
+ * It is a process like any other: it has a pid, can be linked, monitored, registered, called and killed. It only
+ * never acts on its own: it keeps what it receives until the test takes it, and traps exits unless told otherwise.
  *
  * A message is here only when the probe has run; after something that sends, either wait for the message with
  * {@link Probe.receive} or let all run with `settle` before looking at {@link Probe.messages}.
@@ -19,7 +19,7 @@ import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { Matcher } from '../process/receive.ts';
 import type { WaitOptions } from './wait.ts';
-import { Inbox, showMessages } from './inbox.ts';
+import { ProbeInbox, showMessages } from './inbox.ts';
 import { settle } from './settle.ts';
 
 /** Options of {@link createProbe}. */
@@ -34,7 +34,7 @@ export interface ProbeOptions {
   readonly mailbox?: SpawnOptions['mailbox'];
 }
 
-/** A call that a probe got, to be answered by the test. */
+/** A call that a probe got; the test answers it. */
 export interface ReceivedCall {
   readonly name: string;
   readonly argument: unknown;
@@ -57,7 +57,7 @@ const probeBehaviour: Behaviour<(message: unknown) => void, readonly [add: (mess
 export class Probe {
   /** The probe's own process, for what has no method here. */
   readonly self: Process;
-  readonly #inbox: Inbox;
+  readonly #inbox: ProbeInbox;
 
   /** @internal Use {@link createProbe}. */
   constructor(node: Node, options: ProbeOptions) {
@@ -69,7 +69,7 @@ export class Probe {
       ...(mailbox === undefined ? {} : { mailbox }),
     });
     const { self } = this;
-    this.#inbox = new Inbox(`${label} ${self.pid.toString()}`);
+    this.#inbox = new ProbeInbox(`${label} ${self.pid.toString()}`);
     self.signal.addEventListener('abort', () => {
       this.#inbox.close(
         new TroupeError(

@@ -6,6 +6,7 @@
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { TroupeError } from '../errors.ts';
+import { checkPositive } from '../options.ts';
 import { onExit, removeWatch } from '../process/monitor.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
@@ -67,14 +68,7 @@ export function startWait<T>(
 
 /** @internal The limit of a wait, checked. */
 export function checkWithin(options: WaitOptions | undefined): number {
-  const withinMs = options?.withinMs ?? DEFAULT_WITHIN_MS;
-  if (!(withinMs > 0 && withinMs <= MAX_WITHIN_MS)) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `withinMs must be above 0 and at most ${MAX_WITHIN_MS} milliseconds, not ${String(withinMs)}.`,
-    );
-  }
-  return withinMs;
+  return checkPositive('withinMs', options?.withinMs ?? DEFAULT_WITHIN_MS, MAX_WITHIN_MS);
 }
 
 /** @internal The error of a wait that nothing ended. */

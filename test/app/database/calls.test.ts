@@ -46,6 +46,21 @@ function fake(
   return { calls: new Calls(source, { activeMax: 1, waitingMax: 1, timeoutMs }), log };
 }
 
+describe('a call that fails', () => {
+  test('says whether it may have been carried out', async () => {
+    const unsent = fake(20, { acquire: never });
+    await expect(unsent.calls.run(never)).rejects.toMatchObject({ reason: 'timeout', maybeDone: false });
+    const unanswered = fake(20);
+    await expect(unanswered.calls.run(never)).rejects.toMatchObject({ reason: 'timeout', maybeDone: true });
+    const broken = fake(10_000);
+    const work = broken.calls.run(() => Promise.reject(closed));
+    await expect(work).rejects.toMatchObject({ reason: 'unreachable', maybeDone: true });
+    const full = fake(10_000);
+    const [, , third] = [1, 2, 3].map(() => full.calls.run(never));
+    await expect(third).rejects.toMatchObject({ reason: 'busy', maybeDone: false });
+  });
+});
+
 describe('a call that is late', () => {
   test('while it waits for its turn never has one', async () => {
     let provide = (): void => {};

@@ -2,7 +2,13 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { expect, test } from 'vitest';
+import postgres from 'postgres';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Database, openDatabase } from '../../../src/app/database/database.ts';
+import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { requirePart } from '../../support/parts.ts';
+import { startPostgres } from '../../support/postgres.ts';
+import { firstPage } from '../support/first-page.ts';
 import { temporaryFolder } from './support.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -11,7 +17,8 @@ test('no migration is missing', () => {
   const folder = join(temporaryFolder(), 'drizzle');
   cpSync(join(root, 'drizzle'), folder, { recursive: true });
   const before = readdirSync(folder, { recursive: true });
-  const paths = ['--schema', './src/app/notes/schema.ts', '--out', relative(root, folder)]; // it takes no absolute ones
+  // It takes no absolute paths.
+  const paths = ['--schema', './src/app/{notes,events}/schema.ts', '--out', relative(root, folder)];
   const args = ['generate', '--dialect', 'postgresql', ...paths];
   const result = spawnSync(process.execPath, [join(root, 'node_modules/drizzle-kit/bin.cjs'), ...args], {
     cwd: root,
@@ -20,3 +27,33 @@ test('no migration is missing', () => {
   expect(result).toMatchObject({ status: 0, stdout: expect.stringContaining('No schema changes') });
   expect(readdirSync(folder, { recursive: true })).toEqual(before);
 });
+
+test.skipIf(requirePart('postgres').missing)(
+  'a database that is up to date is opened by a role that may create nothing',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(() => server.remove());
+    const { url } = await server.createDatabase();
+    const owned = await openReady(url);
+    await owned.close();
+    const administer = postgres(url, { max: 1, onnotice: () => {} });
+    await administer.unsafe(
+      `create role reader login password 'user'; revoke create on schema public from public;
+        grant usage on schema drizzle to reader; grant select on drizzle.__drizzle_migrations to reader;
+        grant select, insert, update, delete on all tables in schema public to reader;
+        grant usage on all sequences in schema public to reader`,
+    );
+    await administer.end({ timeout: 5 });
+    const database = await openReady(url.replace(/\/\/.*@/, '//reader:user@'));
+    expect(await firstPage(createNoteRepository(database))).toEqual([]);
+    await database.close();
+  },
+);
+
+async function openReady(url: string): Promise<Database> {
+  const limits = { poolMax: 1, connectTimeoutMs: 10_000, queryTimeoutMs: 10_000, retryMaxMs: 100 };
+  const database = openDatabase({ kind: 'postgres', url, ...limits });
+  await database.opened();
+  expect(database.state).toBe('ready');
+  return database;
+}

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/app/database/database.ts';
 import { notes } from '../../../src/app/notes/schema.ts';
+import { sys } from 'troupe';
 import { openRaw } from '../support/client.ts';
 import { away, barrier, FaultyDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
@@ -118,12 +119,66 @@ export function describeFaultyRequests(inner: () => Database): void {
         status: 503,
         body: { status: 'not ready', service: 'running', database: 'unavailable', indexer: 'ready' },
       });
+      const { body, headers } = await app.ask('GET', '/readyz');
+      expect(body).toMatchObject({ cause: 'the database cannot be reached; the log says why' });
+      expect(headers.get('retry-after')).toBe('1');
       expect(await app.ask('GET', '/livez')).toMatchObject({ status: 200, body: { status: 'alive' } });
+    });
+  });
+
+  describe('many readers', () => {
+    beforeEach(() => start());
+
+    test('of single notes leave changes a share of the database', async () => {
+      const { id } = await app.make('read');
+      const held = barrier();
+      const reached = { database: 0 };
+      database.fault = {
+        before: () => {
+          reached.database++;
+          return held.wait();
+        },
+      };
+      const asked = Array.from({ length: 200 }, () => app.ask('GET', `/api/notes/${id}`));
+      const running = (label: string): number =>
+        app.node.processes().filter((pid) => app.node.processInfo(pid)?.label === label).length;
+      while (running('get_note') < asked.length) await nextTurn();
+      const change = app.ask('PUT', `/api/notes/${id}`, { json: note });
+      await app.running('update_note');
+      while (reached.database < 65) await nextTurn();
+      expect(reached.database).toBeLessThan(100); // the indexer may ask as well
+      held.release();
+      expect((await change).status).toBe(200);
+      expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(asked.map(() => 200));
     });
   });
 
   describe('a change', () => {
     beforeEach(() => start());
+
+    test('that was surely not stored makes nobody read again, unlike one that may have been', async () => {
+      const isResyncing = async (): Promise<boolean> => {
+        const { due } = (await sys.getState(app.node, 'note_indexer')) as { due: Map<symbol, unknown> };
+        return [...due.keys()].some(({ description }) => description === 'resync');
+      };
+      const fail = async (maybeDone: boolean) => {
+        database.fault = {
+          before() {
+            throw away(maybeDone);
+          },
+        };
+        const answer = await app.ask('POST', '/api/notes', { json: note });
+        database.fault = undefined;
+        return answer;
+      };
+      expect(await fail(false)).toMatchObject({ status: 503, body: AWAY });
+      expect(await isResyncing()).toBe(false);
+      expect(await fail(true)).toMatchObject({
+        status: 503,
+        body: { error: expect.stringContaining('may or may not be stored') },
+      });
+      expect(await isResyncing()).toBe(true);
+    });
 
     test('is broadcast although its client goes away before it is stored', async () => {
       const client = await app.connect();

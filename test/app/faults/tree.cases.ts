@@ -54,6 +54,7 @@ export function describeTree(inner: () => Database): void {
       expect(shown).toEqual([
         ['database', 'database', 'worker'],
         ['repl', 'repl_server', 'worker'],
+        ['log', 'notes_log', 'worker'],
         ['indexer', indexerName, 'worker'],
       ]);
       const started = app.lines.find(({ msg, id }) => msg === 'started' && id === 'indexer');
@@ -78,9 +79,11 @@ export function describeTree(inner: () => Database): void {
       expect(app.lines.filter(({ msg }) => msg === 'restarted').map(({ id }) => id)).toEqual([
         'indexer',
         'repl',
+        'log',
         'indexer',
         'database',
         'repl',
+        'log',
         'indexer',
       ]);
     });

@@ -58,6 +58,10 @@ export class FaultyDatabase implements Database {
     return this.pretended ?? this.#inner.state;
   }
 
+  get retryAfterMs(): number {
+    return this.#inner.retryAfterMs;
+  }
+
   async run<T>(work: (db: Queryable) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     const { fault } = this;
     await fault?.before?.();
@@ -88,8 +92,8 @@ export class FaultyDatabase implements Database {
 }
 
 /** The error of a database that is away. */
-export function away(): DatabaseUnavailableError {
-  return new DatabaseUnavailableError('unreachable', 'PostgreSQL at nowhere was lost', 1_500);
+export function away(maybeDone = false): DatabaseUnavailableError {
+  return new DatabaseUnavailableError('unreachable', 'PostgreSQL at nowhere was lost', 1_500, maybeDone);
 }
 
 /** A place where calls stop until they are let go. */

@@ -161,6 +161,25 @@ describe('one node', () => {
     expect(kinds(seen)).toEqual(['live 0', 1]);
   });
 
+  test('a store that is slow keeps nobody from starting, and members from nothing that is published meanwhile', async () => {
+    const at = site();
+    const store = createMemoryStore();
+    await add(store, 1);
+    let answer: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await startLog(at.node, { ...bare(store), extent: (name) => held.then(() => store.extent(name)) });
+    const { got } = member(at.node);
+    const { seen } = follow(at.node);
+    notes.publish(at.node, await add(store, 2));
+    notes.publish(at.node, await add(store, 3));
+    answer();
+    await pass(300, at);
+    expect(numbers(got)).toEqual([2, 3]);
+    expect(kinds(seen)).toEqual(['live 3']);
+  });
+
   test('the history is trimmed by count and by age, by the first node', async () => {
     const at = site();
     const store = createMemoryStore();

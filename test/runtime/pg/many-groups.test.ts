@@ -1,7 +1,7 @@
 // A node with very many groups of its own: what it tells a peer goes out in slices, and so does the end of a member of them all.
 // How long a slice is, is counted in groups between two runs of another process.
 import { setImmediate } from 'node:timers/promises';
-import { GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
+import { createNode, GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import {
   canonicalText,
@@ -67,7 +67,7 @@ test('a snapshot goes out in slices: what changes meanwhile is in it, or comes a
   expect(spy.of('sync')[0]!.groups.length).toBeLessThan(1_100);
   const sofar = spy.told.get(a.whereis('s')!.key)!.size;
   expect(sofar).toBeLessThan(MANY);
-  // In groups that it was told of, that it was not, and that are new.
+  // In groups that it knows, in groups that it does not know yet, and in a new one.
   for (const group of ['g0', `g${MANY - 1}`, 'new']) pg.join(a, 's', group, [two, two]);
   for (const group of ['g1', `g${MANY - 2}`]) pg.leave(a, 's', group, one);
   pg.join(a, 's', `g${MANY - 2}`, one);
@@ -121,6 +121,29 @@ test('the discover that comes right after a first snapshot is not answered by an
   spy.tell(a, 's', discover(spy.pid));
   await cluster.settle();
   expect(spy.kinds).toEqual(['sync', 'sync']);
+});
+
+test('more of a snapshot goes out only when the carrier has sent what it was given', async () => {
+  Object.assign(syncLimits, { pids: 100 * GROUP, pidsLater: 100 * GROUP });
+  const cluster = new Cluster();
+  const carrier = cluster.network.carrier('slow@x');
+  let sent = (): void => undefined;
+  carrier.drained = () => new Promise((resolve) => (sent = resolve));
+  const a = createNode({ name: 'slow@x', carrier });
+  onTestFinished(() => a.stop());
+  const b = cluster.node('b@x');
+  const spy = new Spy(b, 's');
+  pg.start(a, 's');
+  joinMany(a, forever(a), 350);
+  await cluster.mesh([a, b]);
+  spy.tell(a, 's', discover(spy.pid));
+  const told: number[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    await cluster.settle();
+    told.push(spy.told.get(a.whereis('s')!.key)!.size);
+    sent();
+  }
+  expect(told).toEqual([190, 285, 350, 350]);
 });
 
 test('a snapshot that is larger than the send queue goes out as the network takes it', async () => {

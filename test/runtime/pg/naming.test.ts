@@ -20,7 +20,7 @@ async function watched(scope: string) {
   };
   await tell(discover(spy.pid));
   spy.clear();
-  /** What the peer was told of since, by kind. */
+  /** What the peer has received since, by kind. */
   const told = async () => {
     await cluster.settle();
     const names = spy.messages.map((message) => {

@@ -111,7 +111,7 @@ export class OtpScope {
     return this.#names.get(text);
   }
 
-  /** What a peer has told of. */
+  /** The members that a peer has reported. */
   told(peer: Pid): Membership {
     const groups = this.#remote.get(peer.key)?.groups ?? new Map<string, Named>();
     return new Map(Array.from(groups, ([text, { pids }]) => [text, counts(pids)]));

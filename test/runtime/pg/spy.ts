@@ -1,4 +1,4 @@
-// A scope process that is none: it notes what a real one tells it, and can tell it anything. It checks the rule which keeps
+// A fake scope process: it records what a real one sends it, and can send it anything. It checks the rule which keeps
 // an OTP scope alive: nothing before a snapshot, and no leave of what was not told.
 import { Down, type Node, type Pid } from 'troupe';
 import {

@@ -39,7 +39,7 @@ describe('what is no pid is refused (erlang: badarg)', () => {
 test('what cannot be started is refused, and says how it is made', async () => {
   const node = createNode();
   const probe = createProbe(node);
-  const made = /made by defineServer or defineSupervisor; this is a value of type/;
+  const made = /defineServer or defineSupervisor has made, not a value of type/;
   for (const what of [undefined, null, {}, () => undefined] as unknown[] as never[]) {
     expect(() => node.start(what)).toThrow(made);
     await expect(node.startMonitor(what)).rejects.toThrow(bad);

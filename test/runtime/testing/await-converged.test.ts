@@ -87,7 +87,7 @@ test('when the time is over it lists who is missing, who is gone and who is coun
   );
   expect(error).toMatchObject({ code: 'TROUPE_TEST_TIMEOUT' });
   const lines = (error as Error).message.split('\n');
-  expect(lines).toContain(`  - b@cv has ${leaver.pid.toString()} of a@cv in 'old', where it is no more`);
+  expect(lines).toContain(`  - b@cv has ${leaver.pid.toString()} of a@cv in 'old', where it no longer is`);
   expect(lines).toContain(`  - b@cv has ${twice.pid.toString()} of a@cv 1 times in 'g', not 2`);
   expect(lines).toContain(`  - b@cv does not have ${late.pid.toString()} of a@cv in 'g', which a@cv has`);
   network.release();

@@ -1,4 +1,4 @@
-// Who may import whom. Dependencies point one way: app -> fastify -> pg and otp -> process.
+// Which layer may import which. Dependencies point one way: app -> fastify -> pg and otp -> process.
 import { posix } from 'node:path';
 import { isBuiltin } from 'node:module';
 import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './source.ts';

@@ -14,6 +14,7 @@
  * - The first of the logs by the name of its node trims the history.
  */
 import { TroupeError } from '../../errors.ts';
+import { started } from '../../otp/actions.ts';
 import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
 import type { Process } from '../../process/process.ts';
@@ -59,6 +60,8 @@ const MAX_AGE_MS = 259_200_000;
 const SPREAD = 0.3;
 /** How long a gap may stay before the store is read: what fills it is usually on its way. */
 const GAP_MS = 20;
+/** How long a start waits for the store. */
+const FIRST_READ_MS = 1_000;
 /** How long a store that has failed is left alone. */
 const RETRY_MS = 1_000;
 /** Events that wait for those before them; when there are more, the store is read instead. */
@@ -90,6 +93,10 @@ export interface Progress {
   source: EventSource;
   /** After the last event that the members got; undefined before the store has been read for the first time. */
   cursor: Cursor | undefined;
+  /** What has come before its turn, by position. */
+  readonly ahead: Map<number, Published>;
+  /** Before the first event that was published here while the store had not been read. */
+  before: number;
   /** The process of the log; one that has ended stands here until the next. */
   log: Process;
 }
@@ -100,8 +107,6 @@ interface Log {
   readonly progress: Progress;
   readonly options: { readonly sweepMs: number } & TrimLimit;
   readonly group: Tuple;
-  /** What has come before its turn, by position. */
-  readonly ahead: Map<number, Published>;
   /** The highest position that it has heard of. */
   wanted: number;
   /** The messages to itself that are under way. */
@@ -116,18 +121,12 @@ interface Log {
  */
 export const channelLog = defineServer({
   name: 'channel_log',
-  async init(
-    self: Process,
-    channel: string,
-    source: EventSource,
-    options: ChannelLogOptions = {},
-  ): Promise<Log> {
+  async init(self: Process, channel: string, source: EventSource, options: ChannelLogOptions = {}) {
     const { sweepMs = SWEEP_MS, keep = KEEP, maxAgeMs = MAX_AGE_MS } = options;
     const log: Log = {
       progress: begin(self, pubsub.checkChannel(channel), source),
       options: { sweepMs, keep, maxAgeMs },
       group: tuple(EVENT, channel),
-      ahead: new Map(),
       wanted: Infinity,
       due: new Set(),
     };
@@ -139,9 +138,12 @@ export const channelLog = defineServer({
     });
     if (unwatch !== undefined) self.signal.addEventListener('abort', unwatch, { once: true });
     after(log, spread(sweepMs), SWEEP, self);
-    await catchUp(log, self);
-    return log;
+    // Usually it is known from the start on what is new. A store that is slow, or away, keeps nobody from starting.
+    if (log.progress.cursor === undefined) await within(FIRST_READ_MS, begun(log, self));
+    return started(log, { continue: CATCH_UP });
   },
+
+  continue: (log, _catchUp: typeof CATCH_UP, self) => catchUp(log, self),
 
   async info(log, message, self) {
     if (message instanceof Published) take(log, message, self);
@@ -167,7 +169,8 @@ export const channelLog = defineServer({
 export function publish(place: pg.Place, event: StoredEvent): void {
   const node = pg.nodeOf(place);
   const { channel, topic, payload } = event;
-  const { log } = findProgress(node, channel);
+  const progress = findProgress(node, channel);
+  if (progress.cursor === undefined) progress.before = Math.min(progress.before, event.position - 1);
   const sender = pubsub.senderPid(place);
   const logs = pg
     .getMembers(place, NOVA_SCOPE, tuple(EVENT, channel))
@@ -177,7 +180,8 @@ export function publish(place: pg.Place, event: StoredEvent): void {
     place.send(pid, tuple(EVENT, channel, event.epoch, event.position, sender, topic, payload));
   const plain = new Broadcast(channel, sender, topic, JSON.parse(payload));
   pubsub.broadcastElsewhere(place, plain, (name) => !served.has(name));
-  log.deliver(new Published(event, sender));
+  const published = new Published(event, sender);
+  if (!progress.log.alive || !deliverNext(progress, published)) progress.log.deliver(published);
 }
 
 /** @internal How far the channel has come here. @throws TroupeError TROUPE_NO_LOG */
@@ -201,7 +205,14 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
   if (before?.log.alive === true)
     throw new TroupeError('TROUPE_NAME_TAKEN', `The channel '${channel}' has a log on ${node.name}.`);
   // Followers hold it, too.
-  const progress = before ?? { channel, source, cursor: undefined, log: self };
+  const progress = before ?? {
+    channel,
+    source,
+    cursor: undefined,
+    ahead: new Map(),
+    before: Infinity,
+    log: self,
+  };
   progress.source = source;
   progress.log = self;
   all.set(channel, progress);
@@ -236,7 +247,8 @@ function isJson(text: string): boolean {
 
 function take(log: Log, published: Published | undefined, self: Process): void {
   if (published === undefined) return;
-  const { ahead, progress } = log;
+  const { progress } = log;
+  const { ahead } = progress;
   const { epoch, position } = published.event;
   const { cursor } = progress;
   // An epoch that is not ours, ours or theirs is out of date: the store says which.
@@ -245,27 +257,29 @@ function take(log: Log, published: Published | undefined, self: Process): void {
     return after(log, GAP_MS, CATCH_UP, self);
   }
   if (position <= cursor.position) return;
-  if (position === cursor.position + 1) {
-    deliver(log, published);
-    deliverAhead(log);
-  } else if (ahead.size < AHEAD_MAX) ahead.set(position, published);
+  if (!deliverNext(progress, published) && ahead.size < AHEAD_MAX) ahead.set(position, published);
   if (want(log, position)) after(log, GAP_MS, CATCH_UP, self);
 }
 
-function deliver({ progress }: Log, { event, sender }: Published): void {
+/** Delivers an event whose turn it is, and what has waited for it. @returns whether it was its turn */
+function deliverNext(progress: Progress, published: Published): boolean {
+  const { cursor, ahead } = progress;
+  const { epoch, position } = published.event;
+  if (cursor === undefined || epoch !== cursor.epoch || position !== cursor.position + 1) return false;
+  deliver(progress, published);
+  for (let next = position + 1; ahead.size > 0; next++) {
+    const waiting = ahead.get(next);
+    if (waiting === undefined) break;
+    ahead.delete(next);
+    deliver(progress, waiting);
+  }
+  return true;
+}
+
+function deliver(progress: Progress, { event, sender }: Published): void {
   const { epoch, position, channel } = event;
   progress.cursor = { epoch, position };
   pubsub.deliverHere(progress.log.node, channel, broadcastOf(event, sender));
-}
-
-function deliverAhead(log: Log): void {
-  const { ahead, progress } = log;
-  while (ahead.size > 0) {
-    const next = ahead.get((progress.cursor?.position ?? 0) + 1);
-    if (next === undefined) break;
-    ahead.delete(next.event.position);
-    deliver(log, next);
-  }
 }
 
 async function catchUp(log: Log, self: Process): Promise<void> {
@@ -296,27 +310,45 @@ function isMissing({ wanted, progress }: Log): boolean {
 
 /** Reads and delivers what comes next. @returns whether there may be more */
 async function readOn(log: Log, self: Process): Promise<boolean> {
-  const { progress, ahead } = log;
-  const { channel, source, cursor } = progress;
+  const { progress } = log;
+  const { channel, source, cursor, ahead } = progress;
   if (cursor === undefined) {
-    const { epoch, head } = await source.extent(channel);
-    if (!self.alive) return false; // killed meanwhile: the next log may have begun
-    progress.cursor = { epoch, position: head };
-    return false;
+    const head = await begun(log, self);
+    return head > progress.before;
   }
   const { events, epoch, head, first } = await source.read(channel, cursor.position, READ);
-  if (!self.alive) return false;
+  if (!self.alive || progress.cursor === undefined) return false;
   if (epoch !== cursor.epoch || head < cursor.position || first > cursor.position + 1) {
+    if (progress.cursor !== cursor) return true; // it has moved meanwhile
     ahead.clear();
     progress.cursor = { epoch, position: head };
     pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
     return false;
   }
-  for (const event of events) deliver(log, ahead.get(event.position) ?? new Published(event, self.pid));
-  const { position } = progress.cursor as Cursor;
+  // Some may have been delivered while this was read.
+  for (const event of events)
+    deliverNext(progress, ahead.get(event.position) ?? new Published(event, self.pid));
+  const { position } = progress.cursor;
   for (const waiting of ahead.keys()) if (waiting <= position) ahead.delete(waiting);
-  deliverAhead(log);
-  return events.length > 0 && head > (progress.cursor as Cursor).position;
+  return events.length > 0 && head > position;
+}
+
+/** Asks the store where the history stands, and begins there. @returns its head */
+async function begun({ progress }: Log, self: Process): Promise<number> {
+  const { epoch, head } = await progress.source.extent(progress.channel);
+  // What was published meanwhile is for those who were members already. After a kill the next log may have begun.
+  if (self.alive) progress.cursor ??= { epoch, position: Math.min(head, progress.before) };
+  return head;
+}
+
+/** Waits for what may fail, for a limited time. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work.catch(() => undefined), limit]); // a failure is met again, and told, with the first read
+  clearTimeout(timer);
 }
 
 async function trim(log: Log, self: Process): Promise<void> {

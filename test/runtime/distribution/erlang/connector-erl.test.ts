@@ -57,7 +57,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
   test('Troupe dials: connected, as a hidden node', async () => {
     const a = await registered('a@127.0.0.1');
     await a.connector.dial(OTP);
-    const link = a.links.get(OTP)!;
+    const link = a.up.get(OTP)!;
     expect(flagNames(link.flags)).toEqual(flagNames(OWN_FLAGS));
     expect(String(link.creation)).toBe(await node.eval('erlang:system_info(creation)'));
     expect(await node.eval('{nodes(), nodes(hidden)}')).toBe("{[],['a@127.0.0.1']}");
@@ -67,7 +67,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     const a = await registered('b@127.0.0.1');
     expect(await node.eval("net_kernel:connect_node('b@127.0.0.1')")).toBe('true');
     await a.happened(/up otp/);
-    expect(a.links.get(OTP)).toMatchObject({ initiator: false });
+    expect(a.up.get(OTP)).toMatchObject({ initiator: false });
     expect(await node.eval('nodes(hidden)')).toBe("['b@127.0.0.1']");
   });
 
@@ -133,7 +133,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     await fromTroupe;
     // An attempt that was refused with nok waits for the connection of the other.
     expect(await fromErlang).toBe('true');
-    expect(a.links.get(OTP)?.initiator).toBe(name > OTP);
+    expect(a.up.get(OTP)?.initiator).toBe(name > OTP);
     expect(await node.eval('nodes(hidden)')).toBe(`['${name}']`);
   });
 
@@ -145,7 +145,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
         node.eval("net_kernel:connect_node('m@127.0.0.1')"),
       ]);
       expect(answer).toBe('true');
-      expect(a.links.size).toBe(1);
+      expect(a.up.size).toBe(1);
       const start = a.log.length;
       await node.eval("erlang:disconnect_node('m@127.0.0.1')");
       while (!a.log.slice(start).includes(`down ${OTP}`))
@@ -156,11 +156,11 @@ describe.skipIf(erl.missing)('with Erlang', () => {
   test('Troupe comes anew while Erlang takes it for connected', async () => {
     const a = await registered('n@127.0.0.1');
     await a.connector.dial(OTP);
-    const old = a.links.get(OTP)!;
+    const old = a.up.get(OTP)!;
     // Lost here only: as when the program was killed and the machine has not said so.
-    a.links.delete(OTP);
+    a.up.delete(OTP);
     await a.connector.dial(OTP);
-    expect(a.links.get(OTP)).not.toBe(old);
+    expect(a.up.get(OTP)).not.toBe(old);
     expect(await node.eval('nodes(hidden)')).toBe("['n@127.0.0.1']");
   });
 
@@ -169,12 +169,12 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     const other = await startErl({ name: 'other@127.0.0.1', epmdPort });
     onTestFinished(() => other.stop());
     await a.connector.dial('other@127.0.0.1');
-    const old = a.links.get('other@127.0.0.1')!;
+    const old = a.up.get('other@127.0.0.1')!;
     await other.kill();
     await a.happened(/down other/);
     // As when the machine of the other went down, and nobody has closed its connections.
     const start = a.log.length;
-    a.links.set('other@127.0.0.1', old);
+    a.up.set('other@127.0.0.1', old);
     const again = await startErl({ name: 'other@127.0.0.1', epmdPort });
     onTestFinished(() => again.stop());
     expect(await again.eval("net_kernel:connect_node('o@127.0.0.1')")).toBe('true');
@@ -183,7 +183,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
       'retire other@127.0.0.1',
       'up other@127.0.0.1',
     ]);
-    expect(a.links.get('other@127.0.0.1')?.creation).not.toBe(old.creation);
+    expect(a.up.get('other@127.0.0.1')?.creation).not.toBe(old.creation);
   });
 
   async function lookUp(): Promise<{ host: string; port: number }> {

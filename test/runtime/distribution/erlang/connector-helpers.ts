@@ -15,8 +15,8 @@ export interface Site {
   readonly name: string;
   readonly connector: Connector;
   readonly port: number;
-  /** The links that came up, and are: by the name of the other. */
-  readonly links: Map<string, EstablishedConnection>;
+  /** The connections that are up: by the name of the other. */
+  readonly up: Map<string, EstablishedConnection>;
   /** What happened, as `up name`, `retire name`, `down name`. */
   readonly log: string[];
   readonly refused: Array<{ peer: string | undefined; address: string; reason: string }>;
@@ -30,7 +30,7 @@ export async function site(
   places: Places,
   changes: Partial<ConnectorOptions> = {},
 ): Promise<Site> {
-  const links = new Map<string, EstablishedConnection>();
+  const connections = new Map<string, EstablishedConnection>();
   const log: string[] = [];
   const refused: Site['refused'] = [];
   const waiting = new Set<() => void>();
@@ -45,23 +45,23 @@ export async function site(
     setupTimeoutMs: 5_000,
     resolve: (node) => Promise.resolve(places.get(node)),
     events: {
-      up(link) {
-        log.push(`up ${link.peer}`);
-        links.set(link.peer, link);
-        link.socket.on('error', () => link.socket.destroy());
-        link.socket.on('close', () => {
-          log.push(`down ${link.peer}`);
-          if (links.get(link.peer) === link) links.delete(link.peer);
+      up(established) {
+        log.push(`up ${established.peer}`);
+        connections.set(established.peer, established);
+        established.socket.on('error', () => established.socket.destroy());
+        established.socket.on('close', () => {
+          log.push(`down ${established.peer}`);
+          if (connections.get(established.peer) === established) connections.delete(established.peer);
           told();
         });
-        link.socket.resume();
+        established.socket.resume();
         told();
       },
-      isUp: (peer) => links.has(peer),
+      isUp: (peer) => connections.has(peer),
       retire(peer) {
         log.push(`retire ${peer}`);
-        links.get(peer)?.socket.destroy();
-        links.delete(peer);
+        connections.get(peer)?.socket.destroy();
+        connections.delete(peer);
         told();
       },
     },
@@ -74,7 +74,7 @@ export async function site(
   });
   onTestFinished(async () => {
     await connector.close();
-    for (const link of links.values()) link.socket.destroy();
+    for (const established of connections.values()) established.socket.destroy();
   });
   const port = await connector.listen();
   if (port !== 0) places.set(name, { host: '127.0.0.1', port });
@@ -88,7 +88,7 @@ export async function site(
       waiting.add(look);
       look();
     });
-  return { name, connector, port, links, log, refused, happened };
+  return { name, connector, port, up: connections, log, refused, happened };
 }
 
 /** A plain connection on which a test speaks the handshake itself. */

@@ -66,8 +66,8 @@ describe('dialling', () => {
     const b = await site('b@h', places);
     await Promise.all([a.connector.dial('b@h'), a.connector.dial('b@h')]);
     await b.happened(/up a@h/);
-    expect(a.links.get('b@h')).toMatchObject({ peer: 'b@h', creation: 101, flags, initiator: true });
-    expect(b.links.get('a@h')).toMatchObject({ peer: 'a@h', creation: 100, flags, initiator: false });
+    expect(a.up.get('b@h')).toMatchObject({ peer: 'b@h', creation: 101, flags, initiator: true });
+    expect(b.up.get('a@h')).toMatchObject({ peer: 'a@h', creation: 100, flags, initiator: false });
     await a.connector.dial('b@h');
     expect([a.log, b.log]).toEqual([['up b@h'], ['up a@h']]);
   });
@@ -80,9 +80,9 @@ describe('dialling', () => {
     await storage.run('a request', () => a.connector.dial('b@h'));
     await b.happened(/up a@h/);
     const seen = new Promise((resolve) => {
-      a.links.get('b@h')?.socket.once('data', () => resolve(storage.getStore()));
+      a.up.get('b@h')?.socket.once('data', () => resolve(storage.getStore()));
     });
-    b.links.get('a@h')?.socket.write('x');
+    b.up.get('a@h')?.socket.write('x');
     expect(await seen).toBeUndefined();
   });
 
@@ -103,7 +103,7 @@ describe('dialling', () => {
     ]);
     wire.socket.write(Buffer.concat([ack, Buffer.from('first')]));
     await dialled;
-    expect(a.links.get('b@h')?.leftover.toString()).toBe('first');
+    expect(a.up.get('b@h')?.leftover.toString()).toBe('first');
   });
 
   test('a node that is not there, not known, or cannot be', async () => {
@@ -212,11 +212,11 @@ describe('attempts that cross', () => {
     const b = await site('b@h', places);
     for (let round = 0; round < 20; round++) {
       await Promise.all([a.connector.dial('b@h'), b.connector.dial('a@h')]);
-      await vi.waitFor(() => expect([a.links.size, b.links.size]).toEqual([1, 1]), { interval: 2 });
-      const [one, other] = [a.links.get('b@h')!, b.links.get('a@h')!];
+      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([1, 1]), { interval: 2 });
+      const [one, other] = [a.up.get('b@h')!, b.up.get('a@h')!];
       expect(one.initiator).toBe(!other.initiator);
       one.socket.destroy();
-      await vi.waitFor(() => expect([a.links.size, b.links.size]).toEqual([0, 0]), { interval: 2 });
+      await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([0, 0]), { interval: 2 });
     }
     expect([...a.refused, ...b.refused]).toEqual([]);
   });
@@ -237,8 +237,8 @@ describe('attempts that cross', () => {
     expect((await wire.receive())?.toString()).toBe('snok');
     hold.open();
     await Promise.all([fromA, fromB]);
-    expect(a.links.get('b@h')?.initiator).toBe(false);
-    expect(b.links.get('a@h')?.initiator).toBe(true);
+    expect(a.up.get('b@h')?.initiator).toBe(false);
+    expect(b.up.get('a@h')?.initiator).toBe(true);
   });
 
   test('the lesser name gives way with ok_simultaneous, and its callers get the connection of the other', async () => {
@@ -253,7 +253,7 @@ describe('attempts that cross', () => {
     const challenge = await wire.receive();
     wire.send(writeReply(1, digest('secret', readChallenge(challenge!, 0, challenge!.length)!.challenge)));
     await Promise.all([fromA, own.closed]);
-    expect(a.links.get('b@h')).toMatchObject({ initiator: false, creation: 8 });
+    expect(a.up.get('b@h')).toMatchObject({ initiator: false, creation: 8 });
   });
 
   test('nok, and the other does not come: dials again, three times in all', async () => {
@@ -312,11 +312,11 @@ describe('attempts that cross', () => {
     for (const claim of claims) expect((await claim.receive())?.toString()).toBe('sok');
     const b = await site('b@h', places);
     await a.connector.dial('b@h');
-    expect(a.links.get('b@h')).toMatchObject({ initiator: true });
-    a.links.get('b@h')?.socket.destroy();
-    await vi.waitFor(() => expect([a.links.size, b.links.size]).toEqual([0, 0]), { interval: 2 });
+    expect(a.up.get('b@h')).toMatchObject({ initiator: true });
+    a.up.get('b@h')?.socket.destroy();
+    await vi.waitFor(() => expect([a.up.size, b.up.size]).toEqual([0, 0]), { interval: 2 });
     await b.connector.dial('a@h');
-    await vi.waitFor(() => expect(a.links.get('b@h')).toMatchObject({ initiator: false }), { interval: 2 });
+    await vi.waitFor(() => expect(a.up.get('b@h')).toMatchObject({ initiator: false }), { interval: 2 });
   });
 });
 
@@ -334,7 +334,7 @@ describe('a node that is connected', () => {
     await imposter.receive();
     imposter.send(writeReply(1, Buffer.alloc(16)));
     await imposter.closed;
-    expect(a.links.size).toBe(1);
+    expect(a.up.size).toBe(1);
 
     const wire = Wire.to(a.port).send(writeName(flags, 55, 'b@h'));
     await wire.receive();
@@ -343,7 +343,7 @@ describe('a node that is connected', () => {
     wire.send(writeReply(1, digest('secret', readChallenge(challenge!, 0, challenge!.length)!.challenge)));
     expect((await wire.receive())?.subarray(0, 1).toString()).toBe('a');
     await a.happened(/retire/);
-    expect(a.links.get('b@h')?.creation).toBe(55);
+    expect(a.up.get('b@h')?.creation).toBe(55);
     expect(a.log.filter((line) => !line.startsWith('refused'))).toEqual([
       'up b@h',
       'retire b@h',
@@ -362,7 +362,7 @@ describe('a node that is connected', () => {
     await wire.receive();
     wire.send(writeStatus('false'));
     await wire.closed;
-    expect([a.links.size, a.refused]).toEqual([1, []]);
+    expect([a.up.size, a.refused]).toEqual([1, []]);
   });
 
   test('to one that does not know any more: it is told true', async () => {
@@ -420,7 +420,7 @@ describe('listening', () => {
     const crowd = Array.from({ length: 300 }, () => Wire.to(a.port));
     await a.happened(/refused .*gave_way/);
     await b.connector.dial('a@h');
-    expect(b.links.has('a@h')).toBe(true);
+    expect(b.up.has('a@h')).toBe(true);
     for (const wire of crowd) wire.socket.destroy();
   });
 
@@ -493,7 +493,7 @@ describe('listening', () => {
     await a.connector.close();
     await pending.closed;
     await expect(b.connector.dial('a@h')).resolves.toBeUndefined();
-    expect([a.links.size, b.links.size]).toEqual([1, 1]);
+    expect([a.up.size, b.up.size]).toEqual([1, 1]);
     const late = Wire.to(a.port);
     expect(await late.receive()).toBeUndefined();
   });

@@ -59,8 +59,8 @@ describe.skipIf(!openssl)('over TLS', () => {
     const b = await site('b@127.0.0.1', places, { tls: good });
     await a.connector.dial('b@127.0.0.1');
     await b.happened(/up a/);
-    const to = a.links.get('b@127.0.0.1')!;
-    const from = b.links.get('a@127.0.0.1')!;
+    const to = a.up.get('b@127.0.0.1')!;
+    const from = b.up.get('a@127.0.0.1')!;
     const sent = Buffer.alloc(3_000_000, 'abcdefg');
     const pieces: Buffer[] = [];
     const all = new Promise<void>((resolve) => {
@@ -89,7 +89,7 @@ describe.skipIf(!openssl)('over TLS', () => {
     await expect(a.connector.dial('b@127.0.0.1')).rejects.toThrow(failed('tls'));
     await expect(b.connector.dial('a@127.0.0.1')).rejects.toThrow(failed('tls'));
     await a.happened(/refused undefined tls/);
-    expect([a.links.size, b.links.size]).toEqual([0, 0]);
+    expect([a.up.size, b.up.size]).toEqual([0, 0]);
   });
 
   test('nobody gets in without a certificate, unless certificates are not verified', async () => {
@@ -163,7 +163,7 @@ describe.skipIf(!openssl)('over TLS', () => {
       await a.happened(/down otp/);
       expect(await node.eval("net_kernel:connect_node('a@127.0.0.1')")).toBe('true');
       await a.happened(/up otp/);
-      expect(a.links.get('otp@127.0.0.1')).toMatchObject({ initiator: false });
+      expect(a.up.get('otp@127.0.0.1')).toMatchObject({ initiator: false });
     });
 
     test('a certificate of another authority, both ways', async () => {

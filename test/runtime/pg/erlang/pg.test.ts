@@ -10,7 +10,8 @@ import {
   tuple,
   type Tuple,
 } from 'troupe';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { syncLimits } from '../../../../src/runtime/pg/internal.ts';
 import { type Epmd, type ErlNode, freePort, startEpmd, startErl } from '../../../support/erl.ts';
 import { requirePart } from '../../../support/parts.ts';
 import { collector, forever, keys } from '../../distribution/cluster.ts';
@@ -343,8 +344,34 @@ describe.skipIf(part.missing)('pg with Erlang', () => {
       async () => expect(await beam.ask('length(pg:which_groups(X))', atom(scope))).toBe(10_000),
       WAIT,
     );
-    // Nobody is left who would have to be told of 10,000 groups in the tests that follow.
+    // So that no scope sends 10,000 groups to the tests that follow.
     await beam.ask('exit(whereis(X), kill)', atom(scope));
+  });
+
+  test('a snapshot that goes out in slices, with changes meanwhile, and a member of them all that ends', async () => {
+    const limits = { ...syncLimits };
+    onTestFinished(() => void Object.assign(syncLimits, limits));
+    Object.assign(syncLimits, { pids: 100 * 16, pidsLater: 16 });
+    const { node, scope } = await begin();
+    const there = await beam.startScope(scope);
+    pg.start(node, scope);
+    const [one, two] = [forever(node), forever(node)];
+    for (let group = 0; group < 2_000; group++) pg.join(node, scope, ['here', group], [one, one]);
+    await node.connect(beam.name);
+    await vi.waitFor(async () => {
+      expect(await beam.ask('length(pg:which_groups(X))', atom(scope))).toBeGreaterThan(0);
+    }, WAIT);
+    for (const group of [0, 1_999, 2_000]) pg.join(node, scope, ['here', group], two);
+    for (const group of [1, 1_998]) pg.leave(node, scope, ['here', group], [one, one]);
+    await vi.waitFor(async () => expect(await beam.view(scope)).toEqual(viewAt(node, scope)), WAIT);
+    node.exit(one, 'kill');
+    await vi.waitFor(async () => {
+      expect(await beam.ask('lists:sort(pg:which_groups(X))', atom(scope))).toEqual(
+        [0, 1_999, 2_000].map((group) => ['here', group]),
+      );
+    }, WAIT);
+    for (const group of [0, 1_999, 2_000]) await expectMembers(beam, scope, ['here', group], [two]);
+    expect((await beam.scope(scope)).equals(there)).toBe(true);
   });
 
   test('two Erlang nodes and two others agree', async () => {

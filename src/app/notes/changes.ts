@@ -1,0 +1,46 @@
+// Changes of notes, each stored together with the event that tells of it: in one transaction, so that there is never one without the other.
+//
+// Who has made a change publishes its event afterwards (`notes.publish`). Where that does not happen, the log of each instance finds
+// the event in the store.
+import type { StoredEvent } from 'troupe';
+import type { Database } from '../database/database.ts';
+import type { DatabaseEvents } from '../events/store.ts';
+import { notes } from './channel.ts';
+import type { NewNote, Note, NoteChange } from './note.ts';
+import { createNoteRepository } from './repository.ts';
+
+/** A change that was stored, and its event. */
+export interface Changed<Value> {
+  readonly value: Value;
+  readonly event: StoredEvent;
+}
+
+/** Changes notes. Errors are those of `SqlRunner.run`. */
+export interface NoteChanges {
+  create(note: NewNote): Promise<Changed<Note>>;
+  /** Undefined when there is no such note. */
+  update(id: number, change: NoteChange): Promise<Changed<Note> | undefined>;
+  delete(id: number): Promise<Changed<true> | undefined>;
+}
+
+/** The changes of the notes in a database. */
+export function changesIn(database: Database, events: DatabaseEvents): NoteChanges {
+  return {
+    create: (note) =>
+      database.transaction(async (transaction) => {
+        const value = await createNoteRepository(transaction).create(note);
+        return { value, event: await events.append(transaction, notes.event('note_created', value)) };
+      }),
+    update: (id, change) =>
+      database.transaction(async (transaction) => {
+        const value = await createNoteRepository(transaction).update(id, change);
+        if (value === undefined) return undefined;
+        return { value, event: await events.append(transaction, notes.event('note_updated', value)) };
+      }),
+    delete: (id) =>
+      database.transaction(async (transaction) => {
+        if (!(await createNoteRepository(transaction).delete(id))) return undefined;
+        return { value: true, event: await events.append(transaction, notes.event('note_deleted', { id })) };
+      }),
+  };
+}
