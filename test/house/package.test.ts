@@ -114,8 +114,11 @@ describe('what is installed', () => {
 
   test('can be required', async (context) => {
     const { run } = await need(bare, context);
-    const program = `const names = ['troupe', 'troupe/erlang', 'troupe/testing', 'troupe/repl'];
-      console.log(names.map((name) => typeof require(name)).join(), typeof require('troupe').createNode);`;
+    const names = ENTRIES.filter((entry) => entry !== './fastify').map((entry) =>
+      entry.replace('.', 'troupe'),
+    );
+    const program = `const names = ${JSON.stringify(names)};
+      console.log(names.filter((name) => typeof require(name) !== 'object'), typeof require('troupe').createNode);`;
     const { exitCode, stdout, stderr } = await run(
       process.execPath,
       ['--input-type=commonjs', '-e', program],

@@ -52,7 +52,8 @@ export function encodeFrame(type: keyof typeof FIRST_BYTE, data: string | Uint8A
 interface Insides {
   _closeTimeout: number;
   readonly _socket: (Socket & { readonly _httpMessage?: ServerResponse | null }) | null;
-  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] };
+  /** Null on Bun, which brings a `ws` of its own. */
+  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] } | null;
   readonly _receiver: {
     _maxPayload: number;
     readonly _extensions: { readonly 'permessage-deflate'?: { _maxPayload: number } };
@@ -98,7 +99,7 @@ export class SocketWire implements Wire {
   get direct(): Socket | null {
     if (!this.#plain) return null;
     const { _socket: below, _sender: sender } = this.#socket as unknown as Insides;
-    return sender._state === 0 && sender._queue.length === 0 ? below : null;
+    return sender?._state === 0 && sender._queue.length === 0 ? below : null;
   }
 
   send(frame: OutgoingFrame, written: Written): void {
