@@ -126,7 +126,7 @@ describe('what is installed', () => {
     );
     expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([
       0,
-      'object,object,object,object function\n',
+      '[] function\n',
     ]);
   });
 
