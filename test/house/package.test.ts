@@ -124,10 +124,7 @@ describe('what is installed', () => {
       ['--input-type=commonjs', '-e', program],
       RUN_LIMIT_MS,
     );
-    expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([
-      0,
-      '[] function\n',
-    ]);
+    expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([0, '[] function\n']);
   });
 
   test('can be bundled', { timeout: INSTALL_LIMIT_MS }, async (context) => {
