@@ -42,6 +42,7 @@ export function describeStop(inner: () => Database): void {
       expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
       expect(ready.body).toEqual({
         status: 'not ready',
+        cause: 'the service is shutting down',
         service: 'stopping',
         database: 'ready',
         indexer: 'ready',
