@@ -18,7 +18,13 @@ import { codecWorkloads } from './workloads/codec.mjs';
 import { timerDelay } from './workloads/event-loop.mjs';
 import { broadcast, joinLeaveOneGroup, joinLeaveOwnGroups } from './workloads/groups.mjs';
 import { oneway, pingpong, ring } from './workloads/messages.mjs';
-import { nodesBroadcast, nodesOneway, nodesPingpong, nodesSync } from './workloads/nodes.mjs';
+import {
+  nodesBesideLarge,
+  nodesBroadcast,
+  nodesOneway,
+  nodesPingpong,
+  nodesSync,
+} from './workloads/nodes.mjs';
 import { idleProcess, spawnExit } from './workloads/processes.mjs';
 import { socketWorkloads } from './workloads/sockets.mjs';
 
@@ -64,6 +70,13 @@ const workloads = [
   ...[
     { name: 'nodes_oneway', unit: 'messages/s', asked: 1, work: nodesOneway },
     { name: 'nodes_pingpong', unit: 'round trips/s', asked: 1, work: nodesPingpong },
+    .../** @type {const} */ (['text', 'bytes']).map((kind) => ({
+      name: `nodes_beside_large_${kind}`,
+      unit: 'ms',
+      less: true,
+      asked: 2,
+      work: (folder) => nodesBesideLarge(folder, kind),
+    })),
     { name: 'nodes_broadcast_1000', unit: 'deliveries/s', asked: 50, otpAsked: 1, work: nodesBroadcast },
     { name: 'nodes_sync_10000_groups', unit: 'ms', less: true, limit: 1_000, work: nodesSync },
   ].flatMap(({ work, otpAsked, ...workload }) => [

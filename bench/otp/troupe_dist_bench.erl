@@ -59,6 +59,9 @@ peer() ->
         {echo, To} ->
             To ! {ready, spawn(fun echo/0)},
             peer();
+        {stream, Kind, Large, To} ->
+            To ! {ready, spawn(fun() -> stream(Kind, Large) end)},
+            peer();
         {members, Count, Rounds, To} ->
             members(Count, Rounds, To),
             To ! {ready, self()},
@@ -85,6 +88,8 @@ run("nodes_pingpong", Peer) ->
     N = 10000,
     Echo = ask(Peer, {echo, self()}),
     round(N / best(fun() -> pings(N, Echo) end));
+run("nodes_beside_large_text", Peer) -> beside_large(text, Peer);
+run("nodes_beside_large_bytes", Peer) -> beside_large(bytes, Peer);
 run("nodes_broadcast_1000", Peer) ->
     Members = 1000,
     Rounds = 200,
@@ -107,6 +112,33 @@ run("nodes_sync_10000_groups", {_, Node} = Peer) ->
     await(synced),
     Best = lists:min([sync(Node, Follower) || _ <- lists:seq(1, 5)]),
     round(Best * 1000).
+
+%% The median of round trips, in milliseconds, while large messages come for another process.
+beside_large(Kind, Peer) ->
+    Count = 400,
+    Self = self(),
+    Sink = spawn(fun() -> large_sink(0, Self) end),
+    Echo = ask(Peer, {echo, self()}),
+    _ = ask(Peer, {stream, Kind, Sink, self()}),
+    await(flowing),
+    Trips = lists:sort([seconds(fun() -> pings(1, Echo) end) || _ <- lists:seq(1, Count)]),
+    lists:nth(Count div 2 + 1, Trips) * 1000.
+
+large_sink(Came, To) ->
+    receive {Source, _} -> Source ! more end,
+    Came =:= 3 andalso (To ! flowing),
+    large_sink(Came + 1, To).
+
+%% Two large messages, and another whenever the receiver asks for more.
+stream(Kind, To) ->
+    Byte = case Kind of text -> $x; bytes -> 255 end,
+    Large = binary:copy(<<Byte>>, 16 * 1024 * 1024),
+    [To ! {self(), Large} || _ <- [1, 2]],
+    stream_more(Large, To).
+
+stream_more(Large, To) ->
+    receive more -> To ! {self(), Large} end,
+    stream_more(Large, To).
 
 sync(Node, Follower) ->
     Follower ! {await_left, self()},

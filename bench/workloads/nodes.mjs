@@ -9,6 +9,7 @@ const BATCH = 256;
 /** With more bytes than this waiting to be sent the sender waits, as one on a BEAM node is suspended. */
 const BUSY_BYTES = 1_048_576;
 const DONE = atom('done');
+const MORE = atom('more');
 const SYNCED = atom('synced');
 
 /** @param {unknown} message */
@@ -72,6 +73,54 @@ export async function nodesPingpong(otpFolder, count = 10_000) {
   });
   await pair.close();
   return count / seconds;
+}
+
+/**
+ * Round trips while the peer sends messages of 16 MiB to another process of this node, two of which are under way at any time. The
+ * median, in milliseconds.
+ * @param {'text' | 'bytes'} kind
+ */
+export async function nodesBesideLarge(otpFolder, kind, count = 400) {
+  const pair = await openPair(otpFolder);
+  const { node } = pair;
+  const { fire: flow, fired: flowing } = signal();
+  let came = 0;
+  const sink = node.spawn({
+    name: 'large sink',
+    init: () => undefined,
+    handle(self, [source]) {
+      if (++came === 4) flow();
+      self.send(source, MORE);
+    },
+  });
+  const echo = await pair.ask('echo');
+  await pair.ask('stream', atom(kind), sink);
+  await flowing;
+  const { fire, fired } = signal();
+  /** @type {number[]} */
+  const trips = [];
+  let start = 0;
+  node.spawn({
+    name: 'ping',
+    init(self) {
+      start = performance.now();
+      self.send(echo, tuple(atom('ping'), self.pid));
+    },
+    handle(self) {
+      const now = performance.now();
+      trips.push(now - start);
+      if (trips.length === count) {
+        fire();
+        self.exit('normal');
+      }
+      start = now;
+      self.send(echo, tuple(atom('ping'), self.pid));
+    },
+  });
+  await fired;
+  await pair.close();
+  trips.sort((a, b) => a - b);
+  return trips[count >> 1];
 }
 
 /** Broadcasts to `members` members on the peer, until each has had every message. Deliveries per second. */

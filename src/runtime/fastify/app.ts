@@ -8,7 +8,7 @@ import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type ErrorCode, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import { Connection, type ConnectionOwner, ENDS } from './connection.ts';
+import { type CloseStatus, Connection, type ConnectionOwner, hasConnection } from './connection.ts';
 import type { Executions } from './controller.ts';
 import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
@@ -71,13 +71,15 @@ export interface SocketServer {
   once(event: 'close', listener: () => void): unknown;
 }
 
+/** The shortest time within which clients are told to come back; with more connections, a millisecond for each. */
+const RETRY_WITHIN_MIN_MS = 1_000;
+
 /** @internal The connections of an application. */
 export class Connections implements ConnectionOwner {
   readonly #node: Node;
   readonly #limits: Limits;
   readonly #shared: boolean;
   readonly #live = new Set<Connection>();
-  readonly #sockets = new WeakSet<WebSocket>();
   readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
   #emptied: () => void = () => undefined;
 
@@ -98,11 +100,6 @@ export class Connections implements ConnectionOwner {
     return this.#live.size >= this.#limits.maxConnections;
   }
 
-  /** True for a socket that has a process. */
-  owns(socket: WebSocket): boolean {
-    return this.#sockets.has(socket);
-  }
-
   /** Gives a socket its process. A socket for which there is no room is closed. */
   open(
     definition: WebSocketDefinition,
@@ -121,7 +118,6 @@ export class Connections implements ConnectionOwner {
       const limits = this.#connectionLimits(definition);
       const start = { request, args };
       this.#live.add(new Connection(this.#node, definition, start, socket, limits, this));
-      this.#sockets.add(socket);
       releaseRequest(socket);
       // What `@fastify/websocket` has added holds the request and its reply. It has nothing to do for a socket with a process.
       if (!this.#shared && listener !== undefined) socket.off('error', listener as () => void);
@@ -130,6 +126,13 @@ export class Connections implements ConnectionOwner {
       if (code === undefined) throw error;
       socket.close(code, 'unavailable');
     }
+  }
+
+  /** The close frame for a client that is to come back at a time of its own, so that not all of them come at once. */
+  goingAway(): CloseStatus {
+    const withinMs = this.#limits.retryWithinMs ?? Math.max(RETRY_WITHIN_MIN_MS, this.size);
+    const retry = withinMs === 0 ? '' : `; retry=${Math.floor(Math.random() * withinMs)}`;
+    return { code: 1001, reason: `going away${retry}` };
   }
 
   /** A connection and its socket are gone. */
@@ -152,8 +155,12 @@ export class Connections implements ConnectionOwner {
       else server.once('close', resolve);
     });
     const others = server?.clients ?? [];
-    for (const connection of this.#live) connection.end(ENDS.applicationCloses);
-    for (const socket of others) if (!this.owns(socket)) socket.close(1001, 'going away');
+    for (const connection of this.#live) connection.end({ exit: 'shutdown', close: this.goingAway() });
+    for (const socket of others) {
+      if (hasConnection(socket)) continue;
+      const { code, reason } = this.goingAway();
+      socket.close(code, reason);
+    }
     server?.close();
     if (this.#live.size === 0) this.#emptied();
     let timer: NodeJS.Timeout | undefined;

@@ -7,13 +7,12 @@
  * Invariant: when the process is killed while a callback awaits, none of its frames are sent afterwards.
  */
 import { TroupeError } from '../errors.ts';
-import { Call } from '../otp/gen.ts';
+import { Call, reportUnexpected } from '../otp/gen.ts';
 import { Action, UNHANDLED } from '../otp/actions.ts';
 import { handleSystem, isSystemMessage, type SystemTarget } from '../otp/system.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { type ExitReason, formatReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import { telemetry } from '../telemetry.ts';
 import type { Connection } from './connection.ts';
 import {
   CloseFrame,
@@ -24,8 +23,6 @@ import {
   type WebSocketReplies,
   type WebSocketReply,
 } from './handler.ts';
-
-const unexpected = telemetry('troupe:server:unexpected');
 
 /** @internal A frame of the client, as it waits in the mailbox. */
 export class Received {
@@ -138,10 +135,7 @@ function inform(connection: Connection, message: unknown): WebSocketReplies {
     const reply = handler(state, message, process);
     if (reply !== UNHANDLED) return reply as WebSocketReplies; // checked by answerOne
   }
-  const kind = message instanceof Call ? 'call' : 'info';
-  if (unexpected.hasSubscribers) {
-    unexpected.publish({ pid: process.pid, label: definition.name, kind, message });
-  }
+  reportUnexpected(process, message);
   if (message instanceof Call) {
     message.fail(new TroupeError('TROUPE_UNKNOWN_CALL', `A WebSocket handler takes no calls.`));
   }

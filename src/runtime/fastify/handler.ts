@@ -55,7 +55,7 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
    * Runs last when the process ends by itself: its client went, it stopped or closed, a callback threw, the server closes.
    * It does not run when an exit signal ends the process, as `gen_server`'s does not without `trap_exit`. Frames can no
    * longer be sent.
-   * @param reason the exit reason; see the README of this folder for those of a lost client.
+   * @param reason the exit reason; see docs/guide/websockets.md for those of a lost client.
    */
   terminate?(state: State, reason: ExitReason, self: Process): void | Promise<void>;
 }

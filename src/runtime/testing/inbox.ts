@@ -15,7 +15,7 @@ interface Waiting {
 }
 
 /** @internal The messages of a probe. */
-export class Inbox {
+export class ProbeInbox {
   readonly #owner: string;
   readonly #messages: unknown[] = [];
   readonly #waiting = new Set<Waiting>();

@@ -19,7 +19,7 @@ import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { Matcher } from '../process/receive.ts';
 import type { WaitOptions } from './wait.ts';
-import { Inbox, showMessages } from './inbox.ts';
+import { ProbeInbox, showMessages } from './inbox.ts';
 import { settle } from './settle.ts';
 
 /** Options of {@link createProbe}. */
@@ -57,7 +57,7 @@ const probeBehaviour: Behaviour<(message: unknown) => void, readonly [add: (mess
 export class Probe {
   /** The probe's own process, for what has no method here. */
   readonly self: Process;
-  readonly #inbox: Inbox;
+  readonly #inbox: ProbeInbox;
 
   /** @internal Use {@link createProbe}. */
   constructor(node: Node, options: ProbeOptions) {
@@ -69,7 +69,7 @@ export class Probe {
       ...(mailbox === undefined ? {} : { mailbox }),
     });
     const { self } = this;
-    this.#inbox = new Inbox(`${label} ${self.pid.toString()}`);
+    this.#inbox = new ProbeInbox(`${label} ${self.pid.toString()}`);
     self.signal.addEventListener('abort', () => {
       this.#inbox.close(
         new TroupeError(

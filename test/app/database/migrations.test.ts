@@ -18,8 +18,7 @@ test('no migration is missing', () => {
   cpSync(join(root, 'drizzle'), folder, { recursive: true });
   const before = readdirSync(folder, { recursive: true });
   // It takes no absolute paths.
-  const schemas = ['notes', 'events'].map((name) => `./src/app/${name}/schema.ts`).join(',');
-  const paths = ['--schema', schemas, '--out', relative(root, folder)];
+  const paths = ['--schema', './src/app/{notes,events}/schema.ts', '--out', relative(root, folder)];
   const args = ['generate', '--dialect', 'postgresql', ...paths];
   const result = spawnSync(process.execPath, [join(root, 'node_modules/drizzle-kit/bin.cjs'), ...args], {
     cwd: root,

@@ -12,7 +12,7 @@ import { type ConnectFault, Dialling, type DiallingContext } from './dialling.ts
 import { OWN_FLAGS } from './flags.ts';
 import { Acceptor, type Admission, type Agreed, type LocalNode } from './handshake.ts';
 import { isNodeName } from './handshake-messages.ts';
-import { Listener, type Place, addressOf } from './listener.ts';
+import { Listener, type SetupSlot, addressOf } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
 import { SecureIdentity, type TlsOptions } from './credentials.ts';
 
@@ -61,8 +61,8 @@ export class Connector {
   readonly #tls: SecureIdentity | undefined;
   /** This node's own attempts, by the name of the other node. */
   readonly #dialling = new Map<string, Dialling>();
-  /** Handshakes that other nodes began, each with this node's machine and its place. */
-  readonly #inbound = new Map<Setup, { readonly machine: Acceptor; readonly place: Place }>();
+  /** Handshakes that other nodes began, each with this node's machine and its slot. */
+  readonly #inbound = new Map<Setup, { readonly machine: Acceptor; readonly slot: SetupSlot }>();
   readonly #context: DiallingContext;
   #closed = false;
 
@@ -98,7 +98,7 @@ export class Connector {
         setupTimeoutMs,
         maxPending: options.maxPending ?? DEFAULT_MAX_PENDING,
         maxPerAddress: options.maxPerAddress ?? DEFAULT_MAX_PER_ADDRESS,
-        accept: (socket, place) => this.#accept(socket, place),
+        accept: (socket, slot) => this.#accept(socket, slot),
         refused: (address, reason) => options.refused(undefined, address, reason),
       });
     }
@@ -152,7 +152,7 @@ export class Connector {
     await this.#listener?.close();
   }
 
-  #accept(socket: Socket, place: Place): void {
+  #accept(socket: Socket, slot: SetupSlot): void {
     const address = addressOf(socket);
     const machine = new Acceptor(this.#local, (peer) => this.#admit(peer));
     const setup: Setup = new Setup({
@@ -173,8 +173,8 @@ export class Connector {
         },
       },
     });
-    this.#inbound.set(setup, { machine, place });
-    place.giveWay = () => {
+    this.#inbound.set(setup, { machine, slot });
+    slot.giveWay = () => {
       setup.cancel();
       this.#release(setup);
     };
@@ -219,7 +219,7 @@ export class Connector {
 
   /** A handshake that another node began is over. */
   #release(setup: Setup): void {
-    this.#inbound.get(setup)?.place.release();
+    this.#inbound.get(setup)?.slot.release();
     this.#inbound.delete(setup);
   }
 }

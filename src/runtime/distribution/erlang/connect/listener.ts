@@ -2,11 +2,11 @@
  * The port on which a node accepts others. Hands over sockets that are ready for the handshake: connected, and secured if the node
  * uses TLS.
  *
- * The number of connections between connecting and being up is limited, in total and per address. When there is no free place, the
+ * The number of connections between connecting and being up is limited, in total and per address. When there is no free slot, the
  * oldest connection that has proven nothing gives way, of the address with the most: a node proves its name within milliseconds, so
  * that silent connections keep nobody out. With TLS, a verified certificate is a proof.
  *
- * Of a socket that was handed over it keeps only the place.
+ * Of a socket that was handed over it keeps only the slot.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Server as SecureServer, TLSSocket } from 'node:tls';
@@ -24,31 +24,31 @@ export interface ListenerOptions {
   readonly maxPending: number;
   /** How many of them may come from one address. */
   readonly maxPerAddress: number;
-  /** A socket is ready; its place must be released. */
-  accept(socket: Socket, place: Place): void;
+  /** A socket is ready; its slot must be released. */
+  accept(socket: Socket, slot: SetupSlot): void;
   /** A socket was closed before it was ready. */
   refused(address: string, reason: string): void;
 }
 
-/** The place of a connection that is being set up. */
-export class Place {
+/** The slot of a connection that is being set up. */
+export class SetupSlot {
   /** The address of the other side, without its port. */
   readonly address: string;
-  readonly #places: Set<Place>;
+  readonly #slots: Set<SetupSlot>;
   proven = false;
   /** Ends the set-up in favour of another. */
   giveWay: () => void;
 
-  constructor(places: Set<Place>, address: string, giveWay: () => void) {
-    this.#places = places;
+  constructor(slots: Set<SetupSlot>, address: string, giveWay: () => void) {
+    this.#slots = slots;
     this.address = address;
     this.giveWay = giveWay;
-    places.add(this);
+    slots.add(this);
   }
 
   /** The set-up has ended. */
   release(): void {
-    this.#places.delete(this);
+    this.#slots.delete(this);
   }
 }
 
@@ -58,9 +58,9 @@ export class Listener {
   readonly #server: Server;
   readonly #secureServer: SecureServer | undefined;
   /** Sockets in the TLS handshake, by the address of the other side. */
-  readonly #securing = new Map<string, { readonly socket: Socket; readonly place: Place }>();
+  readonly #securing = new Map<string, { readonly socket: Socket; readonly slot: SetupSlot }>();
   /** The oldest first. */
-  readonly #places = new Set<Place>();
+  readonly #slots = new Set<SetupSlot>();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -114,39 +114,38 @@ export class Listener {
       socket.destroy();
       return;
     }
-    const place = new Place(this.#places, address, () => socket.destroy());
+    const slot = new SetupSlot(this.#slots, address, () => socket.destroy());
     if (this.#secureServer === undefined) {
-      this.#options.accept(socket, place);
+      this.#options.accept(socket, slot);
       return;
     }
     const key = addressOf(socket);
-    this.#securing.set(key, { socket, place });
+    this.#securing.set(key, { socket, slot });
     socket.once('close', () => {
       if (this.#securing.get(key)?.socket !== socket) return;
       this.#securing.delete(key);
-      place.release();
+      slot.release();
     });
     this.#secureServer.emit('connection', socket);
   }
 
-  /** @returns false if all places are taken by connections that have proven their names. */
+  /** @returns false if all slots are taken by connections that have proven their names. */
   #makeRoom(address: string): boolean {
     const { maxPending, maxPerAddress } = this.#options;
     const counts = new Map<string, number>();
-    for (const place of this.#places) counts.set(place.address, (counts.get(place.address) ?? 0) + 1);
-    if ((counts.get(address) ?? 0) >= maxPerAddress)
-      return this.#giveWay((place) => place.address === address);
-    if (this.#places.size < maxPending) return true;
+    for (const slot of this.#slots) counts.set(slot.address, (counts.get(slot.address) ?? 0) + 1);
+    if ((counts.get(address) ?? 0) >= maxPerAddress) return this.#giveWay((slot) => slot.address === address);
+    if (this.#slots.size < maxPending) return true;
     const most = Math.max(...counts.values());
-    return this.#giveWay((place) => counts.get(place.address) === most) || this.#giveWay(() => true);
+    return this.#giveWay((slot) => counts.get(slot.address) === most) || this.#giveWay(() => true);
   }
 
-  #giveWay(concerns: (place: Place) => boolean): boolean {
-    for (const place of this.#places) {
-      if (place.proven || !concerns(place)) continue;
-      place.release();
-      place.giveWay();
-      this.#options.refused(place.address, 'gave_way');
+  #giveWay(concerns: (slot: SetupSlot) => boolean): boolean {
+    for (const slot of this.#slots) {
+      if (slot.proven || !concerns(slot)) continue;
+      slot.release();
+      slot.giveWay();
+      this.#options.refused(slot.address, 'gave_way');
       return true;
     }
     return false;
@@ -154,15 +153,15 @@ export class Listener {
 
   #secured(socket: TLSSocket): void {
     const key = addressOf(socket);
-    const place = this.#securing.get(key)?.place;
-    if (place === undefined) {
+    const slot = this.#securing.get(key)?.slot;
+    if (slot === undefined) {
       // It has just been closed.
       socket.destroy();
       return;
     }
     this.#securing.delete(key);
-    place.proven = socket.authorized;
-    this.#options.accept(socket, place);
+    slot.proven = socket.authorized;
+    this.#options.accept(socket, slot);
   }
 
   #notSecured(error: Error, socket: TLSSocket): void {
