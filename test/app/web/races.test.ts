@@ -177,7 +177,9 @@ describe('any interleaving', () => {
   ])(
     'ends equal to the server’s, over one connection, unread again, with %s on a page',
     async (_name, pageNotes) => {
-      const names = everyStep.filter((name) => !['drop', 'connect', 'open', 'forget', 'deliverFailure'].includes(name));
+      const names = everyStep.filter(
+        (name) => !['drop', 'connect', 'open', 'forget', 'deliverFailure'].includes(name),
+      );
       const property = fc.asyncProperty(programs(names), async (program) => {
         const { page, server } = await run(program, { start: true, pageNotes });
         expect(page).toEqual(server);
