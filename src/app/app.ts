@@ -145,7 +145,18 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   try {
     tree = await startTree();
     const stops = (): boolean => stopping !== undefined;
-    const served = { node, database, repository, changes, search, indexer, incoming, metrics, stops, onUnsure };
+    const served = {
+      node,
+      database,
+      repository,
+      changes,
+      search,
+      indexer,
+      incoming,
+      metrics,
+      stops,
+      onUnsure,
+    };
     draining = await addRoutes(http, config, served);
     if (metrics !== undefined && typeof config.metrics === 'object')
       metricsServer = await createMetricsServer(config, config.metrics.host, metrics, log);

@@ -199,16 +199,20 @@ export class Metrics {
     this.#on('troupe:pubsub:delivered', (event) => {
       if (event.channel === channel && event.node === node.name) deliveries.inc({ channel }, event.members);
     });
-    this.#gauge('troupe_channel_members', 'Members of the channel notes on all nodes.', () =>
-      notes.getMembers(node).length,
+    this.#gauge(
+      'troupe_channel_members',
+      'Members of the channel notes on all nodes.',
+      () => notes.getMembers(node).length,
     );
     // One after the other: the log may be ahead of a head that was read before, and never of one that was read after.
     const log = inTime(async () => {
       const position = (await cursor())?.position;
       return { position, head: (await events.extent(channel)).head };
     });
-    this.#gauge('notes_log_position', 'The last event that the log has handed out.', async () =>
-      (await log())?.position,
+    this.#gauge(
+      'notes_log_position',
+      'The last event that the log has handed out.',
+      async () => (await log())?.position,
     );
     this.#gauge('notes_log_lag_events', 'Stored events that the log has not handed out.', async () => {
       const { position, head } = (await log()) ?? {};
@@ -247,8 +251,16 @@ export class Metrics {
       STATES.map((state) => ({ labels: { state }, value: Number(database.state === state) })),
     );
     if (database.load !== undefined) {
-      this.#gauge('notes_database_calls_running', 'Calls that are carried out.', () => database.load?.running);
-      this.#gauge('notes_database_calls_waiting', 'Calls that wait for their turn.', () => database.load?.waiting);
+      this.#gauge(
+        'notes_database_calls_running',
+        'Calls that are carried out.',
+        () => database.load?.running,
+      );
+      this.#gauge(
+        'notes_database_calls_waiting',
+        'Calls that wait for their turn.',
+        () => database.load?.waiting,
+      );
       this.#total('notes_database_calls_total', 'Calls and transactions, by how they ended.', () =>
         OUTCOMES.map((outcome) => ({ labels: { outcome }, value: database.load?.[outcome] ?? 0 })),
       );
@@ -280,7 +292,11 @@ export class Metrics {
     const startedAt = (Date.now() - process.uptime() * 1_000) / 1_000;
     this.#gauge('process_start_time_seconds', 'When the process started, since 1970.', () => startedAt);
     this.#gauge('process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss());
-    this.#gauge('nodejs_heap_used_bytes', 'Memory of what JavaScript holds.', () => process.memoryUsage().heapUsed);
+    this.#gauge(
+      'nodejs_heap_used_bytes',
+      'Memory of what JavaScript holds.',
+      () => process.memoryUsage().heapUsed,
+    );
   }
 
   // ---- how they are made ----
@@ -357,7 +373,7 @@ async function within<T>(answer: Promise<T>): Promise<T | undefined> {
 
 /** `GET /metrics`. */
 export const metricsRoute: FastifyPluginAsync<{ readonly metrics: Metrics }> = async (app, { metrics }) => {
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', { logLevel: 'warn' }, async (_request, reply) => {
     const text = await metrics.read();
     return reply.header('cache-control', 'no-store').type(metrics.contentType).send(text);
   });

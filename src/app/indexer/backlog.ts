@@ -24,7 +24,7 @@ import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
 export const readMax = { notes: 50, bytes: 64_000, candidates: 200 } as const;
 
 /** `Backlog.pending` counts no further than this. */
-export const pendingMax = 10_000;
+const pendingMax = 10_000;
 
 /** How long words are cut before others have their turn on this thread. */
 const TURN_MS = 5;
