@@ -114,7 +114,7 @@ describe('what is installed', () => {
 
   test('can be required', async (context) => {
     const { run } = await need(bare, context);
-    const program = `const names = ['troupe', 'troupe/erlang', 'troupe/testing', 'troupe/repl'];
+    const program = `const names = ['troupe', 'troupe/erlang', 'troupe/testing', 'troupe/inspect', 'troupe/repl'];
       console.log(names.map((name) => typeof require(name)).join(), typeof require('troupe').createNode);`;
     const { exitCode, stdout, stderr } = await run(
       process.execPath,
@@ -123,7 +123,7 @@ describe('what is installed', () => {
     );
     expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([
       0,
-      'object,object,object,object function\n',
+      'object,object,object,object,object function\n',
     ]);
   });
 

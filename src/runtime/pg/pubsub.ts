@@ -130,19 +130,27 @@ export function broadcast(sender: Place, channel: ChannelName, topic: string, pa
   const from = senderPid(sender);
   // Members that joined under the atom look for the atom in the message, too.
   if (group.heardAsAtom && group.remote.length > 0) declareHeard(name);
-  group.broadcast(from, new Broadcast(name, from, topic, payload));
+  const message = new Broadcast(name, from, topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, remoteCount(group));
+  group.broadcast(from, message);
 }
 
 /** As `broadcast`, to the members of this node only. See `nova_pubsub:local_broadcast/3`. */
 export function localBroadcast(sender: Place, channel: ChannelName, topic: string, payload: unknown): void {
   const name = checkChannel(channel);
   const group = groupOf(sender, name, topic);
-  if (group?.hasLocal === true) group.deliver(new Broadcast(name, senderPid(sender), topic, payload));
+  if (group?.hasLocal !== true) return;
+  const message = new Broadcast(name, senderPid(sender), topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, 0);
+  group.deliver(message);
 }
 
 /** @internal Puts a message of a durable channel into the mailboxes of the members of this node. */
 export function deliverHere(node: Node, channel: string, message: unknown): void {
-  novaScope(node).group(channel)?.deliver(message);
+  const group = novaScope(node).group(channel);
+  if (group === undefined) return;
+  node.tap?.broadcast(channel, message, group.localCount, 0);
+  group.deliver(message);
 }
 
 /** @internal As `broadcast`, to the members on those other nodes that the function accepts by name. */
@@ -172,6 +180,10 @@ const NONE: readonly Pid[] = Object.freeze([]);
 function groupOf(sender: Place, name: string, topic: string): Group | undefined {
   checkText('topic', topic);
   return novaScope(nodeOf(sender)).group(name);
+}
+
+function remoteCount(group: Group): number {
+  return group.remote.reduce((count, { pids }) => count + pids.length, 0);
 }
 
 /** @internal Whom a broadcast is from: the process, or the init process of the node. */
