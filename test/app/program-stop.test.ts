@@ -59,7 +59,10 @@ describe('a signal', () => {
     const [request, quiet] = [await unfinished(port), await silent(port)];
     program.signal('SIGTERM');
     await program.printed(/SIGTERM: stopping/);
-    expect(await client.closed).toEqual({ code: 1001, reason: 'going away' });
+    expect(await client.closed).toEqual({
+      code: 1001,
+      reason: expect.stringMatching(/^going away; retry=\d+$/) as string,
+    });
     const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
     expect([ready.status, await ready.json()]).toMatchObject([503, { service: 'stopping' }]);
     request.write(note);

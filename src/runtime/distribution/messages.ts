@@ -163,7 +163,7 @@ function systemRequestOf(request: unknown): unknown {
   return [nameOf(command), command === TERMINATE ? reasonOf(value) : value];
 }
 
-/** A request that is no pair of a name and an argument. */
+/** A request that is not a pair of a name and an argument. */
 function instanceOf(request: unknown): unknown {
   return request instanceof Tuple ? formed(request.elements) : request;
 }

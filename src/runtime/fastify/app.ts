@@ -8,11 +8,18 @@ import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type ErrorCode, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
-import { Connection, type ConnectionOwner, ENDS } from './connection.ts';
+import { type CloseStatus, Connection, type ConnectionOwner, hasConnection } from './connection.ts';
 import type { Executions } from './controller.ts';
 import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
 import { limitSocket, releaseRequest } from './wire.ts';
+
+/** Frames that WebSocket clients have sent, that were sent to them, and that were dropped because they were too slow. */
+export interface FrameCounts {
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: number;
+}
 
 /** The actors of an application: `app.troupe`. */
 export class TroupeApp {
@@ -45,6 +52,11 @@ export class TroupeApp {
     return this.sockets.size;
   }
 
+  /** Frames of all WebSocket connections since the application started, those included that are over; adds up the open ones. */
+  get frames(): FrameCounts {
+    return this.sockets.frames();
+  }
+
   /** Number of requests that wait for their controller. */
   get requests(): number {
     return this.executions.size;
@@ -71,15 +83,19 @@ export interface SocketServer {
   once(event: 'close', listener: () => void): unknown;
 }
 
+/** The shortest time within which clients are told to come back; with more connections, a millisecond for each. */
+const RETRY_WITHIN_MIN_MS = 1_000;
+
 /** @internal The connections of an application. */
 export class Connections implements ConnectionOwner {
   readonly #node: Node;
   readonly #limits: Limits;
   readonly #shared: boolean;
   readonly #live = new Set<Connection>();
-  readonly #sockets = new WeakSet<WebSocket>();
   readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
   #emptied: () => void = () => undefined;
+  /** The frames of the connections that are over. */
+  #past: FrameCounts = { received: 0, sent: 0, dropped: 0 };
 
   /** @param shared true when the application itself registered `@fastify/websocket`. */
   constructor(node: Node, limits: Limits, shared: boolean) {
@@ -93,14 +109,16 @@ export class Connections implements ConnectionOwner {
     return this.#live.size;
   }
 
+  /** The frames of all connections, those included that are over. */
+  frames(): FrameCounts {
+    let counts = this.#past;
+    for (const connection of this.#live) counts = sum(counts, connection);
+    return counts;
+  }
+
   /** True when a further connection is one too many. */
   get full(): boolean {
     return this.#live.size >= this.#limits.maxConnections;
-  }
-
-  /** True for a socket that has a process. */
-  owns(socket: WebSocket): boolean {
-    return this.#sockets.has(socket);
   }
 
   /** Gives a socket its process. A socket for which there is no room is closed. */
@@ -121,7 +139,6 @@ export class Connections implements ConnectionOwner {
       const limits = this.#connectionLimits(definition);
       const start = { request, args };
       this.#live.add(new Connection(this.#node, definition, start, socket, limits, this));
-      this.#sockets.add(socket);
       releaseRequest(socket);
       // What `@fastify/websocket` has added holds the request and its reply. It has nothing to do for a socket with a process.
       if (!this.#shared && listener !== undefined) socket.off('error', listener as () => void);
@@ -132,9 +149,17 @@ export class Connections implements ConnectionOwner {
     }
   }
 
+  /** The close frame for a client that is to come back at a time of its own, so that not all of them come at once. */
+  goingAway(): CloseStatus {
+    const withinMs = this.#limits.retryWithinMs ?? Math.max(RETRY_WITHIN_MIN_MS, this.size);
+    const retry = withinMs === 0 ? '' : `; retry=${Math.floor(Math.random() * withinMs)}`;
+    return { code: 1001, reason: `going away${retry}` };
+  }
+
   /** A connection and its socket are gone. */
   over(connection: Connection): void {
     this.#live.delete(connection);
+    this.#past = sum(this.#past, connection);
     if (this.#live.size === 0) this.#emptied();
   }
 
@@ -152,8 +177,12 @@ export class Connections implements ConnectionOwner {
       else server.once('close', resolve);
     });
     const others = server?.clients ?? [];
-    for (const connection of this.#live) connection.end(ENDS.applicationCloses);
-    for (const socket of others) if (!this.owns(socket)) socket.close(1001, 'going away');
+    for (const connection of this.#live) connection.end({ exit: 'shutdown', close: this.goingAway() });
+    for (const socket of others) {
+      if (hasConnection(socket)) continue;
+      const { code, reason } = this.goingAway();
+      socket.close(code, reason);
+    }
     server?.close();
     if (this.#live.size === 0) this.#emptied();
     let timer: NodeJS.Timeout | undefined;
@@ -184,6 +213,10 @@ export class Connections implements ConnectionOwner {
     }
     return limits;
   }
+}
+
+function sum(a: FrameCounts, b: FrameCounts): FrameCounts {
+  return { received: a.received + b.received, sent: a.sent + b.sent, dropped: a.dropped + b.dropped };
 }
 
 /** Why a node may refuse a process, and the close code that says so. */

@@ -34,7 +34,6 @@ import { connectionBehaviour, DROPPED, Ending, Received } from './connection-pro
 import type { IncomingFrame, OutgoingFrame, WebSocketDefinition } from './handler.ts';
 import { Alarm, type ConnectionLimits, Rate } from './limits.ts';
 import { Outbox, type OutboxEvents } from './outbox.ts';
-import { SocketWire } from './wire.ts';
 
 const openEvent = telemetry('troupe:fastify:open');
 const closeEvent = telemetry('troupe:fastify:close');
@@ -50,7 +49,7 @@ const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 const HEARTBEAT = Buffer.from('troupe');
 
 /** What the client is told. */
-interface CloseStatus {
+export interface CloseStatus {
   readonly code: number;
   readonly reason: string;
 }
@@ -61,13 +60,12 @@ interface End {
   readonly close?: CloseStatus;
 }
 
-/** The ends that this library decides on. A client that is gone gets no close frame. */
-export const ENDS = {
+/** The ends that this library decides on; a client that is gone gets no close frame. The end with the application is in `app.ts`. */
+const ENDS = {
   noHeartbeat: { exit: ['shutdown', 'timeout'] },
   idle: { exit: ['shutdown', 'timeout'], close: { code: 1000, reason: 'idle' } },
   tooManyMessages: { exit: ['shutdown', 'rate_limit'], close: { code: 1008, reason: 'too many messages' } },
   tooSlow: { exit: ['shutdown', 'slow_client'], close: { code: 1013, reason: 'too slow' } },
-  applicationCloses: { exit: 'shutdown', close: { code: 1001, reason: 'going away' } },
 } as const satisfies Record<string, End>;
 
 /** The close frame for a process that ended with a reason that has none of its own. */
@@ -102,8 +100,11 @@ function errorCloseCode(code: string | undefined): number | undefined {
   }
 }
 
-/** @internal Who is told when both process and socket are gone. */
+/** @internal Who owns a connection. */
 export interface ConnectionOwner {
+  /** The close frame for a client that shall come back when the server does. */
+  goingAway(): CloseStatus;
+  /** Both process and socket are gone. */
   over(connection: Connection): void;
 }
 
@@ -156,7 +157,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
     this.#limits = limits;
     this.#owner = owner;
     this.process = node.create(connectionBehaviour(definition), [this], undefined, IN_REQUEST);
-    this.#outbox = new Outbox(new SocketWire(socket), limits, node.timers, this);
+    this.#outbox = new Outbox(socket, limits, node.timers, this);
     this.#rate =
       limits.messagesPerSecond === Infinity ? null : new Rate(limits.messagesPerSecond, node.clock.now());
     addWatch(this.process, this);
@@ -164,6 +165,21 @@ export class Connection extends TimerEntry implements OutboxEvents {
     this.#startHeartbeat();
     this.#restartIdle();
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
+  }
+
+  /** Frames that came from the client. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Frames that were sent to it. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Frames that were to be sent to it and were dropped. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   // ---- for the process ----
@@ -290,7 +306,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
     // What waits for a client that does not read is discarded; it comes back and asks.
     this.#outbox.end({ flush: exit !== ENDS.tooSlow.exit });
     if (socket.readyState === OPEN) {
-      const { code, reason } = end.close ?? closeOf(exit);
+      const { code, reason } = end.close ?? (exit === 'shutdown' ? this.#owner.goingAway() : closeOf(exit));
       this.#code ??= code;
       socket.close(code, reason);
     }
@@ -418,6 +434,11 @@ export class Connection extends TimerEntry implements OutboxEvents {
 const CONNECTION = Symbol('troupe.connection');
 
 type Listened = WebSocket & { [CONNECTION]: Connection };
+
+/** True for a socket that has a process. */
+export function hasConnection(socket: WebSocket): boolean {
+  return CONNECTION in socket;
+}
 
 function listen(socket: WebSocket, connection: Connection): void {
   (socket as Listened)[CONNECTION] = connection;

@@ -78,6 +78,12 @@ export interface WebSocketOptions extends Partial<ConnectionLimits> {
    */
   readonly closeTimeoutMs?: number;
   /**
+   * When the application closes or the node stops, clients come back at once, and all together, to a server that has just
+   * started. So each is told a time of its own to wait, random below this number of milliseconds: the close frame's reason is
+   * `going away; retry=<ms>`. 0 for none. Default: 1 for each connection, at least 1,000.
+   */
+  readonly retryWithinMs?: number;
+  /**
    * Origins that may open WebSockets beside the server's own, such as `https://example.org`; `any` turns the check off.
    * See `originAllowed`. Default none.
    */
@@ -90,6 +96,7 @@ export interface Limits {
   readonly maxPayloadBytes: number;
   readonly maxConnections: number;
   readonly closeTimeoutMs: number;
+  readonly retryWithinMs: number | undefined;
   readonly origins: readonly string[] | 'any';
 }
 
@@ -110,17 +117,19 @@ export const DEFAULT_CONTROLLER_TIMEOUT_MS = 30_000;
 
 /** @internal Fills in defaults and checks. @throws TroupeError TROUPE_BAD_ARGUMENT. */
 export function limitsOf(options: WebSocketOptions): Limits {
-  const { maxPayloadBytes, maxConnections, closeTimeoutMs, origins, ...connection } = options;
+  const { maxPayloadBytes, maxConnections, closeTimeoutMs, retryWithinMs, origins, ...connection } = options;
   const limits: Limits = {
     connection: connectionLimits(connection),
     maxPayloadBytes: maxPayloadBytes ?? 65_536,
     maxConnections: maxConnections ?? 10_000,
     closeTimeoutMs: closeTimeoutMs ?? 2_000,
+    retryWithinMs,
     origins: origins ?? [],
   };
   checkNumber('maxPayloadBytes', limits.maxPayloadBytes, 1, 0x7fff_ffff);
   checkNumber('maxConnections', limits.maxConnections, 0, Infinity);
   checkNumber('closeTimeoutMs', limits.closeTimeoutMs, 1, 0x7fff_ffff);
+  if (retryWithinMs !== undefined) checkNumber('retryWithinMs', retryWithinMs, 0, 0x7fff_ffff);
   if (limits.origins !== 'any') limits.origins.forEach(checkOrigin);
   return limits;
 }

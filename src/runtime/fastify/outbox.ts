@@ -12,14 +12,16 @@
  * shows that a slow client reads; and a frame that waits costs a reference, as it is one object for all connections.
  *
  * Invariants: frames leave in the order of `put`; those that a policy leaves out are counted; the socket holds
- * `sendHighWaterBytes` at most, or one frame; bytes are copied only for a socket that is empty; while frames wait for a client
+ * `sendHighWaterBytes` at most, or one frame; bytes are copied once for many clients, or for a socket
+ * that is empty; while frames wait for a client
  * that is closed when it is stuck, the alarm runs. It does not close the connection: its owner is told.
  */
+import type { WebSocket } from '@fastify/websocket';
 import { withoutContext } from '../process/async.ts';
 import type { Timers } from '../process/timers.ts';
 import type { FrameKey, OutgoingFrame } from './handler.ts';
 import { Alarm, type ConnectionLimits } from './limits.ts';
-import { JOIN_MAX, type Wire } from './wire.ts';
+import { directSocket, isOpen, JOIN_MAX, sendFrame } from './wire.ts';
 
 /** Frames on the socket, at most: a small one costs far more there than its bytes. */
 const HANDED_MAX = 1_024;
@@ -41,6 +43,8 @@ export class Run {
   readonly count: number;
   /** Their payload. */
   readonly byteLength: number;
+  /** True when more than one client has come to it. */
+  shared = false;
   #joined: Buffer | null = null;
 
   constructor(before: Run | null, frame: OutgoingFrame) {
@@ -85,7 +89,10 @@ export class Pass {
   /** The run that goes on with a frame; the same for all that come here with the same run. */
   extend(run: Run | null, frame: OutgoingFrame): Run {
     const known = frame.run;
-    if (known !== null && known.before === run) return known;
+    if (known !== null && known.before === run) {
+      known.shared = true;
+      return known;
+    }
     const made = new Run(run, frame);
     frame.run = made;
     this.#runs.push(made);
@@ -138,7 +145,7 @@ export interface OutboxEvents {
 
 /** @internal See the head of this file. */
 export class Outbox {
-  readonly #wire: Wire;
+  readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
   readonly #events: OutboxEvents;
   readonly #pass: Pass;
@@ -158,13 +165,13 @@ export class Outbox {
   #refused = false;
 
   constructor(
-    wire: Wire,
+    socket: WebSocket,
     limits: ConnectionLimits,
     timers: Timers,
     events: OutboxEvents,
     pass = eventLoopPass,
   ) {
-    this.#wire = wire;
+    this.#socket = socket;
     this.#limits = limits;
     this.#timers = timers;
     this.#events = events;
@@ -173,17 +180,16 @@ export class Outbox {
 
   /** What waits in all, frames of this pass included. */
   get bytes(): number {
-    return this.#wire.bufferedAmount + this.#waitingBytes + (this.#run === null ? 0 : this.#run.byteLength);
+    return this.#socket.bufferedAmount + this.#waitingBytes + (this.#run === null ? 0 : this.#run.byteLength);
   }
 
   /** Sends a frame, at the end of the pass or later. @returns false when there is no room for it. */
   put(frame: OutgoingFrame): boolean {
     const { byteLength } = frame;
     const { sendHighWaterBytes } = this.#limits;
-    if (byteLength >= JOIN_MAX) this.#flush();
     const run = this.#run;
     const onSocket =
-      (this.#handed === 0 ? 0 : this.#wire.bufferedAmount) + (run === null ? 0 : run.byteLength);
+      (this.#handed === 0 ? 0 : this.#socket.bufferedAmount) + (run === null ? 0 : run.byteLength);
     if (this.#passesLimit(frame, onSocket)) {
       this.#refused = true;
       if (this.#handed === 0 && run === null) this.#lookForRoom();
@@ -219,7 +225,7 @@ export class Outbox {
       this.#flush();
       const frames: OutgoingFrame[] = [];
       for (let each = this.#first; each !== null; each = each.next) frames.push(each.frame);
-      if (this.#wire.open) this.#hand(frames);
+      if (isOpen(this.#socket)) this.#hand(frames);
     }
     this.#run = null;
     this.#first = null;
@@ -246,23 +252,24 @@ export class Outbox {
     const run = this.#run;
     if (run === null) return;
     this.#run = null;
-    if (!this.#wire.open) return;
-    const { direct } = this.#wire;
-    // Where the client has not taken what came before, the frames wait as they are, and are not copied.
-    if (this.#handed !== 0 || direct === null || run.frame.byteLength >= JOIN_MAX) {
+    if (!isOpen(this.#socket)) return;
+    const direct = directSocket(this.#socket);
+    // Where the client has not taken what came before, frames of its own wait as they are, and are not copied.
+    const joins = this.#handed === 0 || run.shared;
+    if (!joins || direct === null || run.frame.byteLength >= JOIN_MAX) {
       this.#hand(run.frames());
       return;
     }
-    this.#handed = 1;
+    this.#handed++;
     direct.write(run.joined, this.#written);
   }
 
   /** Hands frames to the socket as they are: their bytes are not copied. */
   #hand(frames: readonly OutgoingFrame[]): void {
     this.#handed += frames.length;
-    const { direct } = this.#wire;
+    const direct = directSocket(this.#socket);
     if (direct === null) {
-      for (const frame of frames) this.#wire.send(frame, this.#written);
+      for (const frame of frames) sendFrame(this.#socket, frame, this.#written);
       return;
     }
     direct.cork();
@@ -280,7 +287,7 @@ export class Outbox {
     this.#flush();
     this.#events.onTaken();
     const frames: OutgoingFrame[] = [];
-    let bytes = this.#wire.bufferedAmount;
+    let bytes = this.#socket.bufferedAmount;
     while (this.#first !== null) {
       const { frame } = this.#first;
       const handed = this.#handed + frames.length;

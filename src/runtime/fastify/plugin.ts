@@ -17,6 +17,7 @@ import type {
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
+import { hasConnection } from './connection.ts';
 import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
 import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
@@ -130,7 +131,7 @@ async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promi
   await app.register(webSocketPlugin, {
     options,
     errorHandler: (error, socket, request) => {
-      onSocketError(troupe, error, socket, request);
+      onSocketError(error, socket, request);
     },
     // Closing is the task of the plugin's own hook.
     preClose: (done) => {
@@ -159,8 +160,8 @@ function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError 
 }
 
 /** A socket with a process looks after itself; another one gets what `@fastify/websocket` does by default. */
-function onSocketError(troupe: TroupeApp, error: Error, socket: WebSocket, request: FastifyRequest): void {
-  if (troupe.sockets.owns(socket)) return;
+function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest): void {
+  if (hasConnection(socket)) return;
   request.log.error(error);
   socket.terminate();
 }

@@ -52,7 +52,9 @@ export function encodeFrame(type: keyof typeof FIRST_BYTE, data: string | Uint8A
 interface Insides {
   _closeTimeout: number;
   readonly _socket: (Socket & { readonly _httpMessage?: ServerResponse | null }) | null;
-  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] };
+  readonly _extensions: { readonly 'permessage-deflate'?: unknown };
+  /** Null on Bun, which brings a `ws` of its own. */
+  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] } | null;
   readonly _receiver: {
     _maxPayload: number;
     readonly _extensions: { readonly 'permessage-deflate'?: { _maxPayload: number } };
@@ -65,46 +67,22 @@ export type Written = (error?: Error | null) => void;
 /** What whole frames are written to. */
 export type DirectSocket = Pick<Socket, 'write' | 'cork' | 'uncork'>;
 
-/** What an outbox writes to. */
-export interface Wire {
-  /** False once the connection is closing. */
-  readonly open: boolean;
-  /** Bytes that the client and the system have not taken. */
-  readonly bufferedAmount: number;
-  /** The TCP socket, while whole frames can be written to it. */
-  readonly direct: DirectSocket | null;
-  /** Sends a frame in the way of `ws`. */
-  send(frame: OutgoingFrame, written: Written): void;
+/** False once the connection is closing. */
+export function isOpen(socket: WebSocket): boolean {
+  return socket.readyState === OPEN;
 }
 
-/** The wire of a socket of `ws`. */
-export class SocketWire implements Wire {
-  readonly #socket: WebSocket;
-  readonly #plain: boolean;
+/** The TCP socket, while whole frames can be written to it, or else null. */
+export function directSocket(socket: WebSocket): DirectSocket | null {
+  const { _socket: below, _sender: sender, _extensions: extensions } = socket as unknown as Insides;
+  if (sender === null || extensions['permessage-deflate'] !== undefined) return null;
+  return sender._state === 0 && sender._queue.length === 0 ? below : null;
+}
 
-  constructor(socket: WebSocket) {
-    this.#socket = socket;
-    this.#plain = socket.extensions === '';
-  }
-
-  get open(): boolean {
-    return this.#socket.readyState === OPEN;
-  }
-
-  get bufferedAmount(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  get direct(): Socket | null {
-    if (!this.#plain) return null;
-    const { _socket: below, _sender: sender } = this.#socket as unknown as Insides;
-    return sender._state === 0 && sender._queue.length === 0 ? below : null;
-  }
-
-  send(frame: OutgoingFrame, written: Written): void {
-    if (frame.type === 'ping') this.#socket.ping(frame.data, false, written);
-    else this.#socket.send(frame.data, { binary: frame.type === 'binary' }, written);
-  }
+/** Sends a frame in the way of `ws`. */
+export function sendFrame(socket: WebSocket, frame: OutgoingFrame, written: Written): void {
+  if (frame.type === 'ping') socket.ping(frame.data, false, written);
+  else socket.send(frame.data, { binary: frame.type === 'binary' }, written);
 }
 
 /** Sets the limits of one socket, where those of its server are higher. Call it before the socket has read anything. */

@@ -186,7 +186,7 @@ export class LocalInspector implements Inspector {
       at: node.clock.wallTime(),
       startedAt: node.startedAt,
       processes: node.table.size,
-      queued: node.scheduler.queued,
+      queued: node.scheduler.length,
       turns: node.scheduler.turns,
       memory: { rss, heapUsed },
       measuredMs: measurement.forMs,

@@ -77,6 +77,7 @@ export class Scheduler {
   #sliceEnd = 0;
   #turnsUnchecked = 0;
   #turns = 0;
+  #handled = 0;
   #resumed = 0;
   /** @internal What is left to the process that runs; below 0 when its last handler did more. */
   reductions = 0;
@@ -107,8 +108,13 @@ export class Scheduler {
     return this.#turns;
   }
 
-  /** How many wait to run. Looks at each of them. */
-  get queued(): number {
+  /** How many messages were handled. */
+  get handled(): number {
+    return this.#handled;
+  }
+
+  /** How much stands in the queue; walks it. */
+  get length(): number {
     let count = 0;
     for (let item = this.#head; item !== null; item = item.runNext) count++;
     return count;
@@ -167,7 +173,9 @@ export class Scheduler {
       if (next === null) this.#tail = null;
       item.runNext = null;
       this.current = item;
-      unchecked += 1 + (this.tap === null ? item.run() : this.tap.run(item));
+      const handled = this.tap === null ? item.run() : this.tap.run(item);
+      this.#handled += handled;
+      unchecked += 1 + handled;
       item = this.#head;
       if (unchecked >= MESSAGES_PER_CLOCK_CHECK) {
         unchecked = 0;

@@ -34,11 +34,15 @@ export function describeStop(inner: () => Database): void {
       const client = await app.connect();
       const silent = await silentClient();
       const stopped = app.stop();
-      expect(await client.closed).toEqual({ code: 1001, reason: 'going away' });
+      expect(await client.closed).toEqual({
+        code: 1001,
+        reason: expect.stringMatching(/^going away; retry=\d+$/) as string,
+      });
       const ready = await app.ask('GET', '/readyz');
       expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
       expect(ready.body).toEqual({
         status: 'not ready',
+        cause: 'the service is shutting down',
         service: 'stopping',
         database: 'ready',
         indexer: 'ready',

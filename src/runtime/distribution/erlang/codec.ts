@@ -36,7 +36,7 @@ let spareReader: TermReader | undefined;
 
 /**
  * The bytes of a term, to be read by `binary_to_term/1` or {@link decodeTerm}.
- * @throws TroupeError TROUPE_NOT_ENCODABLE for what is no term, with the path to it. See `erlang:term_to_binary/1`.
+ * @throws TroupeError TROUPE_NOT_ENCODABLE for a value that is not a term, with the path to it. See `erlang:term_to_binary/1`.
  */
 export function encodeTerm(value: unknown, limits?: Partial<EncodeLimits>): Uint8Array {
   if (limits !== undefined) return encodeWith(messageWriter(limits, INITIAL_BYTES), value);

@@ -1,8 +1,8 @@
 /**
  * A buffer that grows as it is written: the bytes of a frame or a term.
  *
- * Invariant: the bytes `[0, length)` are what was written, and `length` is at most `maxBytes`. Whoever owns it sets `length`
- * to begin anew or to take back what was written; `reset` also lets go of a buffer that one large message made grow.
+ * Invariant: the bytes `[0, length)` are what was written, and `length` is at most `maxBytes`. Its owner sets `length`
+ * to start over or to take back what was written; `reset` also drops a buffer that one large message made grow.
  */
 import { TroupeError } from '../../errors.ts';
 
@@ -28,7 +28,7 @@ export class ByteWriter {
     this.buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
-  /** Begins anew. */
+  /** Starts over. */
   reset(): void {
     this.length = 0;
     if (this.buffer.length > KEPT_BYTES) this.buffer = Buffer.allocUnsafeSlow(this.#initialBytes);

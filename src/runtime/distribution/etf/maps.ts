@@ -33,7 +33,7 @@ export function plainOf(map: ErlMap): Record<string, unknown> | undefined {
   return Object.keys(object).length === entries.length ? object : undefined;
 }
 
-/** The name that a key of a plain object has; undefined when there is none. */
+/** The name that a term has as a key of a plain object; undefined when it cannot be one. */
 export function nameOf(key: unknown): string | undefined {
   if (typeof key === 'string') return key;
   if (key instanceof Atom) return key.name;

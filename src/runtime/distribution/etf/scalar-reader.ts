@@ -3,7 +3,7 @@
  * for them, old ones too.
  *
  * Nothing of what it returns refers to the buffer. Nothing is read beyond `end`, and no room is made for more than the bytes
- * that are there could need. What is no term throws an EtfError; the connection that it came from is to be closed.
+ * that are there could need. Bytes that are not a term throw an EtfError; the caller has to close the connection that they came from.
  */
 import { Origin, Pid, Port, Ref } from '../../terms/identifiers.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
@@ -435,7 +435,7 @@ export function decodeText(buffer: Buffer, start: number, end: number): string |
   // Bytes that are no text take the engine long to make one of.
   if (end - start > LONG_BYTES && !isUtf8(buffer.subarray(start, end))) return undefined;
   const text = buffer.toString('utf8', start, end);
-  // What is no UTF-8 is replaced by this character, which may also stand there by itself.
+  // This character replaces what is not UTF-8; it may also be part of the text.
   return text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end)) ? undefined : text;
 }
 

@@ -56,7 +56,7 @@ const names = new Map<string, Uint8Array>();
 /** Numbers the atoms of a message whose header names them. */
 export interface AtomNumbers {
   /**
-   * The number of an atom, 0 to 254; -1 for one that is to be written out.
+   * The number of an atom, 0 to 254; -1 for one that must be written out.
    * @param encoded its bytes, with their tag
    */
   numberOf(name: string, encoded: Uint8Array): number;

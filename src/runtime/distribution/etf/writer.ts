@@ -3,7 +3,7 @@
  * compressed. The mapping is in docs/adr/0011-terms.md.
  *
  * Invariants: what cannot be sent throws TROUPE_NOT_ENCODABLE with the path to it, and then nothing was written: `length` is
- * as it was before. Every value written is a term that a BEAM node reads; one that is not costs the whole connection there.
+ * as it was before. Every value written is a term that a BEAM node reads; any other would cost the whole connection there.
  *
  * Of an array only the elements are sent, of an object what `Object.keys` lists; an object with symbols for keys is refused.
  *
@@ -62,9 +62,9 @@ const SHOWN_STEPS = 20;
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 
 /**
- * Writes the instances of classes that are no terms but belong to a layer above, which gives them a form by `opens`, `part` and the
+ * Writes the instances of classes that a layer above knows and that are not terms; it gives them a form with `opens`, `part` and the
  * like.
- * @returns false when the instance is none of them; then nothing was written.
+ * @returns false for any other instance; then nothing was written.
  */
 export type WriteInstance = (writer: TermWriter, value: object, prototype: unknown, depth: number) => boolean;
 
@@ -88,7 +88,7 @@ export class TermWriter extends ScalarWriter {
   #busy = false;
   #disturbed = false;
 
-  /** @param instances writes what is no term; without it such a value is refused. */
+  /** @param instances writes values that are not terms; without it they are refused. */
   constructor(
     limits: Partial<EncodeLimits> = {},
     initialBytes: number = INITIAL_BYTES,
@@ -327,7 +327,7 @@ export class TermWriter extends ScalarWriter {
     try {
       return hasEqualKeys(map);
     } catch (error) {
-      // The key is too large to be compared, or holds what is no term: its message says so.
+      // The key is too large to be compared, or holds something that is not a term: the message of the error says so.
       if (error instanceof TroupeError) throw this.refused(`a map that cannot be sent (${error.message})`);
       throw error;
     }
@@ -444,7 +444,7 @@ export class TermWriter extends ScalarWriter {
   }
 }
 
-/** The description of an Error, which is sent in any case: what is no text in it is made one. */
+/** The description of an Error. It is always sent: texts in it that are not valid Unicode are made so. */
 function describeWell(error: Error): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(describeError(error)).map(([key, text]) => [

@@ -57,7 +57,7 @@ interface Waiting {
 
 /** What a process ended with whose reason cannot be read. */
 const UNREADABLE = 'unreadable_reason';
-/** What is shorter is copied, since the buffer in which it came serves for other frames, or holds some; what is not keeps its buffer. */
+/** Fewer bytes are copied, since the buffer in which they came holds other frames or is used again; more keep their buffer. */
 const COPIED_BYTES = 128 * 1024;
 /** What one message that waits costs besides its bytes, roughly. */
 const WAITING_BYTES = 256;
@@ -124,7 +124,7 @@ export class Arrivals {
     else this.#sink.signal(signal);
   }
 
-  /** The answer to a request, which the process that was made sends; no process when there is none. */
+  /** The answer to a request to spawn. The new process is its sender; without one, the sender is unknown. */
   spawnReply(reply: SpawnReply): void {
     const { result } = reply;
     if (this.busy) {
@@ -309,7 +309,7 @@ export class Arrivals {
     }
   }
 
-  /** A message to an alias. Aliases are held by calls here: what is no answer to one concerns nobody. */
+  /** A message to an alias. Only calls hold aliases here: a message that does not answer one is left out. */
   #sentAlias(from: Pid, to: Ref, message: unknown): void {
     const alias = message instanceof Tuple ? aliasOf(message) : undefined;
     if (alias?.equals(to) === true) {

@@ -3,8 +3,8 @@
  * each other. See `erl_dist_protocol`, "Protocol between Connected Nodes".
  *
  * Both families of messages are read, with a reason in the control message or as payload, and those with a trace token, which
- * is left out. What is no control message throws an EtfError, and costs the peer its connection; what is one and concerns
- * nothing here is left out. Whose name a signal may be sent in is the router's business.
+ * is left out. What is not a control message throws an EtfError, and costs the peer its connection; a control message that
+ * concerns nothing here is left out. Whose name a signal may be sent in is the router's business.
  *
  * What they carry is read by `arrivals.ts`, which keeps the order of those that cannot be read at once.
  */
@@ -83,7 +83,7 @@ export class ControlReader {
 
   /**
    * Reads the message at which the reader stands.
-   * @throws EtfError when it is none.
+   * @throws EtfError when it is not a control message.
    */
   read(): void {
     const reader = this.#reader;

@@ -81,7 +81,7 @@ export class ControlWriter {
   /**
    * Writes a signal.
    * @param payload what it carries, when that was written before (`writePayload`).
-   * @returns false when there is nothing to be sent: the peer knows no such signal, or the pid is of a node that is no more.
+   * @returns false when there is nothing to send: the peer knows no such signal, or the pid is of a node that is gone.
    * @throws TroupeError TROUPE_NOT_ENCODABLE; then nothing was written.
    */
   signal(signal: SingleSignal, payload?: Uint8Array): boolean {

@@ -37,7 +37,7 @@ const BYTES_PER_WORK = 256;
 /** Sequence and number of a fragment. */
 const COUNTER_BYTES = 16;
 
-/** Gets what is read, and is told of what is wrong. */
+/** Receives what is read, and learns what is wrong. */
 export interface InboundOwner extends ControlSink {
   /** Something has come. */
   came(): void;
@@ -360,7 +360,7 @@ const CROWD = 4;
 
 /** Works for one slice when it is its turn. */
 interface TakesTurns {
-  turn(): void;
+  /** @internal */ turn(): void;
 }
 
 /** The connections that wait for a turn, of all nodes of the program. */

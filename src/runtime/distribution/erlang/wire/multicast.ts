@@ -54,7 +54,7 @@ export interface Apart {
 
 const NOBODY: readonly Pid[] = Object.freeze([]);
 
-/** The lists that a peer was told of. */
+/** The lists that a peer knows. */
 export class SentLists {
   readonly #ids = new WeakMap<readonly Pid[], number>();
   readonly #apart = new WeakMap<readonly Pid[], Apart>();
