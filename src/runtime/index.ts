@@ -130,6 +130,7 @@ export {
   TIMEOUT,
 } from './process/messages.ts';
 export type { DemonitorOptions } from './process/monitor.ts';
+export { type NodeStatistics, nodeStatistics } from './process/statistics.ts';
 export { createNode, type Node, type NodeOptions } from './process/node.ts';
 export { type Destination } from './process/destination.ts';
 export type { Startable } from './process/behaviour.ts';

@@ -14,6 +14,13 @@ import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
 import { limitSocket, releaseRequest } from './wire.ts';
 
+/** Frames that WebSocket clients have sent, that were sent to them, and that were dropped because they were too slow. */
+export interface FrameCounts {
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: number;
+}
+
 /** The actors of an application: `app.troupe`. */
 export class TroupeApp {
   /** The node that all its processes run on. */
@@ -43,6 +50,11 @@ export class TroupeApp {
   /** Number of WebSocket connections. */
   get connections(): number {
     return this.sockets.size;
+  }
+
+  /** Frames of all WebSocket connections since the application started, those included that are over; adds up the open ones. */
+  get frames(): FrameCounts {
+    return this.sockets.frames();
   }
 
   /** Number of requests that wait for their controller. */
@@ -82,6 +94,8 @@ export class Connections implements ConnectionOwner {
   readonly #live = new Set<Connection>();
   readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
   #emptied: () => void = () => undefined;
+  /** The frames of the connections that are over. */
+  #past: FrameCounts = { received: 0, sent: 0, dropped: 0 };
 
   /** @param shared true when the application itself registered `@fastify/websocket`. */
   constructor(node: Node, limits: Limits, shared: boolean) {
@@ -93,6 +107,13 @@ export class Connections implements ConnectionOwner {
   /** Number of connections, those included whose end is not complete. */
   get size(): number {
     return this.#live.size;
+  }
+
+  /** The frames of all connections, those included that are over. */
+  frames(): FrameCounts {
+    let counts = this.#past;
+    for (const connection of this.#live) counts = sum(counts, connection);
+    return counts;
   }
 
   /** True when a further connection is one too many. */
@@ -138,6 +159,7 @@ export class Connections implements ConnectionOwner {
   /** A connection and its socket are gone. */
   over(connection: Connection): void {
     this.#live.delete(connection);
+    this.#past = sum(this.#past, connection);
     if (this.#live.size === 0) this.#emptied();
   }
 
@@ -191,6 +213,10 @@ export class Connections implements ConnectionOwner {
     }
     return limits;
   }
+}
+
+function sum(a: FrameCounts, b: FrameCounts): FrameCounts {
+  return { received: a.received + b.received, sent: a.sent + b.sent, dropped: a.dropped + b.dropped };
 }
 
 /** Why a node may refuse a process, and the close code that says so. */

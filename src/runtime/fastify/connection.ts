@@ -167,6 +167,21 @@ export class Connection extends TimerEntry implements OutboxEvents {
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
   }
 
+  /** Frames that came from the client. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Frames that were sent to it. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Frames that were to be sent to it and were dropped. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
   // ---- for the process ----
 
   /** `init` is done. */
