@@ -36,6 +36,8 @@ export class Follower {
   /** Events that a reset stood for. */
   skipped = 0;
   losses = 0;
+  /** How often the server has closed it for being slow. */
+  closed = 0;
   readonly #ports: readonly number[];
   readonly #dice: Dice;
   #client: ChannelClient<object> | undefined;
@@ -78,6 +80,9 @@ export class Follower {
         const address = new URL(url);
         address.port = String(this.#dice.pick(this.#ports));
         this.#socket = new WebSocket(address, { perMessageDeflate: false });
+        this.#socket.on('close', (code) => {
+          if (code === 1013) this.closed += 1;
+        });
         return this.#socket;
       },
       limits: { delayBaseMs: 50, delayCapMs: 1_000 },
@@ -106,6 +111,13 @@ export class Follower {
   drop(): void {
     this.losses += 1;
     this.#socket?.terminate();
+  }
+
+  /** Reads nothing more from its connection. @returns what lets it read on */
+  stopReading(): () => void {
+    const socket = this.#socket;
+    socket?.pause();
+    return () => socket?.resume();
   }
 
   /** What it has of each position that it should have is what the table has. */

@@ -2,9 +2,11 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { findPart } from '../scripts/lib/parts.mjs';
-import { LONG, type Report, SHORT, torture, type TortureOptions } from './run.ts';
+import { LONG, type Report, SHORT, SLOW, torture, type TortureOptions } from './run.ts';
+import { slow } from './slow.ts';
 
 const DATABASES = ['postgres', 'pglite'] as const;
+const PARTS = [...DATABASES, 'slow'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,7 +17,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const seed = Number(values.seed ?? randomInt(2 ** 31));
-const wanted = DATABASES.filter((name) => positionals.length === 0 || positionals.includes(name));
+const wanted = PARTS.filter((name) => positionals.length === 0 || positionals.includes(name));
 const events = values.events === undefined ? undefined : Number(values.events);
 
 if (
@@ -23,11 +25,11 @@ if (
   positionals.length > wanted.length ||
   (events !== undefined && !(events > 0))
 ) {
-  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite]');
+  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [slow]');
   process.exitCode = 2;
 } else {
   print(`seed ${seed}`);
-  for (const database of wanted) await run(database);
+  for (const part of wanted) await (part === 'slow' ? runSlow() : run(part));
 }
 
 async function run(database: TortureOptions['database']): Promise<void> {
@@ -43,6 +45,26 @@ async function run(database: TortureOptions['database']): Promise<void> {
     print(`again: npm run torture -- --seed ${seed}${values.short ? ' --short' : ''} ${database}`);
     process.exitCode = 1;
   }
+}
+
+async function runSlow(): Promise<void> {
+  const settings = values.short ? { ...SLOW, clients: 100, rounds: 1 } : SLOW;
+  const report = await slow(settings);
+  const list = (numbers: readonly number[]): string => numbers.map((ms) => ms.toFixed(0)).join(', ');
+  const ratio = median(report.beside) / median(report.without);
+  print(`slow       ${settings.clients} clients, ${report.deliveries} deliveries to those that read`);
+  print(
+    `  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms; ${ratio.toFixed(2)} times`,
+  );
+  print(`  memory   ${list(report.memory.map((bytes) => bytes / 1e6))} MB`);
+  print(
+    `  the slow one was closed ${report.closed} times, reset ${report.resets} times, and has missed ${report.missed} events`,
+  );
+  if (report.missed > 0 || report.closed === 0) process.exitCode = 1;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }
 
 function describe(database: string, report: Report): string[] {

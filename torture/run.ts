@@ -64,6 +64,9 @@ export const SHORT = {
   pglite: { events: 300, followers: 4, writers: 3, gap: 90, limitMs: 30_000 },
 } as const;
 
+/** With a slow client: see `slow.ts`. */
+export const SLOW = { clients: 1_000, rounds: 4, partMs: 12_000, size: 40_000 } as const;
+
 const INSTANCES = 3;
 /** From the end of the faults to the last event at every follower. */
 const CALM_LIMIT_MS = 90_000;

@@ -61,6 +61,10 @@ export class Instance {
     );
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   get runs(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
