@@ -4,14 +4,15 @@
 // Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
 // that requests and connections end while what they use is there, then the tree in reverse, then the node.
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify';
-import { Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
+import { channelLog, Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
 import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
 import { startNode } from './cluster/start.ts';
 import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import { addRoutes, createHttp } from './http-service.ts';
+import { Metrics } from './http/metrics.ts';
+import { addRoutes, createHttp, createMetricsServer } from './http-service.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
 import {
   holdErrors,
@@ -26,13 +27,15 @@ import { notes } from './notes/channel.ts';
 import { IncomingEvents } from './notes/incoming.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { makePrivateFolder } from './private-folder.ts';
-import { notesTree, rootName, type TreeParts } from './tree.ts';
+import { logName, notesTree, rootName, type TreeParts } from './tree.ts';
 import type { ReplOptions } from 'troupe/repl';
 
 /** The running application. */
 export interface App {
   /** The HTTP server, ready to listen. */
   readonly http: FastifyInstance;
+  /** The server of the metrics, ready to listen, when they have a port of their own. */
+  readonly metrics: FastifyInstance | undefined;
   readonly node: Node;
   readonly log: FastifyBaseLogger;
   /** Settles when the supervision tree ended without `stop`: with the reason, since nothing is left that could go on. */
@@ -151,7 +154,25 @@ async function startApp(
     else serverRef(node, clusterMember, memberName).cast('unsure');
   };
   const stops = (): boolean => teardown.begun;
-  const served = { node, database, repository, changes, search, indexer, incoming, stops, onUnsure };
+  const metrics =
+    config.metrics &&
+    new Metrics({
+      node,
+      peers,
+      database,
+      events,
+      cursor: () => serverRef(node, channelLog, logName).call('cursor'),
+      backlog,
+    });
+  let metricsServer: FastifyInstance | undefined;
+  if (metrics !== undefined) {
+    teardown.add(() => metrics.stop());
+    if (typeof config.metrics === 'object') {
+      metricsServer = await createMetricsServer(config, config.metrics.host, metrics, log);
+      teardown.add(() => metricsServer?.close());
+    }
+  }
+  const served = { node, database, repository, changes, search, indexer, incoming, metrics, stops, onUnsure };
   teardown.add(() => http.close()); // should a route fail
   const draining = await addRoutes(http, config, served);
   teardown.add(() => draining.close(config.shutdownTimeoutMs * DRAIN_SHARE));
@@ -163,7 +184,7 @@ async function startApp(
       if (!teardown.begun) resolve(reason);
     });
   });
-  return { http, node, log, failed, stop: () => teardown.run() };
+  return { http, metrics: metricsServer, node, log, failed, stop: () => teardown.run() };
 }
 
 /** What is undone when the application stops: what started last stops first. */

@@ -52,6 +52,18 @@ async function main(): Promise<void> {
     if (isStopping()) return;
     process.stderr.write(`cannot listen on ${config.host} port ${config.port}: ${listenFailure(error)}\n`);
     stop(1);
+    return;
+  }
+  if (typeof config.metrics !== 'object' || app.metrics === undefined) return;
+  const { host, port } = config.metrics;
+  try {
+    const listenTextResolver = (address: string): string => `the metrics are at ${address}/metrics`;
+    await app.metrics.listen({ host, port, ...(terminal && { listenTextResolver }) });
+  } catch (error) {
+    if (isStopping()) return;
+    const why = listenFailure(error).replace(/\bset (HOST|PORT)\b/, 'set METRICS_$1');
+    process.stderr.write(`cannot serve metrics on ${host} port ${port}: ${why}\n`);
+    stop(1);
   }
 }
 
