@@ -132,7 +132,7 @@ export function asyncApi(): object {
               summary,
               ...(typeof example === 'string' && { contentType: 'text/plain' }),
               payload,
-              examples: [typeof example === 'string' ? { summary: example } : { payload: example }],
+              examples: [{ payload: example }],
             },
           ]),
         ),

@@ -87,7 +87,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     },
     convertConstToEnum: false,
     transform: ({ schema, url, route }) => {
-      return { schema: documented((schema as FastifySchema | undefined) ?? {}, route.config?.api), url };
+      return { schema: documented(schema, route.config?.api), url };
     },
     transformObject: (document) => {
       if (!('openapiObject' in document)) throw new Error('the document is not one of OpenAPI');
@@ -123,7 +123,7 @@ const documents: FastifyPluginAsync = async (app) => {
 };
 
 /** The schema of a route with everything that it tells. */
-function documented(schema: FastifySchema, api: RouteApi = {}): FastifySchema {
+function documented(schema: FastifySchema = {}, api: RouteApi = {}): FastifySchema {
   const { body, querystring, errors = [], answers = {}, type } = api;
   const response: Record<string, unknown> = {};
   for (const [status, description] of Object.entries(answers)) {

@@ -30,10 +30,7 @@ interface OpenApi {
 interface AsyncApi {
   readonly channels: {
     readonly notifications: {
-      readonly messages: Record<
-        string,
-        { payload: Json; examples: { payload?: unknown; summary?: string }[] }
-      >;
+      readonly messages: Record<string, { payload: Json; examples: { payload: unknown }[] }>;
     };
   };
   readonly operations: Record<string, { action: string; messages: { $ref: string }[] }>;
@@ -94,11 +91,9 @@ test('each example is valid, and each body and each error has one', () => {
       ...Object.values(examples ?? {}).map(({ value }) => value),
       ...(((own === undefined ? [] : document.components.schemas[own]?.['examples']) as unknown[]) ?? []),
     ];
-    if (needsOne) expect(values).not.toEqual([]);
-    for (const value of values) {
-      expect(isValid(schema, value), JSON.stringify(value)).toBe(true);
-      checked++;
-    }
+    expect(values.length).toBeGreaterThanOrEqual(Number(needsOne));
+    expect(values.filter((value) => !isValid(schema, value))).toEqual([]);
+    checked += values.length;
   };
   for (const { operation } of operations()) {
     for (const media of Object.values(operation.requestBody?.content ?? {})) check(media, true);
@@ -131,8 +126,8 @@ describe('what the service answers is described', () => {
     const described = operation.responses[String(status)];
     expect(described, `${id} answers ${status}`).toBeDefined();
     const media = described!.content?.[headers.get('content-type')?.split(';')[0] ?? ''];
-    if (status !== 204)
-      expect(isValid(media!.schema, body), `${id} ${status} ${JSON.stringify(body)}`).toBe(true);
+    const isDescribed = status === 204 ? body === '' : isValid(media!.schema, body);
+    expect(isDescribed, `${id} ${status} ${JSON.stringify(body)}`).toBe(true);
     seen.add(`${id} ${status}`);
     return status;
   }
@@ -146,8 +141,8 @@ describe('what the service answers is described', () => {
     expect(await ask('POST', '/api/notes', 'create_note', { json: NOTE })).toBe(201);
     expect(await ask('PUT', `/api/notes/${id}`, 'update_note', { json: NOTE })).toBe(200);
     expect(await ask('DELETE', `/api/notes/${id}`, 'delete_note')).toBe(204);
-    for (const id of ['livez', 'readyz', 'metrics']) expect(await ask('GET', `/${id}`, id)).toBe(200);
-    for (const id of ['openapi', 'asyncapi']) expect(await ask('GET', `/${id}.json`, id)).toBe(200);
+    for (const name of ['livez', 'readyz', 'metrics']) expect(await ask('GET', `/${name}`, name)).toBe(200);
+    for (const name of ['openapi', 'asyncapi']) expect(await ask('GET', `/${name}.json`, name)).toBe(200);
   });
 
   test('when the client is wrong', async () => {
@@ -209,11 +204,11 @@ describe('what the service answers is described', () => {
         });
         request.on('error', reject).end();
       });
-    for (const { method, path, operation } of operations()) {
+    for (const { operation } of operations()) {
       expect(Object.keys(operation.responses)).toContain('421');
-      if (method === 'GET')
-        expect(await status(path.replace('{id}', '1'), { host: 'example.org' })).toBe(421);
     }
+    for (const path of Object.keys(document.paths))
+      expect(await status(path.replace('{id}', '1'), { host: 'example.org' })).toBe(421);
     expect(Object.keys(document.paths['/notifications']!['get']!.responses)).toEqual(
       expect.arrayContaining(['101', '403', '426']),
     );
@@ -232,8 +227,8 @@ describe('what the service answers is described', () => {
 });
 
 describe('the WebSocket', () => {
-  const messageOf = (text: string): string[] => {
-    const value: unknown = text.startsWith('{') ? JSON.parse(text) : text;
+  const read = (text: string): unknown => (text.startsWith('{') ? JSON.parse(text) : text);
+  const messageOf = (value: unknown): string[] => {
     return Object.entries(channels.channels.notifications.messages)
       .filter(([, { payload }]) => Schema.Check(payload, value))
       .map(([name]) => name);
@@ -242,8 +237,8 @@ describe('the WebSocket', () => {
   test('each example is its message, and each operation names messages that there are', () => {
     for (const [name, { payload, examples }] of Object.entries(channels.channels.notifications.messages))
       for (const example of examples) {
-        expect(Schema.Check(payload, example.payload ?? example.summary)).toBe(true);
-        expect(messageOf(JSON.stringify(example.payload) ?? String(example.summary))).toEqual([name]);
+        expect(Schema.Check(payload, example.payload)).toBe(true);
+        expect(messageOf(example.payload)).toEqual([name]);
       }
     const named = Object.values(channels.operations).flatMap(({ messages }) =>
       messages.map(({ $ref }) => $ref.split('/').at(-1)!),
@@ -262,16 +257,19 @@ describe('the WebSocket', () => {
       await Promise.all([plain, since, lost].map((client) => client.terminate()));
     });
     plain.send('ping');
-    expect(messageOf(await plain.next())).toEqual(['pong']);
-    expect(messageOf(await since.next())).toEqual(['live']);
-    expect([messageOf(await lost.next()), messageOf(await lost.next())]).toEqual([['reset'], ['live']]);
+    expect(messageOf(read(await plain.next()))).toEqual(['pong']);
+    expect(messageOf(read(await since.next()))).toEqual(['live']);
+    expect([messageOf(read(await lost.next())), messageOf(read(await lost.next()))]).toEqual([
+      ['reset'],
+      ['live'],
+    ]);
     const { id } = await app.make('told');
     await app.ask('PUT', `/api/notes/${id}`, { json: { title: 'told', body: 'again' } });
     await app.ask('DELETE', `/api/notes/${id}`);
     for (const client of [plain, since, lost])
       for (const name of ['note_created', 'note_updated', 'note_deleted']) {
         const text = await client.next();
-        expect(messageOf(text)).toEqual([name]);
+        expect(messageOf(read(text))).toEqual([name]);
         expect('id' in (JSON.parse(text) as Json)).toBe(client !== plain);
       }
   });
