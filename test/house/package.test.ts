@@ -155,6 +155,11 @@ describe('what is installed', () => {
       exitCode: 0,
       stdout: `${manifest.version}\n`,
     });
+    const help = await run(command, ['--help'], RUN_LIMIT_MS);
+    expect(help.stdout).toMatch(/^Usage: troupe \[options\]\n/);
+    const wrong = await run(command, ['--wrong'], RUN_LIMIT_MS);
+    expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(wrong.stderr).toMatch(/\ntroupe --help lists the options\n$/);
   });
 });
 

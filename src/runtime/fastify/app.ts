@@ -76,14 +76,14 @@ function noPlugin(what: string): TroupeError {
 
 // ---- its WebSocket connections ----
 
-/** A WebSocket server of `ws`, as far as it is needed here. */
+/** What is used of a WebSocket server of `ws`. */
 export interface SocketServer {
   readonly clients: ReadonlySet<WebSocket>;
   close(): void;
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** The shortest time within which clients are told to come back; with more connections, a millisecond for each. */
+/** The shortest default of `retryWithinMs`. */
 const RETRY_WITHIN_MIN_MS = 1_000;
 
 /** @internal The connections of an application. */
@@ -104,19 +104,19 @@ export class Connections implements ConnectionOwner {
     this.#shared = shared;
   }
 
-  /** Number of connections, those included whose end is not complete. */
+  /** Number of connections, including those that have not ended completely. */
   get size(): number {
     return this.#live.size;
   }
 
-  /** The frames of all connections, those included that are over. */
+  /** The frames of all connections, including those that are over. */
   frames(): FrameCounts {
     let counts = this.#past;
     for (const connection of this.#live) counts = sum(counts, connection);
     return counts;
   }
 
-  /** True when a further connection is one too many. */
+  /** True when there is no room for another connection. */
   get full(): boolean {
     return this.#live.size >= this.#limits.maxConnections;
   }
@@ -128,7 +128,7 @@ export class Connections implements ConnectionOwner {
     socket: WebSocket,
     request: FastifyRequest,
   ): void {
-    // The upgrade was refused when there was no room, but others may have been on their way with it.
+    // Upgrades are refused when there is no room, but others may have been under way at the same time.
     if (this.full) {
       socket.close(1013, 'too many connections');
       return;
@@ -149,7 +149,7 @@ export class Connections implements ConnectionOwner {
     }
   }
 
-  /** The close frame for a client that is to come back at a time of its own, so that not all of them come at once. */
+  /** The close frame that tells a client when to come back, so that not all come at once. */
   goingAway(): CloseStatus {
     const withinMs = this.#limits.retryWithinMs ?? Math.max(RETRY_WITHIN_MIN_MS, this.size);
     const retry = withinMs === 0 ? '' : `; retry=${Math.floor(Math.random() * withinMs)}`;
@@ -164,8 +164,8 @@ export class Connections implements ConnectionOwner {
   }
 
   /**
-   * Ends all connections: processes exit with `shutdown`, clients get 1001, and what is not done within `closeTimeoutMs`
-   * is torn down. The wait does not go through the node's clock, as the node may be stopped before.
+   * Ends all connections: processes exit with `shutdown`, clients get 1001, and connections that are not closed within
+   * `closeTimeoutMs` are torn down. It does not wait by the node's clock, since the node may be stopped before.
    * @param server the server of `ws` to close with them, unless that is the application's.
    */
   async close(server: SocketServer | undefined): Promise<void> {
@@ -238,7 +238,7 @@ export function isWebSocketHandler(handler: { readonly name: string }): boolean 
 
 /**
  * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
- * @param args what `init` gets behind the request.
+ * @param args what `init` gets after the request.
  * @example `app.get('/notifications', { websocket: true }, webSocketHandler(notifications, repository));`
  */
 export function webSocketHandler<State, Args extends readonly unknown[]>(

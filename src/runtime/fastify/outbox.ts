@@ -12,9 +12,8 @@
  * shows that a slow client reads; and a frame that waits costs a reference, as it is one object for all connections.
  *
  * Invariants: frames leave in the order of `put`; those that a policy leaves out are counted; the socket holds
- * `sendHighWaterBytes` at most, or one frame; bytes are copied once for many clients, or for a socket
- * that is empty; while frames wait for a client
- * that is closed when it is stuck, the alarm runs. It does not close the connection: its owner is told.
+ * at most `sendHighWaterBytes`, or one frame; bytes are copied once for many clients, or for a socket that is empty; with
+ * `close`, the alarm runs while frames wait. The outbox does not close the connection: it tells its owner.
  */
 import type { WebSocket } from '@fastify/websocket';
 import { withoutContext } from '../process/async.ts';
@@ -218,7 +217,7 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Nothing is put any more. @param options `flush`: what waits is handed to the socket, or else discarded. */
+  /** Nothing more will be put. @param options `flush`: what waits is handed to the socket, or else discarded. */
   end({ flush }: { readonly flush: boolean }): void {
     this.#alarm?.cancel();
     if (flush) {
@@ -234,7 +233,7 @@ export class Outbox {
     this.#waitingBytes = 0;
   }
 
-  /** Whether a frame is one too many for the limit of the policy. */
+  /** Whether a frame passes the limit of the policy. */
   #passesLimit(frame: OutgoingFrame, onSocket: number): boolean {
     const { slowClient, sendHighWaterBytes, sendLimitBytes } = this.#limits;
     let bytes = onSocket + this.#waitingBytes + frame.byteLength;
