@@ -58,13 +58,13 @@ afterAll(async () => {
 /** Runs the command, attached to the read-only REPL unless told otherwise. */
 async function troupe(args: readonly string[], on = socket): Promise<Ran> {
   const all = ['--import', 'tsx', 'src/runtime/cli/main.ts', ...args];
-  const process_ = spawn(process.execPath, all, { cwd: root, env: cleanEnv({ DATA_DIR: join(on, '..') }) });
+  const running = spawn(process.execPath, all, { cwd: root, env: cleanEnv({ DATA_DIR: join(on, '..') }) });
   let out = '';
   let err = '';
-  process_.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  process_.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-  process_.stdin.end();
-  const [code] = (await once(process_, 'close')) as [number | null];
+  running.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  running.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  running.stdin.end();
+  const [code] = (await once(running, 'close')) as [number | null];
   return { code, out, err };
 }
 
@@ -169,7 +169,7 @@ describe('a command line', () => {
     const all = await troupe(['--help']);
     expect(all).toEqual({ code: 0, out: usage(), err: '' });
     const names = [...all.out.matchAll(/^ {2}([a-z]+) .* {2}/gm)].map(([, name]) => name as string);
-    const asked = [
+    const wanted = [
       'repl',
       'eval',
       'ps',
@@ -182,7 +182,7 @@ describe('a command line', () => {
       'watch',
       'trace',
     ];
-    expect(names).toEqual(expect.arrayContaining(asked));
+    expect(names).toEqual(expect.arrayContaining(wanted));
     for (const name of names.filter((each) => each !== 'troupe')) {
       const help = readCommand([name, '-h'], {}) as { readonly text: string };
       expect(help.text).toMatch(new RegExp(`^Usage: troupe ${name} .*\\[options\\]\n`));

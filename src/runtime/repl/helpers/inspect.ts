@@ -1,6 +1,7 @@
 // Helpers that ask the inspector: of this node, or of the one that the client has named. They are all that a read-only REPL has, and
 // what the command `troupe` calls.
 import { setTimeout as delay } from 'node:timers/promises';
+import { Pid } from '../../index.ts';
 import type {
   Inspector,
   LoadFigures,
@@ -359,6 +360,6 @@ function traceTarget(target: unknown): TraceTarget {
 function textOf(target: unknown): string {
   if (typeof target === 'string') return target;
   const pid: unknown = typeof target === 'object' && target !== null && 'pid' in target ? target.pid : target;
-  if (typeof pid === 'object' && pid !== null) return String(pid);
+  if (pid instanceof Pid) return pid.toString();
   throw new Fault("name a process by its pid, such as '<0.12.0>', or by its registered name");
 }
