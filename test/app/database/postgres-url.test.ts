@@ -68,7 +68,7 @@ describe('is taken', () => {
 
 describe('is refused', () => {
   test.each<[string, RegExp]>([
-    ['mysql://h/d', /no postgres:/],
+    ['mysql://h/d', /not of the form postgres:/],
     ['postgres://u@a,b/d', /several hosts/],
     ['postgres://u@h:1,i:2/d', /several hosts|its port/],
     ['postgres://u@h/d?host=a,b', /several hosts/],
