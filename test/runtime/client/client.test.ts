@@ -160,17 +160,14 @@ describe('a server that stops', () => {
     expect(at.sockets).toHaveLength(2);
   });
 
-  test.each(['no-retry=7000', 'retry=7000 or so', 'retry='])(
-    'names no delay with %s',
-    async (reason) => {
-      const at = bench();
-      await at.goLive();
-      at.socket.drop(reason);
-      at.pass(500);
-      await Promise.resolve();
-      expect(at.sockets).toHaveLength(2);
-    },
-  );
+  test.each(['no-retry=7000', 'retry=7000 or so', 'retry='])('names no delay with %s', async (reason) => {
+    const at = bench();
+    await at.goLive();
+    at.socket.drop(reason);
+    at.pass(500);
+    await Promise.resolve();
+    expect(at.sockets).toHaveLength(2);
+  });
 });
 
 describe('waking and closing', () => {
