@@ -134,7 +134,9 @@ export function broadcast(sender: Place, channel: ChannelName, topic: string, pa
   if (group === undefined) return;
   // Members that joined under the atom look for the atom in the message, too.
   if (group.heardAsAtom && group.remote.length > 0) declareHeard(name);
-  group.broadcast(from, new Broadcast(name, from, topic, payload));
+  const message = new Broadcast(name, from, topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, remoteCount(group));
+  group.broadcast(from, message);
   tellDelivered(group, nodeOf(sender), name);
 }
 
@@ -145,7 +147,9 @@ export function localBroadcast(sender: Place, channel: ChannelName, topic: strin
   const from = senderPid(sender);
   tellBroadcast(sender, name, topic, from);
   if (group?.hasLocal !== true) return;
-  group.deliver(new Broadcast(name, from, topic, payload));
+  const message = new Broadcast(name, from, topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, 0);
+  group.deliver(message);
   tellDelivered(group, nodeOf(sender), name);
 }
 
@@ -153,6 +157,7 @@ export function localBroadcast(sender: Place, channel: ChannelName, topic: strin
 export function deliverHere(node: Node, channel: string, message: unknown): void {
   const group = novaScope(node).group(channel);
   if (group === undefined) return;
+  node.tap?.broadcast(channel, message, group.localCount, 0);
   group.deliver(message);
   tellDelivered(group, node, channel);
 }
@@ -194,6 +199,10 @@ const NONE: readonly Pid[] = Object.freeze([]);
 function groupOf(sender: Place, name: string, topic: string): Group | undefined {
   checkText('topic', topic);
   return novaScope(nodeOf(sender)).group(name);
+}
+
+function remoteCount(group: Group): number {
+  return group.remote.reduce((count, { pids }) => count + pids.length, 0);
 }
 
 /** @internal Whom a broadcast is from: the process, or the init process of the node. */

@@ -14,6 +14,7 @@
  * caused it.
  */
 import { hasContext, needsNoScope, withoutContext } from './async.ts';
+import type { RunTap } from './tap.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {
@@ -82,6 +83,8 @@ export class Scheduler {
   reductions = 0;
   /** @internal What runs now; null between turns and in continuations of async functions. */
   current: Runnable | null = null;
+  /** @internal Measures each run; null while nobody looks into the node. */
+  tap: RunTap | null = null;
 
   /** @param sliceMs how long processes may run before the event loop has its turn. */
   constructor(sliceMs: number) {
@@ -170,7 +173,7 @@ export class Scheduler {
       if (next === null) this.#tail = null;
       item.runNext = null;
       this.current = item;
-      const handled = item.run();
+      const handled = this.tap === null ? item.run() : this.tap.run(item);
       this.#handled += handled;
       unchecked += 1 + handled;
       item = this.#head;
