@@ -338,6 +338,7 @@ export class TermReader extends ScalarReader {
     const first = this.peek();
     const names = this.named && this.isAtomTag(first);
     const object: Record<string, unknown> = {};
+    if (!names && first !== BINARY) return this.#anyMap(object, false, 0, count, depth);
     for (let done = 0; done < count; done++) {
       const start = this.position;
       const key = names ? this.#nameKey() : this.#textKey();
@@ -386,9 +387,11 @@ export class TermReader extends ScalarReader {
     depth: number,
   ): unknown {
     const map = new ErlMap();
-    const read = Object.entries(object);
-    if (read.length !== done) throw this.bad('A map has a key twice');
-    for (const [key, value] of read) map.set(names ? atom(key) : key, value);
+    if (done > 0) {
+      const read = Object.entries(object);
+      if (read.length !== done) throw this.bad('A map has a key twice');
+      for (const [key, value] of read) map.set(names ? atom(key) : key, value);
+    }
     const spread = count > MANY_KEYS ? new KeySpread(count) : undefined;
     for (let at = done; at < count; at++) {
       const isAtom = this.isAtomTag(this.peek());
