@@ -9,7 +9,7 @@ import { TroupeError } from '../../errors.ts';
 import { Origin, type Pid } from '../../terms/identifiers.ts';
 import { type DecodeLimits, type TermHost, TermReader } from '../etf/reader.ts';
 import { COMPRESSED, EtfError, VERSION } from '../etf/tags.ts';
-import type { EncodeLimits } from '../etf/writer.ts';
+import type { EncodeLimits, TermWriter } from '../etf/writer.ts';
 import { messageWriter } from '../messages.ts';
 
 /** How much a compressed term may hold. */
@@ -19,6 +19,8 @@ const INITIAL_BYTES = 256;
 const POOL_BYTES = 8_192;
 /** More bytes have an `ArrayBuffer` of their own. */
 const MAX_POOLED_BYTES = POOL_BYTES / 2;
+/** How many terms after a long one are likely to have another among them. */
+const LONG_TERMS = 16;
 
 /** Options of {@link decodeTerm}. */
 export interface DecodeOptions extends Partial<DecodeLimits> {
@@ -46,12 +48,7 @@ let spareReader: TermReader | undefined;
  * @throws TroupeError TROUPE_NOT_ENCODABLE for a value that is not a term, with the path to it. See `erlang:term_to_binary/1`.
  */
 export function encodeTerm(value: unknown, limits?: Partial<EncodeLimits>): Uint8Array {
-  if (limits !== undefined) {
-    const writer = messageWriter(limits, INITIAL_BYTES);
-    writer.u8(VERSION);
-    writer.term(value);
-    return new Uint8Array(writer.buffer.subarray(0, writer.length));
-  }
+  if (limits !== undefined) return encodeWith(messageWriter(limits, INITIAL_BYTES), value);
   const encoder = spareEncoder ?? new PoolEncoder();
   spareEncoder = undefined;
   try {
@@ -61,25 +58,37 @@ export function encodeTerm(value: unknown, limits?: Partial<EncodeLimits>): Uint
   }
 }
 
+/** A copy of what a writer makes of a term. */
+function encodeWith(writer: TermWriter, value: unknown): Uint8Array {
+  writer.u8(VERSION);
+  writer.term(value);
+  return new Uint8Array(writer.buffer.subarray(0, writer.length));
+}
+
 /**
  * Encodes terms with the default limits. It writes into a pool, and the result is a view of what it wrote: for few bytes, an
- * `ArrayBuffer` of their own takes longer to make than the term takes to be written.
+ * `ArrayBuffer` of their own takes longer to make than the term takes to be written. While some terms are long, they are written
+ * into a buffer that keeps its size, and copied.
  *
- * Invariant: the bytes of the pool before `length` of the writer belong to results and are never written again.
+ * Invariant: the bytes of the pool before `length` of its writer belong to results and are never written again.
  */
 class PoolEncoder {
   readonly #writer = messageWriter({}, 0);
   #pool = newPool();
-  /** How long the last term was: the next is likely to need as much. */
-  #lastBytes = 0;
+  /** The room that the next term is likely to need: as much as the last one. */
+  #likelyBytes = 0;
+  readonly #longWriter = messageWriter({}, INITIAL_BYTES);
+  /** How many terms the long writer gets. */
+  #longNext = 0;
 
   constructor() {
     this.#goBack(0);
   }
 
   encode(value: unknown): Uint8Array {
+    if (this.#longNext > 0) return this.#encodeLong(value);
     const writer = this.#writer;
-    if (writer.buffer.length - writer.length < this.#lastBytes) {
+    if (writer.buffer.length - writer.length < this.#likelyBytes) {
       this.#pool = newPool();
       this.#goBack(0);
     }
@@ -97,13 +106,26 @@ class PoolEncoder {
     const bytes = length - start;
     if (bytes <= MAX_POOLED_BYTES && buffer === this.#pool) {
       writer.length = (length + 7) & ~7;
-      this.#lastBytes = bytes;
+      this.#likelyBytes = bytes;
       return new Uint8Array(buffer.buffer, start, bytes);
     }
     const own = new Uint8Array(buffer.subarray(start, length));
     this.#goBack(start);
-    this.#lastBytes = bytes <= MAX_POOLED_BYTES ? bytes : 0;
+    if (bytes > MAX_POOLED_BYTES) this.#longNext = LONG_TERMS;
+    // It did not fit into what was left.
+    else this.#likelyBytes = POOL_BYTES;
     return own;
+  }
+
+  #encodeLong(value: unknown): Uint8Array {
+    this.#longNext--;
+    try {
+      const bytes = encodeWith(this.#longWriter, value);
+      if (bytes.length > MAX_POOLED_BYTES) this.#longNext = LONG_TERMS;
+      return bytes;
+    } finally {
+      this.#longWriter.reset();
+    }
   }
 
   /** Takes back what was written from somewhere on, and a buffer that had to grow for it. */

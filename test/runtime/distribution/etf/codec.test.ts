@@ -101,19 +101,25 @@ test('a result stays as it is, whatever is encoded afterwards', () => {
 });
 
 test('only a short result shares its ArrayBuffer', () => {
+  const encode = (size: number): Uint8Array => {
+    const bytes = encodeTerm('x'.repeat(size - 6));
+    expect(bytes).toHaveLength(size);
+    return bytes;
+  };
   for (const size of [4_097, 5_000, 100_000]) {
     // However much of the pool is taken.
-    for (let taken = 0; taken < 8_192; taken += 200) {
-      const short = encodeTerm('x'.repeat(200 - 6));
-      expect(short).toHaveLength(200);
+    for (let before = 1; before < 60; before++) {
+      // The last of so many short ones after a long one is in the pool again.
+      let short = encode(200);
+      for (let at = 0; at < 20 + before; at++) short = encode(200);
       expect(short.buffer.byteLength).toBe(8_192);
-      const long = encodeTerm('x'.repeat(size - 6));
-      expect(long).toHaveLength(size);
-      expect(long.buffer.byteLength).toBe(size);
+      expect(encode(size).buffer.byteLength).toBe(size);
+      expect(encode(size).buffer.byteLength).toBe(size);
     }
   }
-  const half = encodeTerm('x'.repeat(4_096 - 6));
-  expect(half).toHaveLength(4_096);
+  for (let at = 0; at < 20; at++) encode(2_048);
+  const pools = new Set(Array.from({ length: 8 }, () => encode(2_048).buffer));
+  expect(pools.size).toBeLessThanOrEqual(3);
 });
 
 test('a result that is transferred to another thread takes no other with it', () => {
