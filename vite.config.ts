@@ -5,7 +5,10 @@ export default defineConfig({
   root: `${import.meta.dirname}/src/app/web`,
   base: './', // the page may lie below a path of a proxy
   // Whatever NODE_ENV says: there is one build of the page, and it takes lit-html's production build.
-  resolve: { conditions: ['module', 'browser', 'production'] },
+  resolve: {
+    conditions: ['module', 'browser', 'production'],
+    alias: { 'troupe/client': `${import.meta.dirname}/src/runtime/client/index.ts` },
+  },
   build: {
     outDir: `${import.meta.dirname}/dist/web`,
     emptyOutDir: true,

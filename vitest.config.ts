@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^troupe$/, replacement: source('index.ts') },
       { find: /^troupe\/client$/, replacement: source('client/index.ts') },
+      { find: /^troupe\/inspect$/, replacement: source('inspect/index.ts') },
       { find: /^troupe\/fastify$/, replacement: source('fastify/index.ts') },
       { find: /^troupe\/erlang$/, replacement: source('distribution/erlang/index.ts') },
       { find: /^troupe\/repl$/, replacement: source('repl/index.ts') },

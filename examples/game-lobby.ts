@@ -40,7 +40,7 @@ const matchmaker = defineServer({
   },
 });
 
-/** A match: both players are told of each other, then numbers are compared. */
+/** A match: introduces the players to each other, then compares their numbers. */
 async function match(self: Process, one: Pid, other: Pid): Promise<void> {
   for (const player of [one, other]) self.monitor(player);
   self.send(one, tuple('matched', self.pid, other));

@@ -1,4 +1,4 @@
-// npm run build: makes dist/ anew, whatever its state.
+// npm run build: rebuilds dist/ from scratch.
 import { build, ensureModules } from './lib/fresh.mjs';
 import { script } from './lib/run.mjs';
 

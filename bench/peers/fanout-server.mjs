@@ -92,8 +92,8 @@ if (start === undefined) throw new Error(`one of ${Object.keys(servers).join(', 
 process.on('disconnect', () => process.exit());
 process.on('message', () => {
   for (let i = 0; i < 4; i++) globalThis.gc?.();
-  const { heapUsed, external, rss } = process.memoryUsage();
+  const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  process.send?.({ bytes: heapUsed + external, rss, cpuMs: (user + system) / 1_000 });
+  process.send?.({ rss, cpuMs: (user + system) / 1_000 });
 });
 process.send?.({ port: await start() });

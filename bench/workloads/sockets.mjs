@@ -58,8 +58,7 @@ async function openFanout(kind, clients) {
   await load.ask({ what: 'open', port, count: clients });
   const after = await server.ask({});
   return {
-    bytesPerConnection: (after.bytes - before.bytes) / clients,
-    rssPerConnection: (after.rss - before.rss) / clients,
+    bytesPerConnection: (after.rss - before.rss) / clients,
     /** @param {number} writers */
     async run(writers, forMs = RUN_MS) {
       const start = await server.ask({});
@@ -131,7 +130,7 @@ function once(measure) {
 /** @param {number} clients @param {number} writers */
 async function fanout(clients, writers) {
   const servers = [await openFanout('troupe', clients), await openFanout('ws', clients)];
-  const figures = await inTurns(servers, writers);
+  const figures = await inTurns(servers, writers, clients > 1_000 ? 3 * RUN_MS : RUN_MS);
   servers.forEach((server) => server.close());
   return figures;
 }
@@ -145,7 +144,7 @@ async function requests(kind, beside) {
 }
 
 async function idle() {
-  const servers = [await openFanout('troupe', 2_000), await openFanout('ws', 2_000)];
+  const servers = [await openFanout('troupe', 5_000), await openFanout('ws', 5_000)];
   servers.forEach((server) => server.close());
   return servers.map(({ bytesPerConnection }) => bytesPerConnection);
 }

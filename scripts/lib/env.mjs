@@ -1,5 +1,5 @@
 // Reads .env, when there is one, into the environment. What the environment has already stays as it is.
-// A secret in it that others can read is told of, and no more than that: a file that was just copied is readable by all.
+// A secret in it that others can read gets a warning and nothing more: a file that was just copied is readable by all.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

@@ -152,7 +152,7 @@ function removeAbandoned() {
 }
 
 /**
- * The latest modification in a file or a folder with all that is in it, in milliseconds since 1970; 0 when there is none.
+ * The latest modification in a file or a folder with all that is in it, in milliseconds since 1970; 0 when it does not exist.
  * @param {string} path
  * @returns {number}
  */

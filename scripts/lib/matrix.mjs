@@ -26,7 +26,7 @@ export async function testOnOtp(releases, { install, files = [] }) {
   for (const release of releases) {
     const suite = RELEASES[release];
     if (suite === undefined)
-      throw new Failure(`OTP ${release} is none of ${Object.keys(RELEASES).join(', ')}`);
+      throw new Failure(`OTP ${release} is not one of ${Object.keys(RELEASES).join(', ')}`);
     const otp = await prepareOtp(release, suite, { install });
     if ('reason' in otp) {
       say(`otp ${release}: skipped: ${otp.reason}`);

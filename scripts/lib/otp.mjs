@@ -1,5 +1,5 @@
 // Erlang/OTP of a given release, for tests: the machine's own when it is of that release, else Debian's, installed by debootstrap
-// into a folder of its own and run by chroot. The folder is kept; to have it anew, remove it.
+// into a folder of its own and run by chroot. The folder is kept; remove it to install again.
 //
 // What is put into PATH are wrappers. Each runs its program in a mount namespace of its own, where the folder has the machine's
 // /proc, /dev, hosts, temporary files and the repository, so that nothing stays mounted and paths mean the same on both sides.

@@ -15,6 +15,7 @@ const NOT_IN_PACKAGE = [
   'docs/service.md',
   'docs/guide/clustering.md',
   'docs/guide/deployment.md',
+  'docs/guide/metrics.md',
 ];
 /** Serves the files of what is published. */
 const FILES_HOST = 'https://unpkg.com';

@@ -20,7 +20,7 @@ const ORDER = {
     'guide/deployment.md',
   ],
   Reference: ['differences-from-otp.md', 'errors.md', 'telemetry.md'],
-  'The notes service': ['service.md', 'http-api.md', 'guide/clustering.md'],
+  'The notes service': ['service.md', 'http-api.md', 'guide/clustering.md', 'guide/metrics.md'],
   'How it is made': ['ARCHITECTURE.md', 'adr/README.md'],
 };
 

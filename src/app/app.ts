@@ -4,7 +4,7 @@
 // Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
 // that requests and connections end while what they use is there, then the tree in reverse, then the node.
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify';
-import { Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
+import { channelLog, Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
 import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
 import { clusterMember, memberName } from './cluster/member.ts';
 import { startNode } from './cluster/start.ts';
@@ -12,19 +12,22 @@ import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
 import type { Drain } from './http/drain.ts';
-import { addRoutes, createHttp } from './http-service.ts';
+import { Metrics } from './http/metrics.ts';
+import { addRoutes, createHttp, createMetricsServer } from './http-service.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
 import { indexerLog, logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { IncomingEvents } from './notes/incoming.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { makePrivateFolder } from './private-folder.ts';
-import { notesTree, rootName } from './tree.ts';
+import { logName, notesTree, rootName } from './tree.ts';
 
 /** The running application. */
 export interface App {
   /** The HTTP server, ready to listen. */
   readonly http: FastifyInstance;
+  /** The server of the metrics, ready to listen, when they have a port of their own. */
+  readonly metrics: FastifyInstance | undefined;
   readonly node: Node;
   readonly log: FastifyBaseLogger;
   /** Settles when the supervision tree ended without `stop`: with the reason, since nothing is left that could go on. */
@@ -95,11 +98,25 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const indexing = { backlog, search, incoming, group: indexers, ...indexerLog(log) };
   const cluster = settings && { identity, indexer, strangers };
 
+  const metrics =
+    config.metrics &&
+    new Metrics({
+      node,
+      peers,
+      database,
+      events,
+      cursor: () => serverRef(node, channelLog, logName).call('cursor'),
+      backlog,
+    });
+  if (metrics !== undefined) unsubscribe.push(() => metrics.stop());
+  let metricsServer: FastifyInstance | undefined;
+
   let stopping: Promise<void> | undefined;
   let draining: Drain | undefined;
   const stop = (): Promise<void> =>
     (stopping ??= inOrder([
       () => draining?.close(config.shutdownTimeoutMs * DRAIN_SHARE) ?? http.close(),
+      () => metricsServer?.close(),
       // It has ended by itself when its children failed too often.
       () => (tree !== undefined && node.isAlive(tree.pid) ? tree.stop('shutdown', Infinity) : undefined),
       () => database.close(),
@@ -128,8 +145,21 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   try {
     tree = await startTree();
     const stops = (): boolean => stopping !== undefined;
-    const served = { node, database, repository, changes, search, indexer, incoming, stops, onUnsure };
+    const served = {
+      node,
+      database,
+      repository,
+      changes,
+      search,
+      indexer,
+      incoming,
+      metrics,
+      stops,
+      onUnsure,
+    };
     draining = await addRoutes(http, config, served);
+    if (metrics !== undefined && typeof config.metrics === 'object')
+      metricsServer = await createMetricsServer(config, config.metrics.host, metrics, log);
   } catch (error) {
     await stop().catch((failure: unknown) =>
       log.error({ err: failure }, 'the end of a failed start failed too'),
@@ -150,7 +180,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       if (stopping === undefined) resolve(reason);
     });
   });
-  return { http, node, log, failed, stop };
+  return { http, metrics: metricsServer, node, log, failed, stop };
 }
 
 /** It is needed also when the notes are on a server: the REPL's socket is in it. */

@@ -25,6 +25,7 @@ import type { NotesSettings } from './notes/source.ts';
 import { HOST, wholeNumber } from './setting-types.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const METRICS = ['off', 'own', 'public'] as const;
 const SHOWN_VALUE_MAX = 80;
 
 /** Each setting by its variable. `description` is what a fault says is allowed. */
@@ -75,6 +76,13 @@ const variables = {
   REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', description: `one of ${LOG_LEVELS.join(', ')}` }),
+  METRICS: Type.Enum(METRICS, { default: 'off', description: `one of ${METRICS.join(', ')}` }),
+  METRICS_HOST: Type.String({
+    ...HOST,
+    default: '127.0.0.1',
+    description: 'an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
+  }),
+  METRICS_PORT: wholeNumber(9464, 0, 65_535, '0 lets the system choose'),
   DATA_DIR: Type.String({ default: './data', pattern: '^[^\\u0000]+$', description: 'a folder' }),
   DATABASE_URL: Type.Optional(
     Type.Refine(
@@ -134,6 +142,8 @@ export interface Config {
   /** How long a shutdown may take before the process ends all the same. */
   readonly shutdownTimeoutMs: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Where metrics are served: on the port of the notes, on one of their own, or nowhere when undefined. */
+  readonly metrics: 'public' | { readonly host: string; readonly port: number } | undefined;
   /** The folder of what the application keeps, absolute. */
   readonly dataDir: string;
   /** Where the notes are. */
@@ -221,10 +231,16 @@ function toConfig(settings: Settings): Config {
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     logLevel: settings.LOG_LEVEL,
+    metrics: metricsOf(settings),
     dataDir,
     database: Object.freeze(databaseSettings(settings, dataDir)),
     cluster: clusterOf(settings),
   });
+}
+
+function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: Settings): Config['metrics'] {
+  if (where === 'own') return Object.freeze({ host, port });
+  return where === 'public' ? where : undefined;
 }
 
 function databaseSettings(settings: Settings, dataDir: string): NotesSettings {

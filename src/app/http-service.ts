@@ -1,7 +1,7 @@
 // HTTP as this application serves it: the server with its limits, and its hooks and routes. What each of them does is in
 // `http/`, `notes/` and `notifications/`; here is their order, which counts: a hook sees only the routes that are added later.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
 import { troupeFastify } from 'troupe/fastify';
 import type { Node, ServerRef } from 'troupe';
@@ -13,6 +13,7 @@ import { drain, type Drain } from './http/drain.ts';
 import { answerClientError, answerUnreadable, handleErrors } from './http/errors.ts';
 import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
+import { type Metrics, metricsRoute } from './http/metrics.ts';
 import { servePage, setHeaders } from './http/page.ts';
 import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
@@ -37,6 +38,8 @@ export interface Served {
   readonly search: NoteSearch;
   readonly indexer: ServerRef<typeof noteIndexer>;
   readonly incoming: IncomingEvents;
+  /** Undefined when nobody asked for them. */
+  readonly metrics: Metrics | undefined;
   /** True from the moment that the service shuts down. */
   readonly stops: () => boolean;
   /** Called when nobody knows whether a change was made. */
@@ -47,6 +50,8 @@ export interface Served {
 const CLOSE_SHARE = 0.2;
 const CLOSE_MAX_MS = 2_000;
 const TOO_MANY = 'a connection was refused, since there are as many as there may be: see MAX_CONNECTIONS';
+/** Connections of those who read the metrics. */
+const METRICS_CONNECTIONS_MAX = 50;
 /** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
 const CHANGE_GRACE_MS = 1_000;
 
@@ -81,8 +86,9 @@ export function createHttp(config: Config, logger: FastifyServerOptions['logger'
 export async function addRoutes(
   http: ReturnType<typeof createHttp>,
   config: Config,
-  { node, database, repository, changes, search, indexer, incoming, stops, onUnsure }: Served,
+  { node, database, repository, changes, search, indexer, incoming, metrics, stops, onUnsure }: Served,
 ): Promise<Drain> {
+  metrics?.follow(http);
   handleErrors(http);
   const traffic = new Traffic(config.trafficMaxBytes);
   traffic.follow(http);
@@ -116,8 +122,39 @@ export async function addRoutes(
     onUnsure,
   });
   await http.register(notifications, { incoming });
+  if (metrics !== undefined && config.metrics === 'public') await http.register(metricsRoute, { metrics });
   await http.ready();
   return end;
+}
+
+/** The server of the metrics, for a port of their own. It has the limits and the headers of the other one. */
+export async function createMetricsServer(
+  config: Config,
+  host: string,
+  metrics: Metrics,
+  log: FastifyBaseLogger,
+): Promise<FastifyInstance> {
+  const server = Fastify({
+    loggerInstance: log,
+    logController: new RequestLines(),
+    serverFactory: boundedServers({
+      requestTimeoutMs: config.requestTimeoutMs,
+      sendTimeoutMs: config.sendTimeoutMs,
+      maxConnections: METRICS_CONNECTIONS_MAX,
+      onRefused: () => undefined,
+    }),
+    genReqId: () => nanoid(12),
+    frameworkErrors: answerUnreadable,
+    clientErrorHandler: answerClientError,
+    forceCloseConnections: true,
+  });
+  handleErrors(server);
+  handleUnknown(server);
+  await setHeaders(server);
+  checkHosts(server, hostCheck(host, config.allowedHosts));
+  await server.register(metricsRoute, { metrics });
+  await server.ready();
+  return server;
 }
 
 function maxConnectionsOf(config: Config): number {

@@ -50,6 +50,17 @@ async function main(): Promise<void> {
     if (isStopping()) return;
     process.stderr.write(`cannot listen on ${config.host} port ${config.port}: ${listenFailure(error)}\n`);
     stop(1);
+    return;
+  }
+  if (typeof config.metrics !== 'object' || app.metrics === undefined) return;
+  const { host, port } = config.metrics;
+  try {
+    await app.metrics.listen({ host, port });
+  } catch (error) {
+    if (isStopping()) return;
+    const why = listenFailure(error).replace(/\bset (HOST|PORT)\b/, 'set METRICS_$1');
+    process.stderr.write(`cannot serve metrics on ${host} port ${port}: ${why}\n`);
+    stop(1);
   }
 }
 

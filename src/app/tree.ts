@@ -40,6 +40,8 @@ export interface TreeParts {
 
 /** The name of the root supervisor. */
 export const rootName = 'notes_sup';
+/** The name of the log of the channel `notes`. */
+export const logName = 'notes_log';
 
 /** How long the database may take to let running statements end, in milliseconds. */
 const DATABASE_SHUTDOWN_MS = 8_000;
@@ -72,7 +74,7 @@ export const notesTree = defineSupervisor({
       shutdown: DATABASE_SHUTDOWN_MS,
     }),
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
-    child(channelLog, [notes.name, events, history], { id: 'log', name: 'notes_log' }),
+    child(channelLog, [notes.name, events, history], { id: 'log', name: logName }),
     child(noteIndexer, [indexer], { id: 'indexer', name: indexerName }),
     ...(cluster === undefined ? [] : clusterChildren(database, { ...stored, events }, cluster)),
   ],

@@ -57,6 +57,8 @@ const table = {
   TROUPE_TOO_MANY_CONNECTIONS: 'Try again later; the limit is `maxConnections`.',
   TROUPE_CONTROLLER_EXIT: 'Its process ended before it had answered; the exit reason is in `reason`.',
   TROUPE_CONTROLLER_TIMEOUT: 'Try again later; the limit is `timeoutMs` of the controller.',
+  TROUPE_NOT_ALLOWED:
+    'Only looking is allowed here; start the inspector or the REPL of that node without `readOnly`.',
   TROUPE_UNAVAILABLE: 'Try again later; the server is stopping or at its limit.',
 } as const;
 

@@ -1,5 +1,5 @@
 /** The public entry point of the runtime: `import { ... } from 'troupe'`. */
-export type { Carrier, CarrierHost, Signal } from './process/carrier.ts';
+export type { Carrier, CarrierHost, CarrierPeer, Signal } from './process/carrier.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
 export { call, type CallOptions, cast, type From } from './otp/gen.ts';
 export { type Program, run, type RunOptions } from './otp/run.ts';
@@ -130,6 +130,7 @@ export {
   TIMEOUT,
 } from './process/messages.ts';
 export type { DemonitorOptions } from './process/monitor.ts';
+export { type NodeStatistics, nodeStatistics } from './process/statistics.ts';
 export { createNode, type Node, type NodeOptions } from './process/node.ts';
 export { type Destination } from './process/destination.ts';
 export type { Startable } from './process/behaviour.ts';

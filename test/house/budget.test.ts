@@ -11,7 +11,7 @@ const RUNTIME = 'src/runtime/';
 /** Not part of the core: what connects nodes, what tests use, and the REPL with what it looks through. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl', 'inspect'];
 const CORE_LINES_MAX = 11_650;
-const FILES_MAX = 170;
+const FILES_MAX = 195;
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;
 /** Stands for itself, and may be short. */

@@ -114,17 +114,17 @@ describe('what is installed', () => {
 
   test('can be required', async (context) => {
     const { run } = await need(bare, context);
-    const program = `const names = ['troupe', 'troupe/erlang', 'troupe/testing', 'troupe/repl'];
-      console.log(names.map((name) => typeof require(name)).join(), typeof require('troupe').createNode);`;
+    const names = ENTRIES.filter((entry) => entry !== './fastify').map((entry) =>
+      entry.replace('.', 'troupe'),
+    );
+    const program = `const names = ${JSON.stringify(names)};
+      console.log(names.filter((name) => typeof require(name) !== 'object'), typeof require('troupe').createNode);`;
     const { exitCode, stdout, stderr } = await run(
       process.execPath,
       ['--input-type=commonjs', '-e', program],
       RUN_LIMIT_MS,
     );
-    expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([
-      0,
-      'object,object,object,object function\n',
-    ]);
+    expect([exitCode, stdout], `its errors:\n${stderr}`).toEqual([0, '[] function\n']);
   });
 
   test('can be bundled', { timeout: INSTALL_LIMIT_MS }, async (context) => {
@@ -155,6 +155,11 @@ describe('what is installed', () => {
       exitCode: 0,
       stdout: `${manifest.version}\n`,
     });
+    const help = await run(command, ['--help'], RUN_LIMIT_MS);
+    expect(help.stdout).toMatch(/^Usage: troupe \[options\]\n/);
+    const wrong = await run(command, ['--wrong'], RUN_LIMIT_MS);
+    expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(wrong.stderr).toMatch(/\ntroupe --help lists the options\n$/);
   });
 });
 

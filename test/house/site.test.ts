@@ -43,7 +43,15 @@ describe('npm run docs', () => {
     skip(failure !== undefined, failure);
     const expected = [...writtenPages().keys()].map(addressOf);
     expect(expected.filter((path) => !existsSync(join(site, path)))).toEqual([]);
-    const reference = ['client', 'distribution/erlang', 'fastify', 'index/overview', 'repl', 'testing'];
+    const reference = [
+      'client',
+      'distribution/erlang',
+      'fastify',
+      'index/overview',
+      'inspect',
+      'repl',
+      'testing',
+    ];
     expect(reference.filter((path) => !existsSync(join(site, `api/${path}.html`)))).toEqual([]);
     expect(readFileSync(join(site, 'api/testing.html'), 'utf8')).toContain('createManualClock');
     const linked = [...readFileSync(join(site, 'llms.txt'), 'utf8').matchAll(/\]\(\/([^)]+)\): \S/g)];

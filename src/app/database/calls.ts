@@ -6,7 +6,7 @@
 //   the failure, except a statement that the server already has. The error says whether that is possible (`maybeDone`).
 // - A transaction is `begin` and `commit` on the session of the call. It never outlives its session: a session whose
 //   connection is gone accepts no further statement (see `postgres-connection.ts`).
-import type { Queryable, RunOptions, SqlRunner } from './database.ts';
+import type { DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseQueryError, DatabaseUnavailableError, type UnavailableReason } from './errors.ts';
 import { explain } from './faults.ts';
 import { Gate, GateFullError } from './gate.ts';
@@ -43,6 +43,8 @@ export class Calls implements SqlRunner {
   readonly #source: SessionSource;
   readonly #gate: Gate;
   readonly #timeoutMs: number;
+  #succeeded = 0;
+  #failed = 0;
 
   constructor(source: SessionSource, { activeMax, waitingMax, timeoutMs }: CallLimits) {
     this.#source = source;
@@ -58,6 +60,11 @@ export class Calls implements SqlRunner {
     return this.#carryOut((session, late) =>
       inTransaction(session, work, late, () => this.#source.discard(session)),
     );
+  }
+
+  get load(): DatabaseLoad {
+    const { inside: running, waiting } = this.#gate;
+    return { running, waiting, succeeded: this.#succeeded, failed: this.#failed };
   }
 
   /** Resolves when no call is running. */
@@ -81,8 +88,11 @@ export class Calls implements SqlRunner {
       timer = abort('timeout', 'the database did not answer', timeoutMs);
       // `leave` follows the work itself, not the answer: a late call keeps its place until its session is free.
       const done = this.#onSession(work, limit.signal, progress).finally(leave);
-      return await unlessAborted(done, limit.signal);
+      const result = await unlessAborted(done, limit.signal);
+      this.#succeeded++;
+      return result;
     } catch (error) {
+      this.#failed++;
       throw this.#translate(error, progress.isSent);
     } finally {
       clearTimeout(timer);

@@ -65,6 +65,18 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
+/** The calls of a database. */
+export interface DatabaseLoad {
+  /** Calls that are carried out now. */
+  readonly running: number;
+  /** Calls that wait for their turn. */
+  readonly waiting: number;
+  /** Calls and transactions since the start that were answered. */
+  readonly succeeded: number;
+  /** Those that were not: the database was away, too slow or too busy, or refused a statement. */
+  readonly failed: number;
+}
+
 /** A database that statements run on. */
 export interface Database extends SqlRunner, DatabaseStatus {
   readonly kind: 'pglite' | 'postgres';
@@ -74,6 +86,8 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * a call. Only statements run through the given runner, and before `work` settles, belong to the transaction.
    */
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
+  /** Its calls, for whoever watches it; undefined for a stand-in that does not count. */
+  readonly load?: DatabaseLoad;
   /** Tells the data folder from a copy of it; undefined on a server. */
   readonly folderIdentity?: string | undefined;
   /**

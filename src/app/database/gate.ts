@@ -32,6 +32,16 @@ export class Gate {
     return () => this.#leave();
   }
 
+  /** Calls that are inside. */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  /** Calls that wait in line. */
+  get waiting(): number {
+    return this.#line.size;
+  }
+
   /** Resolves as soon as no call is inside. */
   empty(): Promise<void> {
     if (this.#inside === 0) return Promise.resolve();

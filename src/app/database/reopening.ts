@@ -8,7 +8,7 @@
 // - One call that fails, and a database that takes no further one, are no loss.
 import { RETRY_AFTER_MS, WithStatus, backoffMs } from './status.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
-import type { Database, Queryable, RunOptions, SqlRunner } from './database.ts';
+import type { Database, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './gate.ts';
@@ -90,6 +90,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
   async transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
     this.status.assertReady();
     return await this.#calls.transaction(work);
+  }
+
+  get load(): DatabaseLoad {
+    return this.#calls.load;
   }
 
   get folderIdentity(): string | undefined {

@@ -23,6 +23,9 @@ import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
  */
 export const readMax = { notes: 50, bytes: 64_000, candidates: 200 } as const;
 
+/** `Backlog.pending` counts no further than this. */
+const pendingMax = 10_000;
+
 /** How long words are cut before others have their turn on this thread. */
 const TURN_MS = 5;
 /** Two that wrote at once, one of which has to do it again: a deadlock, a conflict. */
@@ -47,6 +50,8 @@ export interface Backlog {
   tidy(): Promise<boolean>;
   /** Makes ready; the first time only. @returns what is missing, and what to do about it; undefined when nothing is */
   prepare(): Promise<string | undefined>;
+  /** How many notes are to be indexed, counted up to `pendingMax`. Left out where another instance indexes them. */
+  pending?(): Promise<number>;
 }
 
 interface Unindexed extends Text {
@@ -96,6 +101,15 @@ export class DatabaseBacklog implements Backlog {
         'when it is missing (it comes with postgresql-contrib), run "create extension pg_trgm" in this database as its owner, ' +
         'and start the service again'
     );
+  }
+
+  async pending(): Promise<number> {
+    const [row] = await this.#database.run((db) =>
+      db
+        .select({ count: sql<string>`count(*)` })
+        .from(sql`(select 1 from ${notes} where unindexed is not null limit ${pendingMax}) as pending`),
+    );
+    return Number(row?.count ?? 0);
   }
 
   async #after(running: Promise<boolean> | undefined): Promise<boolean> {

@@ -1,23 +1,22 @@
 // The page without its screen: holds the state, and does what follows from each event. Everything outside (HTTP, socket,
 // time, storage) is handed in, so that tests drive it as a browser would.
+import { type ClientSocket, type ClientStatus, type ClientTimers, createChannelClient } from 'troupe/client';
 import type { Api } from './api.ts';
-import { keepConnected } from './connection.ts';
-import type { Scheduler, Socket, Timer } from './connection.ts';
 import { COUNTDOWN_TICK_MS, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
-import { parseMessage } from './messages.ts';
+import { parseEvent } from './messages.ts';
 import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
 import { initialState, reduce } from './state.ts';
-import type { Edit, PageEvent, State } from './state.ts';
+import type { ConnectionStatus, Edit, PageEvent, State } from './state.ts';
 
 export type AppOptions = {
   api: Api;
-  openSocket(): Socket;
-  scheduler: Scheduler;
-  /** At least 0 and less than 1. */
-  random(): number;
+  /** The address of the server's WebSocket. */
+  notifications: URL;
+  openSocket(url: string): ClientSocket;
+  timers: ClientTimers;
   memory: Memory;
   /** Called after every change of the state, and once at the start. */
   draw(state: State): void;
@@ -33,10 +32,10 @@ export type App = {
 
 /** Starts the page. */
 export function startApp(options: AppOptions): App {
-  const { api, scheduler, memory } = options;
-  let current = initialState(scheduler.now(), memory.recall());
-  let clock: Timer | null = null;
-  let resyncing: Timer | null = null;
+  const { api, timers, memory } = options;
+  let current = initialState(timers.now(), memory.recall());
+  let cancelTick = (): void => {};
+  let cancelResync: (() => void) | null = null;
   const state = (): State => current;
 
   const dispatch = (event: PageEvent): void => {
@@ -48,7 +47,7 @@ export function startApp(options: AppOptions): App {
     follow(event, before, current);
   };
 
-  const effects = { api, scheduler, random: options.random, state, dispatch };
+  const effects = { api, timers, state, dispatch };
   const reading = createReading(effects);
   const searching = createSearching(effects);
 
@@ -69,7 +68,7 @@ export function startApp(options: AppOptions): App {
         break;
       case 'connection_changed':
         tick();
-        if (event.status.phase === 'online') refresh();
+        if (event.status.phase === 'online') catchUp(after);
         else if (event.status.phase === 'waiting' && !hasAsked(after)) reading.read(); // HTTP may work all the same
         break;
       case 'draft_submitted':
@@ -97,17 +96,18 @@ export function startApp(options: AppOptions): App {
     // Any other failure leaves it to the next list, or to the answer when it is saved.
   };
 
-  const refresh = (): void => {
-    resyncing?.cancel();
-    resyncing = null;
-    reading.read();
-    searching.search();
+  /** Reads what is not right already: after a loss, whatever was missed has come. */
+  const catchUp = ({ list, search }: State): void => {
+    cancelResync?.();
+    cancelResync = null;
+    if (list.freshness === 'stale') reading.read();
+    if (search.freshness === 'stale') searching.search();
   };
 
   /** Reads everything soon; not all pages at the same moment. */
   const resync = (): void => {
     dispatch({ type: 'doubted' });
-    resyncing ??= scheduler.after(Math.round(options.random() * RESYNC_SPREAD_MS), refresh);
+    cancelResync ??= timers.after(Math.round(timers.random() * RESYNC_SPREAD_MS), () => catchUp(current));
   };
 
   /**
@@ -150,23 +150,28 @@ export function startApp(options: AppOptions): App {
   };
 
   const tick = (): void => {
-    clock?.cancel();
-    clock = scheduler.after(current.connection.phase === 'waiting' ? COUNTDOWN_TICK_MS : TICK_MS, tick);
-    dispatch({ type: 'ticked', now: scheduler.now() });
+    cancelTick();
+    cancelTick = timers.after(current.connection.phase === 'waiting' ? COUNTDOWN_TICK_MS : TICK_MS, tick);
+    dispatch({ type: 'ticked', now: timers.now() });
   };
 
   options.draw(current);
-  const connection = keepConnected({
-    open: options.openSocket,
-    scheduler,
-    random: options.random,
-    onStatus: (status) => dispatch({ type: 'connection_changed', status }),
-    onMessage(text) {
-      const message = parseMessage(text);
-      if (message === 'malformed') connection.reset();
-      else if (message === 'resync') resync();
-      else if (message !== 'unknown') dispatch(message);
-    },
+  tick();
+  const connection = createChannelClient({
+    url: options.notifications,
+    open: (url) => options.openSocket(url),
+    timers,
+  });
+  connection.onStatus((status) => {
+    if (status.state === 'closed') return;
+    const next = connectionOf(status);
+    if (!isSame(next, current.connection)) dispatch({ type: 'connection_changed', status: next });
+  });
+  connection.onReset(() => dispatch({ type: 'doubted' })); // read when it is live, which follows
+  connection.onAny((payload, { topic }) => {
+    const message = parseEvent(topic, payload);
+    if (message === 'malformed' || message === 'resync') resync();
+    else if (message !== 'unknown') dispatch(message);
   });
 
   return {
@@ -179,8 +184,8 @@ export function startApp(options: AppOptions): App {
       if (search.failure !== null && !search.pending) searching.search();
     },
     close() {
-      clock?.cancel();
-      resyncing?.cancel();
+      cancelTick();
+      cancelResync?.();
       reading.close();
       searching.close();
       connection.close();
@@ -190,4 +195,15 @@ export function startApp(options: AppOptions): App {
 
 function hasAsked({ list }: State): boolean {
   return list.phase === 'ready' || list.reading !== null || list.failure !== null;
+}
+
+/** What the page shows of the connection's status: it counts as online when all that was missed has come. */
+function connectionOf({ state, retryAt, attempt }: ClientStatus): ConnectionStatus {
+  if (state === 'live') return { phase: 'online' };
+  return retryAt === undefined ? { phase: 'connecting' } : { phase: 'waiting', retryAt, attempt };
+}
+
+function isSame(a: ConnectionStatus, b: ConnectionStatus): boolean {
+  if (a.phase !== 'waiting' || b.phase !== 'waiting') return a.phase === b.phase;
+  return a.retryAt === b.retryAt && a.attempt === b.attempt;
 }

@@ -5,7 +5,6 @@
 import { render } from 'lit-html';
 import { createApi } from './api.ts';
 import { startApp } from './app.ts';
-import type { Socket } from './connection.ts';
 import { createMemory } from './memory.ts';
 import type { Store } from './memory.ts';
 import { watchEnd } from './scrolling.ts';
@@ -23,15 +22,16 @@ let frame: number | null = null;
 const end = watchEnd(() => send({ type: 'more_wanted', byHand: false }));
 const app = startApp({
   api: createApi((input, init) => fetch(input, init), document.baseURI),
-  openSocket,
-  scheduler: {
+  notifications: notificationsUrl(),
+  openSocket: (url) => new WebSocket(url),
+  timers: {
     now: () => Date.now(),
     after(delayMs, run) {
       const timer = setTimeout(run, delayMs);
-      return { cancel: () => clearTimeout(timer) };
+      return () => clearTimeout(timer);
     },
+    random: () => Math.random(),
   },
-  random: () => Math.random(),
   memory: createMemory(
     storage(() => window.sessionStorage),
     storage(() => window.localStorage),
@@ -80,10 +80,10 @@ function showDialog({ deletion }: State): void {
   if (deletion === null && dialog.open) dialog.close();
 }
 
-function openSocket(): Socket {
+function notificationsUrl(): URL {
   const url = new URL('notifications', document.baseURI);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  return new WebSocket(url) as Socket;
+  return url;
 }
 
 /** A storage of the browser; null when it does not give one. */

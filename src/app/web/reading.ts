@@ -1,17 +1,15 @@
 // Reading the list, page by page: from the top as far as notes are shown, or further down. One reading counts at a time:
 // a new one gives the one before up. A reading from the top that fails is repeated by itself, when retry.ts says; one
 // further down when it is asked for again.
+import type { ClientTimers } from 'troupe/client';
 import type { Api } from './api.ts';
-import type { Scheduler, Timer } from './connection.ts';
 import type { Failure, NotePage, Outcome } from './model.ts';
 import { createRetryDelay } from './retry.ts';
 import type { PageEvent, State } from './state.ts';
 
 export type EffectOptions = {
   api: Api;
-  scheduler: Scheduler;
-  /** At least 0 and less than 1. */
-  random(): number;
+  timers: ClientTimers;
   state(): State;
   dispatch(event: PageEvent): void;
 };
@@ -24,13 +22,13 @@ export type Reading = {
   close(): void;
 };
 
-export function createReading({ api, scheduler, random, state, dispatch }: EffectOptions): Reading {
-  let retry: Timer | null = null;
-  const delay = createRetryDelay(random);
+export function createReading({ api, timers, state, dispatch }: EffectOptions): Reading {
+  let cancelRetry = (): void => {};
+  const delay = createRetryDelay(() => timers.random());
   let current = new AbortController();
 
   const stop = (): void => {
-    retry?.cancel();
+    cancelRetry();
     current.abort();
   };
 
@@ -57,7 +55,7 @@ export function createReading({ api, scheduler, random, state, dispatch }: Effec
     dispatch({ type: 'reading_failed', turn, failure });
     // A cursor that the server does not know any more: only the top can be asked for without one.
     if (further && cursor !== null && failure.kind === 'refused') void read('all');
-    else if (!further) retry = scheduler.after(delay.afterFailure(failure), () => void read('all'));
+    else if (!further) cancelRetry = timers.after(delay.afterFailure(failure), () => void read('all'));
   };
 
   return {

@@ -5,11 +5,12 @@
 //   - a page that is read answers for every note from its last one up to where the page before ended, but for those that
 //     changed here after the reading began. Those are newer than the page may be, so there versions are compared, and a
 //     note that the page does not have yet is kept;
-//   - hence what was missed while the connection was away is put right by the next reading, whatever the clocks say;
+//   - hence what was missed for good is put right by the next reading, whatever the clocks say;
 //   - the copy knows all notes from `floor` on, as far as pages have been read; of older ones it keeps what it hears, for
 //     whoever found them by searching, but does not list them;
 //   - it is bounded by KEPT_MAX: notes that are not listed give way first, then the oldest.
-// For this to hold, events must flow before the list is asked for: the page asks after the socket has answered.
+// For this to hold, no event may fall between the list and what comes: the page asks for the list once the connection is live, and
+// gets each event from then on, those of a time without a connection when it is back.
 import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from './limits.ts';
 import { isNewer, sizeOf } from './model.ts';
 import type { Note, NotePage } from './model.ts';

@@ -3,7 +3,6 @@
 // answer is there: a stream of changes delays no answer. The pause grows with the number of pages. The new result takes
 // the place of the old one as a whole. A search that fails is repeated by itself, when retry.ts says; the reading of a
 // further page when it is asked for again.
-import type { Timer } from './connection.ts';
 import {
   FOUND_MAX,
   FOUND_PAGES_MAX,
@@ -28,18 +27,18 @@ export type Searching = {
   close(): void;
 };
 
-export function createSearching({ api, scheduler, random, state, dispatch }: EffectOptions): Searching {
-  const delay = createRetryDelay(random);
-  let timer: Timer | null = null;
-  let recheck: Timer | null = null;
+export function createSearching({ api, timers, state, dispatch }: EffectOptions): Searching {
+  const delay = createRetryDelay(() => timers.random());
+  let cancelScheduled: (() => void) | null = null;
+  let cancelRecheck = (): void => {};
   let running: AbortController | null = null;
   let again = false;
   let pages = 1;
 
   const stop = (): void => {
-    timer?.cancel();
-    timer = null;
-    recheck?.cancel();
+    cancelScheduled?.();
+    cancelScheduled = null;
+    cancelRecheck();
     running?.abort();
     running = null;
     again = false;
@@ -48,7 +47,7 @@ export function createSearching({ api, scheduler, random, state, dispatch }: Eff
   const isIdle = (): boolean => state().search.query.trim() === '';
 
   const schedule = (pauseMs: number): void => {
-    timer = scheduler.after(pauseMs, () => void search('all'));
+    cancelScheduled = timers.after(pauseMs, () => void search('all'));
   };
 
   const search = async (part: 'all' | 'more'): Promise<void> => {
@@ -65,7 +64,7 @@ export function createSearching({ api, scheduler, random, state, dispatch }: Eff
     delay.reset();
     dispatch({ type: 'search_finished', turn, found: outcome.value });
     if (again) changed();
-    if (outcome.value.indexing) recheck = scheduler.after(INDEXING_PAUSE_MS, changed);
+    if (outcome.value.indexing) cancelRecheck = timers.after(INDEXING_PAUSE_MS, changed);
   };
 
   /** Reads pages until there are as many results as wanted; from the first one, or one page from a cursor. */
@@ -102,7 +101,7 @@ export function createSearching({ api, scheduler, random, state, dispatch }: Eff
   };
 
   const changed = (): void => {
-    if (isIdle() || timer !== null) return;
+    if (isIdle() || cancelScheduled !== null) return;
     if (running === null) schedule(REQUERY_PAUSE_MS * pages);
     again = running !== null;
   };
@@ -115,7 +114,7 @@ export function createSearching({ api, scheduler, random, state, dispatch }: Eff
     changed,
     search: () => void search('all'),
     more() {
-      if (!isIdle() && running === null && timer === null && state().search.next !== null)
+      if (!isIdle() && running === null && cancelScheduled === null && state().search.next !== null)
         void search('more');
     },
     close: stop,

@@ -1,7 +1,6 @@
 // Everything the page knows, and `reduce`, the only way it changes: reduce(state, event) gives the next state and
 // touches nothing else. What an event means stands in reducers/, one file per part of the page; what follows from it
 // outside (requests, storage, the socket) is the business of app.ts, which looks at the state before and after.
-import type { ConnectionStatus } from './connection.ts';
 import type { Failure, Field, Note, NoteDraft, NotePage, NoteText } from './model.ts';
 import { deletionHandlers } from './reducers/deletion.ts';
 import { draftHandlers } from './reducers/draft.ts';
@@ -11,11 +10,19 @@ import { pageHandlers } from './reducers/common.ts';
 import { noSearch, searchHandlers } from './reducers/search.ts';
 import { type Replica, emptyReplica } from './replica.ts';
 
+/** Where the connection stands. `retryAt` is in milliseconds since the epoch; `attempt` counts losses in a row. */
+export type ConnectionStatus =
+  | Readonly<{ phase: 'connecting' }>
+  | Readonly<{ phase: 'online' }>
+  | Readonly<{ phase: 'waiting'; retryAt: number; attempt: number }>;
+
 export type State = Readonly<{
   /** Milliseconds since the epoch, as of the last tick. */
   now: number;
   connection: ConnectionStatus;
-  /** The connection was lost, and the list has not been read since. */
+  /** The connection has been live: whatever happens from then on is told, after a loss, too, so that an answer asked for now is no older. */
+  following: boolean;
+  /** The connection was lost, and what was missed has not come yet. */
   lagging: boolean;
   replica: Replica;
   list: ListState;
@@ -38,8 +45,8 @@ export type State = Readonly<{
 }>;
 
 /**
- * Whether what is shown is what the server has, but for events on their way: `fresh` when all of it was asked for over the
- * connection that stands, and nothing has cast doubt on it since; `coming` while that answer is on its way.
+ * Whether what is shown is what the server has, but for events on their way: `fresh` when all of it was asked for while
+ * the page followed the changes, and nothing has cast doubt on it since; `coming` while that answer is on its way.
  */
 export type Freshness = 'stale' | 'coming' | 'fresh';
 
@@ -124,7 +131,7 @@ type EventMap = {
   ticked: { now: number };
   connection_changed: { status: ConnectionStatus };
   storage_refused: object;
-  doubted: object; // the server advises to read again
+  doubted: object; // changes have been missed: everything is read again
   // The list. `turn` is the state's `list.turn` after the reading started.
   reading_started: { part: 'all' | 'more' };
   page_read: { turn: number; page: NotePage };
@@ -203,6 +210,7 @@ export function initialState(now: number, remembered: Remembered): State {
   return {
     now,
     connection: { phase: 'connecting' },
+    following: false,
     lagging: false,
     replica: emptyReplica,
     list: {

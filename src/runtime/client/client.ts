@@ -174,7 +174,7 @@ export function createChannelClient<Topics extends object>(
     schedule(limits.liveWithinMs, () => lose());
     move('connecting');
     try {
-      const given = await token?.();
+      const given = token === undefined ? undefined : await token();
       if (mine !== turn) return;
       const url = new URL(address);
       url.searchParams.set('since', position ?? '');

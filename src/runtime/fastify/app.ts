@@ -14,6 +14,13 @@ import type { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
 import { limitSocket, releaseRequest } from './wire.ts';
 
+/** Frames that WebSocket clients have sent, that were sent to them, and that were dropped because they were too slow. */
+export interface FrameCounts {
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: number;
+}
+
 /** The actors of an application: `app.troupe`. */
 export class TroupeApp {
   /** The node that all its processes run on. */
@@ -45,6 +52,11 @@ export class TroupeApp {
     return this.sockets.size;
   }
 
+  /** Frames of all WebSocket connections since the application started, those included that are over; adds up the open ones. */
+  get frames(): FrameCounts {
+    return this.sockets.frames();
+  }
+
   /** Number of requests that wait for their controller. */
   get requests(): number {
     return this.executions.size;
@@ -64,14 +76,14 @@ function noPlugin(what: string): TroupeError {
 
 // ---- its WebSocket connections ----
 
-/** A WebSocket server of `ws`, as far as it is needed here. */
+/** What is used of a WebSocket server of `ws`. */
 export interface SocketServer {
   readonly clients: ReadonlySet<WebSocket>;
   close(): void;
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** The shortest time within which clients are told to come back; with more connections, a millisecond for each. */
+/** The shortest default of `retryWithinMs`. */
 const RETRY_WITHIN_MIN_MS = 1_000;
 
 /** @internal The connections of an application. */
@@ -82,6 +94,8 @@ export class Connections implements ConnectionOwner {
   readonly #live = new Set<Connection>();
   readonly #limitsOf = new WeakMap<WebSocketDefinition, ConnectionLimits>();
   #emptied: () => void = () => undefined;
+  /** The frames of the connections that are over. */
+  #past: FrameCounts = { received: 0, sent: 0, dropped: 0 };
 
   /** @param shared true when the application itself registered `@fastify/websocket`. */
   constructor(node: Node, limits: Limits, shared: boolean) {
@@ -90,12 +104,19 @@ export class Connections implements ConnectionOwner {
     this.#shared = shared;
   }
 
-  /** Number of connections, those included whose end is not complete. */
+  /** Number of connections, including those that have not ended completely. */
   get size(): number {
     return this.#live.size;
   }
 
-  /** True when a further connection is one too many. */
+  /** The frames of all connections, including those that are over. */
+  frames(): FrameCounts {
+    let counts = this.#past;
+    for (const connection of this.#live) counts = sum(counts, connection);
+    return counts;
+  }
+
+  /** True when there is no room for another connection. */
   get full(): boolean {
     return this.#live.size >= this.#limits.maxConnections;
   }
@@ -107,7 +128,7 @@ export class Connections implements ConnectionOwner {
     socket: WebSocket,
     request: FastifyRequest,
   ): void {
-    // The upgrade was refused when there was no room, but others may have been on their way with it.
+    // Upgrades are refused when there is no room, but others may have been under way at the same time.
     if (this.full) {
       socket.close(1013, 'too many connections');
       return;
@@ -128,7 +149,7 @@ export class Connections implements ConnectionOwner {
     }
   }
 
-  /** The close frame for a client that is to come back at a time of its own, so that not all of them come at once. */
+  /** The close frame that tells a client when to come back, so that not all come at once. */
   goingAway(): CloseStatus {
     const withinMs = this.#limits.retryWithinMs ?? Math.max(RETRY_WITHIN_MIN_MS, this.size);
     const retry = withinMs === 0 ? '' : `; retry=${Math.floor(Math.random() * withinMs)}`;
@@ -138,12 +159,13 @@ export class Connections implements ConnectionOwner {
   /** A connection and its socket are gone. */
   over(connection: Connection): void {
     this.#live.delete(connection);
+    this.#past = sum(this.#past, connection);
     if (this.#live.size === 0) this.#emptied();
   }
 
   /**
-   * Ends all connections: processes exit with `shutdown`, clients get 1001, and what is not done within `closeTimeoutMs`
-   * is torn down. The wait does not go through the node's clock, as the node may be stopped before.
+   * Ends all connections: processes exit with `shutdown`, clients get 1001, and connections that are not closed within
+   * `closeTimeoutMs` are torn down. It does not wait by the node's clock, since the node may be stopped before.
    * @param server the server of `ws` to close with them, unless that is the application's.
    */
   async close(server: SocketServer | undefined): Promise<void> {
@@ -193,6 +215,10 @@ export class Connections implements ConnectionOwner {
   }
 }
 
+function sum(a: FrameCounts, b: FrameCounts): FrameCounts {
+  return { received: a.received + b.received, sent: a.sent + b.sent, dropped: a.dropped + b.dropped };
+}
+
 /** Why a node may refuse a process, and the close code that says so. */
 const REFUSALS: Readonly<Partial<Record<string, number>>> = {
   TROUPE_SYSTEM_LIMIT: 1013,
@@ -212,7 +238,7 @@ export function isWebSocketHandler(handler: { readonly name: string }): boolean 
 
 /**
  * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
- * @param args what `init` gets behind the request.
+ * @param args what `init` gets after the request.
  * @example `app.get('/notifications', { websocket: true }, webSocketHandler(notifications, repository));`
  */
 export function webSocketHandler<State, Args extends readonly unknown[]>(

@@ -7,7 +7,7 @@
  *
  *     end()            somebody else asks for it: the client, a limit, the application
  *     leave(), crash() the process itself ends: `terminate` runs, then it exits
- *     targetExited()   the process is gone, however it came to that: the close frame is sent
+ *     targetExited()   the process is gone, for whatever reason: the close frame is sent
  *     kill()           both end at once
  *
  * What the process exits with and what the client is told stand in one table, `ENDS`; what the process does with a message is
@@ -102,7 +102,7 @@ function errorCloseCode(code: string | undefined): number | undefined {
 
 /** @internal Who owns a connection. */
 export interface ConnectionOwner {
-  /** The close frame for a client that shall come back when the server does. */
+  /** The close frame for a client that should come back when the server does. */
   goingAway(): CloseStatus;
   /** Both process and socket are gone. */
   over(connection: Connection): void;
@@ -136,9 +136,9 @@ export class Connection extends TimerEntry implements OutboxEvents {
   #received = 0;
   #sent = 0;
   #dropped = 0;
-  /** How many of them the handler was told of. */
+  /** How many of them the handler knows about. */
   #droppedTold = 0;
-  /** True from the first dropped frame until the handler was told, where it wants to be. */
+  /** True from the first dropped frame until the handler's `dropped` runs. */
   #missing = false;
 
   /** Spawns the process and attaches the listeners. */
@@ -167,6 +167,21 @@ export class Connection extends TimerEntry implements OutboxEvents {
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
   }
 
+  /** Frames that came from the client. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Frames that were sent to it. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Frames that were to be sent to it and were dropped. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
   // ---- for the process ----
 
   /** `init` is done. */
@@ -189,7 +204,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
     return undefined;
   }
 
-  /** How many frames were dropped that the client was not told of; those to come are sent. */
+  /** How many frames were dropped since the last call; later frames are sent again. */
   takeDropped(): number {
     const count = this.#dropped - this.#droppedTold;
     this.#droppedTold = this.#dropped;

@@ -53,9 +53,8 @@ export interface ControllerOptions {
 }
 
 /**
- * Makes a route handler of a function that runs in a process of its own, `self`. What it returns, throws or sends with
- * `reply` means what it means in any async handler of Fastify, and the types of request, reply and answer are those of the
- * route it is given to.
+ * Makes a route handler from a function that runs in a process of its own, `self`. What it returns, throws or sends with
+ * `reply` means the same as in any async handler of Fastify, and request, reply and answer have the types of the route.
  *
  * When the client goes away the process gets the exit signal `['shutdown', 'client_gone']`, so `self.signal` fires.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for a bad timeout.
@@ -195,7 +194,7 @@ export class Executions {
     this.size--;
   }
 
-  /** The application has closed, and what still runs has no client. */
+  /** The application has closed: ends what still runs and has no client. */
   shutDown(): void {
     for (let each = this.#first; each !== null; each = this.#first) {
       this.delete(each);
@@ -245,7 +244,7 @@ export class Execution extends TimerEntry {
       this.#process = this.#troupe.node.create(behaviour, [this], undefined, IN_REQUEST);
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
-      throw new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request could not be taken.', {
+      throw new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request could not be accepted.', {
         cause: error,
       });
     }
@@ -315,7 +314,7 @@ export class Execution extends TimerEntry {
     if (failed.hasSubscribers && !isCleanExit(reason)) {
       failed.publish({ pid: process.pid, label: process.label, reason });
     }
-    // It has been answered, as nearly always; an error with its stack is the most expensive part of a request.
+    // It has nearly always been answered, and an error with its stack costs more than all else here.
     if (this.#reject === null) return;
     if (isShutdown(reason)) {
       this.#fail(new TroupeHttpError(503, 'TROUPE_UNAVAILABLE', 'The request was given up.', { reason }));
@@ -342,7 +341,7 @@ export class Execution extends TimerEntry {
     if (thrown instanceof ProcessExit) throw thrown;
     this.#fail(thrown);
     if (!isClientError(thrown)) throw thrown;
-    // An answer such as 404 is no failure of the process.
+    // An answer such as 404 is not a failure of the process.
     terminate(self, 'normal');
   }
 
@@ -376,7 +375,7 @@ export class Execution extends TimerEntry {
     const reject = this.#reject;
     this.#resolve = null;
     this.#reject = null;
-    // Fastify's error handler tells of it.
+    // Fastify's error handler reports it.
     if (reject !== null) alreadyTold(error);
     reject?.(error);
   }

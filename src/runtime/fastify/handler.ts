@@ -36,25 +36,24 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
    * @returns the state.
    */
   init(self: Process, request: FastifyRequest, ...args: Args): State | Promise<State>;
-  /** Runs once after `init`, to send what the client shall have first. */
+  /** Runs once after `init`, to send the client its first frames. */
   opened?(state: State, self: Process): WebSocketReplies;
   /** Handles a frame of the client; without it they are ignored. See `cowboy_websocket:websocket_handle/2`. */
   handle?(state: State, frame: IncomingFrame, self: Process): WebSocketReplies;
   /**
-   * Handles a message: one function, or several that are asked in turn until one does not answer `UNHANDLED`. What none
-   * takes is dropped and published as `troupe:server:unexpected`. See `cowboy_websocket:websocket_info/2`.
+   * Handles a message: one function, or several that are asked in turn until one does not answer `UNHANDLED`. A message that
+   * all leave is dropped and published as `troupe:server:unexpected`. See `cowboy_websocket:websocket_info/2`.
    */
   readonly info?: WebSocketInfo<State> | readonly WebSocketInfo<State>[];
   /**
-   * Runs when a client that read too slowly reads again, with `slowClient: 'drop'`: to tell it that it has missed something.
-   * Until its answer is sent all further frames are dropped, so that the answer stands where they are missing.
+   * Runs with `slowClient: 'drop'` once a client that read too slowly reads again, to tell it how much it missed. All frames up
+   * to its answer are dropped, so the answer stands where they are missing.
    * @param count how many frames were dropped since it ran last.
    */
   dropped?(state: State, count: number, self: Process): WebSocketReplies;
   /**
-   * Runs last when the process ends by itself: its client went, it stopped or closed, a callback threw, the server closes.
-   * It does not run when an exit signal ends the process, as `gen_server`'s does not without `trap_exit`. Frames can no
-   * longer be sent.
+   * Runs last, when the client left, the handler stopped or closed, a callback threw, or the server closes. Like that of a
+   * `gen_server` without `trap_exit`, it does not run when an exit signal ends the process. Frames can no longer be sent.
    * @param reason the exit reason; see docs/guide/websockets.md for those of a lost client.
    */
   terminate?(state: State, reason: ExitReason, self: Process): void | Promise<void>;
@@ -62,7 +61,7 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
 
 /**
  * A handler of messages, of the same kind as a server's, so that `on(channel, ...)` makes one: it returns a
- * {@link WebSocketReplies}, or `UNHANDLED`. What else it returns ends the process with TROUPE_BAD_RETURN.
+ * {@link WebSocketReplies}, or `UNHANDLED`. Any other value ends the process with TROUPE_BAD_RETURN.
  */
 export type WebSocketInfo<State> = InfoHandler<State>;
 
@@ -75,7 +74,7 @@ export class WebSocketDefinition<State = unknown, Args extends readonly unknown[
   constructor(callbacks: WebSocketCallbacks<State, Args>) {
     const { name, info = [] } = callbacks;
     if (typeof name !== 'string' || name === '' || typeof callbacks.init !== 'function') {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A WebSocket handler has a name and an init function.');
+      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A WebSocket handler needs a name and an init function.');
     }
     connectionLimits(callbacks.limits);
     this.callbacks = callbacks;
@@ -178,7 +177,7 @@ export interface FrameOptions {
   readonly key?: FrameKey;
 }
 
-/** An order to close the connection; made by {@link close}. */
+/** An instruction to close the connection; made by {@link close}. */
 export class CloseFrame {
   readonly code: number;
   readonly reason: string;
@@ -235,7 +234,7 @@ export function binary(data: Uint8Array, options?: FrameOptions): OutgoingFrame 
 export function ping(data: string | Uint8Array = ''): OutgoingFrame {
   const frame = new OutgoingFrame('ping', data, undefined);
   if (frame.byteLength > CONTROL_PAYLOAD_MAX) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has ${CONTROL_PAYLOAD_MAX} bytes at most.`);
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has at most ${CONTROL_PAYLOAD_MAX} bytes.`);
   }
   return frame;
 }
@@ -251,10 +250,10 @@ export function close(code = 1000, reason = ''): CloseFrame {
     Number.isInteger(code) &&
     ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
   if (!allowed) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `${code} is no close code that can be sent.`);
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `An endpoint cannot send the close code ${code}.`);
   }
   if (Buffer.byteLength(reason) > CONTROL_PAYLOAD_MAX - 2) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has 123 bytes at most.`);
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has at most 123 bytes.`);
   }
   return new CloseFrame(code, reason);
 }
@@ -262,8 +261,8 @@ export function close(code = 1000, reason = ''): CloseFrame {
 /**
  * Makes a frame of a message once, however many connections send it: they share its bytes on the wire.
  *
- * The result remembers by the identity of the message, for as long as the message lives. Call it where the handler is
- * defined, not in it, since every call makes a memory of its own.
+ * The result remembers a frame by the identity of its message, while the message lives. Call `encodeOnce` where the handler is
+ * defined, not in the handler, since each call makes a memory of its own.
  * @param encode gives the payload: a string for a text frame, bytes for a binary one.
  * @param key gives the frame's key, see {@link FrameOptions}; undefined for none.
  * @example `const asEvent = encodeOnce((message: NoteMessage) => JSON.stringify(message.payload));`

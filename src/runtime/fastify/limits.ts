@@ -14,8 +14,8 @@ const POLICIES: readonly string[] = ['close', 'drop', 'latest'] satisfies SlowCl
 /** Limits of one connection; a definition can set its own. */
 export interface ConnectionLimits {
   /**
-   * Milliseconds between two pings. A client from which nothing at all came between two of them is gone: its socket is
-   * torn down and the process exits with `['shutdown', 'timeout']`. `Infinity` for none. Default 30,000.
+   * Milliseconds between two pings. A client that sends nothing at all between two of them is gone: its socket is torn down
+   * and the process exits with `['shutdown', 'timeout']`. `Infinity` for no pings. Default 30,000.
    */
   readonly heartbeatMs: number;
   /**
@@ -24,17 +24,15 @@ export interface ConnectionLimits {
    */
   readonly idleTimeoutMs: number;
   /**
-   * Milliseconds that a process has left, when its client is gone, to handle what had come before; then it is ended.
-   * Default 5,000.
+   * Milliseconds that a process has, once its client is gone, to handle what came before; then it is ended. Default 5,000.
    */
   readonly drainTimeoutMs: number;
   /**
-   * The most bytes that are handed to the socket before the client has taken what came before; a larger frame is handed
-   * over alone. What else there is waits here, in order: as frames, which connections share when they are those of
-   * `encodeOnce`. Default 1 MiB.
+   * The most bytes that the socket holds until the client takes them; a larger frame is handed over alone. Other frames wait
+   * in order in front of the socket, where connections share those of `encodeOnce`. Default 1 MiB.
    */
   readonly sendHighWaterBytes: number;
-  /** The most bytes that may wait in all, on the socket and here, the frame to be sent included. Default 32 MiB. */
+  /** The most bytes that may wait, on the socket and in front of it, including the frame to be sent. Default 32 MiB. */
   readonly sendLimitBytes: number;
   /**
    * Milliseconds in which a client must take something when frames wait behind `sendHighWaterBytes`: one that reads, however
@@ -55,7 +53,7 @@ export interface ConnectionLimits {
    */
   readonly slowClient: SlowClientPolicy;
   /**
-   * The mailbox length from which on nothing is read from the socket, until it is down to half. What the socket had read
+   * The mailbox length at which the socket is no longer read, until the mailbox is down to half. What the socket has read
    * already still arrives. Default 256.
    */
   readonly mailboxHighWater: number;
@@ -70,17 +68,17 @@ export interface ConnectionLimits {
 export interface WebSocketOptions extends Partial<ConnectionLimits> {
   /** The most bytes in a message of a client; a longer one is answered by close code 1009. Default 64 KiB. */
   readonly maxPayloadBytes?: number;
-  /** The most connections; a further one is refused with 503, or 1013 when it is open already. Default 10,000. */
+  /** The most connections; another one is refused with 503, or closed with 1013 if it is open already. Default 10,000. */
   readonly maxConnections?: number;
   /**
-   * Milliseconds that a client has to answer a close before its socket is torn down, and that all of them together have
-   * when the application closes. Default 2,000.
+   * Milliseconds that a client has to answer a close before its socket is torn down, and that all clients together have when
+   * the application closes. Default 2,000.
    */
   readonly closeTimeoutMs?: number;
   /**
-   * When the application closes or the node stops, clients come back at once, and all together, to a server that has just
-   * started. So each is told a time of its own to wait, random below this number of milliseconds: the close frame's reason is
-   * `going away; retry=<ms>`. 0 for none. Default: 1 for each connection, at least 1,000.
+   * Milliseconds over which clients spread their return when the application closes or the node stops; otherwise all would come
+   * back at once to a server that has just started. Each close frame has the reason `going away; retry=<ms>`, with a random
+   * number below this one. 0 leaves it out. Default: 1 for each connection, at least 1,000.
    */
   readonly retryWithinMs?: number;
   /**
@@ -90,7 +88,7 @@ export interface WebSocketOptions extends Partial<ConnectionLimits> {
   readonly origins?: readonly string[] | 'any';
 }
 
-/** @internal All of it, with nothing left out. */
+/** @internal All limits, with defaults filled in. */
 export interface Limits {
   readonly connection: ConnectionLimits;
   readonly maxPayloadBytes: number;
@@ -213,7 +211,7 @@ export class Rate {
     this.#lastMs = nowMs;
   }
 
-  /** Takes one. @returns false when it is one too many. */
+  /** Takes one message. @returns false when the rate is exceeded. */
   take(nowMs: number): boolean {
     const gained = ((nowMs - this.#lastMs) * this.#perSecond) / 1000;
     this.#left = Math.min(this.#perSecond, this.#left + gained);

@@ -12,8 +12,8 @@
  * shows that a slow client reads; and a frame that waits costs a reference, as it is one object for all connections.
  *
  * Invariants: frames leave in the order of `put`; those that a policy leaves out are counted; the socket holds
- * `sendHighWaterBytes` at most, or one frame; bytes are copied only for a socket that is empty; while frames wait for a client
- * that is closed when it is stuck, the alarm runs. It does not close the connection: its owner is told.
+ * at most `sendHighWaterBytes`, or one frame; bytes are copied once for many clients, or for a socket that is empty; with
+ * `close`, the alarm runs while frames wait. The outbox does not close the connection: it tells its owner.
  */
 import type { WebSocket } from '@fastify/websocket';
 import { withoutContext } from '../process/async.ts';
@@ -42,6 +42,8 @@ export class Run {
   readonly count: number;
   /** Their payload. */
   readonly byteLength: number;
+  /** True when more than one client has come to it. */
+  shared = false;
   #joined: Buffer | null = null;
 
   constructor(before: Run | null, frame: OutgoingFrame) {
@@ -86,7 +88,10 @@ export class Pass {
   /** The run that goes on with a frame; the same for all that come here with the same run. */
   extend(run: Run | null, frame: OutgoingFrame): Run {
     const known = frame.run;
-    if (known !== null && known.before === run) return known;
+    if (known !== null && known.before === run) {
+      known.shared = true;
+      return known;
+    }
     const made = new Run(run, frame);
     frame.run = made;
     this.#runs.push(made);
@@ -212,7 +217,7 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Nothing is put any more. @param options `flush`: what waits is handed to the socket, or else discarded. */
+  /** Nothing more will be put. @param options `flush`: what waits is handed to the socket, or else discarded. */
   end({ flush }: { readonly flush: boolean }): void {
     this.#alarm?.cancel();
     if (flush) {
@@ -228,7 +233,7 @@ export class Outbox {
     this.#waitingBytes = 0;
   }
 
-  /** Whether a frame is one too many for the limit of the policy. */
+  /** Whether a frame passes the limit of the policy. */
   #passesLimit(frame: OutgoingFrame, onSocket: number): boolean {
     const { slowClient, sendHighWaterBytes, sendLimitBytes } = this.#limits;
     let bytes = onSocket + this.#waitingBytes + frame.byteLength;
@@ -248,12 +253,13 @@ export class Outbox {
     this.#run = null;
     if (!isOpen(this.#socket)) return;
     const direct = directSocket(this.#socket);
-    // Where the client has not taken what came before, the frames wait as they are, and are not copied.
-    if (this.#handed !== 0 || direct === null || run.frame.byteLength >= JOIN_MAX) {
+    // Where the client has not taken what came before, frames of its own wait as they are, and are not copied.
+    const joins = this.#handed === 0 || run.shared;
+    if (!joins || direct === null || run.frame.byteLength >= JOIN_MAX) {
       this.#hand(run.frames());
       return;
     }
-    this.#handed = 1;
+    this.#handed++;
     direct.write(run.joined, this.#written);
   }
 

@@ -30,7 +30,7 @@ export interface TroupeFastifyOptions {
   readonly node: Node;
   /** Limits of WebSocket connections. */
   readonly webSocket?: WebSocketOptions;
-  /** Milliseconds that a controller may take, `Infinity` for ever. Default 30,000. */
+  /** Milliseconds that a controller may take; `Infinity` for no limit. Default 30,000. */
   readonly controllerTimeoutMs?: number;
 }
 
@@ -44,7 +44,7 @@ declare module 'fastify' {
 const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) => {
   const { node, webSocket = {}, controllerTimeoutMs = DEFAULT_CONTROLLER_TIMEOUT_MS } = options;
   if (!(node instanceof Node)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The option `node` is what createNode() made.');
+    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The option `node` must be a node made by createNode().');
   }
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
@@ -76,13 +76,13 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
 };
 
 /**
- * The plugin. Register it, and await that, before the routes that use it. It decorates the application with `troupe` and
+ * The plugin. Register it with `await` before the routes that use it. It decorates the application with `troupe` and
  * checks the Origin of all WebSocket upgrades. It registers `@fastify/websocket`, unless the application has done so before.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for an option out of its range.
  * @example `await app.register(troupeFastify, { node });`
  */
 export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.assign(register, {
-  // What `fastify-plugin` sets: the plugin decorates the application that registers it, and not a child of it.
+  // As `fastify-plugin` does: the plugin decorates the application that registers it, not a child of that.
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'troupe',
   [Symbol.for('plugin-meta')]: { name: 'troupe', fastify: '5.x' },
@@ -133,7 +133,7 @@ async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promi
     errorHandler: (error, socket, request) => {
       onSocketError(error, socket, request);
     },
-    // Closing is the task of the plugin's own hook.
+    // The plugin's own hook closes.
     preClose: (done) => {
       done();
     },
@@ -159,7 +159,7 @@ function refusalOf(troupe: TroupeApp, request: FastifyRequest): TroupeHttpError 
   return undefined;
 }
 
-/** A socket with a process looks after itself; another one gets what `@fastify/websocket` does by default. */
+/** A connection handles the errors of its socket; for other sockets this does what `@fastify/websocket` does by default. */
 function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest): void {
   if (hasConnection(socket)) return;
   request.log.error(error);

@@ -158,7 +158,7 @@ function endWhenSaid(stream: Duplex): void {
  * host is the one that the proxy reports.
  *
  * Browsers let any page open a WebSocket to any server and name the page in `Origin`; cross-origin rules (CORS) do not apply.
- * A client that is not a browser sends no `Origin`, or any that it likes. It is let in: it carries no victim's cookies and
+ * Other clients send no `Origin`, or one of their choice. They are let in: such a client carries no victim's cookies and
  * gains nothing that a plain request would not give it. To know *who* connects, ask for a token. The scheme is not compared,
  * since behind a proxy that ends TLS the server cannot know its own.
  * @param origins further origins, such as `https://example.org`.

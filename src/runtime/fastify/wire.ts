@@ -53,7 +53,8 @@ interface Insides {
   _closeTimeout: number;
   readonly _socket: (Socket & { readonly _httpMessage?: ServerResponse | null }) | null;
   readonly _extensions: { readonly 'permessage-deflate'?: unknown };
-  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] };
+  /** Null on Bun, which brings a `ws` of its own. */
+  readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] } | null;
   readonly _receiver: {
     _maxPayload: number;
     readonly _extensions: { readonly 'permessage-deflate'?: { _maxPayload: number } };
@@ -74,7 +75,7 @@ export function isOpen(socket: WebSocket): boolean {
 /** The TCP socket, while whole frames can be written to it, or else null. */
 export function directSocket(socket: WebSocket): DirectSocket | null {
   const { _socket: below, _sender: sender, _extensions: extensions } = socket as unknown as Insides;
-  if (extensions['permessage-deflate'] !== undefined) return null;
+  if (sender === null || extensions['permessage-deflate'] !== undefined) return null;
   return sender._state === 0 && sender._queue.length === 0 ? below : null;
 }
 

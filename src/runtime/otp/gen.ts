@@ -9,7 +9,7 @@
  * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
 import { TroupeError } from '../errors.ts';
-import type { Pending } from '../process/state.ts';
+import { type Pending, TRACED } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
 import { telemetry } from '../telemetry.ts';
@@ -222,6 +222,7 @@ export class Call
     this.older = older;
     if (older !== null) older.newer = this;
     extra.pending = this;
+    if ((caller.flags & TRACED) !== 0) this.node.tap?.called(caller, this);
   }
 
   /** Tells the other node that nobody waits for the answer any more. */

@@ -52,6 +52,11 @@ export class Members {
 
   // ---- local members ----
 
+  /** A local process as a member; undefined when it is in no group. */
+  of(process: Process): Member | undefined {
+    return this.#members.get(process.pid.id);
+  }
+
   /** A local process joins a group, once. */
   join(group: Group, process: Process): void {
     let member = this.#members.get(process.pid.id);

@@ -26,6 +26,9 @@ import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
 import { type Scope, findScope, startScope } from './scope.ts';
 
+const broadcasts = telemetry('troupe:pubsub:broadcast');
+const deliveries = telemetry('troupe:pubsub:delivered');
+
 // ---- messages ----
 
 /**
@@ -126,23 +129,47 @@ export function leave(place: Place, channel: ChannelName, pids?: Pid | readonly 
 export function broadcast(sender: Place, channel: ChannelName, topic: string, payload: unknown): void {
   const name = checkChannel(channel);
   const group = groupOf(sender, name, topic);
-  if (group === undefined) return;
   const from = senderPid(sender);
+  tellBroadcast(sender, name, topic, from);
+  if (group === undefined) return;
   // Members that joined under the atom look for the atom in the message, too.
   if (group.heardAsAtom && group.remote.length > 0) declareHeard(name);
-  group.broadcast(from, new Broadcast(name, from, topic, payload));
+  const message = new Broadcast(name, from, topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, remoteCount(group));
+  group.broadcast(from, message);
+  tellDelivered(group, nodeOf(sender), name);
 }
 
 /** As `broadcast`, to the members of this node only. See `nova_pubsub:local_broadcast/3`. */
 export function localBroadcast(sender: Place, channel: ChannelName, topic: string, payload: unknown): void {
   const name = checkChannel(channel);
   const group = groupOf(sender, name, topic);
-  if (group?.hasLocal === true) group.deliver(new Broadcast(name, senderPid(sender), topic, payload));
+  const from = senderPid(sender);
+  tellBroadcast(sender, name, topic, from);
+  if (group?.hasLocal !== true) return;
+  const message = new Broadcast(name, from, topic, payload);
+  nodeOf(sender).tap?.broadcast(name, message, group.localCount, 0);
+  group.deliver(message);
+  tellDelivered(group, nodeOf(sender), name);
 }
 
 /** @internal Puts a message of a durable channel into the mailboxes of the members of this node. */
 export function deliverHere(node: Node, channel: string, message: unknown): void {
-  novaScope(node).group(channel)?.deliver(message);
+  const group = novaScope(node).group(channel);
+  if (group === undefined) return;
+  node.tap?.broadcast(channel, message, group.localCount, 0);
+  group.deliver(message);
+  tellDelivered(group, node, channel);
+}
+
+/** @internal Publishes that there was a broadcast. */
+export function tellBroadcast(place: Place, channel: string, topic: string, sender: Pid): void {
+  if (broadcasts.hasSubscribers) broadcasts.publish({ node: nodeOf(place).name, channel, topic, sender });
+}
+
+function tellDelivered(group: Group, { name: node }: Node, channel: string): void {
+  if (!group.hasLocal || !deliveries.hasSubscribers) return;
+  deliveries.publish({ node, channel, members: group.localCount });
 }
 
 /** @internal As `broadcast`, to the members on those other nodes that the function accepts by name. */
@@ -172,6 +199,10 @@ const NONE: readonly Pid[] = Object.freeze([]);
 function groupOf(sender: Place, name: string, topic: string): Group | undefined {
   checkText('topic', topic);
   return novaScope(nodeOf(sender)).group(name);
+}
+
+function remoteCount(group: Group): number {
+  return group.remote.reduce((count, { pids }) => count + pids.length, 0);
 }
 
 /** @internal Whom a broadcast is from: the process, or the init process of the node. */

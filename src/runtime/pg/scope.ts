@@ -184,6 +184,14 @@ export class Scope extends Watcher {
     return group.localCount > exited;
   }
 
+  /** The groups that a live process of this node is in, and how often it has joined each. */
+  groupsOf(process: Process): Array<{ readonly group: unknown; readonly count: number }> {
+    return [...(this.#members.of(process)?.memberships() ?? [])].map(({ group, count }) => ({
+      group: group.name,
+      count,
+    }));
+  }
+
   /** The group of a name, when it has members. */
   group(name: unknown): Group | undefined {
     const group = this.#members.groups.find(typeof name === 'string' ? name : this.#naming.here(name));

@@ -80,6 +80,19 @@ export interface CarrierHost {
   internPid(pid: Pid): Pid;
 }
 
+/** What a carrier tells of a connection, or of one that is being made. */
+export interface CarrierPeer {
+  /** The name of the other node. */
+  readonly name: string;
+  readonly state: 'connecting' | 'up';
+  /** When it entered this state. */
+  readonly since: Date;
+  readonly sent: { readonly messages: number; readonly bytes: number };
+  readonly received: { readonly messages: number; readonly bytes: number };
+  /** How many bytes wait to be sent to it. */
+  readonly queuedBytes: number;
+}
+
 /** An engine that connects nodes. */
 export interface Carrier {
   /** Starts the carrier for a node; called once by `createNode`. */
@@ -104,6 +117,8 @@ export interface Carrier {
    * and would otherwise fill the send queue of a slow peer. Left out by carriers without such a queue.
    */
   drained?(peer: string): Promise<void>;
+  /** Its connections, for who looks into the node. Left out by carriers that count nothing. */
+  connections?(): readonly CarrierPeer[];
   /** Ends all connections and frees what the carrier holds. */
   close(): Promise<void>;
 }

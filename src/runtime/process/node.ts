@@ -36,6 +36,7 @@ import { BOUNDED, TRAP_EXIT } from './state.ts';
 import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Tap } from './tap.ts';
 
 /** Options of `createNode`. */
 export interface NodeOptions {
@@ -69,6 +70,8 @@ export class Node {
   /** @internal */ readonly exits = new ExitQueue();
   /** @internal */ readonly clock: Clock;
   /** @internal */ readonly mailboxHighWater: number;
+  /** @internal Is told of calls and broadcasts; null while nobody looks into the node. */
+  tap: Tap | null = null;
   /** @internal Wall-clock milliseconds. */
   readonly startedAt: number;
   readonly #startedMono: number;

@@ -16,7 +16,8 @@ const ID_LIMIT = 1 << 28;
 
 /** The live processes of a node. */
 export class ProcessTable {
-  readonly #max: number;
+  /** The most processes that may be alive. */
+  readonly max: number;
   readonly #idLimit: number;
   #slots: (Process | null)[] = new Array<Process | null>(FIRST_SIZE).fill(null);
   #mask = FIRST_SIZE - 1;
@@ -31,13 +32,13 @@ export class ProcessTable {
    * @param idLimit ids are below it; a power of two, at least 2,048.
    */
   constructor(max: number, idLimit = ID_LIMIT) {
-    this.#max = max;
+    this.max = max;
     this.#idLimit = idLimit;
   }
 
   /** The id for a new process, whose slot is free; `add` must follow. */
   nextId(): number {
-    if (this.size >= this.#max) {
+    if (this.size >= this.max) {
       throw new TroupeError('TROUPE_SYSTEM_LIMIT', `The node has ${this.size} processes, its limit.`);
     }
     if (this.size >= (this.#slots.length >> 2) * 3) this.#grow();
@@ -68,6 +69,11 @@ export class ProcessTable {
   /** All live processes, in the order of their slots. */
   all(): Process[] {
     return this.#slots.filter((process) => process !== null);
+  }
+
+  /** Calls a function for each live process, in the order of their slots. */
+  forEach(look: (process: Process) => void): void {
+    for (const process of this.#slots) if (process !== null) look(process);
   }
 
   #after(id: number): number {

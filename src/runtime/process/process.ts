@@ -432,6 +432,8 @@ export class Process extends mailbox.Mailbox implements scheduling.Runnable {
     if (this.status === RUNNING) {
       this.status = AWAITING;
       this.extra?.waiter?.park();
+      // A function awaits from its spawn on.
+      if (this.behaviour !== functionBody) this.ensureExtra().awaitingSince = performance.now();
     }
     // A thenable that is not a native promise may settle twice; then the process would be in two handlers at once.
     const settled = promise instanceof Promise ? promise : Promise.resolve(promise);

@@ -6,7 +6,7 @@
  *
  * It knows the carrier interface, and no engine. Signals as in `erl_dist_protocol`, "Protocol between Connected Nodes".
  */
-import type { Carrier, CarrierHost, Signal } from './carrier.ts';
+import type { Carrier, CarrierHost, CarrierPeer, Signal } from './carrier.ts';
 import { TroupeError } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal } from './exit.ts';
@@ -111,6 +111,11 @@ export class Router implements CarrierHost {
       this.#peers.set(name, peer);
     }
     return peer;
+  }
+
+  /** What the carrier tells of its connections. */
+  carrierPeers(): readonly CarrierPeer[] {
+    return this.#carrier?.connections?.() ?? [];
   }
 
   /** Whether `sys` of another node gives a state as it is, instead of `{ok, State}`. */

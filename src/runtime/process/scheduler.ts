@@ -14,6 +14,7 @@
  * caused it.
  */
 import { hasContext, needsNoScope, withoutContext } from './async.ts';
+import type { RunTap } from './tap.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {
@@ -76,11 +77,14 @@ export class Scheduler {
   #sliceEnd = 0;
   #turnsUnchecked = 0;
   #turns = 0;
+  #handled = 0;
   #resumed = 0;
   /** @internal What is left to the process that runs; below 0 when its last handler did more. */
   reductions = 0;
   /** @internal What runs now; null between turns and in continuations of async functions. */
   current: Runnable | null = null;
+  /** @internal Measures each run; null while nobody looks into the node. */
+  tap: RunTap | null = null;
 
   /** @param sliceMs how long processes may run before the event loop has its turn. */
   constructor(sliceMs: number) {
@@ -102,6 +106,18 @@ export class Scheduler {
   /** How many turns the queue has had. */
   get turns(): number {
     return this.#turns;
+  }
+
+  /** How many messages were handled. */
+  get handled(): number {
+    return this.#handled;
+  }
+
+  /** How much stands in the queue; walks it. */
+  get length(): number {
+    let count = 0;
+    for (let item = this.#head; item !== null; item = item.runNext) count++;
+    return count;
   }
 
   /** Call it when a run resumes an awaiting function, which then goes on in a microtask. */
@@ -157,7 +173,9 @@ export class Scheduler {
       if (next === null) this.#tail = null;
       item.runNext = null;
       this.current = item;
-      unchecked += 1 + item.run();
+      const handled = this.tap === null ? item.run() : this.tap.run(item);
+      this.#handled += handled;
+      unchecked += 1 + handled;
       item = this.#head;
       if (unchecked >= MESSAGES_PER_CLOCK_CHECK) {
         unchecked = 0;

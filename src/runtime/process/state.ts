@@ -29,6 +29,8 @@ export const TRAP_EXIT = 1;
 export const OVER_MARK = 8;
 /** @internal Its behaviour has `fromPeer`, and wants it asked. */
 export const ASKS_FROM = 16;
+/** @internal A trace wants to know of its calls. */
+export const TRACED = 32;
 
 // ---- what only some processes need ----
 
@@ -59,6 +61,8 @@ export class Extra {
   groupLeader: Pid | undefined = undefined;
   /** Messages that the bound of the mailbox dropped. */
   dropped = 0;
+  /** When the callback of a behaviour that is under way returned its promise, by `performance.now()`; stale otherwise. */
+  awaitingSince = 0;
   /** Links to processes of other nodes, by the key of their pid. */
   remoteLinks: Map<string, RemoteLink> | undefined = undefined;
 }

@@ -2,12 +2,17 @@
 import { parseArgs } from 'node:util';
 import { DEFAULT_DATA_DIR, socketPath } from './socket.ts';
 
+/** The package's command, which is the client under another name; `npm run repl --` in the repository. */
+export function commandName(program: string | undefined): string {
+  return /\b(?:troupe|command\.js)$/.test(program ?? '') ? 'troupe' : 'npm run repl --';
+}
+
 /** What `--help` prints. */
-export const USAGE = `Usage: npm run repl -- [options]
+export const usage = (command: string): string => `Usage: ${command} [options]
 
 Attaches to the running application: a REPL inside of it, as a process of its node. Several can be attached at once.
-Without a terminal, lines from standard input are run one after the other. (npm prints two lines of its own to standard
-output; npm run -s repl does not.)
+Without a terminal, lines from standard input are run one after the other. (npm run prints two lines of its own to standard
+output; npm run -s does not.)
 
   -e, --eval <code>    runs this, prints what it comes to, and ends
       --json           prints results as JSON, one a line

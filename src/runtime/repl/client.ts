@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { isatty } from 'node:tty';
-import { readArguments, USAGE } from './client-arguments.ts';
+import { commandName, readArguments, usage } from './client-arguments.ts';
 import { runCode, runLines } from './client-batch.ts';
 import { attach, type ClientConnection, ConnectionFault } from './client-connection.ts';
 
@@ -17,15 +17,16 @@ const COLUMNS_UNKNOWN = 80;
 
 async function main(): Promise<number> {
   const asked = readArguments(process.argv.slice(2), process.env);
+  const command = commandName(process.argv[1]);
   switch (asked.kind) {
     case 'help':
-      process.stdout.write(USAGE);
+      process.stdout.write(usage(command));
       return 0;
     case 'version':
       process.stdout.write(`${version()}\n`);
       return 0;
     case 'wrong':
-      process.stderr.write(`${asked.problem}\nnpm run repl -- --help lists the options\n`);
+      process.stderr.write(`${asked.problem}\n${command} --help lists the options\n`);
       return 2;
     case 'attach':
       return await attachAndRun(asked);

@@ -239,6 +239,7 @@ describe('a note that is older than the list goes back', () => {
   test('is asked for by itself after the connection was away', async () => {
     const bench = await old();
     bench.drop();
+    bench.server.forget();
     bench.server.change(1, { title: 'oldest', body: 'theirs' });
     bench.connect();
     await bench.answer('list');
@@ -250,6 +251,7 @@ describe('a note that is older than the list goes back', () => {
   test('is found to be gone in the same way', async () => {
     const bench = await old();
     bench.drop();
+    bench.server.forget();
     bench.server.drop(1);
     bench.connect();
     await bench.answer('list');

@@ -199,8 +199,8 @@ describe('a change elsewhere', () => {
     bench.type('mine');
     bench.server.change(bench.id, { title: 'bread', body: 'first' });
     bench.server.change(bench.id, { title: 'bread', body: 'second' });
-    bench.deliverFrame(1);
-    bench.deliverFrame(0);
+    bench.frames.reverse();
+    bench.deliverFrames();
     expect(bench.edit).toMatchObject({ theirs: { body: 'second' } });
   });
 
@@ -208,6 +208,7 @@ describe('a change elsewhere', () => {
     const bench = await begin();
     bench.type('mine');
     bench.drop();
+    bench.server.forget();
     bench.otherChanges('theirs');
     bench.connect();
     await bench.answer('list');
@@ -247,6 +248,7 @@ describe('a deletion elsewhere', () => {
     const bench = await begin();
     bench.type('mine');
     bench.drop();
+    bench.server.forget();
     bench.server.drop(bench.id);
     bench.connect();
     await bench.answer('list');

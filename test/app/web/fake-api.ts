@@ -1,5 +1,5 @@
 // The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
-// delivered, so that a test chooses any order of the two. Events go to whoever has subscribed by then.
+// delivered, so that a test chooses any order of the two. Events are kept, with their positions, and go to the page's socket.
 import type { Api } from '../../../src/app/web/api.ts';
 import type { Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from '../../../src/app/web/model.ts';
 
@@ -16,8 +16,12 @@ export class FakeApi implements Api {
   readonly notes = new Map<number, Note>();
   /** Requests that have not been answered, oldest first. */
   requests: PendingRequest[] = [];
-  /** Gets each event as the text of a frame. */
+  /** Gets each event as the text of a frame, when it has been kept. */
   onEvent: (frame: string) => void = () => {};
+  /** Every event that can be given again, as the text of its frame; positions count from the first there ever was. */
+  history: string[] = [];
+  /** Names the history. */
+  #epoch = 1;
   #lastId = 0;
   #nowMs = Date.UTC(2026, 0, 1);
 
@@ -49,6 +53,22 @@ export class FakeApi implements Api {
     this.#request('update', () => okOrMissing(this.change(id, text)));
   remove = (id: number): Promise<Outcome<null>> =>
     this.#request('remove', () => okOrMissing(this.drop(id) ? null : undefined));
+
+  /** Loses the history of events, as a server does whose database was restored. */
+  forget(): void {
+    this.#epoch += 1;
+    this.history = [];
+  }
+
+  /** The frames of a client that connects: what it has missed, or that this is gone, then that it is live. */
+  resume(since: string): string[] {
+    const head = `e${this.#epoch}:${this.history.length}`;
+    const mark = (event: string): string => JSON.stringify({ event, data: {}, id: head });
+    if (since === '') return [mark('live')];
+    const [epoch, position] = since.split(':');
+    if (epoch !== `e${this.#epoch}`) return [mark('reset'), mark('live')];
+    return [...this.history.slice(Number(position)), mark('live')];
+  }
 
   listed(): Note[] {
     return [...this.notes.values()].toSorted((a, b) => b.id - a.id);
@@ -87,7 +107,9 @@ export class FakeApi implements Api {
   }
 
   #tell(event: string, data: unknown): void {
-    this.onEvent(JSON.stringify({ event, data }));
+    const frame = JSON.stringify({ event, data, id: `e${this.#epoch}:${this.history.length + 1}` });
+    this.history.push(frame);
+    this.onEvent(frame);
   }
 
   #request<T>(name: string, carryOut: () => Outcome<T>): Promise<Outcome<T>> {

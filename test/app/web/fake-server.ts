@@ -35,6 +35,8 @@ export class FakeServer {
   #port = 0;
   #lastId = 0;
   #nowMs: number;
+  #epoch = 1;
+  #history: string[] = [];
   #held: { pattern: RegExp; arrived: () => void; until: Promise<void> }[] = [];
 
   constructor(pageDir: string, nowMs: number) {
@@ -49,7 +51,8 @@ export class FakeServer {
   async start(): Promise<void> {
     const server = createServer((request, response) => void this.#serve(request, response));
     const sockets = new WebSocketServer({ server, path: '/notifications' });
-    sockets.on('connection', (socket) => {
+    sockets.on('connection', (socket, { url = '' }) => {
+      for (const frame of this.#resume(new URL(url, this.url).searchParams.get('since'))) socket.send(frame);
       socket.on('message', (data) => {
         if ((data as Buffer).toString() === 'ping') socket.send('pong');
       });
@@ -75,6 +78,13 @@ export class FakeServer {
   /** Closes every socket with this code, as a server does that stops, or whose reader is too slow. */
   closeSockets(code: number): void {
     for (const socket of this.#sockets?.clients ?? []) socket.close(code);
+  }
+
+  /** Loses the history of events, as a server does whose database was restored, and its sockets with it. */
+  forget(): void {
+    this.#epoch += 1;
+    this.#history = [];
+    this.closeSockets(1001);
   }
 
   /** Sends a frame that holds this to every socket. */
@@ -133,7 +143,20 @@ export class FakeServer {
   }
 
   #broadcast(event: string, data: unknown): void {
-    this.send(JSON.stringify({ event, data }));
+    const frame = JSON.stringify({ event, data, id: `e${this.#epoch}:${this.#history.length + 1}` });
+    this.#history.push(frame);
+    this.send(frame);
+  }
+
+  /** What a socket that was opened with `since` gets first. */
+  #resume(since: string | null): string[] {
+    if (since === null) return [];
+    const mark = (event: string): string =>
+      JSON.stringify({ event, data: {}, id: `e${this.#epoch}:${this.#history.length}` });
+    if (since === '') return [mark('live')];
+    const [epoch, position] = since.split(':');
+    if (epoch !== `e${this.#epoch}`) return [mark('reset'), mark('live')];
+    return [...this.#history.slice(Number(position)), mark('live')];
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,16 +1,22 @@
 // A WebSocket that a test opens, answers and drops by hand.
-import type { Socket } from '../../../src/app/web/connection.ts';
+import type { ClientSocket } from 'troupe/client';
 
-export class FakeSocket implements Socket {
+export class FakeSocket implements ClientSocket {
   onopen: (() => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((event: { reason?: string }) => void) | null = null;
   onerror: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   readonly sent: string[] = [];
+  /** What the page asked for with `?since=`. */
+  readonly since: string;
   /** It answers pings by itself, a moment later. */
   answers = false;
   /** The page has closed it. */
   closed = false;
+
+  constructor(url: string) {
+    this.since = new URL(url).searchParams.get('since') ?? 'none';
+  }
 
   send(data: string): void {
     this.sent.push(data);
@@ -31,6 +37,6 @@ export class FakeSocket implements Socket {
 
   drop(): void {
     this.onerror?.();
-    this.onclose?.();
+    this.onclose?.({});
   }
 }

@@ -152,7 +152,7 @@ describe.skipIf(part.missing)('a long list', () => {
     fill(1);
     const page = await stage.page();
     const held = stage.server.hold(/^GET/);
-    stage.server.closeSockets(1001);
+    stage.server.forget();
     await held.arrived;
     const status = page.getByTestId('status');
     await status.filter({ hasText: 'Updating…' }).waitFor();

@@ -1,7 +1,7 @@
-// A scheduler whose time passes when a test says so. Timers run in order of their time, then of their making.
-import type { Scheduler, Timer } from '../../../src/app/web/connection.ts';
+// Timers whose time passes when a test says so. Timers run in order of their time, then of their making.
+import type { ClientTimers } from 'troupe/client';
 
-export class ManualTime implements Scheduler {
+export class ManualTime implements ClientTimers {
   #nowMs = 1_000_000;
   #timers: { atMs: number; run: () => void }[] = [];
 
@@ -9,10 +9,16 @@ export class ManualTime implements Scheduler {
     return this.#nowMs;
   }
 
-  after(delayMs: number, run: () => void): Timer {
+  after(delayMs: number, run: () => void): () => void {
     const timer = { atMs: this.#nowMs + delayMs, run };
     this.#timers.push(timer);
-    return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer)) };
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  random(): number {
+    return 0.5;
   }
 
   /** How many timers run. */

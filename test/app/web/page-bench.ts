@@ -35,24 +35,25 @@ export class PageBench {
   readonly app: App;
   /** Frames on their way to the page. */
   frames: string[] = [];
-  #subscribed = false;
+  /** The socket that the server knows. */
+  #joined: FakeSocket | undefined;
 
   constructor({ server = new FakeApi(), session = new FakeStore(), local = new FakeStore() } = {}) {
     this.server = server;
     this.session = session;
     this.local = local;
     server.onEvent = (frame) => {
-      if (this.#subscribed) this.frames.push(frame);
+      if (this.#joined === this.socket && !this.socket.closed) this.frames.push(frame);
     };
     this.app = startApp({
       api: server,
-      openSocket: () => {
-        const socket = new FakeSocket();
+      notifications: new URL('ws://127.0.0.1/notifications'),
+      openSocket: (url) => {
+        const socket = new FakeSocket(url);
         this.sockets.push(socket);
         return socket;
       },
-      scheduler: this.time,
-      random: () => 0.5,
+      timers: this.time,
       memory: createMemory(session, local),
       draw: () => {},
     });
@@ -79,26 +80,32 @@ export class PageBench {
     this.app.dispatch(event);
   }
 
-  /** Opens the present socket: the server's process joins the channel, and then answers the page's ping. */
-  connect(): void {
+  /** Opens the present socket: what the page has missed, and that it is live, are on their way to it. */
+  open(): void {
     if (this.state.connection.phase === 'waiting') this.app.tryNow();
-    if (this.state.connection.phase !== 'connecting') return;
-    this.#subscribed = true;
+    if (this.#joined === this.socket) return;
+    this.#joined = this.socket;
     this.socket.open();
-    this.socket.receive('pong');
     this.socket.answers = true;
+    this.frames = this.server.resume(this.socket.since);
+  }
+
+  /** Opens the present socket, and delivers what makes the page live. */
+  connect(): void {
+    this.open();
+    while (this.frames.length > 0 && this.state.connection.phase !== 'online') this.deliverFrame();
   }
 
   /** Drops the socket and what was on its way. */
   drop(): void {
-    this.#subscribed = false;
+    this.#joined = undefined;
     this.frames = [];
     if (this.state.connection.phase !== 'waiting') this.socket.drop();
   }
 
-  /** Delivers the frame at this place in the queue. */
-  deliverFrame(index = 0): void {
-    const [frame] = this.frames.splice(index, 1);
+  /** Delivers the next frame. */
+  deliverFrame(): void {
+    const frame = this.frames.shift();
     if (frame !== undefined) this.socket.receive(frame);
   }
 
@@ -121,7 +128,7 @@ export class PageBench {
     return this;
   }
 
-  /** Carries everything on its way to its end, with a last reading after a reconnect. */
+  /** Carries everything on its way to its end. */
   async quiesce(): Promise<void> {
     for (;;) {
       this.connect();

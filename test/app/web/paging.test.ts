@@ -102,6 +102,7 @@ describe('the list', () => {
     const page = await bench(7);
     await more(page);
     page.drop();
+    page.server.forget();
     page.server.drop(6);
     page.server.change(4, { title: 'n4 changed', body: 'text' });
     page.server.add({ title: 'new', body: 'text', author: 'Joe' });
@@ -119,6 +120,7 @@ describe('the list', () => {
   test('goes on to what is asked for while it is read again', async () => {
     const page = await bench(6);
     page.drop();
+    page.server.forget();
     page.connect();
     page.send({ type: 'more_wanted', byHand: true });
     expect(asked(page)).toEqual(['list']);
@@ -280,6 +282,7 @@ describe('live is said', () => {
     await page.answer('list');
     expect(standingOf(page.state)).toBe('live');
     page.drop();
+    page.server.forget();
     expect(standingOf(page.state)).toBe('waiting');
     page.connect();
     expect(standingOf(page.state)).toBe('updating');
@@ -321,6 +324,7 @@ describe('live is said', () => {
     await page.answer('search');
     expect(standingOf(page.state)).toBe('live');
     page.drop();
+    page.server.forget();
     page.connect();
     await page.answer('list');
     expect(standingOf(page.state)).toBe('updating');

@@ -8,6 +8,7 @@ import {
   TYPING_PAUSE_MS,
 } from '../../../src/app/web/limits.ts';
 import type { Note } from '../../../src/app/web/model.ts';
+import { standingOf } from '../../../src/app/web/state.ts';
 import { PageBench } from './page-bench.ts';
 
 const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;
@@ -90,9 +91,11 @@ describe('reading the list', () => {
   test('throws away an answer that a later reading has overtaken', async () => {
     const bench = await new PageBench().start();
     bench.drop();
+    bench.server.forget();
     bench.connect();
     bench.server.requests[0]?.carryOut();
     bench.drop();
+    bench.server.forget();
     bench.server.add({ title: 'missed', body: 'text', author: 'Joe' });
     bench.connect();
     const [early, late] = bench.server.requests;
@@ -106,8 +109,10 @@ describe('reading the list', () => {
   test('once given up does not come back by itself', async () => {
     const bench = await new PageBench().start();
     bench.drop();
+    bench.server.forget();
     bench.connect();
     bench.drop();
+    bench.server.forget();
     bench.connect();
     await bench.answer('list', { kind: 'unreachable' }); // the first of the two
     await bench.answer('list');
@@ -128,12 +133,48 @@ describe('reading the list', () => {
     expect(bench.state.announcement.turn).toBe(turn);
   });
 
-  test('gives up a connection that talks nonsense, and reads again', async () => {
+  test('is not needed after a loss: what was missed comes by itself', async () => {
+    const bench = await new PageBench().start();
+    bench.drop();
+    bench.server.add({ title: 'missed', body: 'text', author: 'Joe' });
+    expect(bench.state.lagging).toBe(true);
+    bench.open();
+    bench.deliverFrame();
+    expect(bench.titles).toEqual(['missed']);
+    expect(standingOf(bench.state)).toBe('connecting');
+    bench.deliverFrame();
+    expect(standingOf(bench.state)).toBe('live');
+    expect(bench.said).toBe('Connected again. The list is up to date.');
+    expect(bench.state.lagging).toBe(false);
+    expect(bench.server.requests).toEqual([]);
+  });
+
+  test('is needed after a loss when the first one had not come to its end', async () => {
+    const bench = new PageBench();
+    bench.connect();
+    bench.drop();
+    bench.server.add({ title: 'missed', body: 'text', author: 'Joe' });
+    await bench.answer('list', { kind: 'unreachable' });
+    bench.connect();
+    await bench.answer('list');
+    expect(bench.titles).toEqual(['missed']);
+    expect(standingOf(bench.state)).toBe('live');
+  });
+
+  test('follows an event that makes no sense', async () => {
+    const bench = await new PageBench().start();
+    bench.socket.receive('{"event":"note_created","data":{},"id":"e1:1"}');
+    expect(bench.state.connection.phase).toBe('online');
+    bench.time.pass(RESYNC_SPREAD_MS);
+    expect(bench.server.requests.map(({ name }) => name)).toEqual(['list']);
+  });
+
+  test('gives up a connection that talks nonsense, and goes on from there', async () => {
     const bench = await new PageBench().start();
     bench.socket.receive('nonsense');
     expect(bench.state.connection.phase).toBe('waiting');
     bench.connect();
-    await bench.answer('list');
+    expect(bench.server.requests).toEqual([]);
     expect(bench.state.connection.phase).toBe('online');
     bench.socket.receive('{"event":"something_new","data":{}}');
     expect(bench.state.connection.phase).toBe('online');
@@ -295,6 +336,7 @@ describe('search', () => {
     bench.time.pass(TYPING_PAUSE_MS);
     await bench.answer('search');
     bench.drop();
+    bench.server.forget();
     bench.server.add({ title: 'bee too', body: 'text', author: 'Joe' });
     bench.connect();
     await bench.answer('search');

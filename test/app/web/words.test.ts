@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { firstProblem } from '../../../src/app/web/checks.ts';
 import { FIELD_MAX } from '../../../src/app/web/limits.ts';
-import { parseMessage } from '../../../src/app/web/messages.ts';
+import { parseEvent } from '../../../src/app/web/messages.ts';
 import { absoluteTime, relativeTime } from '../../../src/app/web/time.ts';
 import { sentences } from '../../../src/app/web/wording.ts';
 import { noteOf } from './notes.ts';
@@ -69,34 +69,30 @@ describe('checks', () => {
 });
 
 describe('messages', () => {
-  const frame = (event: unknown, data: unknown): string => JSON.stringify({ event, data });
-
   test('the three topics', () => {
     const note = noteOf(1);
-    expect(parseMessage(frame('note_created', note))).toEqual({ type: 'note_created', note });
-    expect(parseMessage(frame('note_updated', note))).toEqual({ type: 'note_updated', note });
-    expect(parseMessage(frame('note_deleted', { id: 1 }))).toEqual({ type: 'note_deleted', id: 1 });
+    expect(parseEvent('note_created', note)).toEqual({ type: 'note_created', note });
+    expect(parseEvent('note_updated', note)).toEqual({ type: 'note_updated', note });
+    expect(parseEvent('note_deleted', { id: 1 })).toEqual({ type: 'note_deleted', id: 1 });
   });
 
   test('the advice to read again', () => {
-    expect(parseMessage(frame('resync', {}))).toBe('resync');
+    expect(parseEvent('resync', {})).toBe('resync');
   });
 
   test('a topic of a newer server is passed over', () => {
-    expect(parseMessage(frame('note_pinned', { id: 1 }))).toBe('unknown');
+    expect(parseEvent('note_pinned', { id: 1 })).toBe('unknown');
   });
 
   test.each([
-    '',
-    'nonsense',
-    'null',
-    '[]',
-    '{"event":"note_created"}',
-    frame(1, {}),
-    frame('note_deleted', { id: '1' }),
-    frame('note_created', { ...noteOf(1), updatedAt: 'yesterday' }),
-    frame('note_updated', { ...noteOf(1), title: 1 }),
-  ])('malformed: %s', (text) => {
-    expect(parseMessage(text)).toBe('malformed');
+    ['note_created', undefined],
+    ['note_created', null],
+    ['note_created', 'nonsense'],
+    ['note_created', []],
+    ['note_deleted', { id: '1' }],
+    ['note_created', { ...noteOf(1), updatedAt: 'yesterday' }],
+    ['note_updated', { ...noteOf(1), title: 1 }],
+  ])('malformed: %s %j', (topic, payload) => {
+    expect(parseEvent(topic, payload)).toBe('malformed');
   });
 });

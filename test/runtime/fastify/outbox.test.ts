@@ -296,6 +296,21 @@ test('for a socket that has not taken what came before, nothing is copied', () =
   frames.forEach(({ bytes }, index) => expect(socket.buffers[index + 1]).toBe(bytes));
 });
 
+test('for many that have not taken what came before, their run is copied once', () => {
+  const { pass, end } = manualPass();
+  const clients = [setUp({}, pass), setUp({}, pass)];
+  for (const frame of [text('before'), text('one'), text('two')]) {
+    for (const { put } of clients) put(frame);
+    if (frame.data === 'before') end();
+  }
+  end();
+  for (const { socket } of clients) {
+    expect(socket.writes).toEqual([1, 2]);
+    expect(socket.sent).toEqual(['before', 'one', 'two']);
+    expect(socket.buffers[1]).toBe(clients[0]?.socket.buffers[1]);
+  }
+});
+
 test('a large frame leaves at once, behind what came before, and is not copied', () => {
   const { pass, end } = manualPass();
   const { socket, put } = setUp({}, pass);

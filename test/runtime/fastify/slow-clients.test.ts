@@ -33,7 +33,7 @@ describe('a client that reads slowly', () => {
     for (let n = 0; n < 50; n++) await turn();
     await clock.advance(4_999);
     expect(exited.all).toEqual([]);
-    // Should the system have taken something in between, the time begins anew.
+    // If the system has taken something meanwhile, the time starts again.
     while (exited.all.length === 0) await clock.advance(5_000);
     expect(exited.all).toMatchObject([{ reason: ['shutdown', 'slow_client'] }]);
     expect(group.members.size).toBe(0);

@@ -44,6 +44,21 @@ describe('frames', () => {
     expect(await client.take(2)).toEqual(['zwölf ∞', '0x00ff01']);
   });
 
+  test('are counted for the application, those of connections that are over too', async () => {
+    const { app, port } = await serve((routes) =>
+      routes.get('/socket', { websocket: true }, webSocketHandler(echo)),
+    );
+    const over = new Events('troupe:fastify:close');
+    const [first, second] = [await open(port), await open(port)];
+    for (const client of [first, second]) for (const frame of ['a', 'b']) client.send(frame);
+    await Promise.all([first.take(2), second.take(2)]);
+    expect(app.troupe.frames).toEqual({ received: 4, sent: 4, dropped: 0 });
+    first.socket.close();
+    await over.next();
+    expect(app.troupe.connections).toBe(1);
+    expect(app.troupe.frames).toEqual({ received: 4, sent: 4, dropped: 0 });
+  });
+
   test('a frame sent in fragments arrives whole', async () => {
     const { port } = await serve((app) => app.get('/socket', { websocket: true }, webSocketHandler(echo)));
     const client = await open(port);

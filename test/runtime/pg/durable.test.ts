@@ -139,6 +139,27 @@ describe('one node', () => {
     expect(kinds(got)).toEqual(['reset 1', 'reset 5']);
   });
 
+  test('a follower that has caught up is told that it is live again after such a reset', async () => {
+    const at = site();
+    const [first, second] = [createMemoryStore(), createMemoryStore()];
+    let store = first;
+    const source: EventSource = {
+      read: (...args) => store.read(...args),
+      extent: (...args) => store.extent(...args),
+      trim: (...args) => store.trim(...args),
+    };
+    await startLog(at.node, source, { sweepMs: 1_000 });
+    const { seen, position } = follow(at.node, '');
+    await settle(at.node);
+    await add(second, 1);
+    store = second;
+    await pass(1_300, at);
+    await add(second, 2);
+    await pass(1_300, at);
+    expect(kinds(seen)).toEqual(['live 0', 'reset 1', 'live 1', 2]);
+    expect(position()).toBe(`${second.epoch}:2`);
+  });
+
   test('a store that fails is asked again, and the failure is told', async () => {
     const events = recordTelemetry('troupe:channel:log_failed');
     const at = site();

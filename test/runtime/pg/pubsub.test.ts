@@ -44,6 +44,26 @@ describe('one node', () => {
     expect(other.got).toHaveLength(2);
   });
 
+  test('broadcasts and deliveries are events, also without members', async () => {
+    const node = makeNode();
+    const [broadcasts, deliveries] = [
+      recordTelemetry('troupe:pubsub:broadcast'),
+      recordTelemetry('troupe:pubsub:delivered'),
+    ] as const;
+    pubsub.broadcast(node, 'notes', 'first', 1);
+    pubsub.join(node, 'notes', [collector(node).pid, collector(node).pid]);
+    pubsub.broadcast(node, 'notes', 'second', 2);
+    pubsub.localBroadcast(node, 'notes', 'third', 3);
+    await handled(node);
+    const about = { node: node.name, channel: 'notes' };
+    const sent = (topic: string) => ({ ...about, topic, sender: node.initPid });
+    expect(broadcasts).toEqual(['first', 'second', 'third'].map(sent));
+    expect(deliveries).toEqual([
+      { ...about, members: 2 },
+      { ...about, members: 2 },
+    ]);
+  });
+
   test('a node can broadcast: its init process is the sender', async () => {
     const node = makeNode();
     const member = collector(node);

@@ -41,8 +41,8 @@ export function showMore(state: State): State {
 }
 
 /** What a request for all that is shown makes of it while its answer is on its way. */
-export function expected({ connection }: State, freshness: Freshness): Freshness {
-  return freshness === 'stale' && connection.phase === 'online' ? 'coming' : freshness;
+export function expected({ following }: State, freshness: Freshness): Freshness {
+  return freshness === 'stale' && following ? 'coming' : freshness;
 }
 
 /** What that answer makes of it: nothing fresh when something has cast doubt on it meanwhile. */
@@ -50,13 +50,24 @@ export function arrived(freshness: Freshness): Freshness {
   return freshness === 'coming' ? 'fresh' : freshness;
 }
 
+/** What is shown is up to date again after the connection was away. */
+export function caughtUp(state: State): State {
+  return say({ ...state, lagging: false }, sentences.connectedAgain);
+}
+
 /** Time, the connection and the browser's storage. */
 export const pageHandlers: Handlers<'ticked' | 'connection_changed' | 'doubted' | 'storage_refused'> = {
   ticked: (state, { now }) => ({ ...state, now }),
 
   connection_changed(state, { status }) {
-    const next = { ...doubt(state), connection: status };
-    if (status.phase !== 'waiting' || state.lagging) return next;
+    const { list, lagging } = state;
+    if (status.phase === 'online') {
+      const next = { ...state, connection: status, following: true };
+      // Everything that was missed has come before this. A list that has to be read says so at its end.
+      return lagging && list.freshness === 'fresh' ? caughtUp(next) : next;
+    }
+    const next = { ...state, connection: status };
+    if (status.phase !== 'waiting' || lagging) return next;
     return say({ ...next, lagging: true }, sentences.connectionLost);
   },
 

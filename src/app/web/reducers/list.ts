@@ -5,7 +5,7 @@ import { beginReading, endOf, endReading, isFull, put, raiseFloor, remove, takeP
 import type { Handlers, ListState, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { rowsOf } from '../rows.ts';
-import { arrived, expected, focusOn, light, say, showMore } from './common.ts';
+import { arrived, caughtUp, expected, focusOn, light, say, showMore } from './common.ts';
 import { meetGone, meetNote } from './edits.ts';
 
 export const listHandlers: Handlers<
@@ -111,10 +111,9 @@ function finished(state: State): State {
   const next = showMore({
     ...state,
     replica,
-    lagging: lagging && !online,
     list: { ...list, reading: null, freshness: arrived(list.freshness), failure: null },
   });
-  return lagging && online ? say(next, sentences.connectedAgain) : next;
+  return lagging && online ? caughtUp(next) : next;
 }
 
 /** Takes a note that an event brought; says so unless it is what this page has just sent itself. */

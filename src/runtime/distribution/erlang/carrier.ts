@@ -169,6 +169,11 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     return [...this.#lines.values()].flatMap((line) => line.info() ?? []);
   }
 
+  /** @internal As `peers`, for the node. */
+  connections(): readonly PeerInfo[] {
+    return this.peers();
+  }
+
   /** How often something went wrong with other nodes since the start; each was published as an event. */
   faults(): FaultCounts {
     return { ...this.#faults };

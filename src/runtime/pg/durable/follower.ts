@@ -97,8 +97,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
       return this.#heard(message as Message);
     if (message instanceof ReadOn && message.follower === this) return this.#readOn();
     if (message instanceof ChannelReset && message.channel === this.#progress.channel) {
-      this.#cursor = message;
-      return [message];
+      return [message, ...this.#live(message)];
     }
     return undefined;
   }

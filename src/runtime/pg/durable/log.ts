@@ -145,6 +145,11 @@ export const channelLog = defineServer({
 
   continue: (log, _catchUp: typeof CATCH_UP, self) => catchUp(log, self),
 
+  call: {
+    /** How far it has come; undefined before the store has been read for the first time. */
+    cursor: ({ progress }): Cursor | undefined => progress.cursor,
+  },
+
   async info(log, message, self) {
     if (message instanceof Published) take(log, message, self);
     else if (message instanceof Tuple && message.elements[0] === EVENT)
@@ -172,6 +177,7 @@ export function publish(place: pg.Place, event: StoredEvent): void {
   const progress = findProgress(node, channel);
   if (progress.cursor === undefined) progress.before = Math.min(progress.before, event.position - 1);
   const sender = pubsub.senderPid(place);
+  pubsub.tellBroadcast(place, channel, topic, sender);
   const logs = pg
     .getMembers(place, NOVA_SCOPE, tuple(EVENT, channel))
     .filter((pid) => pid.node !== node.name);

@@ -360,7 +360,7 @@ const CROWD = 4;
 
 /** Works for one slice when it is its turn. */
 interface TakesTurns {
-  turn(): void;
+  /** @internal */ turn(): void;
 }
 
 /** The connections that wait for a turn, of all nodes of the program. */

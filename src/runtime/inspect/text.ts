@@ -1,0 +1,86 @@
+// Values of a program as short texts. What the inspector answers is plain data that JSON keeps, so that it reads the same for a
+// remote node: a pid is its text as the node that was asked prints it.
+import { inspect } from 'node:util';
+import { Broadcast, Down, Exit, Pid } from '../index.ts';
+import { Cast, type Request } from '../otp/gen.ts';
+
+/** The longest text of a value, in characters; what is longer is cut. */
+const TEXT_MAX = 4_096;
+
+/** A value as text on one line, cut to a length. Never throws. */
+export function textOf(value: unknown, max = TEXT_MAX): string {
+  let text: string;
+  try {
+    text = inspect(value, {
+      breakLength: Infinity,
+      compact: true,
+      depth: 4,
+      maxArrayLength: 20,
+      maxStringLength: 1_000,
+    });
+  } catch {
+    text = '[cannot be shown]'; // its own inspect function throws
+  }
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+}
+
+/** A destination as text. */
+export function destinationText(to: unknown): string {
+  if (to instanceof Pid) return to.toString();
+  if (typeof to === 'string') return to;
+  const { name, node, pid } = Object(to) as Readonly<Record<string, unknown>>;
+  if (pid instanceof Pid) return pid.toString();
+  return typeof name === 'string' && typeof node === 'string' ? `${name}@${node}` : textOf(to, 100);
+}
+
+/** What a message is, for a trace. */
+export interface MessageText {
+  readonly kind: 'message' | 'call' | 'cast' | 'reply' | 'broadcast' | 'signal';
+  /** Who sent it, where the message says so. */
+  readonly from: string | undefined;
+  readonly text: string;
+}
+
+/** Describes a message. */
+export function messageText(message: unknown): MessageText {
+  if (isRequest(message)) {
+    const { name, argument, pid } = message;
+    return { kind: 'call', from: pid.toString(), text: `${name}(${argumentText(argument)})` };
+  }
+  if (message instanceof Cast) {
+    return {
+      kind: 'cast',
+      from: undefined,
+      text: `${message.name}(${argumentText(message.argument)})`,
+    };
+  }
+  if (message instanceof Broadcast) {
+    const { channel, sender, topic, payload } = message;
+    return { kind: 'broadcast', from: sender.toString(), text: `[${channel}] ${topic} ${textOf(payload)}` };
+  }
+  if (message instanceof Exit)
+    return { kind: 'signal', from: message.from.toString(), text: textOf(message) };
+  if (message instanceof Down) {
+    const from = message.target instanceof Pid ? message.target.toString() : undefined;
+    return { kind: 'signal', from, text: textOf(message) };
+  }
+  return { kind: 'message', from: undefined, text: textOf(message) };
+}
+
+/** Whether a message is a call, of this node or another one. */
+export function isRequest(message: unknown): message is Request {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'argument' in message &&
+    'reply' in message &&
+    typeof message.reply === 'function' &&
+    'pid' in message &&
+    message.pid instanceof Pid
+  );
+}
+
+/** The argument of a call or cast; nothing for none. */
+export function argumentText(argument: unknown): string {
+  return argument === undefined ? '' : textOf(argument);
+}
