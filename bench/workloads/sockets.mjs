@@ -10,6 +10,10 @@ const PAIRS = 5;
 const serverProgram = fileURLToPath(new URL('../peers/fanout-server.mjs', import.meta.url));
 const loadProgram = fileURLToPath(new URL('../peers/fanout-load.mjs', import.meta.url));
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
 /** A program that answers each message with one. */
 class Peer {
   /**
@@ -18,7 +22,8 @@ class Peer {
    */
   constructor(program, args = [], execArgv = ['--expose-gc']) {
     this.child = fork(program, args, { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    process.on('exit', () => this.child.kill('SIGKILL'));
+    running.add(this.child);
+    this.child.once('exit', () => running.delete(this.child));
     this.first = this.#next();
   }
 
