@@ -387,11 +387,9 @@ export class TermReader extends ScalarReader {
     depth: number,
   ): unknown {
     const map = new ErlMap();
-    if (done > 0) {
-      const read = Object.entries(object);
-      if (read.length !== done) throw this.bad('A map has a key twice');
-      for (const [key, value] of read) map.set(names ? atom(key) : key, value);
-    }
+    const read = done === 0 ? [] : Object.entries(object);
+    if (read.length !== done) throw this.bad('A map has a key twice');
+    for (const [key, value] of read) map.set(names ? atom(key) : key, value);
     const spread = count > MANY_KEYS ? new KeySpread(count) : undefined;
     for (let at = done; at < count; at++) {
       const isAtom = this.isAtomTag(this.peek());

@@ -125,13 +125,15 @@ test('only a short result shares its ArrayBuffer', () => {
 test('a result that is transferred to another thread takes no other with it', () => {
   const kept = encodeTerm('kept');
   const { port1, port2 } = new MessageChannel();
+  let refused: unknown;
   try {
     port1.postMessage(kept, [kept.buffer as ArrayBuffer]);
   } catch (error) {
-    // Node.js 21 and later refuse; before, it is copied.
-    expect(error).toHaveProperty('name', 'DataCloneError');
+    refused = error;
   }
   port2.close();
+  // Node.js 21 and later refuse; before, it is copied.
+  expect([undefined, 'DataCloneError']).toContain((refused as Error | undefined)?.name);
   expect(decodeTerm(kept)).toBe('kept');
   expect(decodeTerm(encodeTerm('next'))).toBe('next');
 });
