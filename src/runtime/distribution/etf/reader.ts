@@ -4,7 +4,7 @@
  *
  * What arrives is not trusted. Counts are compared with the bytes that are left before room is made, depth and the number of
  * values are limited, texts must be UTF-8, and a map must not have a key twice. Anything else throws an EtfError. A value that
- * the reader returns shares no memory with the buffer.
+ * the reader returns shares no memory with the buffer, unless the reader owns that (`slicing-reader.ts`).
  */
 import { TroupeError } from '../../errors.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
@@ -127,6 +127,7 @@ export class TermReader extends ScalarReader {
     this.position = start;
     this.end = end;
     this.cacheRefs = cacheRefs;
+    this.ownsBuffer = false;
     this.left = this.#maxValues;
     this.keyNesting = 0;
     this.atomKeys = false;

@@ -73,6 +73,8 @@ const UNDEFINED = atom('undefined');
 export class ScalarReader {
   /** Where the next byte stands. */
   position = 0;
+  /** Whether nobody else uses the memory of the buffer. */
+  ownsBuffer = false;
   protected buffer: Buffer = EMPTY;
   protected end = 0;
   protected cacheRefs: readonly Atom[] | null = null;
