@@ -61,7 +61,7 @@ class Kept implements TracerProvider {
     };
     this.#names.set(spanId, name);
     this.spans.push(made);
-    const span = Object.assign(trace.wrapSpanContext(spanContext), {
+    const span: Span = Object.assign(trace.wrapSpanContext(spanContext), {
       isRecording: () => made.ended === 0,
       setStatus({ code, message }: { code: SpanStatusCode; message?: string }) {
         if (code === SpanStatusCode.ERROR) made.failed = message;
@@ -70,7 +70,7 @@ class Kept implements TracerProvider {
       end() {
         made.ended++;
       },
-    }) as Span;
+    });
     return span;
   }
 }
