@@ -53,6 +53,7 @@ await script(async () => {
  * @property {string} author
  * @property {Record<string, string>} dependencies
  * @property {{ node: string }} engines
+ * @property {Record<string, string>} bin
  * @property {Record<string, string | { types: string, default: string }>} exports
  */
 
@@ -66,7 +67,7 @@ function readManifest() {
  * @param {Manifest} manifest
  */
 function published(manifest) {
-  const { name, version, keywords, license, author, engines, exports } = manifest;
+  const { name, version, keywords, license, author, engines, exports, bin } = manifest;
   /** @param {string[]} names */
   const ranges = (names) =>
     Object.fromEntries(
@@ -86,7 +87,7 @@ function published(manifest) {
     type: 'module',
     sideEffects: false,
     exports,
-    bin: { troupe: './dist/runtime/repl/command.js' },
+    bin,
     files: ['dist', 'docs', 'CHANGELOG.md'],
     engines,
     dependencies: ranges(DEPENDENCIES),
@@ -121,13 +122,11 @@ async function compile(fresh, { exports }) {
       extends: relative(fresh, join(root, 'tsconfig.build.json')),
       compilerOptions: { ...shared, ...options },
       include: [],
-      files: [...entries, 'src/runtime/repl/client.ts'].map((path) => join(root, path)),
+      files: [...entries, 'src/runtime/cli/main.ts'].map((path) => join(root, path)),
     };
     const file = join(fresh, `tsconfig.${name}.json`);
     writeFileSync(file, JSON.stringify(config));
     const code = await run(tool('tsc'), ['-p', file]);
     if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
   }
-  const command = "#!/usr/bin/env node\nimport './client.js';\n";
-  writeFileSync(join(fresh, 'package/dist/runtime/repl/command.js'), command);
 }

@@ -156,7 +156,7 @@ describe('what is installed', () => {
       stdout: `${manifest.version}\n`,
     });
     const help = await run(command, ['--help'], RUN_LIMIT_MS);
-    expect(help.stdout).toMatch(/^Usage: troupe \[options\]\n/);
+    expect(help.stdout).toMatch(/^Usage: troupe <command> \[options\]\n/);
     const wrong = await run(command, ['--wrong'], RUN_LIMIT_MS);
     expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
     expect(wrong.stderr).toMatch(/\ntroupe --help lists the options\n$/);

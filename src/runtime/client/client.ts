@@ -293,9 +293,9 @@ function openSocket(url: string): ClientSocket {
   return new WebSocket(url);
 }
 
-/** The delay that a server names in the reason of its close frame. */
+/** The delay that a server names in the reason of its close frame, such as `going away; retry=800`. */
 function advisedBy(reason: unknown): number | undefined {
-  const [, ms] = /^retry=(\d{1,9})$/.exec(String(reason)) ?? [];
+  const [, ms] = /(?:^|; )retry=(\d{1,9})$/.exec(String(reason)) ?? [];
   return ms === undefined ? undefined : Number(ms);
 }
 

@@ -148,6 +148,28 @@ describe('a lost connection', () => {
   });
 });
 
+describe('a server that stops', () => {
+  test.each(['going away; retry=7000', 'retry=7000'])('names the delay: %s', async (reason) => {
+    const at = bench();
+    await at.goLive();
+    at.socket.drop(reason);
+    at.pass(6_999);
+    expect(at.sockets).toHaveLength(1);
+    at.pass(1);
+    await Promise.resolve();
+    expect(at.sockets).toHaveLength(2);
+  });
+
+  test.each(['no-retry=7000', 'retry=7000 or so', 'retry='])('names no delay with %s', async (reason) => {
+    const at = bench();
+    await at.goLive();
+    at.socket.drop(reason);
+    at.pass(500);
+    await Promise.resolve();
+    expect(at.sockets).toHaveLength(2);
+  });
+});
+
 describe('waking and closing', () => {
   test('wake tries at once, or proves that the connection lives', async () => {
     const at = bench();

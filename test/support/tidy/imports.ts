@@ -27,6 +27,7 @@ Object.assign(LAYERS, {
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
+  cli: ['repl'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';
