@@ -1,5 +1,5 @@
 /**
- * What a node tells whoever looks into it, and where: the calls that traced processes make, and what is broadcast.
+ * What a node reports to an inspector, and where: the calls that traced processes make, and what is broadcast.
  *
  * A node has no tap while nobody looks. Each place then costs one comparison: once for a call whose caller is a process, and for a
  * broadcast. What can be seen without such a place is not here: `inspect/` hides methods of the one object that it looks at, the
@@ -17,7 +17,7 @@ export interface TracedCall {
   aliasMessage(message: unknown): void;
 }
 
-/** @internal Is told of calls and broadcasts. */
+/** @internal Hears of calls and broadcasts. */
 export interface Tap {
   /** A process with the flag `TRACED` makes a call. */
   called(caller: Process, call: TracedCall): void;

@@ -13,20 +13,20 @@
  * - How far it has come outlives the process: a log that is started again on the node goes on from there.
  * - The first of the logs by the name of its node trims the history.
  */
+import * as pg from '../pg.ts';
+import * as pubsub from '../pubsub.ts';
 import { TroupeError } from '../../errors.ts';
 import { started } from '../../otp/actions.ts';
 import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
 import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';
-import { atom, Tuple, tuple } from '../../terms/index.ts';
+import { Tuple, atom, tuple } from '../../terms/index.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import { NOVA_SCOPE } from '../channel-forms.ts';
-import * as pg from '../pg.ts';
-import * as pubsub from '../pubsub.ts';
 import { Broadcast } from '../pubsub.ts';
-import { type Cursor, isEpoch } from './position.ts';
-import type { EventSource, StoredEvent, TrimLimit } from './store.ts';
+import { History } from './history.ts';
+import { type Cursor, type EventSource, type StoredEvent, type TrimLimit, isEpoch } from './store.ts';
 
 /** Settings of a log. */
 export interface ChannelLogOptions {
@@ -97,6 +97,8 @@ export interface Progress {
   readonly ahead: Map<number, Published>;
   /** Before the first event that was published here while the store had not been read. */
   before: number;
+  /** What its followers read. */
+  readonly history: History;
   /** The process of the log; one that has ended stands here until the next. */
   log: Process;
 }
@@ -130,6 +132,7 @@ export const channelLog = defineServer({
       wanted: Infinity,
       due: new Set(),
     };
+    log.progress.history.keep = keep;
     self.label = `log of ${channel}`;
     pubsub.start(self);
     pg.join(self, NOVA_SCOPE, log.group, self.pid);
@@ -217,6 +220,7 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
     cursor: undefined,
     ahead: new Map(),
     before: Infinity,
+    history: new History(),
     log: self,
   };
   progress.source = source;
@@ -285,7 +289,9 @@ function deliverNext(progress: Progress, published: Published): boolean {
 function deliver(progress: Progress, { event, sender }: Published): void {
   const { epoch, position, channel } = event;
   progress.cursor = { epoch, position };
-  pubsub.deliverHere(progress.log.node, channel, broadcastOf(event, sender));
+  const message = broadcastOf(event, sender);
+  progress.history.add({ position, bytes: Buffer.byteLength(event.payload), message }, position);
+  pubsub.deliverHere(progress.log.node, channel, message);
 }
 
 async function catchUp(log: Log, self: Process): Promise<void> {
@@ -327,6 +333,7 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
   if (epoch !== cursor.epoch || head < cursor.position || first > cursor.position + 1) {
     if (progress.cursor !== cursor) return true; // it has moved meanwhile
     ahead.clear();
+    progress.history.clear();
     progress.cursor = { epoch, position: head };
     pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
     return false;
