@@ -295,7 +295,7 @@ function openSocket(url: string): ClientSocket {
 
 /** The delay that a server names in the reason of its close frame. */
 function advisedBy(reason: unknown): number | undefined {
-  const [, ms] = /^retry=(\d{1,9})$/.exec(String(reason)) ?? [];
+  const [, ms] = /(?:^|; )retry=(\d{1,9})$/.exec(String(reason)) ?? [];
   return ms === undefined ? undefined : Number(ms);
 }
 
