@@ -11,16 +11,24 @@ import { startNode } from './cluster/start.ts';
 import { Strangers } from './cluster/strangers.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import type { Drain } from './http/drain.ts';
 import { Metrics } from './http/metrics.ts';
 import { addRoutes, createHttp, createMetricsServer } from './http-service.ts';
 import { indexerName, noteIndexer } from './indexer/indexer.ts';
-import { indexerLog, logDatabase, logLeftOut, logNotIndexed, logRuntime, logStranger } from './logging.ts';
+import {
+  holdErrors,
+  indexerLog,
+  logDatabase,
+  logLeftOut,
+  logNotIndexed,
+  logRuntime,
+  logStranger,
+} from './logging.ts';
 import { notes } from './notes/channel.ts';
 import { IncomingEvents } from './notes/incoming.ts';
 import { openNotes, openOwnDatabase } from './notes/source.ts';
 import { makePrivateFolder } from './private-folder.ts';
-import { logName, notesTree, rootName } from './tree.ts';
+import { logName, notesTree, rootName, type TreeParts } from './tree.ts';
+import type { ReplOptions } from 'troupe/repl';
 
 /** The running application. */
 export interface App {
@@ -53,36 +61,59 @@ const DRAIN_SHARE = 0.5;
  * data folder that another process has
  */
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
-  const { cluster: settings } = config;
-  // First: it reads the files that the settings name, and nothing is to be closed yet when one cannot be used.
-  const carrier = parts.carrier ?? (settings && openCarrier(settings));
+  // First: it reads the files that the settings name, and nothing needs closing yet when it cannot use one.
+  const carrier = parts.carrier ?? (config.cluster && openCarrier(config.cluster));
   makeDataFolder(config.dataDir);
   const http = createHttp(config, parts.logger);
   const { log } = http;
-  const own = parts.database ?? openOwnDatabase(config.database);
-  const unsubscribe = [logRuntime(log)];
-  if (own !== undefined) unsubscribe.push(logDatabase(log, own));
-  const startCluster = async (): ReturnType<typeof startNode> => {
-    // An instance that cannot open its own notes joins no cluster, not even for a moment.
-    if (settings !== undefined && own?.kind === 'pglite') await own.opened();
-    return startNode(settings && carrier && { name: settings.node, carrier }, log);
-  };
-  const { node, peers } = await startCluster().catch(async (error: unknown) => {
-    await inOrder([() => http.close(), () => own?.close(), ...unsubscribe]);
+  const teardown = new Teardown();
+  const start = holdErrors(log);
+  teardown.add(logRuntime(start.log));
+  try {
+    const app = await startApp(config, carrier, parts.database, http, teardown);
+    start.succeeded();
+    return app;
+  } catch (error) {
+    await teardown
+      .run()
+      .catch((failure: unknown) => log.error({ err: failure }, 'closing after a failed start failed, too'));
+    start.failed();
     throw error;
-  });
+  }
+}
+
+async function startApp(
+  config: Config,
+  carrier: ClusterCarrier | undefined,
+  given: Database | undefined,
+  http: ReturnType<typeof createHttp>,
+  teardown: Teardown,
+): Promise<App> {
+  const { cluster: settings } = config;
+  const { log } = http;
+  const own = given ?? openOwnDatabase(config.database);
+  if (own !== undefined) {
+    teardown.add(logDatabase(log, own));
+    teardown.add(() => own.close());
+    // An instance that cannot open its own notes joins no cluster, not even for a moment.
+    if (settings !== undefined && own.kind === 'pglite') await own.opened();
+  }
+  const { node, peers } = await startNode(settings && carrier && { name: settings.node, carrier }, log);
+  teardown.add(() => node.stop());
   const { database, repository, changes, events, search, backlog, indexers, identity } = openNotes(
     config.database,
     node,
     own,
     (what) => logNotIndexed(log, what),
   );
-  if (own === undefined) unsubscribe.push(logDatabase(log, database));
+  if (own === undefined) teardown.add(logDatabase(log, database));
+  teardown.add(() => database.close());
   if (settings !== undefined && own?.kind === 'pglite') {
     log.info(
       `the notes of this instance are in its data folder; others use them with DATABASE_URL=troupe://${node.name}`,
     );
   }
+
   const indexer = serverRef(node, noteIndexer, indexerName);
   const strangers = new Strangers((peer, theirs) => logStranger(log, peer, theirs, identity));
   const incoming = new IncomingEvents({
@@ -91,13 +122,38 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     onLeftOut: (what) => logLeftOut(log, what),
     get: (id) => repository.get(id),
     tell: (topic, note) => {
-      if (stopping === undefined) notes.localBroadcast(node, topic, note);
+      if (!teardown.begun) notes.localBroadcast(node, topic, note);
     },
     onMissed: () => indexer.cast('resync'),
   });
-  const indexing = { backlog, search, incoming, group: indexers, ...indexerLog(log) };
-  const cluster = settings && { identity, indexer, strangers };
+  const repl: ReplOptions = {
+    dataDir: config.dataDir,
+    variables: { notes },
+    peers,
+    onOrphanError: (error) => log.warn({ err: error }, 'code of a REPL that has ended failed'),
+    onNoSocket: ({ message }) => log.warn(`there is no REPL: ${message}`),
+  };
+  const treeParts: TreeParts = {
+    database,
+    repository,
+    changes,
+    events,
+    search,
+    repl,
+    history: config.history,
+    pageBytes: config.page.bytes,
+    indexer: { backlog, search, incoming, group: indexers, ...indexerLog(log) },
+    cluster: settings && { identity, indexer, strangers },
+  };
+  const tree = await node.start(notesTree, [treeParts], { name: rootName });
+  // A tree whose children failed too often has ended already.
+  teardown.add(() => (node.isAlive(tree.pid) ? tree.stop('shutdown', Infinity) : undefined));
 
+  const onUnsure = (): void => {
+    if (settings === undefined) indexer.cast('resync');
+    else serverRef(node, clusterMember, memberName).cast('unsure');
+  };
+  const stops = (): boolean => teardown.begun;
   const metrics =
     config.metrics &&
     new Metrics({
@@ -108,82 +164,64 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       cursor: () => serverRef(node, channelLog, logName).call('cursor'),
       backlog,
     });
-  if (metrics !== undefined) unsubscribe.push(() => metrics.stop());
   let metricsServer: FastifyInstance | undefined;
-
-  let stopping: Promise<void> | undefined;
-  let draining: Drain | undefined;
-  const stop = (): Promise<void> =>
-    (stopping ??= inOrder([
-      () => draining?.close(config.shutdownTimeoutMs * DRAIN_SHARE) ?? http.close(),
-      () => metricsServer?.close(),
-      // It has ended by itself when its children failed too often.
-      () => (tree !== undefined && node.isAlive(tree.pid) ? tree.stop('shutdown', Infinity) : undefined),
-      () => database.close(),
-      () => node.stop(),
-      ...unsubscribe,
-    ]));
-
-  let tree: Awaited<ReturnType<typeof startTree>> | undefined;
-  const startTree = () => {
-    const onOrphanError = (error: unknown): void =>
-      log.warn({ err: error }, 'code of a REPL that has ended has failed');
-    const onNoSocket = ({ message }: Error): void => log.warn(`there is no REPL: ${message}`);
-    const repl = { dataDir: config.dataDir, variables: { notes }, onOrphanError, onNoSocket, peers };
-    const stored = {
-      repository,
-      changes,
-      events,
-      search,
-      history: config.history,
-      pageBytes: config.page.bytes,
-    };
-    return node.start(notesTree, [{ database, ...stored, indexer: indexing, repl, cluster }], {
-      name: rootName,
-    });
-  };
-  try {
-    tree = await startTree();
-    const stops = (): boolean => stopping !== undefined;
-    const served = {
-      node,
-      database,
-      repository,
-      changes,
-      search,
-      indexer,
-      incoming,
-      metrics,
-      stops,
-      onUnsure,
-    };
-    draining = await addRoutes(http, config, served);
-    if (metrics !== undefined && typeof config.metrics === 'object')
+  if (metrics !== undefined) {
+    teardown.add(() => metrics.stop());
+    if (typeof config.metrics === 'object') {
       metricsServer = await createMetricsServer(config, config.metrics.host, metrics, log);
-  } catch (error) {
-    await stop().catch((failure: unknown) =>
-      log.error({ err: failure }, 'the end of a failed start failed too'),
-    );
-    throw error;
+      teardown.add(() => metricsServer?.close());
+    }
   }
+  const served = { node, database, repository, changes, search, indexer, incoming, metrics, stops, onUnsure };
+  teardown.add(() => http.close()); // should a route fail
+  const draining = await addRoutes(http, config, served);
+  teardown.add(() => draining.close(config.shutdownTimeoutMs * DRAIN_SHARE));
 
-  function onUnsure(): void {
-    if (config.cluster === undefined) indexer.cast('resync');
-    else serverRef(node, clusterMember, memberName).cast('unsure');
-  }
-
-  const { pid } = tree;
   const failed = new Promise<ExitReason>((resolve) => {
     node.spawnWith({ label: 'tree_watch' }, async (self) => {
-      self.monitor(pid);
+      self.monitor(tree.pid);
       const { reason } = await self.receive(matching(Down));
-      if (stopping === undefined) resolve(reason);
+      if (!teardown.begun) resolve(reason);
     });
   });
-  return { http, metrics: metricsServer, node, log, failed, stop };
+  return { http, metrics: metricsServer, node, log, failed, stop: () => teardown.run() };
 }
 
-/** It is needed also when the notes are on a server: the REPL's socket is in it. */
+/** What is undone when the application stops: what started last stops first. */
+class Teardown {
+  readonly #steps: (() => unknown)[] = [];
+  #running: Promise<void> | undefined;
+
+  get begun(): boolean {
+    return this.#running !== undefined;
+  }
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  /**
+   * Takes every step, even after one that fails. Further calls answer the same.
+   * @throws AggregateError of the failures
+   */
+  run(): Promise<void> {
+    return (this.#running ??= this.#undo());
+  }
+
+  async #undo(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const step of this.#steps.toReversed()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the application did not stop in order');
+  }
+}
+
+/** Needed even when the notes are on a server: the REPL's socket is in it. */
 function makeDataFolder(folder: string): void {
   try {
     makePrivateFolder(folder);
@@ -193,17 +231,4 @@ function makeDataFolder(folder: string): void {
       cause: error,
     });
   }
-}
-
-/** Takes every step, also after one that has failed. @throws AggregateError of the failures. */
-async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw new AggregateError(failures, 'the application did not stop in order');
 }

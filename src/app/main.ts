@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { formatReason, TroupeError } from 'troupe';
 import { type App, createApp } from './app.ts';
 import { ConfigError, loadConfig, type Config } from './config.ts';
+import { terminalLog } from './terminal.ts';
 
 const USAGE = `Usage: node dist/app/main.js
 
@@ -30,7 +31,8 @@ async function main(): Promise<void> {
   const config = settings();
   if (config === undefined) return;
 
-  const starting = createApp(config);
+  const terminal = await terminalLog(process.stdout);
+  const starting = createApp(config, terminal);
   const stop = stopper(starting, config.shutdownTimeoutMs);
   const isStopping = stopOnSignals(starting, stop);
   let app: App;
@@ -45,7 +47,7 @@ async function main(): Promise<void> {
     stop(1);
   });
   try {
-    await app.http.listen({ host: config.host, port: config.port });
+    await app.http.listen({ host: config.host, port: config.port, ...terminal?.listen });
   } catch (error) {
     if (isStopping()) return;
     process.stderr.write(`cannot listen on ${config.host} port ${config.port}: ${listenFailure(error)}\n`);
@@ -55,7 +57,8 @@ async function main(): Promise<void> {
   if (typeof config.metrics !== 'object' || app.metrics === undefined) return;
   const { host, port } = config.metrics;
   try {
-    await app.metrics.listen({ host, port });
+    const listenTextResolver = (address: string): string => `the metrics are at ${address}/metrics`;
+    await app.metrics.listen({ host, port, ...(terminal && { listenTextResolver }) });
   } catch (error) {
     if (isStopping()) return;
     const why = listenFailure(error).replace(/\bset (HOST|PORT)\b/, 'set METRICS_$1');

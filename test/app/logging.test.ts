@@ -4,7 +4,8 @@ import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { boundedLines } from '../../src/app/log-lines.ts';
 import type { DatabaseEvent, DatabaseStatus } from '../../src/app/database/database.ts';
-import { logDatabase, logRuntime } from '../../src/app/logging.ts';
+import { DatabaseUnavailableError } from '../../src/app/database/errors.ts';
+import { holdErrors, logDatabase, logRuntime } from '../../src/app/logging.ts';
 import { createNode, type TelemetryEvents, type TelemetryName } from 'troupe';
 
 interface Line {
@@ -55,7 +56,7 @@ test('each event is a line', () => {
     [WARN, 'a node takes messages slower than they are sent'],
     [ERROR, 'a node was too slow; its connection was closed'],
     [WARN, 'something that a node sent was left out'],
-    [INFO, 'no epmd was there: this process is it now'],
+    [INFO, 'no epmd was running: this process serves as epmd now'],
     [WARN, 'the connection to epmd was lost; the node registers again as'],
     [INFO, 'x'.repeat(60)],
     [INFO, 'a node is connected'],
@@ -121,6 +122,36 @@ test('an attempt to connect that fails as the one before is no warning, until th
   publish('troupe:node:up', { peer: 'b@test' });
   refuse('b@test', 'cookie');
   expect(lines.map(({ level }) => level)).toEqual([WARN, DEBUG, WARN, WARN, WARN, DEBUG, INFO, WARN]);
+});
+
+test('a log of a channel that fails is an error, unless the database is away', () => {
+  const fail = (error: unknown): void => publish('troupe:channel:log_failed', { channel: 'notes', error });
+  fail(new Error('column is missing'));
+  fail(new DatabaseUnavailableError('unreachable', 'away', 1_000));
+  fail(new Error('column is missing'));
+  expect(lines).toMatchObject([{ level: ERROR, channel: 'notes', err: { message: 'column is missing' } }]);
+});
+
+test('errors of a start wait for its outcome: what the caller reports is not logged twice', () => {
+  const crash = (): void =>
+    channel('troupe:process:crash').publish({ pid: from, label: 'database', reason: new Error('no folder') });
+  const outcomes = ['failed', 'succeeded'] as const;
+  const levels = outcomes.map((outcome) => {
+    unsubscribe();
+    lines = [];
+    const held = holdErrors(log);
+    unsubscribe = logRuntime(held.log);
+    crash();
+    publish('troupe:node:up', { peer: 'b@test' });
+    expect(lines.map(({ level }) => level)).toEqual([INFO]);
+    held[outcome]();
+    publish('troupe:distribution:bad_frame', { peer: 'b@test', reason: 'bad tag' });
+    return lines.map(({ level }) => level);
+  });
+  expect(levels).toEqual([
+    [INFO, DEBUG, ERROR],
+    [INFO, ERROR, ERROR],
+  ]);
 });
 
 test('the reasons of a thousand nodes are remembered', () => {

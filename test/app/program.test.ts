@@ -156,7 +156,7 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
     const port = await first.port;
     await makeNote(port, 'before');
     const second = await startProgram({ env }).ended;
-    expect(second.code).toBe(1);
+    expect([second.code, second.stdout]).toEqual([1, '']);
     expect(lines(second.stderr)).toEqual([
       `the data folder ${env.DATA_DIR}/pglite is in use by process ${first.pid}: stop that process, or set DATA_DIR to ` +
         'another folder, or DATABASE_URL to a PostgreSQL server',
@@ -189,6 +189,7 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
     const port = await first.port;
     const second = await startProgram({ env }).ended;
     expect(second.code).toBe(1);
+    expect(second.stdout).not.toContain('the REPL');
     expect(lines(second.stderr)).toEqual([
       `the REPL cannot listen on ${env.DATA_DIR}/repl.sock: another process listens there; two applications cannot share a ` +
         'data folder',
@@ -226,6 +227,23 @@ test.skipIf(part.missing)(
     }
   },
 );
+
+test('on a terminal it logs for people, and ends its start with the address to open', async () => {
+  const main = `"${process.execPath}" "${join(root, 'dist/app/main.js')}"`;
+  const program = startProgram({
+    env: { DATA_DIR: folders.make(), TERM: 'xterm' },
+    command: ['script', '-qec', main, '/dev/null'],
+  });
+  const [, pid, port] = await program.printed(
+    /INFO\S* \((\d+)\): \S*ready: open http:\/\/127\.0\.0\.1:(\d+)/,
+  );
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  process.kill(Number(pid), 'SIGTERM');
+  const { code, stdout } = await program.ended;
+  expect(code).toBe(0);
+  expect(stdout).toContain('\u001b[32mINFO\u001b[39m');
+  expect(stdout).not.toContain('"level"');
+});
 
 test('nothing is lost when the program is killed, and the next one takes over its folder', async () => {
   const env = { DATA_DIR: folders.make() };
