@@ -15,6 +15,7 @@ import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
 import { type Metrics, metricsRoute } from './http/metrics.ts';
 import { servePage, setHeaders } from './http/page.ts';
+import { describeApi } from './http/openapi.ts';
 import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
 import { Traffic } from './http/traffic.ts';
@@ -110,6 +111,7 @@ export async function addRoutes(
     },
   });
   const end = drain(http);
+  await describeApi(http);
   await servePage(http);
   await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });
   await http.register(notesController, {

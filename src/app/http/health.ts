@@ -1,5 +1,6 @@
 // Whether the process is alive, and whether it can serve.
 import type { FastifyPluginAsync } from 'fastify';
+import { Type } from 'typebox';
 import { type Node, type ServerRef, TroupeError } from 'troupe';
 import type { DatabaseStatus } from '../database/database.ts';
 import type { noteIndexer } from '../indexer/indexer.ts';
@@ -27,14 +28,52 @@ const CAUSES: Readonly<Record<string, string>> = {
   'indexer not running': 'the indexer is not running',
 };
 
+const Alive = Type.Object(
+  { status: Type.String({ examples: ['alive'] }) },
+  { examples: [{ status: 'alive' }] },
+);
+const Ready = Type.Object(
+  {
+    status: Type.String({ enum: ['ready', 'not ready'] }),
+    cause: Type.Optional(Type.String({ description: 'Why it is not ready.' })),
+    service: Type.String({ enum: ['running', 'stopping'] }),
+    database: Type.String({ enum: ['starting', 'ready', 'unavailable', 'closed'] }),
+    indexer: Type.String({ enum: ['ready', 'busy', 'not running'] }),
+    cluster: Type.Optional(
+      Type.Object(
+        { node: Type.String(), peers: Type.Array(Type.String()) },
+        { description: 'Of an instance in a cluster: its node, and those that are connected.' },
+      ),
+    ),
+  },
+  { examples: [{ status: 'ready', service: 'running', database: 'ready', indexer: 'ready' }] },
+);
+
 /** `GET /livez` and `GET /readyz`. What is not ready says so with a cause, and when to ask again. */
 export const health: FastifyPluginAsync<HealthOptions> = async (
   app,
   { database, indexer, stopping, node },
 ) => {
-  app.get('/livez', () => ({ status: 'alive' }));
+  app.get(
+    '/livez',
+    {
+      schema: {
+        tags: ['service'],
+        operationId: 'livez',
+        summary: 'Answered while the process lives',
+        response: { 200: Alive },
+      },
+    },
+    () => ({ status: 'alive' }),
+  );
 
-  app.get('/readyz', async (_request, reply) => {
+  const schema = {
+    tags: ['service'],
+    operationId: 'readyz',
+    summary: 'Whether the service can serve; `retry-after` of a 503 says when to ask again',
+    response: { 200: Ready, 503: Ready },
+  };
+  app.get('/readyz', { schema }, async (_request, reply) => {
     const parts = {
       service: stopping() ? 'stopping' : 'running',
       database: database.state,

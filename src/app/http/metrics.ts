@@ -373,7 +373,9 @@ async function within<T>(answer: Promise<T>): Promise<T | undefined> {
 
 /** `GET /metrics`. */
 export const metricsRoute: FastifyPluginAsync<{ readonly metrics: Metrics }> = async (app, { metrics }) => {
-  app.get('/metrics', { logLevel: 'warn' }, async (_request, reply) => {
+  const schema = { tags: ['service'], operationId: 'metrics', summary: 'Figures for Prometheus' };
+  const api = { answers: { 200: 'The figures, in the text format of Prometheus.' }, type: 'text/plain' };
+  app.get('/metrics', { logLevel: 'warn', schema, config: { api } }, async (_request, reply) => {
     const text = await metrics.read();
     return reply.header('cache-control', 'no-store').type(metrics.contentType).send(text);
   });

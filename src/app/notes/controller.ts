@@ -16,7 +16,7 @@ import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
 import type { Changed, NoteChanges } from './changes.ts';
 import { notes } from './channel.ts';
-import { checkNewNote, checkNoteChange, Note } from './note.ts';
+import { checkNewNote, checkNoteChange, NewNote, Note, NoteChange } from './note.ts';
 import {
   BadCursorError,
   cursorMax,
@@ -51,18 +51,37 @@ const getLimits = { insideMax: 64, waitingMax: 2_000, waitMs: 5_000 } as const;
 
 const NoteList = Type.Object({
   notes: Type.Array(Note),
-  /** The cursor of the page that follows; null on the last one. */
-  next: Type.Union([Type.String(), Type.Null()]),
-  /** Of a search: whether notes are still being indexed, so that some may be missing. */
-  indexing: Type.Optional(Type.Boolean()),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: 'The cursor of the page that follows; null on the last one.',
+    examples: ['bm90ZSA4', null],
+  }),
+  indexing: Type.Optional(
+    Type.Boolean({
+      description: 'Of a search: whether notes are still being indexed, so that some may be missing.',
+    }),
+  ),
 });
 const Query = Type.Object({
-  q: Type.Optional(Type.String({ maxLength: queryMax })),
-  limit: Type.Optional(Type.String({ maxLength: 20 })),
-  cursor: Type.Optional(Type.String({ maxLength: cursorMax })),
+  q: Type.Optional(
+    Type.String({ maxLength: queryMax, description: 'Words to search for.', examples: ['hello'] }),
+  ),
+  limit: Type.Optional(
+    Type.String({
+      maxLength: 20,
+      description: 'Notes on the page, at most; a whole number.',
+      examples: ['20'],
+    }),
+  ),
+  cursor: Type.Optional(
+    Type.String({
+      maxLength: cursorMax,
+      description: 'The `next` of the page before, of the same list or search.',
+      examples: ['bm90ZSA4'],
+    }),
+  ),
 });
 type Query = Static<typeof Query>;
-const Params = Type.Object({ id: Type.String() });
+const Params = Type.Object({ id: Type.String({ description: 'A whole number.', examples: ['1'] }) });
 
 /** The routes below `/api/notes`. */
 export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
@@ -89,7 +108,16 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
 
   app.get(
     '/api/notes',
-    { schema: { querystring: Query, response: { 200: NoteList } } },
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'list_notes',
+        summary: 'A page of the notes, the newest first, or of those that a search finds, the best first',
+        querystring: Query,
+        response: { 200: NoteList },
+      },
+      config: { api: { errors: [400] } },
+    },
     controller(
       async (_self, request, reply) => {
         const { limit, cursor } = request.query;
@@ -114,7 +142,16 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
 
   app.get(
     '/api/notes/:id',
-    { schema: { params: Params, response: { 200: Note } } },
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'get_note',
+        summary: 'One note',
+        params: Params,
+        response: { 200: Note },
+      },
+      config: { api: { errors: [400, 404] } },
+    },
     controller(
       async (_self, request, reply) => {
         const id = idOf(request.params.id);
@@ -126,7 +163,15 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
 
   app.post(
     '/api/notes',
-    { schema: { response: { 201: Note } } },
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'create_note',
+        summary: 'Makes a note',
+        response: { 201: Note },
+      },
+      config: { api: { body: NewNote, errors: [400, 413, 415, 422] } },
+    },
     controller(
       async (self, request, reply) => {
         self.trapExit(true);
@@ -140,7 +185,16 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
 
   app.put(
     '/api/notes/:id',
-    { schema: { params: Params, response: { 200: Note } } },
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'update_note',
+        summary: 'Changes a note; its author stays',
+        params: Params,
+        response: { 200: Note },
+      },
+      config: { api: { body: NoteChange, errors: [400, 404, 413, 415, 422] } },
+    },
     controller(
       async (self, request) => {
         self.trapExit(true);
@@ -153,7 +207,16 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
 
   app.delete(
     '/api/notes/:id',
-    { schema: { params: Params, response: { 204: Type.Null() } } },
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'delete_note',
+        summary: 'Deletes a note',
+        params: Params,
+        response: { 204: Type.Null() },
+      },
+      config: { api: { errors: [400, 404] } },
+    },
     controller(
       async (self, request, reply) => {
         self.trapExit(true);

@@ -18,22 +18,42 @@ const text = (field: keyof typeof noteLimits) =>
   Type.String({ minLength: 1, maxLength: noteLimits[field], allOf: [NOT_BLANK, STORABLE] });
 
 /** The body of a request that makes a note. */
-export const NewNote = Type.Object({ title: text('title'), body: text('body'), author: text('author') });
+export const NewNote = Type.Object(
+  { title: text('title'), body: text('body'), author: text('author') },
+  { examples: [{ title: 'Hello', body: 'from curl', author: 'me' }] },
+);
 export type NewNote = Static<typeof NewNote>;
 
 /** The body of a request that changes a note; its author stays. */
-export const NoteChange = Type.Object({ title: text('title'), body: text('body') });
+export const NoteChange = Type.Object(
+  { title: text('title'), body: text('body') },
+  { examples: [{ title: 'Hello', body: 'again' }] },
+);
 export type NoteChange = Static<typeof NoteChange>;
 
 /** A note as it is answered and broadcast. Its times are in UTC, with milliseconds, as `Date.toISOString` writes them. */
-export const Note = Type.Object({
-  id: Type.Readonly(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
-  title: Type.Readonly(Type.String()),
-  body: Type.Readonly(Type.String()),
-  author: Type.Readonly(Type.String()),
-  createdAt: Type.Readonly(Type.String({ format: 'date-time' })),
-  updatedAt: Type.Readonly(Type.String({ format: 'date-time' })),
-});
+export const Note = Type.Object(
+  {
+    id: Type.Readonly(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+    title: Type.Readonly(Type.String()),
+    body: Type.Readonly(Type.String()),
+    author: Type.Readonly(Type.String()),
+    createdAt: Type.Readonly(Type.String({ format: 'date-time' })),
+    updatedAt: Type.Readonly(Type.String({ format: 'date-time' })),
+  },
+  {
+    examples: [
+      {
+        id: 1,
+        title: 'Hello',
+        body: 'from curl',
+        author: 'me',
+        createdAt: '2026-11-23T23:44:38.276Z',
+        updatedAt: '2026-11-23T23:44:38.276Z',
+      },
+    ],
+  },
+);
 export type Note = Static<typeof Note>;
 
 /** The value, without the fields that it must not have; or the text of the error that is answered with 422. */

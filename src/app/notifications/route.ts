@@ -1,6 +1,7 @@
 // The route of the WebSocket connections.
 import type { FastifyPluginAsync } from 'fastify';
 import { webSocketHandler } from 'troupe/fastify';
+import { NotificationsQuery } from '../http/asyncapi.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';
 import { notificationsHandler } from './handler.ts';
 
@@ -9,5 +10,19 @@ export const notifications: FastifyPluginAsync<{ readonly incoming: IncomingEven
   app,
   { incoming },
 ) => {
-  app.get('/notifications', { websocket: true }, webSocketHandler(notificationsHandler, incoming));
+  const schema = {
+    tags: ['notes'],
+    operationId: 'notifications',
+    summary: 'A WebSocket that tells of each change; `/asyncapi.json` describes its frames',
+  };
+  const api = {
+    querystring: NotificationsQuery,
+    answers: { 101: 'The connection is a WebSocket from now on.' },
+    errors: [403, 426],
+  };
+  app.get(
+    '/notifications',
+    { websocket: true, schema, config: { api } },
+    webSocketHandler(notificationsHandler, incoming),
+  );
 };
