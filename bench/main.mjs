@@ -38,6 +38,7 @@ import { socketWorkloads } from './workloads/sockets.mjs';
  * @property {string | { name: string, run: () => Promise<number> }} [beside] the name of OTP's side, or what else it is
  *   compared with
  * @property {boolean} [alone] whether it is compared with nothing
+ * @property {number} [pairs] how often both are measured, in turns; the medians count. 1 by default
  * @property {boolean} [needsOtp] whether OTP takes part
  * @property {() => Promise<number>} run
  */
@@ -70,13 +71,18 @@ const workloads = [
   ...[
     { name: 'nodes_oneway', unit: 'messages/s', asked: 1, work: nodesOneway },
     { name: 'nodes_pingpong', unit: 'round trips/s', asked: 1, work: nodesPingpong },
-    .../** @type {const} */ (['text', 'bytes']).map((kind) => ({
-      name: `nodes_beside_large_${kind}`,
-      unit: 'ms',
-      less: true,
-      asked: 2,
-      work: (folder) => nodesBesideLarge(folder, kind),
-    })),
+    .../** @type {const} */ (['text', 'bytes']).flatMap((kind) =>
+      /** @type {const} */ (['here', 'away']).flatMap((direction) =>
+        [0.5, 0.99].map((part) => ({
+          name: `nodes_beside_large_${kind}${direction === 'away' ? '_away' : ''}${part === 0.99 ? '_p99' : ''}`,
+          unit: 'ms',
+          less: true,
+          ...(part === 0.5 ? { asked: 2 } : {}),
+          pairs: 5,
+          work: (folder) => nodesBesideLarge(folder, kind, direction, part),
+        })),
+      ),
+    ),
     { name: 'nodes_broadcast_1000', unit: 'deliveries/s', asked: 50, otpAsked: 1, work: nodesBroadcast },
     { name: 'nodes_sync_10000_groups', unit: 'ms', less: true, limit: 1_000, work: nodesSync },
   ].flatMap(({ work, otpAsked, ...workload }) => [
@@ -104,7 +110,7 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 const otp = values['no-otp'] === true ? undefined : await openOtp();
-const line = columns([30, 14, 14, 8, 8, 16, 10]);
+const line = columns([38, 14, 14, 8, 8, 16, 10]);
 if (values.json !== true) {
   const beside = otp === undefined ? 'OTP: not compared' : `OTP ${otp.release}, one scheduler`;
   process.stdout.write(`Node.js ${process.version}; ${beside}; ${cpus()[0]?.model ?? 'unknown'}\n\n`);
@@ -116,15 +122,26 @@ try {
   otp?.close();
 }
 
+/** The one in the middle, the lower one of two. */
+function median(figures) {
+  return figures.toSorted((a, b) => a - b)[(figures.length - 1) >> 1];
+}
+
 /** @param {Workload} workload */
-async function measure({ name, unit, asked, limit, less, alone, beside, needsOtp, run }) {
+async function measure({ name, unit, asked, limit, less, alone, beside, pairs = 1, needsOtp, run }) {
   if (needsOtp === true && otp === undefined) return;
   const other = typeof beside === 'object' ? beside.name : 'OTP';
-  let theirs;
-  if (typeof beside === 'object') theirs = await beside.run();
-  else if (alone !== true) theirs = otp?.run(beside ?? name);
-  const ours = await run();
-  const ratio = theirs === undefined ? undefined : ours / theirs;
+  const all = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    let theirs;
+    if (typeof beside === 'object') theirs = await beside.run();
+    else if (alone !== true) theirs = otp?.run(beside ?? name);
+    const ours = await run();
+    all.push({ ours, theirs, ratio: theirs === undefined ? undefined : ours / theirs });
+  }
+  const ours = median(all.map((pair) => pair.ours));
+  const theirs = median(all.map((pair) => pair.theirs));
+  const ratio = median(all.map((pair) => pair.ratio));
   if (values.json === true) {
     const figures = { name, unit, troupe: ours, beside: other, other: theirs, ratio, asked, limit };
     process.stdout.write(`${JSON.stringify(figures)}\n`);

@@ -9,7 +9,7 @@ import { Failure, root, run, say, script } from './lib/run.mjs';
 
 /** What each npm dependency of the runtime is to who installs the package. */
 const DEPENDENCIES = ['acorn'];
-const OPTIONAL_PEERS = ['fastify', '@fastify/websocket'];
+const OPTIONAL_PEERS = ['fastify', '@fastify/websocket', '@opentelemetry/api'];
 const DESCRIPTION =
   "Erlang's processes, servers, supervisors and process groups for Node.js, across nodes of Node.js and BEAM";
 
@@ -52,7 +52,9 @@ await script(async () => {
  * @property {string} license
  * @property {string} author
  * @property {Record<string, string>} dependencies
+ * @property {Record<string, string>} devDependencies
  * @property {{ node: string }} engines
+ * @property {Record<string, string>} bin
  * @property {Record<string, string | { types: string, default: string }>} exports
  */
 
@@ -66,12 +68,12 @@ function readManifest() {
  * @param {Manifest} manifest
  */
 function published(manifest) {
-  const { name, version, keywords, license, author, engines, exports } = manifest;
+  const { name, version, keywords, license, author, engines, exports, bin } = manifest;
   /** @param {string[]} names */
   const ranges = (names) =>
     Object.fromEntries(
       names.map((each) => {
-        const range = manifest.dependencies[each];
+        const range = manifest.dependencies[each] ?? manifest.devDependencies[each];
         if (range === undefined) throw new Failure(`package.json has no dependency ${each}`);
         return [each, range];
       }),
@@ -86,7 +88,7 @@ function published(manifest) {
     type: 'module',
     sideEffects: false,
     exports,
-    bin: { troupe: './dist/runtime/repl/command.js' },
+    bin,
     files: ['dist', 'docs', 'CHANGELOG.md'],
     engines,
     dependencies: ranges(DEPENDENCIES),
@@ -121,13 +123,11 @@ async function compile(fresh, { exports }) {
       extends: relative(fresh, join(root, 'tsconfig.build.json')),
       compilerOptions: { ...shared, ...options },
       include: [],
-      files: [...entries, 'src/runtime/repl/client.ts'].map((path) => join(root, path)),
+      files: [...entries, 'src/runtime/cli/main.ts'].map((path) => join(root, path)),
     };
     const file = join(fresh, `tsconfig.${name}.json`);
     writeFileSync(file, JSON.stringify(config));
     const code = await run(tool('tsc'), ['-p', file]);
     if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
   }
-  const command = "#!/usr/bin/env node\nimport './client.js';\n";
-  writeFileSync(join(fresh, 'package/dist/runtime/repl/command.js'), command);
 }

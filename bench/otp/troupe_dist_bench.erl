@@ -62,6 +62,9 @@ peer() ->
         {stream, Kind, Large, To} ->
             To ! {ready, spawn(fun() -> stream(Kind, Large) end)},
             peer();
+        {large_sink, Told, To} ->
+            To ! {ready, spawn(fun() -> large_sink(0, Told) end)},
+            peer();
         {members, Count, Rounds, To} ->
             members(Count, Rounds, To),
             To ! {ready, self()},
@@ -88,8 +91,11 @@ run("nodes_pingpong", Peer) ->
     N = 10000,
     Echo = ask(Peer, {echo, self()}),
     round(N / best(fun() -> pings(N, Echo) end));
-run("nodes_beside_large_text", Peer) -> beside_large(text, Peer);
-run("nodes_beside_large_bytes", Peer) -> beside_large(bytes, Peer);
+run("nodes_beside_large_" ++ Row, Peer) ->
+    [Kind | More] = string:lexemes(Row, "_"),
+    Direction = case lists:member("away", More) of true -> away; false -> here end,
+    Part = case lists:member("p99", More) of true -> 0.99; false -> 0.5 end,
+    beside_large(list_to_atom(Kind), Direction, Part, Peer);
 run("nodes_broadcast_1000", Peer) ->
     Members = 1000,
     Rounds = 200,
@@ -113,16 +119,22 @@ run("nodes_sync_10000_groups", {_, Node} = Peer) ->
     Best = lists:min([sync(Node, Follower) || _ <- lists:seq(1, 5)]),
     round(Best * 1000).
 
-%% The median of round trips, in milliseconds, while large messages come for another process.
-beside_large(Kind, Peer) ->
+%% Round trips, in milliseconds, while large messages go to another process, here or away.
+beside_large(Kind, Direction, Part, Peer) ->
     Count = 400,
     Self = self(),
-    Sink = spawn(fun() -> large_sink(0, Self) end),
-    Echo = ask(Peer, {echo, self()}),
-    _ = ask(Peer, {stream, Kind, Sink, self()}),
+    Echo = ask(Peer, {echo, Self}),
+    case Direction of
+        here ->
+            Sink = spawn(fun() -> large_sink(0, Self) end),
+            ask(Peer, {stream, Kind, Sink, Self});
+        away ->
+            Sink = ask(Peer, {large_sink, Self, Self}),
+            spawn(fun() -> stream(Kind, Sink) end)
+    end,
     await(flowing),
     Trips = lists:sort([seconds(fun() -> pings(1, Echo) end) || _ <- lists:seq(1, Count)]),
-    lists:nth(Count div 2 + 1, Trips) * 1000.
+    lists:nth(floor(Count * Part) + 1, Trips) * 1000.
 
 large_sink(Came, To) ->
     receive {Source, _} -> Source ! more end,

@@ -4,6 +4,7 @@
  */
 import { atom, Broadcast, createNode, GroupJoined, pg, Tuple, tuple } from '../../dist/runtime/index.js';
 import { createErlangCarrier } from '../../dist/runtime/distribution/erlang/index.js';
+import { largeSink, stream } from '../lib/large.mjs';
 import { notes } from '../lib/notes.mjs';
 
 const DONE = atom('done');
@@ -65,24 +66,11 @@ const follower = {
   },
 };
 
-const LARGE_BYTES = 16 * 1024 * 1024;
-
-/** Sends large messages to a process: two, and another whenever that asks for more. */
-const stream = {
-  name: 'stream',
-  init(self, kind, to) {
-    const large = String(kind) === 'text' ? 'x'.repeat(LARGE_BYTES) : new Uint8Array(LARGE_BYTES).fill(255);
-    const message = tuple(self.pid, large);
-    for (let i = 0; i < 2; i++) self.send(to, message);
-    return { to, message };
-  },
-  handle: (self, _more, { to, message }) => self.send(to, message),
-};
-
 const requests = {
   sink: (self, [missing, to]) => self.send(to, tuple(READY, self.spawn(sink, missing, to))),
   echo: (self, [to]) => self.send(to, tuple(READY, self.spawn(echo))),
   stream: (self, [kind, large, to]) => self.send(to, tuple(READY, self.spawn(stream, kind, large))),
+  large_sink: (self, [told, to]) => self.send(to, tuple(READY, self.spawn(largeSink, told))),
   members(self, [count, rounds, to]) {
     const all = { count, rounds, to, missing: count };
     for (let i = 0; i < count; i++) self.spawn(member, all);

@@ -64,8 +64,8 @@ const decode = () => perSecond(() => decodeTerm(bytes));
 
 /** @type {import('../main.mjs').Workload[]} */
 export const codecWorkloads = [
-  { name: 'codec_encode', unit: 'broadcasts/s', beside: json.encode, run: encode },
-  { name: 'codec_decode', unit: 'broadcasts/s', beside: json.decode, run: decode },
+  { name: 'codec_encode', unit: 'broadcasts/s', asked: 1, pairs: 5, beside: json.encode, run: encode },
+  { name: 'codec_decode', unit: 'broadcasts/s', asked: 1, pairs: 5, beside: json.decode, run: decode },
   { name: 'codec_encode_erlang_js', unit: 'broadcasts/s', asked: 1, beside: erlang.encode, run: encode },
   { name: 'codec_decode_erlang_js', unit: 'broadcasts/s', asked: 1, beside: erlang.decode, run: decode },
 ];

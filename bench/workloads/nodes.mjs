@@ -1,6 +1,7 @@
 /** Between two nodes in two processes, over TCP: messages, round trips, broadcasts, groups. The peer is Troupe or OTP. */
 import { atom, Broadcast, GroupJoined, GroupLeft, NodeDown, pg, tuple } from '../../dist/runtime/index.js';
 import { openPair } from '../lib/cluster.mjs';
+import { FLOWING, largeSink, stream } from '../lib/large.mjs';
 import { bestSeconds, signal } from '../lib/measure.mjs';
 import { note, notes } from '../lib/notes.mjs';
 
@@ -9,7 +10,6 @@ const BATCH = 256;
 /** With more bytes than this waiting to be sent the sender waits, as one on a BEAM node is suspended. */
 const BUSY_BYTES = 1_048_576;
 const DONE = atom('done');
-const MORE = atom('more');
 const SYNCED = atom('synced');
 
 /** @param {unknown} message */
@@ -76,26 +76,22 @@ export async function nodesPingpong(otpFolder, count = 10_000) {
 }
 
 /**
- * Round trips while the peer sends messages of 16 MiB to another process of this node, two of which are under way at any time. The
- * median, in milliseconds.
+ * Round trips while messages of 16 MiB go from one node to another process of the other, two of which are under way at any time.
+ * In milliseconds.
  * @param {'text' | 'bytes'} kind
+ * @param {'here' | 'away'} direction whether the peer sends them, or this node
+ * @param {number} part 0.5 for the median, 0.99 for what one of a hundred takes at least
  */
-export async function nodesBesideLarge(otpFolder, kind, count = 400) {
+export async function nodesBesideLarge(otpFolder, kind, direction, part, count = 400) {
   const pair = await openPair(otpFolder);
-  const { node } = pair;
-  const { fire: flow, fired: flowing } = signal();
-  let came = 0;
-  const sink = node.spawn({
-    name: 'large sink',
-    init: () => undefined,
-    handle(self, [source]) {
-      if (++came === 4) flow();
-      self.send(source, MORE);
-    },
-  });
+  const { node, inbox } = pair;
   const echo = await pair.ask('echo');
-  await pair.ask('stream', atom(kind), sink);
-  await flowing;
+  if (direction === 'here') {
+    await pair.ask('stream', atom(kind), node.spawn(largeSink, inbox.pid));
+  } else {
+    node.spawn(stream, atom(kind), await pair.ask('large_sink', inbox.pid));
+  }
+  await inbox.next((message) => message === FLOWING);
   const { fire, fired } = signal();
   /** @type {number[]} */
   const trips = [];
@@ -120,7 +116,7 @@ export async function nodesBesideLarge(otpFolder, kind, count = 400) {
   await fired;
   await pair.close();
   trips.sort((a, b) => a - b);
-  return trips[count >> 1];
+  return trips[Math.floor(count * part)];
 }
 
 /** Broadcasts to `members` members on the peer, until each has had every message. Deliveries per second. */

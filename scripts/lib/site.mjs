@@ -11,6 +11,7 @@ const ORDER = {
     'guide/servers.md',
     'guide/supervisors.md',
     'guide/groups.md',
+    'guide/durable-channels.md',
     'guide/websockets.md',
     'guide/nodes.md',
     'erlang.md',

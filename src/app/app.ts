@@ -1,8 +1,8 @@
-// Puts the application together: node, database, supervision tree (`tree.ts`), HTTP (`http-service.ts`). It serves no port and
-// knows no signals; that is main.ts's.
+// Assembles the application: node, database, supervision tree (`tree.ts`), HTTP (`http-service.ts`). Ports and signals are
+// `main.ts`'s.
 //
-// Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: HTTP first, so
-// that requests and connections end while what they use is there, then the tree in reverse, then the node.
+// Order matters both ways. Up: the node, with its connections in a cluster, then the tree, then HTTP. Down: the reverse, so
+// that requests and connections end while what they use is still there.
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify';
 import { channelLog, Down, type ExitReason, matching, type Node, serverRef } from 'troupe';
 import { type ClusterCarrier, openCarrier } from './cluster/carrier.ts';
@@ -38,13 +38,13 @@ export interface App {
   readonly metrics: FastifyInstance | undefined;
   readonly node: Node;
   readonly log: FastifyBaseLogger;
-  /** Settles when the supervision tree ended without `stop`: with the reason, since nothing is left that could go on. */
+  /** Resolves with the reason when the supervision tree ends without `stop`: nothing is left to serve then. */
   readonly failed: Promise<ExitReason>;
-  /** Stops everything in order: clients are told 1001, requests end, the tree stops. Further calls answer the same. */
+  /** Stops everything in order: WebSockets close with 1001, requests end, the tree stops. Further calls return the same promise. */
   stop(): Promise<void>;
 }
 
-/** What an application can be given in place of what its settings describe. */
+/** Parts that replace what the settings describe. */
 export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
   /** The application closes it when it stops. */
   readonly database?: Database;
@@ -52,13 +52,13 @@ export interface AppParts extends Pick<FastifyServerOptions, 'logger'> {
   readonly carrier?: ClusterCarrier;
 }
 
-/** The share of the time for a shutdown after which requests that are not done are cut off. */
+/** The share of the time for a shutdown after which unfinished requests are cut off. */
 const DRAIN_SHARE = 0.5;
 
 /**
  * Builds the application and starts its processes.
- * @throws ConfigError for files of a cluster that cannot be used, and what keeps the node or the tree from starting, such as a
- * data folder that another process has
+ * @throws ConfigError for files of a cluster that cannot be used; otherwise what keeps the node or the tree from starting, such
+ * as a data folder that another process has
  */
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
   // First: it reads the files that the settings name, and nothing needs closing yet when it cannot use one.

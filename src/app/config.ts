@@ -2,10 +2,10 @@
 //
 // - One table below names every setting with its type, limits and default; `.env.example` lists the same.
 // - An empty value counts as unset. Numbers are plain decimal digits: `1e3`, ` 8080` and `0x10` are faults.
-// - The settings of a cluster are `cluster/settings.ts`'s; what has to hold between variables is there, too.
+// - `cluster/settings.ts` has the settings of a cluster, and what must hold between them.
 // - All faults are reported at once, each with the variable, its value and what is allowed. A value that may hold a
 //   password is never repeated.
-// - Nothing here reads `process.env`, a file or the clock: what comes in is what counts.
+// - Nothing here reads `process.env`, a file or the clock: only the arguments count.
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { Type, type Static, type TSchema } from 'typebox';
@@ -119,23 +119,23 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   /** Names and addresses, besides its own, that requests may be sent to; `*` for any. */
   readonly allowedHosts: readonly string[];
-  /** Addresses of reverse proxies whose `X-Forwarded-*` headers are believed. */
+  /** Addresses of reverse proxies whose `X-Forwarded-*` headers are trusted. */
   readonly trustProxy: readonly string[];
-  /** What a page of notes may have. */
+  /** The limits of a page of notes. */
   readonly page: PageLimits;
   /** The largest body of an HTTP request. */
   readonly bodyLimitBytes: number;
-  /** Bytes of bodies that arrive and of answers that have not been taken, of all connections together. */
+  /** Bytes of arriving bodies and waiting answers, on all connections together. */
   readonly trafficMaxBytes: number;
-  /** The most connections; undefined for what the system's limit leaves room for. */
+  /** The most connections; undefined for as many as the system's limit leaves room for. */
   readonly maxConnections: number | undefined;
-  /** How long what is sent to a client may not move before its connection is ended. */
+  /** How long a client may take nothing of what is sent to it before its connection is ended. */
   readonly sendTimeoutMs: number;
   /** The largest message that a WebSocket client may send. */
   readonly wsMaxPayloadBytes: number;
   /** The most bytes that may wait for a WebSocket client. */
   readonly wsSendLimitBytes: number;
-  /** What of the events is kept for clients that come back: how many, and how long. */
+  /** How many events are kept for clients that come back, and for how long. */
   readonly history: { readonly keep: number; readonly maxAgeMs: number };
   /** How long a request may take before it is answered 503. */
   readonly requestTimeoutMs: number;
@@ -144,7 +144,7 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Where metrics are served: on the port of the notes, on one of their own, or nowhere when undefined. */
   readonly metrics: 'public' | { readonly host: string; readonly port: number } | undefined;
-  /** The folder of what the application keeps, absolute. */
+  /** The data folder, absolute. */
   readonly dataDir: string;
   /** Where the notes are. */
   readonly database: NotesSettings;
@@ -152,13 +152,13 @@ export interface Config {
   readonly cluster: ClusterSettings | undefined;
 }
 
-/** What a page of notes may have. */
+/** The limits of a page of notes. */
 export interface PageLimits {
-  /** Notes, when nothing else is asked for. */
+  /** Notes, unless the request says otherwise. */
   readonly notes: number;
   /** Notes, at most. */
   readonly notesMax: number;
-  /** Bytes, after which no further note is taken. */
+  /** Bytes after which no further note is added. */
   readonly bytes: number;
 }
 
@@ -186,7 +186,7 @@ export class ConfigError extends Error {
 
 /**
  * The configuration that an environment describes.
- * @param env names and values, as in `process.env`; names that are no settings are ignored
+ * @param env names and values, as in `process.env`; names that are not settings are ignored
  * @throws ConfigError that names every fault, not just the first
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -260,14 +260,14 @@ function databaseSettings(settings: Settings, dataDir: string): NotesSettings {
   };
 }
 
-/** The value that a text stands for; a text that stands for none stays as it is and fails the check. */
+/** The value of a text; a text without a value stays as it is and fails the check. */
 function convert(schema: TSchema, text: string): unknown {
   if (Type.IsInteger(schema)) return /^[0-9]{1,15}$/.test(text) ? Number(text) : text;
   if (Type.IsArray(schema)) return text.split(',').map((item) => item.trim());
   return text;
 }
 
-/** One fault for each variable, in the order of the table. Each is checked alone: typebox stops after some errors. */
+/** One fault for each variable, in the order of the table. Each is checked alone, since typebox stops after some errors. */
 function faultsOf(
   given: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string | undefined>>,
@@ -283,7 +283,7 @@ function faultsOf(
     }));
 }
 
-/** What does not go together, each with the variable to change. */
+/** Settings that do not go together, each with the variable to change. */
 function faultsBetween(settings: Settings): ConfigFault[] {
   const faults: ConfigFault[] = [];
   if (settings.ALLOWED_HOSTS.includes('*')) {
@@ -335,7 +335,7 @@ function isProxy(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
-/** What is wrong with the address of a server, beyond its form. */
+/** What is wrong with the URL of a server, beyond its form. */
 function urlFaults(given: Readonly<Record<string, unknown>>): ConfigFault[] {
   const { DATABASE_URL: url } = given;
   if (typeof url !== 'string' || !isPostgresUrl(url)) return [];

@@ -1,5 +1,5 @@
-// HTTP as this application serves it: the server with its limits, and its hooks and routes. What each of them does is in
-// `http/`, `notes/` and `notifications/`; here is their order, which counts: a hook sees only the routes that are added later.
+// HTTP as this application serves it: the server with its limits, its hooks and its routes. What each of them does is in
+// `http/`, `notes/` and `notifications/`; this file has their order, which matters: a hook sees only routes that are added later.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
@@ -47,13 +47,13 @@ export interface Served {
   readonly onUnsure: () => void;
 }
 
-/** The share of the time for a shutdown in which clients must have answered the close of their WebSockets, and the most of it. */
+/** The share of the time for a shutdown in which clients must answer the close of their WebSockets, and the most of it. */
 const CLOSE_SHARE = 0.2;
 const CLOSE_MAX_MS = 2_000;
-const TOO_MANY = 'a connection was refused, since there are as many as there may be: see MAX_CONNECTIONS';
+const TOO_MANY = 'a connection was refused: there are as many as MAX_CONNECTIONS allows';
 /** Connections of those who read the metrics. */
 const METRICS_CONNECTIONS_MAX = 50;
-/** A change may take so much longer than the database may take for a statement; see `notes/controller.ts`. */
+/** How much longer a change may take than a statement of the database; see `notes/controller.ts`. */
 const CHANGE_GRACE_MS = 1_000;
 
 /** The server, without routes. */
@@ -77,13 +77,13 @@ export function createHttp(config: Config, logger: FastifyServerOptions['logger'
     genReqId: () => nanoid(12),
     frameworkErrors: answerUnreadable,
     clientErrorHandler: answerClientError,
-    // Requests that come while the service stops are served as long as it listens; see `http/drain.ts`.
+    // Requests that arrive while the service stops are served as long as it listens; see `http/drain.ts`.
     return503OnClosing: false,
   }).withTypeProvider<TypeBoxTypeProvider>();
   return http;
 }
 
-/** Adds hooks and routes. @returns what ends the server */
+/** Adds hooks and routes. @returns what stops the server */
 export async function addRoutes(
   http: ReturnType<typeof createHttp>,
   config: Config,
@@ -95,7 +95,7 @@ export async function addRoutes(
   traffic.follow(http);
   readBodies(http, config.bodyLimitBytes, traffic);
   handleUnknown(http);
-  // What is refused has the headers of all answers, too; and no stranger's host gets as far as a WebSocket.
+  // Before the routes: refusals get the same headers, and no request for a foreign host reaches a WebSocket.
   await setHeaders(http);
   checkHosts(http, hostCheck(config.host, config.allowedHosts));
   await http.register(troupeFastify, {

@@ -1,12 +1,12 @@
-// How long a line of the log may be, whoever made what is in it: a text is cut, also that of an error.
+// Bounds the length of a line of the log, whoever wrote what is in it: texts are cut, those of errors included.
 import type { PinoLoggerOptions } from 'fastify/types/logger.js';
 
 /** Characters of one text in a line. */
 export const TEXT_SHOWN_MAX = 2_000;
-/** Characters of the stack of an error, which holds its message, too. */
+/** Characters of the stack of an error, which includes its message. */
 const STACK_SHOWN_MAX = 8_000;
 
-/** How many errors deep what caused an error is shown. */
+/** How many causes of an error are shown. */
 const CAUSES_MAX = 5;
 
 /** Options of pino. */
@@ -29,7 +29,7 @@ export const boundedLines: Required<Pick<PinoLoggerOptions, 'formatters' | 'seri
   },
 };
 
-/** Name, message, stack and code, with what caused it: what else hangs on an error may be anything. */
+/** Name, message, stack and code, with its causes; other properties of an error may be anything. */
 function shownError(error: unknown): unknown {
   if (!(error instanceof Error)) return typeof error === 'string' ? cut(error, TEXT_SHOWN_MAX) : error;
   const causes = causesOf(error);

@@ -1,6 +1,6 @@
-// The program: arguments, settings, signals, listening, and how it ends. The only file that has any of these.
+// The program: arguments, settings, signals, listening, exit. Only this file deals with them.
 //
-// Exit codes: 0 after a clean stop, 1 when it failed or had to be cut short, 2 for a wrong argument.
+// Exit codes: 0 after a clean stop, 1 when it failed or was cut short, 2 for a wrong argument.
 import { parseArgs } from 'node:util';
 import { formatReason, TroupeError } from 'troupe';
 import { type App, createApp } from './app.ts';
@@ -13,16 +13,16 @@ Serves the notes application. All settings come from the environment; .env.examp
 
   -h, --help   shows this`;
 
-/** What a failure to listen means, and what to do about it, by the code of Node.js. */
+/** What a failure to listen means and what to do about it, by the code of Node.js. */
 const LISTEN_FAILURES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there: stop it, or set PORT',
   EACCES: 'this user may not use that port: set PORT to one from 1024 on',
-  EADDRNOTAVAIL: 'that is no address of this machine: set HOST',
-  ENOTFOUND: 'there is no host of that name: set HOST',
+  EADDRNOTAVAIL: 'this machine does not have that address: set HOST',
+  ENOTFOUND: 'there is no host with that name: set HOST',
   EAI_AGAIN: 'the name could not be looked up: set HOST to an address',
 };
 
-/** What the program makes, files and sockets, is its user's alone, whatever the shell allows. */
+/** Files and sockets that the program makes are for its user only, whatever umask the shell has. */
 const PRIVATE_UMASK = 0o077;
 
 async function main(): Promise<void> {
@@ -90,7 +90,7 @@ function settings(): Config | undefined {
   }
 }
 
-/** What ends the process with a code, in a bounded time, whatever clients and databases do; only the first call counts. */
+/** Returns what ends the process with a code, in a bounded time, whatever clients and databases do; only its first call counts. */
 function stopper(starting: Promise<App>, timeoutMs: number): (code: number) => void {
   let stopped = false;
   return (code) => {
@@ -135,7 +135,7 @@ function listenFailure(error: unknown): string {
   return LISTEN_FAILURES[code] ?? messageOf(error);
 }
 
-/** What a person needs to know: the message of an error, and for a start that failed that of what made it fail. */
+/** What a person needs to know: the message of an error; for a failed start, that of its cause. */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return [error.message, ...error.errors.map(messageOf)].join(': ');
   if (!(error instanceof Error)) return String(error);
@@ -143,7 +143,7 @@ function messageOf(error: unknown): string {
   return cause instanceof Error ? messageOf(cause) : error.message;
 }
 
-/** What is at the bottom of an exit reason such as `{shutdown, {failed_to_start_child, Id, Reason}}`. */
+/** The bottom of an exit reason such as `{shutdown, {failed_to_start_child, Id, Reason}}`. */
 function innermost(reason: unknown): unknown {
   return Array.isArray(reason) ? innermost(reason.at(-1)) : reason;
 }

@@ -1,14 +1,14 @@
-// Makes folders that are for the user of this process only.
+// Makes folders that only the user of this process can enter.
 //
-// Not with the option `recursive` of `mkdir`: where the system answers ENOENT though the parent is there, as in /proc, Node.js 20
-// tries for ever, in one call that no signal ends.
+// It does not use the option `recursive` of `mkdir`: where the system answers ENOENT although the parent exists, as in /proc,
+// Node.js 20 tries forever, in one call that no signal interrupts.
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const PRIVATE_FOLDER = 0o700;
 
 /**
- * Makes the folder, and those above it that are missing; does nothing where it is already.
+ * Makes the folder and missing parents; does nothing where it exists.
  * @throws what the system says
  */
 export function makePrivateFolder(folder: string): void {

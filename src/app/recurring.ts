@@ -1,54 +1,54 @@
-// What happens again and again, told seldom: the first time at once, or the first times, and then no more than so many in ten
-// seconds for each key, with how often it has happened meanwhile. What other nodes or clients cause must not fill the log.
+// Counts what recurs, so that it is logged seldom: the first time, or the first few, at once, and then at most so many times in
+// ten seconds for each key, with a count. What other nodes or clients cause must not fill the log.
 //
-// - Only so many keys are told apart in ten seconds; what has a further one counts as one kind. So who invents keys, such as
-//   addresses, gets no more lines for it.
-// - What comes last in a burst is not told before the next of its kind comes; there is no timer.
+// - Only `KEYS_MAX` keys are told apart in ten seconds; all further ones share a count. So inventing keys, such as addresses,
+//   gets nobody more lines.
+// - There is no timer: the last of a burst are counted in the line of the next of their kind.
 
 const PERIOD_MS = 10_000;
 /** Keys that are told apart. */
 export const KEYS_MAX = 200;
-/** The key of all that are too many. */
+/** The shared key of all further ones. */
 const OTHERS = Symbol('others');
 
 interface Counts {
   /** When the period began. */
   since: number;
-  /** How often it was told in it. */
-  told: number;
-  /** How often it has happened since it was told. */
-  untold: number;
+  /** How often it was logged in it. */
+  logged: number;
+  /** How often it has happened since it was last logged. */
+  unlogged: number;
 }
 
 /** Counts what recurs, by key. */
 export class Recurring {
   readonly #burst: number;
   readonly #counts = new Map<string | typeof OTHERS, Counts>();
-  /** From when on there may be keys whose period is over. */
+  /** When there may next be keys whose period is over. */
   #cleanAt = 0;
 
-  /** @param options `burst`: how often it is told in ten seconds; 1 by default. */
+  /** @param options `burst`: how often it is logged in ten seconds; 1 by default. */
   constructor({ burst = 1 }: { readonly burst?: number } = {}) {
     this.#burst = burst;
   }
 
   /**
    * Counts once more.
-   * @returns how often it has happened since it was last told, this time included; undefined when it is not to be told now
+   * @returns how often it has happened since it was last logged, this time included; undefined when it should not be logged now
    */
   due(key: string): number | undefined {
     const now = performance.now();
     const counts = this.#of(key, now);
-    counts.untold++;
+    counts.unlogged++;
     if (now - counts.since >= PERIOD_MS) {
       counts.since = now;
-      counts.told = 0;
+      counts.logged = 0;
     }
-    if (counts.told >= this.#burst) return undefined;
-    counts.told++;
-    const { untold } = counts;
-    counts.untold = 0;
-    return untold;
+    if (counts.logged >= this.#burst) return undefined;
+    counts.logged++;
+    const { unlogged } = counts;
+    counts.unlogged = 0;
+    return unlogged;
   }
 
   #of(key: string, now: number): Counts {
@@ -56,12 +56,12 @@ export class Recurring {
     if (counts !== undefined) return counts;
     if (this.#counts.size >= KEYS_MAX) this.#clean(now);
     const kept = this.#counts.size < KEYS_MAX ? key : OTHERS;
-    counts = this.#counts.get(kept) ?? { since: -Infinity, told: 0, untold: 0 };
+    counts = this.#counts.get(kept) ?? { since: -Infinity, logged: 0, unlogged: 0 };
     this.#counts.set(kept, counts);
     return counts;
   }
 
-  /** Forgets what has not happened for a while; looks for it once in a period. */
+  /** Forgets what has not happened for a while; looks at most once in a period. */
   #clean(now: number): void {
     if (now < this.#cleanAt) return;
     this.#cleanAt = now + PERIOD_MS;

@@ -1,4 +1,4 @@
-// Kinds of values that several settings have; see `config.ts` and `cluster/settings.ts`.
+// Types that several settings share; see `config.ts` and `cluster/settings.ts`.
 import { Type } from 'typebox';
 
 /** An IP address or the name of a host, without a port. */

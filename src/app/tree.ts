@@ -1,8 +1,8 @@
 // The supervision tree of the application; docs/ARCHITECTURE.md draws it.
 //
-// `rest_for_one`: the indexer reads the database, so it starts after it and starts again when it does. The REPL stands
-// before the indexer: who looks at an indexer that is killed, or crashes, stays attached. Children stop in reverse order.
-// In a cluster there is also what other instances call; it starts last, when there is something to be told.
+// `rest_for_one`: the indexer reads the database, so it starts after the database and restarts with it. The REPL comes
+// before the indexer, so that it stays attached when the indexer is killed or crashes. Children stop in reverse order.
+// In a cluster there are also the servers that other instances call; they start last, when they can answer.
 import {
   channelLog,
   type ChannelLogOptions,
@@ -32,7 +32,7 @@ export interface TreeParts {
   readonly search: NoteSearch;
   readonly indexer: IndexerOptions;
   readonly repl: ReplOptions;
-  /** The size of a page at which it ends; see PAGE_BYTES. */
+  /** The size at which a page ends; see PAGE_BYTES. */
   readonly pageBytes: number;
   /** Undefined for an instance that is alone. */
   readonly cluster: MemberOptions | undefined;
@@ -56,7 +56,7 @@ const databaseKeeper = defineServer({
     return database;
   },
   call: { state: (database) => database.state },
-  // Only the end of the tree closes it: a keeper that was killed and restarted finds it as it was.
+  // Only the shutdown of the tree closes it: a keeper that was killed and restarts finds it as it was.
   terminate: (database, reason) => (reason === 'shutdown' ? database.close() : undefined),
 });
 
@@ -82,7 +82,7 @@ export const notesTree = defineSupervisor({
 
 function clusterChildren(database: DatabaseStatus, parts: StoreParts, cluster: MemberOptions): ChildSpec[] {
   const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
-  // Notes on a PostgreSQL server are reached there, and those of another instance at that one.
+  // Other instances reach notes on a PostgreSQL server there, and those of another instance at that instance.
   if (database.kind !== 'pglite') return [member];
   const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
   return [child(noteStore, [parts], { id: 'store', name: storeName, mailbox }), member];

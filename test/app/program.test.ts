@@ -131,7 +131,7 @@ describe('a program that cannot start says why in one line, and ends with 1:', (
     const { code, stderr } = await startProgram({ env: { HOST: '192.0.2.1', DATA_DIR: folders.make() } })
       .ended;
     expect(lines(stderr)).toEqual([
-      'cannot listen on 192.0.2.1 port 0: that is no address of this machine: set HOST',
+      'cannot listen on 192.0.2.1 port 0: this machine does not have that address: set HOST',
     ]);
     expect(code).toBe(1);
   });

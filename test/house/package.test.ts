@@ -41,7 +41,7 @@ beforeAll(async () => {
   const made = await execute(process.execPath, [join(root, 'scripts/package.mjs')], root, RUN_LIMIT_MS);
   if (made.exitCode !== 0) throw new Error(`npm run package failed:\n${made.stderr}`);
   const tarball = join(root, `dist/troupe-${manifest.version}.tgz`);
-  const peers = ['fastify', '@fastify/websocket', '@types/node', '@types/ws'];
+  const peers = ['fastify', '@fastify/websocket', '@opentelemetry/api', '@types/node', '@types/ws'];
   bare = await createProject([tarball]);
   full = await createProject([tarball, ...peers.map(asInstalledHere)]);
 }, INSTALL_LIMIT_MS);
@@ -114,7 +114,7 @@ describe('what is installed', () => {
 
   test('can be required', async (context) => {
     const { run } = await need(bare, context);
-    const names = ENTRIES.filter((entry) => entry !== './fastify').map((entry) =>
+    const names = ENTRIES.filter((entry) => !['./fastify', './otel'].includes(entry)).map((entry) =>
       entry.replace('.', 'troupe'),
     );
     const program = `const names = ${JSON.stringify(names)};
@@ -156,7 +156,7 @@ describe('what is installed', () => {
       stdout: `${manifest.version}\n`,
     });
     const help = await run(command, ['--help'], RUN_LIMIT_MS);
-    expect(help.stdout).toMatch(/^Usage: troupe \[options\]\n/);
+    expect(help.stdout).toMatch(/^Usage: troupe <command> \[options\]\n/);
     const wrong = await run(command, ['--wrong'], RUN_LIMIT_MS);
     expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
     expect(wrong.stderr).toMatch(/\ntroupe --help lists the options\n$/);

@@ -46,8 +46,8 @@ export interface TestPostgres {
   readonly port: number;
   /** Makes an empty database with a name of its own. */
   createDatabase(): Promise<TestDatabase>;
-  /** Ends the server: its connections are cut, new ones are refused. */
-  stop(): Promise<void>;
+  /** Ends the server: its connections are cut, new ones are refused. With `immediate` as a crash does: it recovers at the next start. */
+  stop(how?: 'fast' | 'immediate'): Promise<void>;
   /** Starts a stopped server on the same port with the same data; answers when it takes connections. */
   start(): Promise<void>;
   /** Freezes the server with all its connections: it takes connections and answers nothing. */
@@ -58,8 +58,8 @@ export interface TestPostgres {
   remove(): Promise<void>;
 }
 
-/** Makes and starts a server. Takes about a second. */
-export async function startPostgres(): Promise<TestPostgres> {
+/** Makes and starts a server, with settings besides its own. Takes about a second. */
+export async function startPostgres(more: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
   const { path: bin } = requirePart('postgres');
   const account = process.getuid?.() === 0 ? userId('postgres') : undefined;
   removeAbandoned();
@@ -88,11 +88,11 @@ export async function startPostgres(): Promise<TestPostgres> {
     const port = await freePort();
     const run = async () => {
       if (server !== undefined) throw new Error('the server is running already');
-      server = await startServer(command, data, port, folder);
+      server = await startServer(command, data, port, folder, more);
     };
-    const stop = async () => {
+    const stop = async (how: 'fast' | 'immediate' = 'fast') => {
       if (server === undefined) return;
-      await stopServer(server);
+      await stopServer(server, how);
       server = undefined;
     };
     await run();
@@ -146,8 +146,14 @@ function initialise(command: Command, data: string, passwordFile: string): void 
 }
 
 /** Starts the server; answers when it says that it is ready. */
-function startServer(command: Command, data: string, port: number, cwd: string): Promise<ChildProcess> {
-  const settings = Object.entries({ ...SETTINGS, port: String(port) });
+function startServer(
+  command: Command,
+  data: string,
+  port: number,
+  cwd: string,
+  more: Readonly<Record<string, string>>,
+): Promise<ChildProcess> {
+  const settings = Object.entries({ ...SETTINGS, ...more, port: String(port) });
   const [program, args] = command('postgres', [
     '-D',
     data,
@@ -178,8 +184,8 @@ function startServer(command: Command, data: string, port: number, cwd: string):
   });
 }
 
-/** Stops the server: fast first, which ends its connections in order, then at once. */
-function stopServer(child: ChildProcess): Promise<void> {
+/** Stops the server: fast, which ends its connections in order, then, or from the start, at once. */
+function stopServer(child: ChildProcess, how: 'fast' | 'immediate'): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
     const timer = setTimeout(() => child.kill('SIGQUIT'), STOP_LIMIT_MS);
@@ -187,7 +193,7 @@ function stopServer(child: ChildProcess): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
-    child.kill('SIGINT');
+    child.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
   });
 }
 

@@ -1,10 +1,10 @@
 // The files that the settings of a cluster name, read once, before anything is opened: the cookie, and the certificates.
 //
-// - All faults are told at once, each with its variable, as those of the settings are. None repeats what a file holds.
+// - All faults are reported at once, each with its variable, as those of the settings are. None repeats what a file holds.
 // - A `~` at the beginning of a path is the user's folder, as a shell reads it; a line of .env has gone through no shell.
-// - A private key that others can read is refused, as libpq does: it is its owner's alone, or root's with a group that may read
-//   it, which is what a secret of Kubernetes is in a pod with an fsGroup. The cookie's rule is OTP's: its owner's alone.
-// - That a certificate is good for the host in a node's name is not checked here: the node that dials does that.
+// - A private key that others can read is refused, as libpq does: only its owner may read it, or, when it belongs to root, its
+//   group as well, as with a Kubernetes secret in a pod with an fsGroup. The cookie's rule is OTP's: only its owner may read it.
+// - Whether a certificate is valid for the host in a node's name is not checked here: the node that dials does that.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -23,14 +23,14 @@ export interface ClusterFiles {
   readonly tls: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer } | undefined;
 }
 
-/** The well-known authorities all together have a quarter of it. */
+/** All well-known authorities together take a quarter of it. */
 const MAX_BYTES = 1_048_576;
 const ROOT = 0;
 const BEGIN_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
 
 type FileVariable = 'TROUPE_COOKIE_FILE' | 'TROUPE_TLS_KEY' | 'TROUPE_TLS_CERT' | 'TROUPE_TLS_CA';
-/** Answers what a function does, or undefined when it throws, which is a fault of a variable then. */
+/** Returns what a function returns, or undefined when it throws, which is then a fault of the variable. */
 type Attempt = <Result>(variable: FileVariable, what: () => Result) => Result | undefined;
 
 /**
@@ -70,7 +70,7 @@ function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Att
       throw new Error('it is not the certificate of the key in TROUPE_TLS_KEY');
     if (ca === undefined) return undefined;
     const all = { key: key.bytes, cert: cert.bytes, ca: ca.bytes };
-    // What remains is what the machine's rules for TLS do not allow, such as a key that is too short.
+    // This finds what the machine's rules for TLS do not allow, such as a key that is too short.
     createSecureContext(all);
     return all;
   });
@@ -84,7 +84,7 @@ function parsed<Value>(
 ): { readonly bytes: Buffer; readonly value: Value } {
   const path = pathOf(given);
   const stats = statSync(path);
-  if (!stats.isFile()) throw new Error(`${path} is no file`);
+  if (!stats.isFile()) throw new Error(`${path} is not a file`);
   if (stats.size > MAX_BYTES) throw new Error(`${path} has more than ${MAX_BYTES} bytes`);
   check(path, stats);
   const bytes = readFileSync(path);
@@ -95,7 +95,7 @@ function parsed<Value>(
   }
 }
 
-/** Windows has no such rights. */
+/** Windows has no such permissions. */
 function refuseOthers(path: string, { uid, mode }: Stats): void {
   const allowed = uid === ROOT ? 0o740 : 0o700;
   if (process.platform === 'win32' || (mode & 0o777 & ~allowed) === 0) return;
@@ -111,7 +111,7 @@ function privateKey(bytes: Buffer): KeyObject {
   return createPrivateKey(bytes);
 }
 
-/** The first certificate; all are looked at, since TLS leaves out what it cannot read, and says nothing. */
+/** The first certificate; all are checked, since TLS silently skips what it cannot read. */
 function certificate(bytes: Buffer): X509Certificate {
   const text = bytes.toString('latin1');
   const [first, ...others] = (text.match(CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
@@ -125,7 +125,7 @@ function pathOf(given: string): string {
   return given.replace(/^~(?=\/|$)/, () => homedir());
 }
 
-/** On one line, without the advice of the runtime: that is about its own options. */
+/** On one line, without the runtime's advice, which is about its own options. */
 function whyOf(error: unknown): string {
   if (error instanceof TroupeError) return error.what.replace(/\.$/, '');
   return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ');

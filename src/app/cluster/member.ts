@@ -1,13 +1,13 @@
-// What makes instances one service, besides the channel: each has a server that knows the others, and finds out when it may
-// have missed what they told.
+// Makes instances one service, together with the channel: each has a server that knows the others, and finds out when it may
+// have missed their changes.
 //
-// - The servers are members of a group. When that of another instance appears, the two greet each other. An answer to a
-//   greeting came after the other node has learnt of the members here: what it tells from then on is heard, and what it told
-//   before is in the database. So that is the moment to read everything again.
-// - When one disappears, it may have stored something that it could not tell any more: everything is read again, too.
-// - Instances that keep different notes are not one service. They say so, loudly, and leave out what the other tells.
+// - The servers are members of a group. When that of another instance appears, the two greet each other. The other
+//   node answers a greeting after it has learnt of the members here: what it broadcasts from then on arrives, and what it
+//   broadcast before is in the database. So that is the moment to read everything again.
+// - An instance that disappears may have stored a change without broadcasting it: everything is read again then, too.
+// - Instances that keep different notes are not one service. Each logs an error, and ignores what the other broadcasts.
 // - What arrives is checked: any node can send anything to a registered name.
-// - It waits for nobody. Greetings are casts, so that two who greet each other do not wait for each other.
+// - It never waits. Greetings are casts, so that two servers that greet each other do not wait for each other.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import {
@@ -79,11 +79,11 @@ export const clusterMember = defineServer({
       member.indexer.cast('resync');
     },
     /**
-     * A change of notes may not have been told to this instance. For programs that change notes in the database themselves:
+     * This instance may not have heard of a change. For programs that change notes in the database themselves:
      * `gen_server:cast({notes_cluster, Node}, resync)`.
      */
     resync: (member) => member.indexer.cast('resync'),
-    /** Nobody knows whether a change that was asked for here was made: all instances are to look. */
+    /** Nobody knows whether a change requested here was made: all instances must look. */
     unsure(member, _nothing: undefined, self) {
       member.indexer.cast('resync');
       for (const pid of member.others.values()) cast(self.node, pid, 'resync', undefined, self);
@@ -99,7 +99,7 @@ export const clusterMember = defineServer({
   },
 });
 
-/** Joins the group and follows it; again when the scope has ended, for that ends with it. */
+/** Joins the group and follows it; again after the scope has ended, since both end with it. */
 function enter(member: Member, self: Process): void {
   pubsub.start(self);
   self.monitor(self.node.whereis(SCOPE) as Pid);

@@ -1,9 +1,9 @@
-// The settings that make instances one service: the variables that begin with TROUPE_, and what has to hold between them.
+// The settings that make instances one service: the variables that begin with TROUPE_, and what must hold between them.
 //
-// - Without TROUPE_NODE there is no cluster, and the variables that only a cluster has a use for are faults: who has set
-//   one of them means to have a cluster.
-// - The cookie is a secret: no fault repeats it. Nothing here reads a file; the files that are named are checked when they
-//   are read (`files.ts`).
+// - Without TROUPE_NODE there is no cluster, and setting a variable that only a cluster uses is a fault: it shows that a
+//   cluster is wanted.
+// - The cookie is a secret: no fault repeats it. Nothing here reads a file; `files.ts` checks the named files when it
+//   reads them.
 import { Type, type Static } from 'typebox';
 import { HOST, wholeNumber } from '../setting-types.ts';
 
@@ -22,7 +22,7 @@ export const clusterVariables = {
     Type.String({
       pattern: NODE_NAME.source,
       description:
-        'name@host: a name of letters, digits, - and _, and a host or address by which the other nodes reach this machine',
+        'name@host: a name of letters, digits, - and _, and a host or address at which the other nodes reach this machine',
     }),
   ),
   TROUPE_COOKIE: Type.Optional(Type.String({ pattern: '^[!-~]{1,255}$', description: COOKIE })),
@@ -40,7 +40,7 @@ export const clusterVariables = {
     ...HOST,
     default: '127.0.0.1',
     description:
-      'an IP address of this machine on which this process listens where it is the epmd, 0.0.0.0 or :: for all; 127.0.0.1 when unset',
+      'an IP address of this machine at which this process listens when it serves as epmd, 0.0.0.0 or :: for all; 127.0.0.1 when unset',
   }),
   TROUPE_EPMD_PORT: wholeNumber(4369, 1, 65_535, 'the port of epmd on every machine'),
   TROUPE_DIST_HOST: Type.Optional(
@@ -58,14 +58,14 @@ export const clusterVariables = {
   }),
   TROUPE_TLS_KEY: file('a file with a private key, PEM, without a passphrase'),
   TROUPE_TLS_CERT: file('a file with the certificate of the key, PEM'),
-  TROUPE_TLS_CA: file('a file with the certificates that those of other nodes are signed by, PEM'),
+  TROUPE_TLS_CA: file('a file with the certificates that sign those of other nodes, PEM'),
   TROUPE_NET_TICKTIME_MS: wholeNumber(60_000, 1_000, 3_600_000, 'milliseconds'),
 };
 
 /** The variables of a cluster whose values are not repeated in a fault. */
 export const clusterSecrets: readonly string[] = ['TROUPE_COOKIE'];
 
-/** What says that somebody means to have a cluster. */
+/** The variables that show that a cluster is wanted. */
 const NEEDS_NODE = [
   'TROUPE_COOKIE',
   'TROUPE_COOKIE_FILE',
@@ -96,25 +96,25 @@ export interface ClusterSettings {
   /** A secret. Either this or `cookieFile` is there. */
   readonly cookie: string | undefined;
   readonly cookieFile: string | undefined;
-  /** The nodes that this one connects to by itself. Its own name is not among them. */
+  /** The nodes that this one connects to. Its own name is not among them. */
   readonly seeds: readonly string[];
-  /** Where names are kept; `serveOn` is the address at which this process listens where it is the epmd. */
+  /** Where names are registered; `serveOn` is the address at which this process listens when it serves as epmd. */
   readonly epmd: {
     readonly mode: 'auto' | 'client' | 'embedded' | 'off';
     readonly serveOn: string;
     readonly port: number;
   };
-  /** Where this node listens for others; without a host at the one in its name. */
+  /** Where this node listens for others; without a host, at the one in its name. */
   readonly listen: { readonly host: string | undefined; readonly port: number };
-  /** Where nodes listen, by name; epmd is not asked for them. */
+  /** Where nodes listen, by name; for these, epmd is not asked. */
   readonly addresses: Readonly<Record<string, NodeAddress>>;
   /** Names of files; undefined for connections that are not encrypted. */
   readonly tls: { readonly key: string; readonly cert: string; readonly ca: string } | undefined;
-  /** A node of which nothing is heard for about so long counts as gone. */
+  /** A node that is silent for about this long counts as gone. */
   readonly netTicktimeMs: number;
 }
 
-/** What is wrong between variables, each of which is fine by itself. */
+/** A fault between variables, each of which is fine alone. */
 export interface ClusterFault {
   readonly variable: string;
   readonly problem: string;
@@ -127,7 +127,7 @@ export function nodeOfUrl(url: string): string | undefined {
 }
 
 /**
- * What does not go together.
+ * The variables that do not go together.
  * @param given the variables that are set
  * @param databaseUrl DATABASE_URL, when it is set
  */
@@ -199,7 +199,7 @@ export function clusterOf(settings: Variables): ClusterSettings | undefined {
     node,
     cookie: settings.TROUPE_COOKIE,
     cookieFile: settings.TROUPE_COOKIE_FILE,
-    // The same list can be given to all instances.
+    // All instances can have the same list.
     seeds: Object.freeze([...new Set(settings.TROUPE_SEEDS)].filter((seed) => seed !== node)),
     epmd: Object.freeze({
       mode: settings.TROUPE_EPMD,
@@ -224,7 +224,7 @@ function isAddressOfNode(text: string): boolean {
   return parseAddress(text) !== undefined;
 }
 
-/** `name@host=address:port`; an IPv6 address stands in brackets. */
+/** `name@host=address:port`; an IPv6 address is in brackets. */
 function parseAddress(text: string): readonly [node: string, address: NodeAddress] | undefined {
   const [node = '', address = ''] = text.split('=', 2);
   const [, host = '', digits = ''] = ADDRESS.exec(address) ?? [];

@@ -11,7 +11,7 @@ export interface StartedNode {
   readonly peers: (() => readonly PeerInfo[]) | undefined;
 }
 
-/** In place of the runtime's, which speaks of its own options. */
+/** Replaces the runtime's advice, which is about its own options. */
 const LISTEN_ADVICE =
   'The name is TROUPE_NODE; where the node listens is TROUPE_DIST_HOST (else the host in its name) and TROUPE_DIST_PORT; ' +
   'where it is registered is TROUPE_EPMD, TROUPE_EPMD_PORT and TROUPE_EPMD_SERVE_ON.';
@@ -29,7 +29,7 @@ export async function startNode(
   const { name, carrier } = cluster;
   try {
     const node = createNode({ name, carrier });
-    // Before the first connection, so that members are known from the first moment on.
+    // Before the first connection, so that members are known from the start.
     pubsub.start(node);
     await untilReady(node, carrier);
     log.info({ node: node.name, port: carrier.port }, `this is the node ${node.name}`);

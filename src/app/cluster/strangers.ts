@@ -1,6 +1,6 @@
-// The instances that this one is connected with, and that keep other notes than it does. What they tell is not heard here.
+// The connected instances that keep other notes than this one. Their broadcasts are ignored here.
 
-/** How many are remembered; only a mistake makes more than one. */
+/** How many are remembered; more than one is a mistake already. */
 const STRANGERS_MAX = 1_000;
 
 /** The strangers of one instance. */
@@ -8,7 +8,7 @@ export class Strangers {
   readonly #identities = new Map<string, string>();
   readonly #onStranger: (node: string, identity: string) => void;
 
-  /** @param onStranger is told of each once, until it is gone */
+  /** @param onStranger called once for each, again after it has gone and come back */
   constructor(onStranger: (node: string, identity: string) => void) {
     this.#onStranger = onStranger;
   }

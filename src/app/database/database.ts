@@ -91,9 +91,9 @@ export interface Database extends SqlRunner, DatabaseStatus {
   /** Tells the data folder from a copy of it; undefined on a server. */
   readonly folderIdentity?: string | undefined;
   /**
-   * Calls the listener with each payload that is notified under the topic, and with an empty text when some may have been missed. There
+   * Calls the listener with each payload notified under the topic, and with an empty text when some may have been missed. It exists
    * only where several programs can use the database at a time.
-   * @returns what ends it
+   * @returns a function that unsubscribes it
    */
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
 }

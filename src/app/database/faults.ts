@@ -1,8 +1,8 @@
-// Tells what an error of a driver means. Drivers wrap and name the same event in many ways; here it becomes one of five
-// kinds, with a message that is fit for a log: drizzle's own message repeats the values of the statement.
+// Classifies the errors of drivers. Drivers wrap and name the same event in many ways; here it becomes one of five kinds, with a
+// message fit for a log: drizzle's own message repeats the values of the statement.
 //
-// `connection`: the server or the way to it is gone; `busy`: it is there and has no room, for a connection or on its disk; `timeout`: it
-// gave the statement up after its time; `query`: it refused the statement; `other`: not of the database at all.
+// `connection`: the server or the way to it is gone; `busy`: it is there but has no room, for a connection or on its disk; `timeout`: it
+// gave the statement up after its time; `query`: it refused the statement; `other`: not from the database at all.
 import { PostgresUrlError } from './postgres-url.ts';
 
 export type FaultKind = 'connection' | 'busy' | 'timeout' | 'query' | 'other';
@@ -49,17 +49,17 @@ const TIMEOUT_STATE = '57014'; // query_canceled, by statement_timeout
 export const NO_TLS = 'NO_TLS';
 
 /**
- * What only the operator can mend, by SQLSTATE or by the code of Node.js, and how. At the first attempt to open a database trying
- * again is of no use then; later it may be, as somebody changes the server.
+ * What only the operator can fix, by SQLSTATE or by the code of Node.js, and how. At the first attempt to open a database it is
+ * useless to try again; later it may help, since somebody may be changing the server.
  */
 const REMEDIES: readonly (readonly [codes: RegExp, remedy: string])[] = [
   [/^28P01$/, 'set the right user and password in DATABASE_URL'],
   [
     /^28000$/,
-    'the server takes no such connection: see its pg_hba.conf; where it wants TLS, add ?sslmode=require to DATABASE_URL',
+    'the server refuses such connections: see its pg_hba.conf; if it requires TLS, add ?sslmode=require to DATABASE_URL',
   ],
   [/^3D000$/, 'create that database, or name another one in DATABASE_URL'],
-  [/^42501$/, 'let the user of DATABASE_URL make tables in that database'],
+  [/^42501$/, 'let the user of DATABASE_URL create tables in that database'],
   [/^(42704|22023)$/, 'correct the options in DATABASE_URL'],
   [new RegExp(`^${NO_TLS}$`), 'set up TLS there, or remove sslmode from DATABASE_URL'],
   [
@@ -68,7 +68,7 @@ const REMEDIES: readonly (readonly [codes: RegExp, remedy: string])[] = [
   ],
 ];
 
-/** Why trying again is of no use, and what to do; undefined when it may be. */
+/** Why trying again is useless, and what to do; undefined when it may help. */
 export function hopelessness(error: unknown): string | undefined {
   const inner = unwrap(error);
   if (inner instanceof PostgresUrlError) return `DATABASE_URL cannot be used: ${inner.message}`;
@@ -95,7 +95,7 @@ function kindOf(sqlState: string): FaultKind {
   return CONNECTION_STATES.test(sqlState) ? 'connection' : 'query';
 }
 
-/** The error inside drizzle's, and the first of those that attempts at several addresses ended with. */
+/** The error inside drizzle's; of attempts at several addresses, the first error. */
 function unwrap(error: unknown): unknown {
   let inner = error;
   for (let depth = 0; depth < CAUSES_MAX && inner instanceof Error; depth++) {
@@ -106,7 +106,7 @@ function unwrap(error: unknown): unknown {
   return inner;
 }
 
-/** Both drivers copy the fields of the server's message onto the error; an error of Node.js (EPERM) has none. */
+/** Both drivers copy the fields of the server's message to the error; an error of Node.js (EPERM) has none. */
 function isFromServer(error: unknown): boolean {
   return error instanceof Error && 'severity' in error;
 }

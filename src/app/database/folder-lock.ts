@@ -1,13 +1,13 @@
 // Lets one process at a time hold a folder, and frees it when that process ends, however it ends.
 //
-// The lock is the kernel's: of a file beside the folder that is never removed, so nothing can be left over that a later
-// process would have to judge. What stands in the file, the number of the holder, is for people only.
+// The lock is the kernel's, on a file beside the folder. The file is never removed, so no later process has to judge a leftover.
+// Its content, the holder's pid, is only for people.
 //
 // - Linux: `flock`, taken by the program of that name (util-linux, BusyBox) on a file that this process has open: such a
-//   lock belongs to the open file. It holds for all containers of a machine, on file systems without sockets and links.
-// - macOS and the BSDs: the same lock, which `open` takes there.
+//   lock belongs to the open file. It holds across the containers of a machine, and on file systems without sockets and links.
+// - macOS and the BSDs: the same lock, taken by `open`.
 // - Linux without that program, or with a file system that refuses the lock: an abstract socket named after the file. It
-//   is freed as reliably, but is not seen from a container with a network of its own.
+//   is released as reliably, but a container with a network of its own does not see it.
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -19,7 +19,7 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** How long a holder may take to go: one that was killed a moment ago is still on its way. */
+/** How long a holder may take to end: one that was just killed may still be there. */
 const WAIT_MS = 3_000;
 const POLL_MS = 25;
 /** Of `open` on macOS and the BSDs; Node.js has no name for it. */
@@ -27,9 +27,9 @@ const O_EXLOCK = 0x20;
 const BSDS: ReadonlySet<NodeJS.Platform> = new Set(['darwin', 'freebsd', 'netbsd', 'openbsd']);
 
 /**
- * Takes the lock that a file stands for. The file is made when it is missing and stays; its parent must exist.
- * @param holder the number that others are told
- * @throws FolderInUseError when another process, or this one, holds it and does not let it go in time
+ * Takes the lock of a file. The file is created when missing and stays; its parent must exist.
+ * @param holder the pid that others are shown
+ * @throws FolderInUseError when another process, or this one, holds it and does not release it in time
  */
 export async function lockFolder(path: string, holder: number, waitMs = WAIT_MS): Promise<FolderLock> {
   const { fd, release } = await (BSDS.has(process.platform) ? openLocked : lockOpened)(path, waitMs);
@@ -48,7 +48,7 @@ export async function lockFolder(path: string, holder: number, waitMs = WAIT_MS)
 
 interface Held {
   readonly fd: number;
-  /** Frees what is not freed when the file is closed. */
+  /** Releases what closing the file does not release. */
   release(): Promise<void> | void;
 }
 
@@ -66,9 +66,9 @@ async function lockOpened(path: string, waitMs: number): Promise<Held> {
   }
 }
 
-/** Takes the lock of an open file; answers nothing when it has it, and otherwise why not. */
+/** Takes the lock of an open file. @returns undefined when it has the lock, otherwise why not */
 function flock(fd: number, waitMs: number): string | undefined {
-  // No option limits the wait that all these programs have.
+  // None of these programs has an option that limits the wait.
   const { status, error, stderr } = spawnSync('flock', ['-x', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',
@@ -83,7 +83,7 @@ async function bindAbstract(path: string, fd: number, waitMs: number): Promise<(
   const { dev, ino } = fstatSync(fd);
   const listen = (): Promise<Server> =>
     new Promise((resolve, reject) => {
-      // It only has to be there: nobody is answered.
+      // It only has to exist: it answers nobody.
       const listening = createServer().unref();
       listening.on('error', reject);
       listening.listen(`\0troupe-folder-${dev}-${ino}`, () => resolve(listening));
@@ -98,7 +98,7 @@ async function openLocked(path: string, waitMs: number): Promise<Held> {
   return { fd, release: () => {} };
 }
 
-/** Tries until it succeeds, for a bounded time as long as it fails with the code of a lock that is held. */
+/** Tries until it succeeds, for a bounded time while it fails with the code of a held lock. */
 async function untilTaken<T>(
   path: string,
   waitMs: number,

@@ -1,11 +1,11 @@
-// Brings a database to the tables that this version of the application needs. The migrations are the files of `drizzle/` at
-// the root of the package, located relative to this file, so that it works from `src/`, from `dist/` and from any folder.
+// Migrates a database to the tables that this version of the application needs. The migrations are the files of `drizzle/` at the
+// root of the package, located relative to this file, so that it works from `src/`, from `dist/` and from any folder.
 //
-// - A server's database that is up to date is only read: the role of the service needs no right to create anything then. (The
-//   migrator of drizzle would begin with `create schema`, which requires that right even where the schema exists.)
+// - A server's database that is up to date is only read: the role of the service then needs no right to create anything.
+//   (Drizzle's migrator would begin with `create schema`, which requires that right even where the schema exists.)
 // - Several instances may start at once: on PostgreSQL one migrates, under an advisory lock of its transaction, and the others
-//   wait. The lock ends with the transaction, however that ends. (A lock of the session would stay with the connection of a
-//   pooler that gives each transaction another one.) The connection never reconnects, so no statement of a migration runs
+//   wait. The lock ends with the transaction, however that ends. (A session lock would stay with one connection of a pooler that
+//   gives each transaction another.) The connection never reconnects, so no statement of a migration runs
 //   without the lock. An embedded database is locked already: it has one process.
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
@@ -22,7 +22,7 @@ export const migrationLockKey = 0x74_72_6f_75_70_65;
 export interface MigrationSettings {
   readonly url: string;
   readonly connectTimeoutMs: number;
-  /** The time limit of everything, including the wait for the migrations of another instance. */
+  /** The time limit for everything, including the wait for the migrations of another instance. */
   readonly timeoutMs: number;
 }
 
@@ -80,7 +80,7 @@ export async function migrate(
 /** Without the schema, the table, or the right to read it, nothing is known. */
 const NOT_READABLE = /^(3F000|42P01|42501)$/;
 
-/** Whether the newest migration has been applied, as the migrator of drizzle decides it. */
+/** Whether the newest migration has been applied, by the rule of drizzle's migrator. */
 async function isUpToDate({ db }: PostgresConnection): Promise<boolean> {
   const newest = readMigrationFiles({ migrationsFolder }).at(-1)?.folderMillis ?? 0;
   try {

@@ -1,9 +1,9 @@
-// The files of the embedded database, below PGlite. PGlite's own file system forgets fsync: here it is real, also for
-// folders, so that a commit is on the disk, as far as that keeps its promises, before it is answered.
+// The files of the embedded database, below PGlite. PGlite's own file system ignores fsync: here it is real, for folders as well,
+// so that a commit is on the disk, as far as the disk keeps its promises, before it is answered.
 //
-// A fault of the disk or of the process (no space, I/O error, no descriptor) is told at once and never comes back to
-// PGlite, whose state is wrong after one: it would write on, or turn in a circle. So is a folder that was removed, moved or
-// covered by a mount: files that are open can be written all the same, and whoever opens the folder again does not find that.
+// A fault of the disk or of the process (no space, I/O error, no descriptor) is reported at once and never returns to PGlite,
+// whose state would be wrong: it would write on, or loop. A folder that was removed, moved or covered by a mount is such a
+// fault: its open files can still be written, but the next process to open the folder would not find that data.
 import { closeSync, fstatSync, fsyncSync, openSync, type Stats, statSync } from 'node:fs';
 import type { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
@@ -23,7 +23,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   ESTALE: 'the folder on the network is gone',
 };
 
-/** What a fault of the files means, and nothing for an error that PostgreSQL expects, such as a missing file. */
+/** What a fault of the files means; undefined for an error that PostgreSQL expects, such as a missing file. */
 export function fileFault(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   const words = FAULTS[String(error.code)];
@@ -34,7 +34,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-/** What is used of Emscripten's file system for Node.js, which has no types. */
+/** The used part of Emscripten's file system for Node.js, which has no types. */
 interface NodeFiles {
   realPath(node: object): string;
   tryFSOperation<T>(operation: () => T): T;
@@ -53,12 +53,12 @@ interface Stream {
   readonly nfd?: number;
 }
 
-/** PGlite sets the mode of each file that it makes, whatever the umask is. */
+/** PGlite sets the mode of each file that it creates, whatever the umask. */
 const PRIVATE = ~0o077;
 const FOLDER_GONE = 'the folder was removed or moved away';
 const WAL = /\/pg_wal\/[0-9A-F]{24}$/;
 
-/** What the folder is, whatever its path leads to later. */
+/** Identifies the folder, whatever its path leads to later. */
 type Identity = Pick<Stats, 'dev' | 'ino'>;
 
 export class DatabaseFiles extends NodeFS {
@@ -75,7 +75,7 @@ export class DatabaseFiles extends NodeFS {
     this.#onFault = onFault;
   }
 
-  /** How many bytes were written to the write-ahead log since this was last asked for with `reset`. */
+  /** How many bytes were written to the write-ahead log since the last call with `reset`. */
   walBytes(reset = false): number {
     const bytes = this.#walBytes;
     if (reset) this.#walBytes = 0;
@@ -117,7 +117,7 @@ export class DatabaseFiles extends NodeFS {
     }
     files.stream_ops.fsync = (stream) => {
       files.tryFSOperation(() => syncStream(files, stream));
-      // What is answered is on the disk when the log is: it has to be the log that the next one to open the folder reads.
+      // An answered commit is on the disk once the log is: it must be the log that the next process to open the folder reads.
       if (WAL.test(files.realPath(stream.node)) && !this.#isInPlace(stream.nfd)) this.#onFault(FOLDER_GONE);
       return 0;
     };

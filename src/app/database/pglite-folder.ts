@@ -1,8 +1,8 @@
-// The data folder of the embedded database: locked, made when it is missing, and closed to other users.
+// The data folder of the embedded database: locked, created when missing, and closed to other users.
 //
-// A folder is made from a template, which the build has: to make one from nothing takes PGlite seconds and three times the
-// memory. Without a template (the sources, before there is a build) that is what it does. What was not made to its end, and so
-// has nothing in it yet, is marked beside it and made anew; a folder counts as made when all of it is on the disk.
+// A folder is created from a template in the build: creating one from nothing takes PGlite seconds and three times the memory,
+// and happens only without a template (the sources, before a build). An unfinished folder, which holds no notes yet, is marked
+// beside it and created again; a folder counts as finished when all of it is on the disk.
 import {
   chmodSync,
   cpSync,
@@ -26,25 +26,25 @@ const PRIVATE_FILE = 0o600;
 const OTHERS = 0o077;
 const SYNCS_AT_ONCE = 16;
 
-/** Where the build puts the template: beside this file, which the sources find in the build. */
+/** Where the build puts the template: beside this file; the sources use the one in the build. */
 const template = ['template', '../../../dist/app/database/template']
   .map((path) => fileURLToPath(new URL(path, import.meta.url)))
   .find((path) => existsSync(path));
 
 export interface DataFolder {
-  /** To be called when the database has been opened for the first time. */
+  /** Call it when the database has been opened for the first time. */
   finish(): Promise<void>;
 }
 
 /**
- * Locks the folder, as long as this process lives, and makes it ready to be opened.
- * @param hasData whether it has been opened before, so that it is not made anew when nothing is there: its disk may be away
+ * Locks the folder for the life of this process, and prepares it for opening.
+ * @param hasData whether it has been opened before: then a missing folder is not created again, since its disk may be away
  * @throws Error that says what to do
  */
 export async function prepareFolder(folder: string, hasData: boolean): Promise<DataFolder> {
   if (hasData && !existsSync(join(folder, 'PG_VERSION'))) {
     throw new Error(
-      'cannot be opened: its data is gone; bring it back to where it was, or start the service again to begin with an empty one',
+      'cannot be opened: its data is gone; restore it, or restart the service to begin with an empty one',
     );
   }
   makePrivateFolder(dirname(folder));
@@ -67,7 +67,7 @@ export async function prepareFolder(folder: string, hasData: boolean): Promise<D
     closeToOthers(folder);
     if (!existsSync(join(folder, 'PG_VERSION'))) {
       throw new Error(
-        'cannot be opened: it holds something else than data of PostgreSQL; set DATA_DIR to another folder',
+        'cannot be opened: it holds something other than data of PostgreSQL; set DATA_DIR to another folder',
       );
     }
     removeOwnLock(folder);
@@ -108,25 +108,25 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
-/** PostgreSQL's own lock of a folder means nothing here, and one that was cut off would keep it from starting. */
+/** PostgreSQL's own lock file means nothing here, and a truncated one would keep it from starting. */
 function removeOwnLock(folder: string): void {
   rmSync(join(folder, 'postmaster.pid'), { force: true });
 }
 
-/** What is in a folder that only its owner can enter is closed, whatever its own mode. */
+/** The content of a folder that only its owner can enter is closed, whatever its own modes. */
 function closeToOthers(folder: string): void {
   if ((statSync(folder).mode & OTHERS) === 0) return;
   try {
     chmodSync(folder, PRIVATE_FOLDER);
   } catch (error) {
     throw new Error(
-      `cannot be used: other users can enter it, and it belongs to another one; make it yours and of mode 0700, or set DATA_DIR`,
+      `cannot be used: it belongs to another user, and others can enter it; make it yours with mode 0700, or set DATA_DIR`,
       { cause: error },
     );
   }
 }
 
-/** Closes a folder with all that is in it to others, and brings it to the disk: some files at a time, which is many times faster. */
+/** Closes a folder and its content to others, and syncs it to the disk: several files at a time, which is many times faster. */
 async function settle(folder: string): Promise<void> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   const paths = entries.map((entry) => [join(entry.parentPath, entry.name), modeOf(entry)] as const);

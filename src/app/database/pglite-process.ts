@@ -1,8 +1,8 @@
-// The process that the embedded database runs in, as its owner sees it: started, ended, and why it has ended. What it does
-// is in `pglite-server.ts`.
+// The process of the embedded database, as its owner sees it: its start, its end, and why it ended. `pglite-server.ts` is what it
+// runs.
 //
-// The connection is a pair of sockets without a name, made with the process: nobody else can reach the database, and
-// nothing of it is in the file system. A second pair carries nothing: it tells the process when its owner has ended.
+// The connection is an unnamed pair of sockets, created with the process: nobody else can reach the database, and the file
+// system shows nothing of it. A second pair carries nothing: it closes when the owner ends, which the process notices.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname } from 'node:path';
@@ -10,31 +10,31 @@ import { fileURLToPath } from 'node:url';
 import { within } from './gate.ts';
 import { CLIENT_FD, EXIT_UNUSABLE, HAS_DATA } from './pglite-exit.ts';
 
-/** Compiled, or from the sources, where the program needs what this one has been started with. */
+/** Compiled, or from the sources, where the program needs the options of this one. */
 const extension = extname(import.meta.url);
 const program = fileURLToPath(new URL(`pglite-server${extension}`, import.meta.url));
 
-/** How a process has ended. */
+/** How a process ended. */
 export interface Ended {
   /** One line for the operator. */
   readonly reason: string;
-  /** Whether the folder cannot be used, so that there is no use in starting another process. */
+  /** Whether the folder cannot be used, so that starting another process is useless. */
   readonly isUnusable: boolean;
 }
 
-/** So much of what it says on stderr is kept: its end, where the reason is. */
+/** How much of its stderr is kept: the end, where the reason is. */
 const SAID_MAX = 4_096;
 const REASON_MAX = 500;
 const LAST_WORDS_MS = 1_000;
 
 export class PgliteProcess {
-  /** How it ended; never rejected. */
+  /** How it ended; never rejects. */
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   #said = '';
   #killed: string | undefined;
 
-  /** @param hasData whether the folder has been opened before; then it is not made when it is missing */
+  /** @param hasData whether the folder has been opened before; then it is not created when missing */
   constructor(folder: string, hasData: boolean) {
     const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [];
     const child = spawn(process.execPath, [...loader, program, folder, ...(hasData ? [HAS_DATA] : [])], {
@@ -44,7 +44,7 @@ export class PgliteProcess {
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#said = (this.#said + chunk.toString()).slice(-SAID_MAX);
     });
-    // Not there when no descriptor was left to make them.
+    // They are missing when no descriptor was left for them.
     for (const socket of child.stdio ?? []) socket?.on('error', () => {}); // its end tells more
     this.ended = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -63,7 +63,7 @@ export class PgliteProcess {
     return socket as Socket;
   }
 
-  /** Waits for its end for a moment, since one that breaks its connection is about to say why, and then ends it. */
+  /** Waits briefly for its end, since a process that breaks its connection is about to say why, and then ends it. */
   async endSoon(reason: string): Promise<Ended> {
     await within(LAST_WORDS_MS, this.ended);
     this.kill(reason);

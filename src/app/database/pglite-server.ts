@@ -1,13 +1,13 @@
 // The program that the embedded database runs in: PGlite on one data folder, for one client, which speaks PostgreSQL's
-// protocol on descriptor 3. `pglite-process.ts` starts it; its arguments are the folder, and HAS_DATA where it is not to make
+// protocol on descriptor 3. `pglite-process.ts` starts it; its arguments are the folder, and HAS_DATA if it must not create
 // one.
 //
-// - It has no event loop while it serves: it reads, lets PGlite work and writes, each to its end. So nothing of a session
+// - It runs no event loop while it serves: it reads, lets PGlite work and writes, each to completion. So no step of a session
 //   is ever half done here, and an answered commit is on the disk.
-// - It ends with its client: when the client takes leave (exit code 0), and when descriptor 4 closes, which only the end
-//   of the process at its other side can do. A thread watches that one, since PGlite may be in a long statement.
-// - It ends, too, at the first fault of a file: `pglite-files.ts`. The reason is the last line on stderr, and the exit code
-//   says whether trying again may help.
+// - It ends with its client: when the client says goodbye (exit code 0), and when descriptor 4 closes, which only the end of the
+//   process on the other side can cause. A thread watches that one, since PGlite may be in a long statement.
+// - It also ends at the first fault of a file: `pglite-files.ts`. The reason is the last line on stderr, and the exit code says
+//   whether trying again may help.
 // - It holds the lock of the folder. Signals that a terminal or a service manager sends to all processes do not end it:
 //   the client decides.
 import { readSync, writeSync } from 'node:fs';
@@ -19,11 +19,11 @@ import { prepareFolder } from './pglite-folder.ts';
 import { CLIENT_FD, EXIT_BROKEN, EXIT_UNUSABLE, HAS_DATA, PARENT_FD } from './pglite-exit.ts';
 import { MessageReader, simpleQuery } from './wire.ts';
 
-/** After so many bytes of the write-ahead log a checkpoint makes them superfluous: PGlite makes none by itself. */
+/** A checkpoint follows after this many bytes of the write-ahead log: PGlite makes none on its own. */
 const CHECKPOINT_BYTES = 32 * 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 
-/** Beside what PGlite starts PostgreSQL with. */
+/** In addition to the settings that PGlite starts PostgreSQL with. */
 const SETTINGS = [
   'fsync=on',
   'wal_sync_method=fsync', // PGlite's fdatasync does nothing
@@ -33,7 +33,7 @@ const SETTINGS = [
 ];
 
 const [, , folder = '', hasData] = process.argv;
-/** The last thing that PostgreSQL has said. */
+/** PostgreSQL's last message. */
 let lastWords = '';
 
 process.umask(0o077);
@@ -71,12 +71,12 @@ async function open(): Promise<{ database: PGlite; files: DatabaseFiles }> {
 
 function onStderr(line: string): boolean {
   lastWords = line;
-  // PostgreSQL is about to end. PGlite would go on without it.
+  // PostgreSQL is about to end. PGlite would continue without it.
   if (/\bPANIC:/.test(line)) end(EXIT_BROKEN, line);
   return false;
 }
 
-/** Answers the client until it takes leave; does not return. */
+/** Answers the client until it says goodbye; does not return. */
 async function serve({ database, files }: { database: PGlite; files: DatabaseFiles }): Promise<never> {
   const reader = new MessageReader();
   const buffer = Buffer.allocUnsafe(READ_BYTES);

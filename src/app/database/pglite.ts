@@ -1,9 +1,9 @@
 // The embedded database: PGlite, PostgreSQL compiled to WebAssembly, with its data in a folder that one process at a time
-// can open. It runs in a process of its own and is reached over one connection by the driver that is there for servers: no
-// query holds up this process, and a database that spins, breaks or meets a fault of the disk is ended and opened again.
+// can open. It runs in a process of its own, and the driver for servers reaches it over one connection: no query blocks
+// this process, and a database that hangs, breaks or meets a fault of the disk is ended and opened again.
 //
 // A commit that was answered is on the disk: it survives the end of both processes at any moment, `kill -9` included, and
-// a power cut as far as the disk keeps what it has promised.
+// a power cut as far as the disk keeps its promises.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Session } from './calls.ts';
@@ -18,28 +18,28 @@ import { type Engine, ReopeningDatabase } from './reopening.ts';
 
 export interface PgliteSettings {
   readonly kind: 'pglite';
-  /** Of the data; it and its parents are made when missing. Beside it, a file with `.pid` at the end of its name. */
+  /** The folder of the data; it and its parents are created when missing. Its lock is a file beside it, with `.pid` appended. */
   readonly folder: string;
-  /** How long a call may take, from when it has its turn. */
+  /** How long a call may take, from its turn on. */
   readonly queryTimeoutMs: number;
   /** Calls that may wait for their turn, each as long as it may take; 1,000 when left out. */
   readonly waitingMax?: number;
   /** The longest wait between two attempts to open the database again; 10 s when left out. */
   readonly retryMaxMs?: number;
-  /** How long opening may take, with making the folder or recovering it, and migrating; two minutes when left out. */
+  /** How long opening may take, including creating or recovering the folder, and migrating; two minutes when left out. */
   readonly openTimeoutMs?: number;
-  /** How long `close` lets calls end; 5 s when left out. */
+  /** How long `close` waits for calls to end; 5 s when left out. */
   readonly closeTimeoutMs?: number;
 }
 
 const WAITING_MAX = 1_000;
 const RETRY_MAX_MS = 10_000;
 const OPEN_TIMEOUT_MS = 120_000;
-/** How long the process may take for its last checkpoint. Without one the next start takes longer, and nothing is lost. */
+/** How long the process may take for its last checkpoint. Without one the next start takes longer, but nothing is lost. */
 const GOODBYE_MS = 2_500;
-/** How long what a late call has under way may go on, until the process counts as one that spins. */
+/** How long a statement of a late call may run on before the process counts as hung. */
 const GRACE_MS = 1_000;
-/** The driver wants one; the socket that it is given leads to the process. */
+/** The driver requires a URL; the socket that it gets leads to the process. */
 const URL = 'postgres://postgres@localhost/postgres?sslmode=disable';
 
 /** Opens the folder; it is `starting` when this returns. */
@@ -99,7 +99,7 @@ class PgliteEngine implements Engine {
       connection?.destroy();
       if (closing.aborted) started.kill('it was closed');
       const { reason, isUnusable } = await started.endSoon(explain(error).message);
-      // What its process says is the cause; that the connection to it broke off is not.
+      // The cause is what its process says, not that the connection to it broke.
       throw isUnusable ? new DatabaseOpenError(`the data folder ${folder} ${reason}`) : new Error(reason);
     }
   }
@@ -113,14 +113,14 @@ class PgliteEngine implements Engine {
   release(): void {}
 
   discard(session: Session): void {
-    // One that is broken already, and its process, are asked why by `whyLost`.
+    // If it is broken already, `whyLost` asks it and its process why.
     if (session !== this.#session || this.#connection?.usable !== true) return;
     this.#session.revoke();
     this.#session = undefined;
     this.#settled = this.#settle(this.#connection, this.#process);
   }
 
-  /** Nothing of a late call goes on: it is rolled back behind its last statement, or with the process. */
+  /** Nothing of a late call continues: it is rolled back after its current statement, or with the process. */
   async #settle(connection: PostgresConnection, running: PgliteProcess | undefined): Promise<void> {
     let isBack = false;
     const rolledBack = connection.command('rollback').then(

@@ -1,9 +1,9 @@
 // One connection to PostgreSQL, on a server or embedded, used once: when it is gone it stays gone, and every further
 // statement on it fails.
 //
-// Why not the pool and the transactions of the driver (postgres.js 3.4.9): when a connection breaks under a transaction
-// they write to a socket that is no longer there, which ends the whole process, and a statement of the broken
-// transaction can be carried out in the next one on the same connection, since connections reconnect by themselves
+// Why not the driver's pool and transactions (postgres.js 3.4.9): when a connection breaks under a transaction, they write to
+// a socket that no longer exists, which ends the whole process; and a statement of the broken transaction can run in the next
+// one on the same connection, since connections reconnect automatically
 // (porsager/postgres#1208, #1155, #1216). So each instance of the driver has one connection and one socket in its life,
 // and `begin`, `commit` and `rollback` are plain statements on it.
 import { connect, type Socket } from 'node:net';
@@ -16,9 +16,9 @@ import { parsePostgresUrl, type PostgresTarget, tlsOptions } from './postgres-ur
 export interface ConnectionSettings {
   /** See `postgres-url.ts`. */
   readonly url: string;
-  /** How to connect, when not to the address in the URL. */
+  /** How to connect, if not to the address in the URL. */
   readonly connect?: () => Socket;
-  /** How long connecting may take, with the greeting of the server. */
+  /** How long connecting may take, including the greeting of the server. */
   readonly connectTimeoutMs: number;
   /** Settings of the server for this connection, such as `statement_timeout`. */
   readonly parameters: Readonly<Record<string, string | number>>;
@@ -26,24 +26,24 @@ export interface ConnectionSettings {
   readonly onNotify?: (topic: string, payload: string) => void;
 }
 
-/** How long a connection that ends waits for the server to close it. */
+/** How long an ending connection waits for the server to close it. */
 const GOODBYE_MS = 1_000;
-/** The driver's own limit ends when the server is ready; this much later an answer must have come. */
+/** The driver's own limit covers the time until the server is ready; the answer must come at most this much later. */
 const FIRST_ANSWER_MS = 1_000;
 const SECONDS = 1_000;
-/** What the server answers to the wish for TLS when it has none. */
+/** A server without TLS answers this to a request for it. */
 const REFUSES_TLS = 'N'.charCodeAt(0);
 
-/** Every connection reads and writes times the same, whatever the server's settings are. */
+/** Every connection reads and writes times alike, whatever the server's settings. */
 const PARAMETERS = { application_name: 'troupe', TimeZone: 'UTC', DateStyle: 'ISO' };
 
-/** The settings with which a pooler was found: those of the server it would refuse each time. */
+/** The connections whose server is a pooler: it would refuse the server's settings each time. */
 const pooled = new WeakSet<ConnectionSettings>();
 
 /**
- * Connects, and answers when the server has answered a statement. A pooler such as PgBouncer refuses settings of the server: it
- * is connected to without, and what takes too long is ended from here alone.
- * @param cut ends the attempt, not the connection that came of it
+ * Connects, and resolves when the server has answered a statement. A pooler such as PgBouncer refuses settings of the server, so it
+ * gets none; then only this side ends what takes too long.
+ * @param cut ends the attempt, not the resulting connection
  * @param onClosed called once when the connection is gone, whoever ended it
  */
 export async function openConnection(
@@ -132,7 +132,7 @@ export class PostgresConnection implements Session {
       socket: () => this.#connect(),
     };
     this.#sql = postgres(options);
-    // For drizzle's migrator, which asks the driver for its transactions.
+    // For drizzle's migrator, which takes its transactions from the driver.
     const begin = (work: (sql: postgres.Sql) => Promise<unknown>) => this.#inTransaction(work);
     this.db = drizzle(Object.assign(this.#sql, { begin }));
   }
@@ -152,7 +152,7 @@ export class PostgresConnection implements Session {
     return (await this.#sql.unsafe(text)).command;
   }
 
-  /** A session that can be taken back from a call, while the connection goes on. */
+  /** A session that can be taken back from a call while the connection lives on. */
   lend(): LentSession {
     const { proxy, revoke } = Proxy.revocable(this.#sql, {});
     return { db: drizzle(proxy), command: (text) => this.command(text), revoke };
@@ -164,26 +164,26 @@ export class PostgresConnection implements Session {
     this.#retire();
   }
 
-  /** Takes leave of the server, for a bounded time. Only without a statement under way. */
+  /** Says goodbye to the server, for a bounded time. Call it only when no statement is running. */
   async end(): Promise<void> {
     this.#usable = false;
     await this.#sql.end({ timeout: GOODBYE_MS / SECONDS });
     this.destroy(); // a server that does not answer leaves the socket half open
   }
 
-  /** Called by the driver; a second time when the server closed the first connection during the greeting. */
+  /** Called by the driver; a second time if the server closed the first connection during the greeting. */
   #connect(): Socket {
     if (this.#socket !== undefined || !this.#usable) throw closedError();
     const { host, sslmode } = this.#target;
     const socket = this.#open();
     this.#socket = socket;
-    // The driver goes on with TLS whatever the server answers, and what comes of that says nothing.
+    // The driver continues with TLS whatever the server answers, and the resulting error says nothing.
     if (sslmode !== 'disable' && sslmode !== 'prefer') {
       socket.once('data', (answer: Buffer) => {
         this.#lacksTls = answer.length === 1 && answer[0] === REFUSES_TLS;
       });
     }
-    // Before the driver's own listener: when that rejects the statements under way, no further one is taken.
+    // Before the driver's own listener: when that rejects running statements, no further one is accepted.
     // For TLS the driver removes it; `onclose` follows then.
     socket.once('close', () => this.#retire());
     return Object.assign(socket, { host }); // the driver reads the host from there, to check certificates
@@ -193,7 +193,7 @@ export class PostgresConnection implements Session {
     this.#usable = false;
     if (this.#retired) return;
     this.#retired = true;
-    void this.#sql.end({ timeout: 0 }); // from now on the driver refuses statements by itself
+    void this.#sql.end({ timeout: 0 }); // from now on the driver refuses statements
     this.#onClosed(this);
   }
 

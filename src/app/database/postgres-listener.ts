@@ -1,8 +1,8 @@
-// The connection on which a server tells of what was appended: one beside those of the pool, opened with the first listener and
-// again, with growing waits, when it is lost.
+// The connection on which a server notifies of appended events: one beside those of the pool, opened with the first listener and
+// reopened, with growing waits, when it is lost.
 //
-// What is told while it is away is missed: listeners hear an empty text when it is back, and look for themselves. So do they where nothing
-// is ever told, behind a pooler that shares connections between transactions.
+// Notifications are missed while it is away: listeners get an empty text when it is back, and look for themselves. Behind a pooler
+// that shares connections between transactions none ever arrive, and listeners depend on looking.
 import { backoffMs } from './status.ts';
 import { type ConnectionSettings, openConnection, type PostgresConnection } from './postgres-connection.ts';
 
@@ -29,7 +29,7 @@ export class PostgresListener {
   /**
    * Calls the listener with the payload of each notification, and with an empty text when some may have been missed.
    * @param topic lower-case letters and `_`
-   * @returns what ends it
+   * @returns a function that unsubscribes it
    */
   onNotify(topic: string, listener: Listener): () => void {
     if (!TOPIC.test(topic)) throw new Error(`'${topic}' cannot be listened to`);
@@ -42,7 +42,7 @@ export class PostgresListener {
     return () => listeners.delete(listener);
   }
 
-  /** Ends it for good. */
+  /** Closes it for good. */
   end(): void {
     this.#state = 'ended';
     clearTimeout(this.#retry);
@@ -51,7 +51,7 @@ export class PostgresListener {
     this.#connection = undefined;
   }
 
-  /** Never rejected. */
+  /** Never rejects. */
   async #open(): Promise<void> {
     this.#attempt = new AbortController();
     try {
@@ -62,7 +62,7 @@ export class PostgresListener {
       this.#failures = 0;
       for (const topic of this.#listeners.keys()) this.#heard(topic, '');
     } catch {
-      this.#openLater(); // the database itself says what is wrong with the server
+      this.#openLater(); // the database reports what is wrong with the server
     }
   }
 

@@ -10,13 +10,13 @@ export class PostgresPool {
   readonly #idle: PostgresConnection[] = [];
   #attempts = new AbortController();
 
-  /** @param onLost called when a connection is gone that the pool did not end itself */
+  /** @param onLost called when a connection is gone that the pool did not end */
   constructor(settings: ConnectionSettings, onLost: () => void) {
     this.#settings = settings;
     this.#onLost = onLost;
   }
 
-  /** An idle connection, the one used last first, or a new one. */
+  /** An idle connection, the most recently used first, or a new one. */
   async acquire(): Promise<PostgresConnection> {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.usable) return idle;
@@ -25,7 +25,7 @@ export class PostgresPool {
     const connection = await openConnection(this.#settings, signal, (closed) => {
       if (this.#open.delete(closed)) this.#onLost();
     });
-    if (signal.aborted) connection.destroy(); // it was cut at the moment when it was ready
+    if (signal.aborted) connection.destroy(); // it was cut just as it became ready
     else this.#open.add(connection);
     return connection;
   }
@@ -41,7 +41,7 @@ export class PostgresPool {
     session.destroy();
   }
 
-  /** Connects beside the others and takes leave again: is the server there? */
+  /** Connects beside the others and disconnects again: is the server there? */
   async tryConnection(): Promise<void> {
     const connection = await openConnection(this.#settings, this.#attempts.signal);
     await connection.end();
@@ -54,7 +54,7 @@ export class PostgresPool {
     for (const connection of this.#take()) connection.destroy();
   }
 
-  /** Takes leave of the server on every connection, for a bounded time. None may be in use. */
+  /** Closes every connection in order, for a bounded time. None may be in use. */
   async end(): Promise<void> {
     this.#attempts.abort();
     await Promise.all(this.#take().map((connection) => connection.end()));

@@ -1,8 +1,8 @@
 // DATABASE_URL as libpq reads it: `postgresql://user:password@host:port/database?parameter=value`, each part percent-encoded.
 //
-// - What can be honoured is; what cannot, and would change who can read along, who is connected to or what the server does, is
-//   refused with what to do instead. Nothing of that kind is dropped in silence.
-// - A parameter wins over the part of the address of the same meaning, as in libpq. What is left out has libpq's default, but:
+// - Every parameter that can be honoured is. One that cannot, and that would change who can read along, whom we connect to or what the
+//   server does, is refused with what to do instead; none of these is silently dropped.
+// - A parameter wins over the part of the URL with the same meaning, as in libpq. Defaults are libpq's, with two exceptions:
 //   without `sslmode` there is no TLS, and no file in the user's folder is looked for.
 // - Files that it names are read when a connection is made.
 import { readFileSync, statSync } from 'node:fs';
@@ -25,17 +25,17 @@ export interface PostgresTarget {
   readonly tls: Readonly<
     Partial<Record<'rootcert' | 'cert' | 'key' | 'crl' | 'password' | 'min' | 'max', string>>
   >;
-  /** In milliseconds; undefined for the one of the settings. */
+  /** In milliseconds; undefined for that of the settings. */
   readonly connectTimeoutMs: number | undefined;
-  /** Whether a server that only reads is refused. */
+  /** Whether a read-only server is refused. */
   readonly readWrite: boolean;
-  /** What the server is told at the start, such as `application_name` and `options`. */
+  /** Sent to the server at the start, such as `application_name` and `options`. */
   readonly startup: Readonly<Record<string, string>>;
 }
 
 type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
-/** What is wrong with an address: one sentence, without the password. */
+/** What is wrong with a URL: one sentence, without the password. */
 export class PostgresUrlError extends Error {
   override readonly name = 'PostgresUrlError';
 }
@@ -47,7 +47,7 @@ const SSL_MODES: Readonly<Record<string, SslMode>> = {
   require: 'require',
   'verify-ca': 'verify-ca',
   'verify-full': 'verify-full',
-  // JDBC's and other drivers' words
+  // The terms of JDBC and other drivers
   'no-verify': 'require',
   true: 'require',
   1: 'require',
@@ -55,7 +55,7 @@ const SSL_MODES: Readonly<Record<string, SslMode>> = {
   0: 'disable',
 };
 
-/** Parameters that may have these values alone, with the reason why others cannot be had. */
+/** Parameters that may have only these values, with the reason. */
 const FIXED: Readonly<Record<string, readonly [allowed: readonly string[], why: string]>> = {
   channel_binding: [
     ['disable', 'prefer'],
@@ -70,35 +70,36 @@ const FIXED: Readonly<Record<string, readonly [allowed: readonly string[], why: 
   target_session_attrs: [['any', 'read-write', 'primary'], 'the service writes'],
 };
 
-/** What libpq knows and this cannot do. */
+/** Parameters of libpq that this driver cannot honour. */
 const REFUSED: Readonly<Record<string, string>> = {
   service: 'give host, database and user here',
   servicefile: 'give host, database and user here',
   passfile: 'give the password here',
   require_auth: 'the driver takes any method; have pg_hba.conf of the server ask for scram-sha-256',
   requirepeer:
-    'the driver does not look who has the socket; keep it in a folder where only the server can make one',
+    'the driver does not check who owns the socket; keep it in a folder where only the server can create one',
   sslcrldir: 'give one file with sslcrl',
   krbsrvname: 'the driver has no GSSAPI',
   gsslib: 'the driver has no GSSAPI',
   gssdelegation: 'the driver has no GSSAPI',
 };
 
-/** Of the connection's speed or life alone: left to the system. */
+/** They affect only the speed or life of the connection, and are left to the system. */
 const IGNORED = /^(keepalives(_idle|_interval|_count)?|tcp_user_timeout|fallback_application_name)$/;
 const TLS_VERSIONS: ReadonlySet<string> = new Set(['TLSv1.2', 'TLSv1.3']);
 const PORT_DEFAULT = 5432;
 const SECONDS = 1_000;
 
-/** Whether an address is meant for this. */
+/** Whether a text is meant to be such a URL. */
 export function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\//.test(text);
 }
 
-/** Reads an address. @throws PostgresUrlError that says what is wrong with it */
+/** Reads a URL. @throws PostgresUrlError that says what is wrong with it */
 export function parsePostgresUrl(text: string): PostgresTarget {
   const parts = /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(text);
-  if (parts === null) throw new PostgresUrlError('it is no postgres://user:password@host:port/database');
+  if (parts === null)
+    throw new PostgresUrlError('it is not of the form postgres://user:password@host:port/database');
   const [, userinfo = '', hosts = '', path = '', query = ''] = parts;
   const [, hostPart = '', portPart = ''] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(hosts) ?? [];
   const [name = '', ...rest] = userinfo.split(':');
@@ -118,7 +119,7 @@ export function parsePostgresUrl(text: string): PostgresTarget {
   if (host.startsWith('@'))
     throw new PostgresUrlError('a socket without a file (@...) cannot be connected to');
   if (!host.startsWith('/') && !/^[A-Za-z0-9._:%-]+$/.test(host))
-    throw new PostgresUrlError('its host is no name, no address and no folder of a socket');
+    throw new PostgresUrlError('its host is neither a name nor an address nor the folder of a socket');
 
   const tls: Record<string, string> = {};
   for (const key of ['rootcert', 'cert', 'key', 'crl', 'password'] as const) {
@@ -168,7 +169,7 @@ export function describeTarget({ address, database }: PostgresTarget): string {
 }
 
 /**
- * What the driver calls `ssl`, with what the files hold.
+ * The driver's `ssl`, with the content of the files.
  * @throws PostgresUrlError for a file that cannot be read
  */
 export function tlsOptions({ sslmode, tls, host }: PostgresTarget): false | 'prefer' | object {
@@ -179,7 +180,7 @@ export function tlsOptions({ sslmode, tls, host }: PostgresTarget): false | 'pre
     if (path === undefined || (key === 'rootcert' && path === 'system')) return undefined;
     try {
       if (key === 'key' && process.platform !== 'win32' && (statSync(path).mode & 0o037) !== 0)
-        throw new Error(`others than its owner can use it: run \`chmod 600 ${path}\``);
+        throw new Error(`users other than its owner can use it: run \`chmod 600 ${path}\``);
       return readFileSync(path);
     } catch (error) {
       throw new PostgresUrlError(
@@ -197,7 +198,7 @@ export function tlsOptions({ sslmode, tls, host }: PostgresTarget): false | 'pre
     maxVersion: tls.max,
     rejectUnauthorized: sslmode !== 'require',
     servername: isIP(host) === 0 ? host : undefined,
-    // The chain is checked, and not the name.
+    // The chain is checked, but not the name.
     checkServerIdentity: sslmode === 'verify-ca' ? () => undefined : undefined,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
@@ -208,7 +209,7 @@ function parametersOf(query: string): Map<string, string> {
   for (const pair of query === '' ? [] : query.split('&')) {
     const [key = '', ...value] = pair.split('=');
     if (key === '' || value.length !== 1)
-      throw new PostgresUrlError('what follows the ? is not parameter=value, separated by &');
+      throw new PostgresUrlError('what follows the ? is not parameter=value pairs separated by &');
     given.set(decoded(key, 'a parameter'), decoded(value.join('='), `the parameter ${key}`));
   }
   return given;
@@ -222,7 +223,7 @@ function refuse(key: string, value: string): void {
   }
   if (IGNORED.test(key) || value === '') return;
   const why = REFUSED[key];
-  if (why !== undefined) throw new PostgresUrlError(`${key} cannot be had: ${why}`);
+  if (why !== undefined) throw new PostgresUrlError(`${key} is not supported: ${why}`);
   throw new PostgresUrlError(
     `it has a parameter that PostgreSQL does not know, ${JSON.stringify(key.slice(0, 40))}; a setting of the server is ` +
       'given as options=-c%20name%3Dvalue',
@@ -238,13 +239,13 @@ function sslModeOf(text: string | undefined, tls: Readonly<Record<string, string
   if (system && mode !== 'verify-full')
     throw new PostgresUrlError('sslrootcert=system needs sslmode=verify-full');
   if (host.startsWith('/') && mode.startsWith('verify'))
-    throw new PostgresUrlError(`sslmode=${mode} cannot be had over a socket in a folder`);
-  if (host.startsWith('/')) return 'disable'; // as libpq: there is nothing to encrypt
+    throw new PostgresUrlError(`sslmode=${mode} is not possible over a socket in a folder`);
+  if (host.startsWith('/')) return 'disable'; // as in libpq: there is nothing to encrypt
   if (mode === 'verify-ca' && tls['rootcert'] === undefined)
     throw new PostgresUrlError(
       'sslmode=verify-ca needs sslrootcert, a file with the authority of the server',
     );
-  // With an authority it is checked, as libpq does.
+  // Given an authority, it is checked, as in libpq.
   return mode === 'require' && tls['rootcert'] !== undefined ? 'verify-ca' : mode;
 }
 
@@ -260,17 +261,17 @@ function portOf(text: string): number {
   if (text === '') return PORT_DEFAULT;
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
-    throw new PostgresUrlError('its port is no number from 1 to 65535');
+    throw new PostgresUrlError('its port is not a number from 1 to 65535');
   return port;
 }
 
-/** What a part stands for. */
+/** The decoded part. */
 function decoded(text: string, what: string): string {
   let plain: string;
   try {
     plain = decodeURIComponent(text);
   } catch {
-    throw new PostgresUrlError(`${what} has a percent sign that begins no character: write it as %25`);
+    throw new PostgresUrlError(`${what} has a percent sign that encodes nothing: write it as %25`);
   }
   if (plain.includes('\0')) throw new PostgresUrlError(`${what} has a NUL`);
   return plain;

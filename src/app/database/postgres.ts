@@ -1,5 +1,5 @@
-// The database of a PostgreSQL server. Opening it means migrating, then connecting; whether it is lost is found out by one
-// trial connection beside the others. A server that takes no further connection is there.
+// The database of a PostgreSQL server. Opening it means migrating, then connecting; a trial connection beside the others finds out
+// whether it is lost. A server that accepts no further connection is not lost.
 import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
 import { explain, hopelessness } from './faults.ts';
@@ -13,7 +13,7 @@ export interface PostgresSettings {
   readonly kind: 'postgres';
   /** See `postgres-url.ts`. */
   readonly url: string;
-  /** Connections at a time, without those of migrations and trials, and the one on which notifications come. */
+  /** Connections at a time, not counting those for migrations, trials and notifications. */
   readonly poolMax: number;
   readonly connectTimeoutMs: number;
   /** How long the server may take for one statement. A whole call may take half a second more. */
@@ -22,15 +22,15 @@ export interface PostgresSettings {
   readonly retryMaxMs: number;
   /** Calls that may wait for a connection; 1,000 when left out. */
   readonly waitingMax?: number;
-  /** How long the migrations may take, with those of another server; one minute when left out. */
+  /** How long the migrations may take, including the wait for another instance; one minute when left out. */
   readonly migrationTimeoutMs?: number;
-  /** How long `close` lets calls end; 5 s when left out. */
+  /** How long `close` waits for calls to end; 5 s when left out. */
   readonly closeTimeoutMs?: number;
 }
 
 const WAITING_MAX = 1_000;
 const MIGRATION_TIMEOUT_MS = 60_000;
-/** The server's own limit comes first, so that a slow statement costs its call and not the connection. */
+/** The server's own limit is shorter, so that a slow statement costs its call and not the connection. */
 const GRACE_MS = 500;
 
 /** Opens a server's database; it is `starting` when this returns. */

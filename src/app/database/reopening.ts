@@ -1,11 +1,10 @@
 // A database that goes away and comes back, whatever is behind it: a server, or the process of the embedded one.
 //
-// - Opening may fail: the database then is `unavailable`, says why, and is tried again for ever, with growing waits.
-//   Nothing has to be restarted when what it needs is there again. Only what the operator alone can mend, at the first
-//   attempt, ends it: a DatabaseOpenError.
+// - When opening fails, the database is `unavailable`, says why, and tries again forever, with growing waits. It recovers
+//   without a restart. Only a fault at the first attempt that the operator alone can fix is final: a DatabaseOpenError.
 // - While it is `ready`, every sign of trouble (a connection that closes, a call that breaks or is not answered) makes it
-//   ask whether the database is lost. When it is, everything is cut, so that calls under way fail at once, as new ones do.
-// - One call that fails, and a database that takes no further one, are no loss.
+//   ask whether the database is lost. If so, everything is cut, so that running calls fail at once, as new ones do.
+// - A single failed call does not mean a loss, nor does a database that accepts no further call.
 import { RETRY_AFTER_MS, WithStatus, backoffMs } from './status.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
 import type { Database, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
@@ -16,24 +15,24 @@ import { within } from './gate.ts';
 /** What is behind a database. */
 export interface Engine {
   readonly kind: Database['kind'];
-  /** For the operator; never a password. */
+  /** For the operator; never contains a password. */
   readonly description: string;
   /**
-   * Brings the tables up to date and connects. Called again after it has failed, and after `cut`.
+   * Migrates the tables and connects. Called again after a failure, and after `cut`.
    * @param closing ends it early
-   * @throws DatabaseOpenError when there is no use in trying again
+   * @throws DatabaseOpenError when trying again is useless
    */
   open(closing: AbortSignal): Promise<void>;
   /** A session that no other call has. Its waits are bounded. */
   acquire(): Promise<Session>;
   release(session: Session): void;
-  /** Makes sure that a session in doubt is not used again. `release` follows. */
+  /** Ensures that a doubtful session is not used again. `release` follows. */
   discard(session: Session): void;
-  /** Asked after a sign of trouble: why the database is lost, or nothing when it is there. */
+  /** Asked after a sign of trouble. @returns why the database is lost; undefined when it is there */
   whyLost(): Promise<string | undefined>;
   /** Cuts all sessions. */
   cut(): void;
-  /** Takes leave in order, for a bounded time; no session is in use. */
+  /** Closes in order, for a bounded time; no session is in use. */
   end(): Promise<void>;
   /** See `Database`. */
   readonly folderIdentity?: string | undefined;
@@ -43,7 +42,7 @@ export interface Engine {
 export interface ReopeningSettings extends CallLimits {
   /** The longest wait between two attempts to open the database. */
   readonly retryMaxMs: number;
-  /** How long `close` lets calls end; 5 s when left out. */
+  /** How long `close` waits for calls to end; 5 s when left out. */
   readonly closeTimeoutMs?: number | undefined;
 }
 
@@ -61,10 +60,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
   #retry: NodeJS.Timeout | undefined;
   #question: 'none' | 'asked' | 'again' = 'none';
   #closed: Promise<void> | undefined;
-  /** From when on calls that were taken before `close` are not carried out any more. */
+  /** Aborts when calls accepted before `close` no longer run. */
   #ended = false;
 
-  /** @param makeEngine is given what the engine calls when a connection is gone that it did not end itself */
+  /** @param makeEngine gets what the engine calls when a connection is gone that it did not end */
   constructor(makeEngine: (onLost: () => void) => Engine, settings: ReopeningSettings) {
     super();
     const engine = makeEngine(() => this.#suspect());
@@ -119,7 +118,7 @@ export class ReopeningDatabase extends WithStatus implements Database {
     await this.#opening;
   }
 
-  /** Never rejected. */
+  /** Never rejects. */
   async #open(): Promise<void> {
     try {
       await this.#engine.open(this.#closing.signal);
@@ -127,7 +126,7 @@ export class ReopeningDatabase extends WithStatus implements Database {
       if (!(error instanceof DatabaseOpenError))
         this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
       else if (this.status.state === 'starting') this.status.failed(error);
-      else this.#openLater(error.message); // what it has been made from says less
+      else this.#openLater(error.message); // its cause says less
       return;
     }
     this.#failures = 0;

@@ -3,7 +3,7 @@
 import type { DatabaseEvent, DatabaseState } from './database.ts';
 import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 
-/** The advice to callers for when to try again, when nothing better is known. */
+/** When callers should try again, if nothing better is known. */
 export const RETRY_AFTER_MS = 1_000;
 
 class Status {
@@ -16,7 +16,7 @@ class Status {
     this.#opened = new Promise((resolve, reject) => {
       this.#settleOpened = (error) => (error === undefined ? resolve() : reject(error));
     });
-    this.#opened.catch(() => {}); // the failure is also an event, so an unused promise is no unhandled rejection
+    this.#opened.catch(() => {}); // the failure is also an event, so nobody has to use the promise
   }
 
   get state(): DatabaseState {

@@ -1,23 +1,23 @@
-// Sees to it that the space of what was changed or deleted is used again. A server has autovacuum for that; the embedded database
-// has nothing: each edit would leave its old texts in the files for good.
+// Reclaims the space of changed and deleted rows. A server has autovacuum; the embedded database has nothing, so each edit would
+// leave its old texts in the files for good.
 //
-// - One table at a time, the one with the most to gain first, by the rule of autovacuum: a fifth of the rows, and fifty, are
-//   dead, or as many are new. So the cost stays in proportion to the changes. Long texts are in a table of their own.
-// - There is one session: calls wait while a table is vacuumed, and those that wait too long are told that the database is
-//   busy. What is broken off is begun anew.
-// - Nothing is analyzed: it would read all words of large notes, and no plan of a search depends on statistics.
+// - One table at a time, the one with the most to gain first, by the rule of autovacuum: fifty rows and a fifth of all are dead, or
+//   a thousand and a fifth are new. So the cost stays in proportion to the changes. Long texts have a table of their own.
+// - There is one session: calls wait while a table is vacuumed, and those that wait too long fail, since the database is busy. An
+//   interrupted vacuum starts over.
+// - Nothing is analyzed: that would read all words of large notes, and no plan of a search depends on statistics.
 import { sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 
-/** How long nothing is asked after nothing was due. */
+/** The wait after nothing was due. */
 const EVERY_MS = 10_000;
-/** How long one table may take; a database that takes longer counts as one that spins. */
+/** How long one table may take; a database that takes longer counts as hung. */
 const VACUUM_TIMEOUT_MS = 60_000;
 
 export class Vacuum {
   readonly #database: Database;
   #askAt = 0;
-  /** The table that was vacuumed last: one that is due at once again has to wait, for it would be due for ever. */
+  /** The table that was vacuumed last: one that is due again at once must wait, since it would be due forever. */
   #last: string | undefined;
 
   constructor(database: Database) {
@@ -25,7 +25,7 @@ export class Vacuum {
   }
 
   /**
-   * Vacuums one table of an embedded database, where one is due.
+   * Vacuums one table of an embedded database, if one is due.
    * @returns whether another one may be due
    * @throws as `SqlRunner.run`
    */
@@ -44,7 +44,7 @@ export class Vacuum {
     return true;
   }
 
-  /** The name of a table, quoted where it needs to be. */
+  /** The name of a due table, quoted where necessary. */
   async #due(): Promise<string | undefined> {
     const [row] = await this.#database.run((db) =>
       db.select({ name: sql<string>`name` }).from(

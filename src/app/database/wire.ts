@@ -1,6 +1,5 @@
-// As much of PostgreSQL's protocol, version 3, as a server needs that passes messages on: where one ends. The first
-// message of a client has no type; each later one begins with one letter. Both have a length of four bytes, which counts
-// itself. https://www.postgresql.org/docs/current/protocol-message-formats.html
+// The part of PostgreSQL's protocol, version 3, that a server needs to pass messages on: where each ends. A client's first message
+// has no type; each later one begins with one letter. Both have a length of four bytes, which counts itself. https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 export interface Received {
   readonly kind: 'startup' | 'terminate' | 'message';
@@ -10,15 +9,15 @@ export interface Received {
 const LENGTH_BYTES = 4;
 const TERMINATE = 'X'.charCodeAt(0);
 
-/** Puts the messages of one client together. */
+/** Reassembles the messages of one client. */
 export class MessageReader {
   #chunks: Buffer[] = [];
   #length = 0;
-  /** So many bytes must be there before it is worth to look. */
+  /** How many bytes must have arrived before it is worth looking. */
   #wanted = LENGTH_BYTES;
   #typeBytes = 0;
 
-  /** Whether nothing has arrived of a further message. */
+  /** Whether nothing of a further message has arrived. */
   get isEmpty(): boolean {
     return this.#length === 0;
   }
@@ -29,7 +28,7 @@ export class MessageReader {
     this.#length += chunk.length;
   }
 
-  /** The next message, when all of it has arrived. */
+  /** The next message, once all of it has arrived. */
   take(): Received | undefined {
     if (this.#length < this.#wanted) return undefined;
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#length);
@@ -48,7 +47,7 @@ export class MessageReader {
   }
 }
 
-/** The message that carries out a statement without parameters. */
+/** The message that runs a statement without parameters. */
 export function simpleQuery(text: string): Uint8Array {
   const body = Buffer.from(`${text}\0`);
   const head = Buffer.alloc(1 + LENGTH_BYTES);

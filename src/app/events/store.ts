@@ -1,10 +1,10 @@
 // The store of durable channels in the database of the application: PostgreSQL, on a server or embedded.
 //
-// - An append takes the next position from the row of its channel and locks it until the commit: positions are in the order of the
-//   commits, and without gaps (docs/adr/0033). It also notifies who listens, which the server does at the commit, and only then.
-// - The epoch changes when the history is another one: it is made of a random text in the table and of what identifies the database: the
-//   cluster of the server, its timeline, the database and the table. So a backup that is restored anywhere else, or over a new timeline,
-//   has another epoch, and an embedded database whose folder was copied has, too. Not seen is a table whose rows are put back by hand.
+// - An append takes the next position from the row of its channel and locks that until the commit: positions are in commit order, without
+//   gaps (docs/adr/0033). It also notifies listeners; the server delivers that at the commit, and only then.
+// - The epoch changes with the history: it combines a random text in the table with the identity of the database: the server's cluster,
+//   its timeline, the database and the table. So a backup restored elsewhere, or on a new timeline, has another epoch, and so has an
+//   embedded database whose folder was copied. It misses rows of the table that somebody puts back by hand.
 // - A read is one statement, so that it sees one moment.
 import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
@@ -12,10 +12,10 @@ import type { ChannelStore, EventPage, Extent, NewEvent, ReadLimit, StoredEvent,
 import type { Database, Queryable, SqlRunner } from '../database/database.ts';
 import { channelEvents, channelHeads } from './schema.ts';
 
-/** Under which appends are notified: the payload is the channel and the position, with a colon between them. */
+/** The topic of the notifications of appends: the payload is the channel and the position, with a colon between them. */
 const eventsTopic = 'troupe_channel_events';
 
-/** Events that are trimmed by one statement. */
+/** Events that one statement trims. */
 const TRIM_MAX = 1_000;
 
 interface ExtentRow extends Record<string, unknown> {
@@ -33,9 +33,9 @@ interface EventRow extends ExtentRow {
 /** Keeps the events of channels in a database. */
 export class DatabaseEvents implements ChannelStore<SqlRunner> {
   readonly #database: Database;
-  /** What identifies the database, asked for once for each time that it is opened. */
+  /** The identity of the database, read once each time that it is opened. */
   #identity: string | undefined = undefined;
-  /** Counts its states. */
+  /** Counts the changes of its state. */
   #opened = 0;
 
   constructor(database: Database) {
@@ -63,7 +63,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
           pg_notify(${eventsTopic}, ${channel} || ':' || position)`,
       ),
     );
-    if (row === undefined) throw new Error('an append answered no row');
+    if (row === undefined) throw new Error('an append returned no row');
     return { ...event, epoch: epochOf(row.epoch, identity), position: Number(row.position) };
   }
 
@@ -99,7 +99,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
 
   async trim(channel: string, { keep, maxAgeMs }: TrimLimit): Promise<boolean> {
     const seconds = maxAgeMs / 1_000;
-    // What goes is a beginning of the history: what is before the first event that stays.
+    // Trimming removes a prefix of the history: everything before the first event that stays.
     const trimmed = await this.#database.run((db) =>
       rows(
         db,
@@ -135,7 +135,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
     return row;
   }
 
-  /** Makes the row of a channel that has had no event. */
+  /** Creates the row of a channel that has had no event. */
   async #begin(channel: string): Promise<ExtentRow> {
     await this.#database.run((db) => db.insert(channelHeads).values({ channel }).onConflictDoNothing());
     const row = await this.#readExtent(channel);
@@ -148,7 +148,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
     return { epoch: epochOf(epoch, identity), head: Number(head), first: Number(oldest) };
   }
 
-  /** Asks where the caller is: a transaction that waited for another connection could wait for one that waits for it. */
+  /** Reads it on the caller's connection: a transaction that waited for another one could wait for a call that waits for it. */
   async #identityBy(runner: SqlRunner): Promise<string> {
     if (this.#identity !== undefined) return this.#identity;
     const opened = this.#opened;
@@ -160,7 +160,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
 
 const first = sql`coalesce((select min(position) from ${channelEvents} as kept where kept.channel = heads.channel), heads.position + 1) as first`;
 
-/** What tells this database from a copy of it. A role that may not ask is told apart by less. */
+/** Distinguishes this database from a copy. A role without the right to read all of it gets a weaker identity. */
 async function identify(runner: SqlRunner, folder: string | undefined): Promise<string> {
   const [allowed] = await runner.run((db) =>
     rows<{ allowed: boolean }>(
@@ -187,7 +187,7 @@ function epochOf(row: string, identity: string): string {
   return createHash('sha256').update(`${row} ${identity}`).digest('base64url').slice(0, 22);
 }
 
-/** Rows of a statement that is written as SQL: what they have, the statement says. */
+/** The rows of a statement in plain SQL, which determines their type. */
 async function rows<Row extends Record<string, unknown>>(
   db: Queryable,
   query: ReturnType<typeof sql>,

@@ -1,17 +1,17 @@
-// What bodies of requests are read: JSON in UTF-8, and nothing else. A page of another origin cannot send that type without
-// asking first, which is not answered, so it can change nothing here.
+// Which bodies of requests are read: JSON in UTF-8, and nothing else. A page of another origin cannot send that type without a
+// preflight request, which is refused, so it can change nothing here.
 //
-// An empty body is no body, whatever its type says: many clients send the type with every request. Bytes that are not UTF-8
-// are refused, since reading them all the same would replace characters in silence. Nothing is decompressed: a small body
-// could become one of any size. Bytes are counted as they arrive, of all requests together (`traffic.ts`), and put together at
-// once: a client may send them one by one, each in a chunk of its own that would cost a hundred times as much.
+// An empty body counts as none, whatever its type: many clients send the type with every request. Bytes that are not UTF-8 are
+// refused, since decoding them would silently replace characters. Nothing is decompressed: a small body could become one of
+// any size. Bytes are counted as they arrive, of all requests together (`traffic.ts`), and joined at once: a client may send
+// them one by one, and a hundred times the memory would go into their chunks.
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HttpError } from './errors.ts';
 import type { Traffic } from './traffic.ts';
 
-/** Room that a body has at first. */
+/** Initial room for a body. */
 const ROOM_MIN = 4_096;
 
 /** Sets how bodies are read. Every other type is answered 415, plain text included. */
@@ -35,7 +35,7 @@ export function readBodies(app: FastifyInstance, bodyLimitBytes: number, traffic
   });
 }
 
-/** Reads a whole body. @param done is called once, unless the client is gone before */
+/** Reads a whole body. @param done called once, unless the client goes away first */
 function read(
   request: FastifyRequest,
   payload: IncomingMessage,

@@ -1,17 +1,17 @@
-// How the HTTP server ends: requests under way are answered, every other connection is dropped at once.
+// How the HTTP server stops: requests under way are answered, every other connection is dropped at once.
 //
-// Without this a browser's spare connection, on which nothing was ever asked, would hold up the end of the server as long
-// as a request that is slow: Node.js counts it as active.
+// Without this, a browser's spare connection that never carried a request would delay the stop as long as a slow request:
+// Node.js counts it as active.
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-/** How a server is ended in a bounded time. */
+/** Stops a server in a bounded time. */
 export interface Drain {
-  /** Closes the application; what is still under way after `limitMs` is cut off. */
+  /** Closes the application; requests still under way after `limitMs` are cut off. */
   close(limitMs: number): Promise<void>;
 }
 
-/** Follows the connections of an application. To be called after the plugin of the WebSockets was registered, and before the routes are added. */
+/** Follows the connections of an application. Call it after registering the WebSocket plugin and before adding routes. */
 export function drain(app: FastifyInstance): Drain {
   /** Requests under way, by connection. */
   const connections = new Map<Socket, number>();
@@ -30,8 +30,8 @@ export function drain(app: FastifyInstance): Drain {
     add(socket, 1);
     response.once('close', () => add(socket, -1));
   });
-  // An upgraded connection belongs to its WebSocket. (A listener to `upgrade` would keep Node.js from treating an upgrade as
-  // a request once nobody else listens to it, and so from answering.)
+  // An upgraded connection belongs to its WebSocket. (With a listener for `upgrade` here, Node.js would not treat an upgrade as
+  // a request once nobody else listens, and so would not answer it.)
   app.addHook('onRequest', (request, _reply, done) => {
     if (request.ws) connections.delete(request.raw.socket);
     done();
@@ -44,7 +44,7 @@ export function drain(app: FastifyInstance): Drain {
     if (draining && count + change === 0) socket.destroySoon();
   }
 
-  // Until here requests are served as ever, so that `/readyz` can tell of the end.
+  // Until here requests are served as usual, so that `/readyz` can announce the stop.
   app.addHook('preClose', async () => {
     draining = true;
     for (const [socket, count] of connections) if (count === 0) socket.destroy();

@@ -1,7 +1,7 @@
-// What goes wrong, as HTTP answers: always `{"error": text}`, with a text that says what to do and nothing of the inside.
+// Failures as HTTP answers: always `{"error": text}`, with a text that says what to do and reveals no internals.
 //
-// What is the server's fault is logged with its cause; what is the client's is not; what passes by itself, such as an
-// outage of the database, is one line without a stack. Of each kind and client there is one line in ten seconds.
+// A fault of the server is logged with its cause, one of the client is not; a passing one, such as an outage of the database, is
+// one line without a stack. Each kind and client gets one line in ten seconds.
 import type { Socket } from 'node:net';
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TroupeError } from 'troupe';
@@ -9,7 +9,7 @@ import { DatabaseUnavailableError } from '../database/errors.ts';
 import { Recurring } from '../recurring.ts';
 import { kindOf } from './request-lines.ts';
 
-/** Characters of an error by which failures are told apart. */
+/** Characters of an error that tell failures apart. */
 const KIND_MAX = 100;
 
 /** An answer other than success, thrown by a controller. */
@@ -18,7 +18,7 @@ export class HttpError extends Error {
   readonly statusCode: number;
   readonly retryAfterSeconds: number | undefined;
 
-  /** @param message what the client is told */
+  /** @param message for the client */
   constructor(statusCode: number, message: string, retryAfterSeconds?: number) {
     super(message);
     this.statusCode = statusCode;
@@ -26,7 +26,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Texts for the errors of Fastify and of its plugins that a client can cause; their own would name internals. */
+/** Texts for errors of Fastify and its plugins that a client can cause; their own would name internals. */
 const texts: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be JSON, with content-type: application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not valid JSON',
@@ -40,7 +40,7 @@ const texts: Readonly<Record<string, string>> = {
 const MAYBE_DONE =
   'the database did not answer, so the change may or may not be stored: check before you try again';
 
-/** Answers to what is no HTTP request at all, by the code of Node.js; anything else is a bad request. */
+/** Answers to what is not HTTP, by the code of Node.js; anything else is a bad request. */
 const clientErrors: Readonly<Record<string, readonly [status: string, text: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
   HPE_INVALID_URL: [
@@ -50,7 +50,7 @@ const clientErrors: Readonly<Record<string, readonly [status: string, text: stri
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too large'],
 };
 
-/** True for an outcome that the client is told and that is no fault of the code: nobody needs a stack. */
+/** True for an outcome that the client hears of and that is not a fault of the code: nobody needs a stack. */
 export function isExpected(error: unknown): boolean {
   return error instanceof HttpError || error instanceof DatabaseUnavailableError;
 }
@@ -63,9 +63,9 @@ export function handleErrors(app: FastifyInstance): void {
   );
 }
 
-/** Fastify's `frameworkErrors`: a request whose path cannot be read. It has passed no hook, so the headers are set here. */
+/** Fastify's `frameworkErrors`: a request whose path cannot be read. No hook has seen it, so the headers are set here. */
 export function answerUnreadable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  // Nobody else would end a connection that was to become a WebSocket.
+  // Nothing else would end a connection that asked to become a WebSocket.
   if (request.headers.upgrade !== undefined) {
     reply.raw.once('finish', () => request.raw.socket.destroySoon());
   }
@@ -75,7 +75,7 @@ export function answerUnreadable(error: FastifyError, request: FastifyRequest, r
     .send({ error: texts[error.code] ?? 'the request cannot be read' });
 }
 
-/** Fastify's `clientErrorHandler`: what has come is no HTTP, or not all of it came. */
+/** Fastify's `clientErrorHandler`: what arrived is not HTTP, or is incomplete. */
 export function answerClientError(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   const [status, text] = clientErrors[error.code] ?? ['400 Bad Request', 'this is not an HTTP request'];
@@ -96,7 +96,7 @@ function toHttpError(error: FastifyError, method: string): HttpError {
       error.maybeDone && method !== 'GET' ? MAYBE_DONE : 'the database is not available, try again later';
     return new HttpError(503, text, Math.ceil(error.retryAfterMs / 1000));
   }
-  // A server that is being restarted, or has more to do than it can.
+  // A server that is restarting or overloaded.
   if (
     error instanceof TroupeError &&
     (error.code.startsWith('TROUPE_CALL_') || error.code === 'TROUPE_MAILBOX_FULL')

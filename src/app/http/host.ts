@@ -1,30 +1,30 @@
 // Which hosts a request may be sent to.
 //
-// A page of any site can give its own name the address of this machine (DNS rebinding): to the browser a service on 127.0.0.1
-// is then of the page's origin, and nothing but `Host` tells that the name is a stranger's. So a request is answered, and a
-// WebSocket opened, only where `Host` is
+// Any site can give its own name the address of this machine (DNS rebinding): to the browser, a service on 127.0.0.1 then has the
+// page's origin, and only `Host` shows that the name is foreign. So a request is answered, and a WebSocket opened, only if `Host`
+// is
 //
 // - a loopback name or address: `localhost`, names that end with `.localhost`, 127.0.0.0/8, [::1];
-// - `HOST`; when the service listens on all addresses (0.0.0.0 or ::), any address: no name can be made to be one;
+// - `HOST`; when the service listens on all addresses (0.0.0.0 or ::), any address: no name can pass for one;
 // - listed in `ALLOWED_HOSTS`.
 //
-// The authority of a target in absolute form and, of a proxy that is trusted, `X-Forwarded-Host` must be such hosts, too: never
-// instead of `Host`, since a page can set that header once it has rebound its name. Without `Host` there is no browser: only
-// HTTP/1.0 has such requests, those of simple health checks.
+// The authority of a target in absolute form and, from a trusted proxy, `X-Forwarded-Host` must be such hosts, too. They never
+// replace `Host`, since a page can set that header once it has rebound its name. No browser omits `Host`: only HTTP/1.0 does, as
+// in simple health checks.
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HttpError } from './errors.ts';
 
-/** Characters of a refused host that its client is shown. */
+/** Characters of a refused host that the answer shows. */
 const SHOWN_MAX = 100;
 
 /** `name`, `1.2.3.4` or `[::1]`, with or without a port. */
 const HOST = /^(?<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?<port>\d{1,5}))?$/;
-/** What a browser leaves out; whether there is TLS in front of the service it cannot know. */
+/** Browsers leave these out; the service cannot know whether TLS ends in front of it. */
 const DEFAULT_PORTS: ReadonlySet<string> = new Set(['80', '443']);
 
 interface Host {
-  /** As browsers write it: small letters, addresses in one form, no final dot. */
+  /** As browsers write it: lower case, addresses in one form, no final dot. */
   readonly name: string;
   /** Undefined when it has none. */
   readonly port: string | undefined;
@@ -35,7 +35,7 @@ export function isHostEntry(text: string): boolean {
   return parse(text) !== undefined;
 }
 
-/** Whether a name or address is one of this machine alone. IPv6 addresses may be without brackets. */
+/** Whether a name or address is a loopback one. IPv6 addresses may come without brackets. */
 export function isLoopback(host: string): boolean {
   return isLoopbackName(parse(withBrackets(host))?.name ?? '');
 }
@@ -65,7 +65,7 @@ export function hostCheck(listen: string, allowed: readonly string[]): (host: st
   };
 }
 
-/** Answers 421 to requests and upgrades that were sent to another host. To be called before routes are added. */
+/** Answers 421 to requests and upgrades for other hosts. Call it before adding routes. */
 export function checkHosts(app: FastifyInstance, isAllowed: (host: string) => boolean): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const stranger = hostsOf(request).find((host) => !isAllowed(host));
@@ -74,7 +74,7 @@ export function checkHosts(app: FastifyInstance, isAllowed: (host: string) => bo
         ? undefined
         : new HttpError(
             421,
-            `the host ${JSON.stringify(stranger.slice(0, SHOWN_MAX))} is none of this service; ALLOWED_HOSTS lists further ones`,
+            `the host ${JSON.stringify(stranger.slice(0, SHOWN_MAX))} is not a host of this service; ALLOWED_HOSTS lists further ones`,
           ),
     );
   });
@@ -84,14 +84,14 @@ function hostsOf(request: FastifyRequest): string[] {
   const hosts: string[] = [];
   const { host } = request.raw.headers;
   if (host !== undefined) hosts.push(host);
-  // That of a proxy which is trusted, or `Host` once more.
+  // That of a trusted proxy, or `Host` again.
   if (request.host !== '' && request.host !== host) hosts.push(request.host);
   const target = request.raw.url ?? '';
   if (!target.startsWith('/') && target !== '*') hosts.push(authorityOf(target));
   return hosts;
 }
 
-/** `http://host/path` and what else does not begin with a slash. */
+/** The authority of `http://host/path`, or of anything else without a slash at its beginning. */
 function authorityOf(target: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1] ?? target;
 }

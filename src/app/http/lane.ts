@@ -1,14 +1,14 @@
-// Requests of one kind that cost the database much, such as searches: a bounded number is worked on at a time, some more wait,
-// and what is beyond is answered 503. So a flood of them leaves the database, and what answers may hold in memory, to all others.
+// Bounds the requests of one kind, such as searches: a limited number runs at a time, some more wait, and further ones are answered
+// 503. So a flood of them leaves the database, and the memory for answers, to all others.
 //
-// Who waits holds nothing. A request whose client is gone leaves the line; once it is worked on, it is to its end.
+// A waiting request holds nothing, and leaves the line when its client goes away; a running one runs to its end.
 import type { ServerResponse } from 'node:http';
 import { Gate, GateFullError } from '../database/gate.ts';
 import { HttpError } from './errors.ts';
 
 /** What bounds a lane. */
 export interface LaneLimits {
-  /** Requests that are worked on at a time. */
+  /** Requests that run at a time. */
   readonly insideMax: number;
   /** Further ones that may wait. */
   readonly waitingMax: number;
@@ -16,7 +16,7 @@ export interface LaneLimits {
   readonly waitMs: number;
 }
 
-/** A line of requests before what they need. */
+/** A line of requests for a limited resource. */
 export class Lane {
   readonly #gate: Gate;
   readonly #waitMs: number;
@@ -27,8 +27,8 @@ export class Lane {
   }
 
   /**
-   * Does the work of a request when it has its turn.
-   * @throws HttpError 503 where there is no room, or no turn in time; what `work` throws
+   * Does the work of a request in its turn.
+   * @throws HttpError 503 when there is no room, or no turn in time; what `work` throws
    */
   async run<T>(response: ServerResponse, work: () => Promise<T>): Promise<T> {
     const leave = await this.#enter(response);

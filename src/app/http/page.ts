@@ -1,7 +1,7 @@
 // The page of the application and its security headers.
 //
 // The policy allows what comes from this server and nothing else: no inline script or style, no frame, no other origin.
-// Assets have their content in their name and are cached for ever; the page itself is asked for each time.
+// Asset names contain a hash of the content, so assets are cached forever; the page itself is revalidated each time.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import helmet from '@fastify/helmet';
@@ -14,7 +14,7 @@ function pageFolder(): string {
   return existsSync(built) ? built : fileURLToPath(new URL('../../../dist/web', import.meta.url));
 }
 
-/** Sets the headers of all answers, those included that refuse a request before it has come to a route. */
+/** Sets the headers of all answers, including refusals before any route. */
 export async function setHeaders(app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -28,7 +28,7 @@ export async function setHeaders(app: FastifyInstance): Promise<void> {
         objectSrc: ["'none'"],
       },
     },
-    // Whether there is TLS in front of it the server cannot know; the proxy that ends it sets this one.
+    // The server cannot know whether TLS ends in front of it; the proxy that ends TLS sets this one.
     strictTransportSecurity: false,
     referrerPolicy: { policy: 'no-referrer' },
     xFrameOptions: { action: 'deny' },

@@ -1,8 +1,8 @@
-// What of requests is logged: at `info` how the first one of a kind in ten seconds ended, with how many of the kind there were
-// since the last line; at `debug` every one, when it comes and when it has ended.
+// What is logged of requests: at `info` the outcome of the first of a kind in ten seconds, with how many of that kind there were
+// since the last line; at `debug` the start and the outcome of each.
 //
-// A kind is a route, a method, a status and who asks. Whatever somebody sends, and however often, the log grows by a bounded
-// number of lines a second: see `recurring.ts`. An access log with each request is the business of the proxy in front.
+// A kind is a route, a method, a status and a client. Whatever clients send, and however often, the log grows by a bounded number
+// of lines a second: see `recurring.ts`. An access log of every request is the job of the proxy in front.
 import { isIPv6 } from 'node:net';
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { Recurring } from '../recurring.ts';
@@ -38,12 +38,12 @@ export class RequestLines extends LogController {
   }
 }
 
-/** Which requests count as the same: those of one client to one route. */
+/** Requests of one client to one route are of one kind. */
 export function kindOf(request: FastifyRequest): string {
   return `${request.method} ${request.routeOptions.url ?? ''} ${clientOf(request.ip)}`;
 }
 
-/** Who has an IPv6 address has 2^64 of them. */
+/** An IPv6 client has a network of 2^64 addresses, so only its first four groups count. */
 function clientOf(ip: string): string {
   if (!isIPv6(ip) || ip.startsWith('::ffff:')) return ip;
   const [head = '', tail] = ip.split('::', 2);

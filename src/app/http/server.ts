@@ -1,34 +1,34 @@
-// The HTTP server below Fastify, with what bounds its connections:
+// The HTTP server below Fastify, with the limits of its connections:
 //
-// - One request of a connection is handled at a time. Those that a client sends without waiting for answers (pipelining) wait
-//   until the answer before theirs has been handed over to the system, and nothing is read from the socket meanwhile. What had
-//   been read already waits, `PIPELINED_MAX` of one connection and `WAITING_MAX` of all; beyond that the connection is ended.
-// - An answer of which nothing moves for `sendTimeoutMs`, or up to twice as long, ends its connection. Node.js counts every
-//   byte that the client's side takes, also within one write.
-// - There are at most `maxConnections`; those beyond are refused when they come, before anything is read from them.
+// - Each connection has one request handled at a time. Requests that a client sends without waiting for answers (pipelining) wait
+//   until the previous answer has been handed to the system, and nothing is read from the socket meanwhile. Requests read already
+//   wait, at most `PIPELINED_MAX` on one connection and `WAITING_MAX` on all; beyond that the connection is ended.
+// - An answer of which the client takes nothing for `sendTimeoutMs`, or up to twice as long, ends its connection. Node.js counts
+//   every byte that the client's side takes, even within one write.
+// - There are at most `maxConnections`; further ones are refused on arrival, before anything is read from them.
 //
-// How long requests may take to arrive Node.js sees to (`headersTimeout`, `requestTimeout`), and how long a connection may be
-// idle between them. An upgraded connection is its WebSocket's. Injected requests do not come by here.
+// Node.js enforces how long requests may take to arrive (`headersTimeout`, `requestTimeout`), and how long a connection may be
+// idle between them. An upgraded connection belongs to its WebSocket. Injected requests do not pass through here.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What bounds a server. Times are in milliseconds. */
+/** The limits of a server. Times are in milliseconds. */
 export interface ServerLimits {
   /** How long a request may take to arrive, head and body. */
   readonly requestTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly maxConnections: number;
-  /** Called for each connection that was refused. */
+  /** Called for each refused connection. */
   readonly onRefused: () => void;
 }
 
-/** Requests that may wait on one connection, behind the one that is handled. */
+/** Requests that may wait on one connection, behind the current one. */
 export const PIPELINED_MAX = 256;
 /** Requests that may wait on all connections together. */
 const WAITING_MAX = 4_096;
 /** How long a connection may be idle between two requests. */
 const KEEP_ALIVE_MS = 72_000;
-/** The longest time between two looks for requests that take too long to arrive. */
+/** The longest time between two checks for requests that take too long to arrive. */
 const LOOK_MAX_MS = 5_000;
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -40,7 +40,7 @@ interface Exchange {
 
 /** The requests of one connection. */
 interface Line {
-  /** The one that is handled. */
+  /** The answer to the request being handled. */
   current: ServerResponse | undefined;
   readonly waiting: Exchange[];
 }
@@ -70,7 +70,7 @@ export function boundedServers(limits: ServerLimits): (handler: Handler) => Serv
     function newLine(socket: Socket): Line {
       const line: Line = { current: undefined, waiting: [] };
       lines.set(socket, line);
-      // Whoever reads a body resumes the socket.
+      // Reading a body resumes the socket.
       socket.on('resume', () => {
         if (line.waiting.length > 0) socket.pause();
       });
@@ -107,7 +107,7 @@ export function boundedServers(limits: ServerLimits): (handler: Handler) => Serv
     server.maxConnections = limits.maxConnections;
     server.on('drop', limits.onRefused);
     server.setTimeout(limits.sendTimeoutMs, (socket: Socket) => {
-      // A controller that takes its time is the controller's business.
+      // A slow controller has a limit of its own.
       const current = lines.get(socket)?.current;
       const isWorking = current !== undefined && !current.writableEnded && socket.writableLength === 0;
       if (!isWorking) socket.destroy();

@@ -1,12 +1,12 @@
-// What requests and answers may hold in memory, of all connections together: bodies as they arrive, until their requests are
-// answered; answers until their clients have taken them. What does not fit is answered 503. Neither kind can take all: a quarter is
-// left to the other, so that clients who do not read leave room for changes, and those who send do not keep others from reading.
+// Bounds what requests and answers hold in memory, on all connections together: bodies from their arrival until their requests
+// are answered, answers until their clients have taken them. What does not fit is answered 503. Each kind leaves a quarter to the
+// other, so that clients that do not read leave room for changes, and clients that send leave room for reading.
 //
-// Bytes are those on the wire. While a body is read, and while an answer is on its way, Node.js holds a few copies of them.
+// Bytes are counted as on the wire. While a body is read, and while an answer is sent, Node.js holds a few copies of them.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HttpError } from './errors.ts';
 
-/** The part of the whole that either kind may take, where it holds anything already: one body, and one answer, always has a turn. */
+/** The share that either kind may take while it holds anything already: a single body, and a single answer, always fits. */
 export const shareMax = 0.75;
 
 type Kind = 'bodies' | 'answers';
@@ -16,7 +16,7 @@ type Bytes = Record<Kind, number>;
 
 /** What one request holds. */
 interface Held extends Bytes {
-  /** Those of the answer that stand for one which is not there yet. */
+  /** Bytes reserved for an answer that does not exist yet. */
   expected: number;
 }
 
@@ -30,12 +30,12 @@ export class Traffic {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes that are held now. */
+  /** Bytes held now. */
   get bytes(): number {
     return this.#all.bodies + this.#all.answers;
   }
 
-  /** Follows the answers of an application. To be called before routes are added. */
+  /** Follows the answers of an application. Call it before adding routes. */
   follow(app: FastifyInstance): void {
     app.addHook('onRequest', (request, reply, done) => {
       const held: Held = { bodies: 0, answers: 0, expected: 0 };
@@ -48,7 +48,7 @@ export class Traffic {
       done();
     });
     app.addHook('onSend', (request, _reply, payload, done) => {
-      // It is there already, so it is counted also where it does not fit: what comes next has to wait for it.
+      // It exists already, so it counts even if it does not fit: what comes next must wait for it.
       if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
         this.#add(request, 'answers', Buffer.byteLength(payload) - (this.#held.get(request)?.expected ?? 0));
       }
@@ -57,7 +57,7 @@ export class Traffic {
   }
 
   /**
-   * Counts bytes that have come with a request.
+   * Counts bytes that arrived with a request.
    * @throws HttpError 503 when there is no room for them
    */
   take(request: FastifyRequest, bytes: number): void {
@@ -65,7 +65,7 @@ export class Traffic {
   }
 
   /**
-   * Counts the bytes that an answer may have, before it is made; when it is there, its own count in their place.
+   * Reserves the bytes that an answer may have, before it is made; the answer's own size replaces them later.
    * @throws HttpError 503 when there is no room for them
    */
   expect(request: FastifyRequest, bytes: number): void {
@@ -83,7 +83,7 @@ export class Traffic {
     this.#add(request, kind, bytes);
   }
 
-  /** A request that has been answered, or whose client is gone, holds nothing any more. */
+  /** A request that was answered, or whose client is gone, holds nothing. */
   #add(request: FastifyRequest, kind: Kind, bytes: number): void {
     const held = this.#held.get(request);
     if (held === undefined) return;

@@ -1,8 +1,8 @@
-// Answers requests that no route takes: 405 with `Allow` where the path has routes for other methods (and for OPTIONS those
-// alone), 404 everywhere else.
+// Answers requests without a route: 405 with `Allow` where the path has routes for other methods (to OPTIONS, 204 with `Allow`),
+// 404 everywhere else.
 import type { FastifyInstance } from 'fastify';
 
-/** A path in an answer is cut after so many characters. */
+/** Characters of a path that an answer shows. */
 const PATH_SHOWN_MAX = 200;
 
 interface KnownPath {
@@ -10,7 +10,7 @@ interface KnownPath {
   readonly methods: string[];
 }
 
-/** Answers unknown routes. To be called before the routes are added, which it takes note of. */
+/** Answers unknown routes. Call it before adding routes: it records them. */
 export function handleUnknown(app: FastifyInstance): void {
   const known = new Map<string, KnownPath>();
 
@@ -35,7 +35,7 @@ export function handleUnknown(app: FastifyInstance): void {
   });
 }
 
-/** What a route's path matches; it has no special characters but the names of its parameters. */
+/** The pattern of a route's path, whose only special characters are the colons of its parameters. */
 function patternOf(url: string): RegExp {
   return new RegExp(`^${url.replace(/:\w+/g, '[^/]+')}$`);
 }

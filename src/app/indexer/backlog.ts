@@ -1,12 +1,12 @@
-// The notes that are not indexed yet, and the work to be done on them.
+// The notes that are not indexed yet, and the work on them.
 //
-// - A trigger of the database marks a note at each change, whoever makes it, and numbers the changes. What is written counts
-//   only when the note still has the number that it was read with: a note that was changed meanwhile stays marked. So the
-//   work can be broken off at any moment, and be done by several at once.
-// - The newest changes come first, and of those the notes that are quickly done, so that somebody who has just changed a note
-//   finds it whatever else there is to do: large notes of others do not stand in its way.
-// - Little is read at a time, by number and by bytes, and the event loop has its turn while words are cut.
-// - Who asks while a step is under way gets the next one: it may have read before the change that they ask for.
+// - A trigger of the database marks a note at each change, whoever makes it, and numbers the changes. Words are written only if
+//   the note still has the number it was read with: a note changed meanwhile stays marked. So the work can be interrupted at any
+//   moment, and several can do it at once.
+// - The newest changes come first, and of those the quick notes, so that a note is found right after its change whatever else
+//   there is to do: large notes of others do not delay it.
+// - Little is read at a time, by number and by bytes, and the event loop gets its turn while text is cut into words.
+// - A request during a step gets the next step: the running one may have read before the requester's change.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
@@ -18,17 +18,17 @@ import { NoteWords, type Text } from './tsvector.ts';
 import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
 
 /**
- * Notes that are read at a time, and bytes of their texts, after which no further note is read; they are chosen from so many of
- * the newest changes.
+ * Notes read at a time, and bytes of their texts after which no further note is read; they are chosen from this many of the newest
+ * changes.
  */
 export const readMax = { notes: 50, bytes: 64_000, candidates: 200 } as const;
 
 /** `Backlog.pending` counts no further than this. */
 const pendingMax = 10_000;
 
-/** How long words are cut before others have their turn on this thread. */
+/** How long text is cut into words before others get their turn on this thread. */
 const TURN_MS = 5;
-/** Two that wrote at once, one of which has to do it again: a deadlock, a conflict. */
+/** Two wrote at once, and one must try again: a deadlock, a conflict. */
 const AGAIN = new Set(['40P01', '40001']);
 
 /** A note that cannot be found by its words, and why. */
@@ -37,18 +37,17 @@ export interface NotIndexed {
   readonly problem: string;
 }
 
-/** What is there to be indexed, wherever the notes are. */
+/** What remains to be indexed, wherever the notes are. */
 export interface Backlog {
   /**
-   * Indexes some of the notes that are not, the newest change first. It reads after the call, so it sees each change that was
-   * answered before.
+   * Indexes some of the waiting notes, the newest change first. It reads after the call, so it sees every change answered before.
    * @returns whether there are more
    * @throws as `SqlRunner.run`
    */
   step(): Promise<boolean>;
-  /** Does what has time when nothing is to be indexed. @returns whether there is more of it */
+  /** Does work that can wait until nothing is left to index. @returns whether there is more of it */
   tidy(): Promise<boolean>;
-  /** Makes ready; the first time only. @returns what is missing, and what to do about it; undefined when nothing is */
+  /** Prepares, the first time only. @returns what is missing and what to do about it; undefined when nothing is */
   prepare(): Promise<string | undefined>;
   /** How many notes are to be indexed, counted up to `pendingMax`. Left out where another instance indexes them. */
   pending?(): Promise<number>;
@@ -97,9 +96,9 @@ export class DatabaseBacklog implements Backlog {
     const problem = await this.#vocabulary.prepare();
     return (
       problem &&
-      `slips in words of a search are not forgiven, since pg_trgm cannot be used (${problem}): install it beside the server ` +
-        'when it is missing (it comes with postgresql-contrib), run "create extension pg_trgm" in this database as its owner, ' +
-        'and start the service again'
+      `searches do not forgive typing errors, since pg_trgm cannot be used (${problem}): if it is missing, install it beside the ` +
+        'server (it comes with postgresql-contrib); run "create extension pg_trgm" in this database as its owner, and restart ' +
+        'the service'
     );
   }
 
@@ -113,7 +112,7 @@ export class DatabaseBacklog implements Backlog {
   }
 
   async #after(running: Promise<boolean> | undefined): Promise<boolean> {
-    await running?.catch(() => {}); // whoever asked for it is told
+    await running?.catch(() => {}); // its requester gets the error
     this.#next = undefined;
     this.#running = this.#step();
     return await this.#running;
@@ -139,7 +138,7 @@ export class DatabaseBacklog implements Backlog {
     return !isAll || written < batch.length;
   }
 
-  /** Other programs may have stored texts of any length: what is longer than the service takes is not read. */
+  /** Other programs may have stored texts of any length: what exceeds the service's limits is not read. */
   async #read(): Promise<{ readonly batch: Unindexed[]; readonly isAll: boolean }> {
     const columns = {
       id: sql<number>`id`,
@@ -172,14 +171,14 @@ export class DatabaseBacklog implements Backlog {
     return { batch, isAll: batch.length === total };
   }
 
-  /** @returns how many are indexed; the others have been changed meanwhile */
+  /** @returns how many are indexed; the others were changed meanwhile */
   async #write(indexed: readonly Indexed[], vocabulary: readonly string[]): Promise<number> {
     try {
       return await this.#store(indexed, vocabulary);
     } catch (error) {
       if (!(error instanceof DatabaseQueryError)) throw error;
       if (AGAIN.has(error.sqlState)) return 0;
-      // One of them must not keep the others, or the service, from going on.
+      // One of them must not block the others, or the service.
       let written = 0;
       for (const note of indexed) written += await this.#storeAlone(note);
       return written;

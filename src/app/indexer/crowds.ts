@@ -1,28 +1,28 @@
-// How many words in use the database would compare with a mistyped one, estimated from a sample of them.
+// Estimates, from a sample of the words in use, how many of them the database would compare with a mistyped one.
 //
-// pg_trgm compares a word with every word that has enough groups of three letters in common with it. Whoever writes notes can make
-// that all words there are, and nothing can break off a statement of the embedded database but its end.
+// pg_trgm compares a word with every word that shares enough groups of three letters with it. Writers of notes can make that all
+// words there are, and a statement of the embedded database cannot be interrupted, only its process ended.
 //
-// - The sample is taken from places in the table that are drawn by lot, so its cost does not grow with the table, and who adds
-//   words cannot keep them out of it.
-// - It is an estimate: a word may cost a few times what it was taken to.
+// - The sample comes from random places in the table, so its cost does not grow with the table, and nobody who adds words can keep
+//   them out of it.
+// - It is an estimate: a word may cost a few times more.
 import { sql } from 'drizzle-orm';
 import type { SqlRunner } from '../database/database.ts';
 import { noteWords } from '../notes/schema.ts';
 
-/** Words that are compared for one search, at most. */
+/** Words compared for one search, at most. */
 export const comparedMax = 20_000;
 
-/** Places that are looked at. */
+/** Sampled places. */
 const SAMPLE = 500;
-/** Bytes that a row of the table takes at least: of a page there are so many fewer places. */
+/** The smallest size of a row of the table, which bounds the places on a page. */
 const ROW_BYTES = 36;
-/** A word that has something in common, and not enough, costs this part of a comparison. */
+/** A word with too little in common costs this part of a comparison. */
 const TOUCHED_COST = 0.2;
 
-/** The words in use, in short. */
+/** A summary of the words in use. */
 export class Crowds {
-  /** Rows for which there is room in the table. */
+  /** Rows that the table has room for. */
   readonly #places: number;
   readonly #sample: readonly ReadonlySet<string>[];
 
@@ -31,7 +31,7 @@ export class Crowds {
     this.#sample = sample;
   }
 
-  /** Draws a sample, where there are so many words that `count` mistyped ones could cost too much. */
+  /** Draws a sample, if there are so many words that `count` mistyped ones could cost too much. */
   static async of(runner: SqlRunner, count: number): Promise<Crowds> {
     const [size] = await runner.run((db) =>
       db
@@ -56,7 +56,7 @@ export class Crowds {
     );
   }
 
-  /** With how many words a word would be compared. @param similarity from which on they are like it */
+  /** With how many words a word would be compared. @param similarity the least that counts as similar */
   comparisonsWith(word: string, similarity: number): number {
     const groups = groupsOf(word);
     let cost = 0;
@@ -70,7 +70,7 @@ export class Crowds {
   }
 }
 
-/** The groups of three letters by which pg_trgm tells words. */
+/** The groups of three letters by which pg_trgm compares words. */
 function groupsOf(word: string): Set<string> {
   const letters = Array.from(`  ${word} `);
   const groups = new Set<string>();

@@ -1,15 +1,15 @@
-// One form for all ways to write a word: what differs only in case, accents, vowel signs of Arabic and Hebrew, ligatures,
-// width or the set of digits is the same word. It is looser than any one language wants, and never misses.
+// One form for all spellings of a word: words that differ only in case, accents, vowel signs of Arabic and Hebrew, ligatures,
+// width or the set of digits are the same. It is looser than any one language wants, and never misses.
 //
-// Marks are taken away where they are added to letters (Latin, Greek, Cyrillic, Arabic, Hebrew, Syriac), and kept where they
-// are what a word is made of: the vowels and tones of Thai, the signs of the Indic scripts, the voicing of Japanese.
+// Marks are removed where they are added to letters (Latin, Greek, Cyrillic, Arabic, Hebrew, Syriac), and kept where they are
+// part of a word: the vowels and tones of Thai, the signs of the Indic scripts, the voicing of Japanese.
 
-/** Of other scripts too, but the marks that all scripts share are accents, those of Japanese (U+3099, U+309A) aside. */
+/** Marks that all scripts share count as accents, except those of Japanese (U+3099, U+309A). */
 const MARKS =
   /(?![\u3099\u309A])(?=\p{M})[\p{sc=Zinh}\p{sc=Latn}\p{sc=Grek}\p{sc=Cyrl}\p{sc=Arab}\p{sc=Hebr}\p{sc=Syrc}]/gu;
-/** Soft hyphens, joiners, directions: not seen. The tatweel only makes an Arabic word longer. */
+/** Soft hyphens, joiners, directions: invisible. The tatweel only lengthens an Arabic word. */
 const UNSEEN = /[\p{Cf}\p{Emoji_Modifier}\u0640]/gu;
-/** Each letter followed by what it is taken for: of Latin, Greek, Hebrew and Arabic. */
+/** Letters of Latin, Greek, Hebrew and Arabic, each followed by its replacement. */
 const PAIRS =
   'æ ae œ oe ø o ł l đ d ð d þ th ħ h ŧ t ŋ n ı i ĸ k ς σ ך כ ם מ ן נ ף פ ץ צ ى ي ی ي ک ك ة ه ٱ ا'.split(' ');
 const LETTERS = new Map(
@@ -27,16 +27,16 @@ export function fold(text: string): string {
     .normalize('NFKD')
     .replace(MARKS, '')
     .replace(UNSEEN, '')
-    .toUpperCase() // ß is SS: the lower case of the upper case is the same for all cases
+    .toUpperCase() // ß becomes SS: the lower case of the upper case is the same for all cases
     .toLowerCase()
-    .normalize('NFKD') // İ has given i and a dot
+    .normalize('NFKD') // İ became i and a dot
     .replace(MARKS, '')
     .replace(LETTER, (letter) => LETTERS.get(letter) ?? letter)
     .replace(OTHER_DIGIT, digitOf)
     .normalize('NFC');
 }
 
-/** The digits of a script follow each other, and begin at a code point that ends in 0 or 6. */
+/** The digits of a script are consecutive, and begin at a code point that ends in 0 or 6. */
 function digitOf(digit: string): string {
   const code = digit.codePointAt(0) as number;
   const row = code - (code % 16);

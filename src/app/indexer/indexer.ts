@@ -1,15 +1,14 @@
 // The indexer: a server that follows the channel and keeps the words of each note in the database's full-text search.
 //
-// - It keeps nothing of its own. What is to be done is marked in the database (`backlog.ts`): an event on the channel only
-//   says that there is something. What no event told of, because it was lost or another program has made the change, a sweep
-//   finds. So a start costs nothing, whatever there is, and a crash at any moment loses nothing.
+// - It has no state of its own. The database marks the work (`backlog.ts`); an event on the channel only says that there is some.
+//   A sweep finds changes without an event, because it was lost or another program made the change. So a start costs nothing,
+//   however many notes there are, and a crash at any moment loses nothing.
 // - Of the indexers of one database in a cluster one works, the first by the name of its node; when it is gone, the next. They
-//   find each other as members of a group. Two that work at once, when nodes do not see each other, only do some work twice.
-//   The others sweep, too, for one that is a member may be cut off from the database.
-// - A search does not need it: it sees to it itself that what was changed is indexed (`search.ts`).
-// - Changes may not have been told to the clients of this instance: the database broke off and nobody knows whether one was
-//   stored, or the node that made it could not be heard. Whoever finds out casts `resync`; when the database answers, the
-//   clients are told to read again.
+//   find each other as members of a group. When nodes do not see each other, two may work at once: they only do some work twice.
+//   The others sweep, too, since a member may be cut off from the database.
+// - A search does not need it: `search.ts` itself ensures that changes are indexed.
+// - Clients of this instance may miss changes: the database failed and nobody knows whether one was stored, or the node that made
+//   it was unreachable. What notices this casts `resync`; once the database answers, the clients are told to read again.
 import { defineServer, Down, GroupJoined, GroupLeft, pg } from 'troupe';
 import { type Pid, type Process, pubsub, started, UNHANDLED } from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
@@ -20,14 +19,14 @@ import type { Backlog } from './backlog.ts';
 
 /** The name that the indexer is registered under. */
 export const indexerName = 'note_indexer';
-/** Ids in the answer of a call, at most, and the bytes of their notes after which there is no further one. */
+/** Ids in the answer to a call, at most, and the bytes of their notes after which no further one is added. */
 const idsMax = { limit: 100, maxBytes: 1_000_000 } as const;
 
 /** The time between two sweeps. */
 const SWEEP_MS = 30_000;
-/** Clients are told to read again so long after the first wish for it; what is wished meanwhile is served by the same. */
+/** The delay from the first `resync` until clients are told to read again; further ones meanwhile are covered by it. */
 const RESYNC_MS = 1_000;
-/** How much longer either may be by chance, so that not all instances ask the database at the same moment. */
+/** The random part added to either, so that not all instances ask the database at the same moment. */
 const SPREAD = 0.5;
 /** The scope of the channels. */
 const SCOPE = 'nova_scope';
@@ -37,22 +36,22 @@ const STEP = Symbol('step');
 const SWEEP = Symbol('sweep');
 const RESYNC = Symbol('resync');
 
-/** What the indexer works with. */
+/** The parts that the indexer works with. */
 export interface IndexerOptions {
   readonly backlog: Backlog;
   readonly search: NoteSearch;
   readonly incoming: IncomingEvents;
   /** The group of the indexers of the same notes; undefined where another instance indexes them. */
   readonly group: string | undefined;
-  /** Told what the search cannot do, and what to do about it. */
+  /** Called with what the search cannot do, and what to do about it. */
   readonly onMissing: (what: string) => void;
-  /** Told why the work could not be done, though the database is there. It is tried again at the next sweep. */
+  /** Called with why the work failed although the database is there. The next sweep tries again. */
   readonly onFailed: (error: unknown) => void;
 }
 
 interface Indexer extends IndexerOptions {
   isWorking: boolean;
-  /** What is going to be done: it is asked for once. */
+  /** The messages that are already on their way: each is sent once. */
   readonly due: Set<symbol>;
 }
 
@@ -69,7 +68,7 @@ export const noteIndexer = defineServer({
   },
 
   call: {
-    // What another node asks for may be anything.
+    // Another node may ask for anything.
     async search({ search }, query: unknown): Promise<number[] | 'unavailable'> {
       if (typeof query !== 'string') return [];
       try {
@@ -79,12 +78,12 @@ export const noteIndexer = defineServer({
         throw error;
       }
     },
-    /** Answered when it runs: whether it is the one that works. */
+    /** Answers while the indexer runs: whether it is the one that works. */
     status: ({ isWorking }) => ({ working: isWorking }),
   },
 
   cast: {
-    /** There may be a change in the database that was not told: it is indexed, and the clients of this instance are told to read. */
+    /** The database may have a change without an event: it is indexed, and the clients of this instance are told to read again. */
     resync: (indexer, _nothing: undefined, self) => after(indexer, spread(RESYNC_MS), RESYNC, self),
   },
 
@@ -109,7 +108,7 @@ function isChange({ incoming, isWorking }: Indexer, message: Parameters<Incoming
   return event !== undefined && event.topic !== 'note_deleted' && event.topic !== 'resync';
 }
 
-/** Joins the group and follows it; again when the scope has ended, for following it ends with it. */
+/** Joins the group and follows it; again after the scope has ended, since following ends with it. */
 function enter(indexer: Indexer, self: Process): void {
   const { group } = indexer;
   if (group === undefined) return;
@@ -138,7 +137,7 @@ async function prepare(indexer: Indexer, self: Process): Promise<void> {
   });
 }
 
-/** What waits in the mailbox has its turn before the next step. */
+/** Messages in the mailbox get their turn before the next step. */
 async function step(indexer: Indexer, self: Process): Promise<void> {
   indexer.due.delete(STEP);
   if (!indexer.isWorking) return;
@@ -165,8 +164,8 @@ async function resync(indexer: Indexer, self: Process): Promise<void> {
 }
 
 /**
- * Tries again when the database may be back, or at the next sweep after any other error: what makes one step fail, such as a
- * database that refuses what is written, would make an indexer fail that starts anew, and in the end the service.
+ * Tries again when the database may be back, or at the next sweep after any other error: what makes a step fail, such as a
+ * database that refuses the write, would fail a restarted indexer as well, and in the end the service.
  */
 async function attempt(
   indexer: Indexer,
@@ -177,7 +176,7 @@ async function attempt(
   try {
     await work();
   } catch (error) {
-    if (self.signal.aborted) return; // it was stopped meanwhile: the next one finds what is to be done
+    if (self.signal.aborted) return; // it was stopped meanwhile: the next one finds the work
     if (error instanceof DatabaseUnavailableError) {
       after(indexer, error.retryAfterMs, what, self);
       return;

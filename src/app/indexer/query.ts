@@ -1,26 +1,26 @@
-// What somebody has typed, as a query of PostgreSQL's full-text search.
+// Turns what somebody typed into a query of PostgreSQL's full-text search.
 //
 // All words must be found; each may be the beginning of a longer one. A single Latin letter begins a large part of all words:
-// only the last word of a query may be one, since somebody is about to type the rest of it. In words of five letters and
-// more slips are forgiven: the words in use that are like it will do, too.
+// only the last word of a query may be one, since its rest may follow. In words of five letters and more, typing errors are
+// forgiven: similar words in use match, too.
 import { all, any, lexeme } from './tsvector.ts';
 import { type Term, termsOf } from './words.ts';
 
 /** Characters in a query, at most. */
 export const queryMax = 200;
-/** Different terms of a query that count; further ones are left out. */
+/** Different terms of a query that count; further ones are ignored. */
 export const termsMax = 10;
 
 /** Words shorter than this must be written without a mistake. */
 const SLIPS_FROM = 5;
-/** Letters for each slip. */
+/** Letters for each forgiven error. */
 const LETTERS_PER_SLIP = 5;
 const SLIPS_MAX = 2;
 const LETTERS = /^\p{L}+$/u;
-/** Characters below are those of scripts in which a word has more than one. */
+/** Characters below this belong to scripts whose words have more than one. */
 const GLYPHS_FROM = '\u2000';
 
-/** A query: what it looks for as it is written. */
+/** A query, in the order in which it was written. */
 export class NoteQuery {
   readonly #terms: readonly Term[];
 
@@ -30,19 +30,19 @@ export class NoteQuery {
     this.#terms = [...distinct.values()].slice(0, termsMax);
   }
 
-  /** Nothing is found then. */
+  /** Such a query finds nothing. */
   get isEmpty(): boolean {
     return this.#terms.length === 0;
   }
 
-  /** The words in which slips are forgiven. */
+  /** The words whose typing errors are forgiven. */
   get forgiving(): readonly string[] {
     return this.#terms.flatMap((term) => forgivingWord(term) ?? []);
   }
 
   /**
    * The text of a `tsquery`.
-   * @param similar for words of `forgiving` the words that will do as well
+   * @param similar for words of `forgiving`, the words that match as well
    */
   toTsquery(similar?: ReadonlyMap<string, readonly string[]>): string {
     const sought = this.#terms.map((term, place): Alternatives => {
@@ -66,16 +66,16 @@ export class NoteQuery {
   }
 }
 
-/** A word that is looked for, or the beginning of one. */
+/** A word to find, or the beginning of one. */
 interface Sought {
   readonly text: string;
   readonly isBeginning: boolean;
 }
 
-/** Any of these lists of words will do, all of whose words must be there. */
+/** Lists of words: any list will do, if all of its words are there. */
 type Alternatives = readonly (readonly Sought[])[];
 
-/** Whether who has the one has the other. */
+/** Whether a note with the one has the other. */
 function implies(one: Sought, other: Sought): boolean {
   return other.isBeginning ? one.text.startsWith(other.text) : !one.isBeginning && one.text === other.text;
 }
@@ -85,8 +85,8 @@ function hasAll(form: readonly Sought[], words: readonly Sought[]): boolean {
 }
 
 /**
- * Without what is there wherever something else of the list is. Words that begin each other would each have the database read
- * all words that begin with the shortest: this way it reads none twice.
+ * Drops what is implied by another entry of the list. Where one word begins another, the database would read all words with the
+ * shorter beginning for each of them: this way it reads none twice.
  */
 function withoutImplied<T>(list: readonly T[], doesImply: (one: T, other: T) => boolean): readonly T[] {
   const kept: T[] = [];
@@ -104,12 +104,12 @@ function forgivingWord({ forms, mayBeBeginning: isWord }: Term): string | undefi
   return isWord && word !== undefined && isForgiven(word) ? word : undefined;
 }
 
-/** Whether slips are forgiven in a word. */
+/** Whether typing errors in a word are forgiven. */
 function isForgiven(word: string): boolean {
   return word.length >= SLIPS_FROM && LETTERS.test(word) && word < GLYPHS_FROM;
 }
 
-/** How many slips are forgiven in a word. */
+/** How many typing errors in a word are forgiven. */
 export function slipsIn(word: string): number {
   return Math.min(Math.round(word.length / LETTERS_PER_SLIP), SLIPS_MAX);
 }
@@ -118,7 +118,7 @@ function mayBeBeginning(word: string, isLast: boolean): boolean {
   return word.length > 1 || word >= GLYPHS_FROM || isLast;
 }
 
-/** Letters that are missing, too many, wrong, or have changed places with the next. */
+/** Counts letters that are missing, superfluous, wrong, or swapped with the next. */
 export function distance(a: string, b: string): number {
   let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, at) => at)];
   for (let i = 1; i <= a.length; i++) {

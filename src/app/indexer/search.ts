@@ -1,11 +1,11 @@
-// The search in the database: which notes have the words of a query, the best first, a page at a time.
+// The search in the database: the notes with the words of a query, the best first, a page at a time.
 //
-// - First it sees to it that what has been changed is indexed, within bounds: a search after a change finds it, on every
-//   instance. While more is to be done than that, the answer says so.
-// - The cost is bounded whatever the words are. Words that are in many notes are looked for among the newest notes, those
-//   that are in few in the index; the newest `rankedMax` of what is found are put in order, and only the texts of a page are
-//   read. The server's limit of time for a statement holds besides.
-// - A page begins behind the rank and the id of the last note of the one before.
+// - First it indexes recent changes, within bounds: a search after a change finds it, on every instance. If more remains, the answer
+//   says so.
+// - The cost is bounded whatever the words are. Words in many notes are looked for among the newest notes, words in few notes in the
+//   index; the newest `rankedMax` of the matches are ranked, and only the texts of a page are read. The server's time limit for
+//   a statement applies as well.
+// - A page begins after the rank and the id of the last note of the previous one.
 import { sql, type SQL } from 'drizzle-orm';
 import type { Database, Queryable, SqlRunner } from '../database/database.ts';
 import { DatabaseQueryError } from '../database/errors.ts';
@@ -17,17 +17,17 @@ import type { Backlog } from './backlog.ts';
 import { NoteQuery } from './query.ts';
 import { planned, type Vocabulary } from './vocabulary.ts';
 
-/** Notes that are put in order, at most: the newest of those that are found. */
+/** Notes that are ranked, at most: the newest matches. */
 const rankedMax = 1_000;
 
-/** Steps of work on what is not indexed that a search does, at most. */
+/** Steps of indexing that a search does first, at most. */
 const STEPS_MAX = 4;
-/** Notes that are looked through, the newest first, before the index is asked. */
+/** Notes that are scanned, the newest first, before the index is asked. */
 const NEWEST = 2_000;
-/** Notes that the index answers; when there are more, the newest `DEEP` are looked through. */
+/** Notes taken from the index; if there are more, the newest `DEEP` are scanned. */
 const FOUND_MAX = 5_000;
 const DEEP = 50_000;
-/** Bytes of words that are looked through, or put in order; of what is beyond, only that it was found counts. */
+/** Bytes of words that are scanned, or ranked; matches beyond that have no rank. */
 const BYTES_MAX = 16_000_000;
 /** Weights of a word in body or author (D, C, B), and in the title (A). */
 const WEIGHTS = sql.raw("'{0.5, 0.5, 0.5, 1}'");
@@ -40,7 +40,7 @@ interface Match {
 
 interface Sought {
   readonly query: string;
-  /** The same without words that stand in for mistyped ones. */
+  /** The same without the words similar to mistyped ones. */
   readonly exact: string;
 }
 
@@ -72,12 +72,12 @@ export class DatabaseSearch implements NoteSearch {
     });
   }
 
-  /** @returns whether there may be notes that are not indexed */
+  /** @returns whether notes may remain that are not indexed */
   async #catchUp(): Promise<boolean> {
     try {
       for (let step = 0; step < STEPS_MAX; step++) if (!(await this.#backlog.step())) return false;
     } catch (error) {
-      // A database that refuses the writing can be searched all the same; the indexer tells of it.
+      // A database that refuses writes can be searched all the same; the indexer reports the refusal.
       if (!(error instanceof DatabaseQueryError)) throw error;
     }
     return true;
@@ -113,10 +113,10 @@ function inIndex(db: Queryable, sought: Sought) {
   ) as found`);
 }
 
-/** Of the notes that are newer; the size is known without reading the words. */
+/** The bytes of all newer notes; the database knows the size without reading the words. */
 const bytesBefore = sql`coalesce(sum(pg_column_size(words)) over (order by id desc rows between unbounded preceding and 1 preceding), 0)`;
 
-/** What is found as it was typed comes before what is like it. */
+/** Exact matches come before similar ones. */
 function rankOf({ query, exact }: Sought): SQL<number> {
   const rank = sql`ts_rank(${WEIGHTS}, words, ${tsquery(query)})`;
   const whole = query === exact ? rank : sql`(words @@ ${tsquery(exact)})::int + ${rank}`;
@@ -127,7 +127,7 @@ function tsquery(text: string): SQL {
   return sql`(${text}::text)::tsquery`;
 }
 
-/** The best first; of notes that are as good the newest. */
+/** The best first; among equals, the newest. */
 function inOrder(a: Match, b: Match): number {
   return b.rank - a.rank || b.id - a.id;
 }
@@ -135,7 +135,7 @@ function inOrder(a: Match, b: Match): number {
 async function readPage(transaction: SqlRunner, rest: readonly Match[], { limit, maxBytes }: PageRequest) {
   const wanted = rest.slice(0, limit);
   const found = wanted.length === 0 ? [] : await transaction.run((db) => readNotes(db, wanted, maxBytes));
-  // Where the page was full before the last of them; one that was deleted meanwhile is missing, too.
+  // The page may be full before the last of them; notes deleted meanwhile are missing, too.
   const last = found.at(-1)?.isFull === true ? wanted[found.at(-1)!.place - 1] : wanted.at(-1);
   const next = last === undefined || last === rest.at(-1) ? undefined : cursorOf(last);
   return { notes: found.map(({ note }) => note), next };
@@ -143,9 +143,9 @@ async function readPage(transaction: SqlRunner, rest: readonly Match[], { limit,
 
 interface Read {
   readonly note: Note;
-  /** Among those that were asked for, from 1. */
+  /** The place among the requested ones, from 1. */
   readonly place: number;
-  /** Whether no further one is read. */
+  /** Whether it ends the page. */
   readonly isFull: boolean;
 }
 
@@ -178,6 +178,6 @@ function cursorOf({ rank, id }: Match): string {
 function parseCursor(text: string): Match {
   const [, rank, id] = CURSOR.exec(text) ?? [];
   if (rank === undefined || id === undefined || !isNoteId(Number(id)))
-    throw new BadCursorError('the cursor is none that a search has answered');
+    throw new BadCursorError('the cursor is not from a search');
   return { rank: Number(rank), id: Number(id) };
 }

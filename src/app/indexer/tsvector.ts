@@ -1,13 +1,13 @@
-// What PostgreSQL's full-text search reads: the words of a note as a `tsvector`, those of a query as a `tsquery`, as texts.
+// The texts that PostgreSQL's full-text search reads: the words of a note as a `tsvector`, those of a query as a `tsquery`.
 //
 // A `tsvector` holds 1 MB of words, a word 2 kB: `words.ts` bounds a word, and here the number of words is bounded. A title
 // counts more than the rest: only its words have a position, since the weight of a word is kept with its positions.
 import { type Term, termsOf } from './words.ts';
 
-/** Different words of a note that it is found by; those of the title come first, those of the body last. */
+/** Different words of a note that are indexed; those of the title come first, those of the body last. */
 export const wordsMax = 20_000;
 
-/** What is found by its words. */
+/** The texts of a note. */
 export interface Text {
   readonly title: string;
   readonly body: string;
@@ -19,7 +19,7 @@ export class NoteWords {
   /** Each with whether it is in the title. */
   readonly #words = new Map<string, boolean>();
 
-  /** Takes in the words of a note. Others can have their turn between its steps. */
+  /** Collects the words of a note. Others can get their turn between its steps. */
   *collect({ title, author, body }: Text): Generator<void, void, undefined> {
     for (const text of [title, author, body]) {
       for (const terms of termsOf(text)) {

@@ -1,11 +1,11 @@
-// The words in use, in a table of the database, so that a mistyped word leads to those that are like it.
+// The words in use, in a table of the database, so that a mistyped word leads to similar ones.
 //
-// - PostgreSQL's extension pg_trgm finds them. Where it cannot be had, slips are not forgiven, and all else works.
-// - Words that are like too many others are not forgiven: a search compares a bounded number (`crowds.ts`).
-// - Words that are in no note any more are removed: for each word that is added two others are looked at, in turn. So the
-//   table grows with the text there is, not with that there was.
-// - A word is added in the transaction that writes it into a note, under a shared lock, and removed under the exclusive one:
-//   one that has just come into use is not removed.
+// - PostgreSQL's extension pg_trgm finds them. Without it typing errors are not forgiven, and everything else works.
+// - Words similar to too many others are not forgiven: a search compares a bounded number (`crowds.ts`).
+// - Words that no note has any longer are removed: each added word has two others checked, in turn. So the table grows with the
+//   present text, not with past text.
+// - A word is added in the transaction that writes it for a note, under a shared lock, and removed under the exclusive one: a word
+//   that has just come into use is not removed.
 import { asc, gt, inArray, sql } from 'drizzle-orm';
 import type { Database, Queryable, SqlRunner } from '../database/database.ts';
 import { notes, noteWords } from '../notes/schema.ts';
@@ -13,34 +13,34 @@ import { comparedMax, Crowds } from './crowds.ts';
 import { distance, slipsIn } from './query.ts';
 import { lexeme } from './tsvector.ts';
 
-/** Words of a note that are added, at most. */
+/** Words added for a note, at most. */
 const addedMax = 2_000;
-/** Words that stand in for one that was mistyped, at most. */
+/** Similar words used for a mistyped one, at most. */
 const similarMax = 8;
 
-/** Words that have a part in common with a mistyped one, of which the nearest are taken. */
+/** Words that share a part with a mistyped one, of which the nearest are taken. */
 const CANDIDATES_MAX = 50;
-/** pg_trgm's own 0.3 misses two letters of a short word that have changed places. */
+/** pg_trgm's own 0.3 misses two swapped letters of a short word. */
 const SIMILARITY = 0.2;
-/** Words that are looked at for each one that is added. */
+/** Words checked for each added one. */
 const LOOKED_AT = 2;
-/** Words that are looked at in one statement. */
+/** Words checked in one statement. */
 const SLICE_MAX = 200;
-/** A word that is in use is most often in one of so many of the newest notes. */
+/** Most words in use are in one of this many newest notes. */
 const NEWEST = 200;
-/** Words of fewer letters are nobody's nearest. */
+/** Shorter words are never the nearest. */
 const WORD_MIN = 4;
 const WORD = /^\p{L}+$/u;
-/** Any number that is not used for another lock of the same database. */
+/** Any number that no other lock of the same database uses. */
 const LOCK = sql.raw("x'6e6f7465776f7264'::bigint");
 
 /** The words in use. */
 export class Vocabulary {
   readonly #database: Database;
   #preparation: Promise<string | undefined> | undefined;
-  /** Words that are to be looked at. */
+  /** Words left to check. */
   #due = 0;
-  /** The last one that was. */
+  /** The last checked word. */
   #last = '';
 
   constructor(database: Database) {
@@ -48,8 +48,8 @@ export class Vocabulary {
   }
 
   /**
-   * Makes what finds similar words, unless it is there; the first time only.
-   * @returns why slips are not forgiven; undefined when they are
+   * Creates what finds similar words, unless it exists; the first time only.
+   * @returns why typing errors are not forgiven; undefined when they are
    * @throws as `SqlRunner.run`; then it can be tried again
    */
   prepare(): Promise<string | undefined> {
@@ -69,7 +69,7 @@ export class Vocabulary {
 
   /** Adds the words of a note, in the transaction that writes them into it. */
   async add(db: Queryable, words: Iterable<string>): Promise<void> {
-    // In one order, so that two who add the same words do not wait for each other.
+    // In one order, so that two transactions that add the same words do not wait for each other.
     const sorted = [...new Set(words)].toSorted();
     if (sorted.length === 0) return;
     await db.select({ lock: sql`1` }).from(sql`pg_advisory_xact_lock_shared(${LOCK}) as lock`);
@@ -82,12 +82,12 @@ export class Vocabulary {
     this.#due += added.length * LOOKED_AT;
   }
 
-  /** Whether there are words to be looked at. */
+  /** Whether there are words to check. */
   get isCleaningDue(): boolean {
     return this.#due > 0;
   }
 
-  /** Removes some of the words that are in no note any more. */
+  /** Removes some of the words that no note has any longer. */
   async clean(): Promise<void> {
     const count = Math.min(this.#due, SLICE_MAX);
     if (count === 0) return;
@@ -112,7 +112,7 @@ export class Vocabulary {
     this.#due -= count;
   }
 
-  /** For each of some mistyped words those in use that are like it, the nearest first; in a transaction that is `planned`. */
+  /** For each mistyped word, the similar words in use, the nearest first; in a `planned` transaction. */
   async similar(transaction: SqlRunner, words: readonly string[]): Promise<Map<string, readonly string[]>> {
     const similar = new Map<string, readonly string[]>();
     if (words.length === 0) return similar;
@@ -146,7 +146,7 @@ async function similarTo(db: Queryable, word: string): Promise<string[]> {
     .map((found) => found.word);
 }
 
-/** Those of a note's words that can be what somebody meant, so many as are added. */
+/** The words of a note that are candidates for a mistyped one, at most as many as are added. */
 export function vocabularyOf(words: Iterable<string>): string[] {
   const known: string[] = [];
   for (const word of words) {
@@ -157,8 +157,8 @@ export function vocabularyOf(words: Iterable<string>): string[] {
 }
 
 /**
- * For the rest of a transaction: what is in an index is looked up there, however many notes the planner expects, and similar
- * words may be a little less so.
+ * For the rest of a transaction: indexes are used, however many notes the planner expects, and similarity begins at
+ * `SIMILARITY`.
  */
 export async function planned(db: Queryable): Promise<void> {
   await db
@@ -171,7 +171,7 @@ export async function planned(db: Queryable): Promise<void> {
 async function unusedOf(db: Queryable, rows: readonly { readonly word: string }[]): Promise<string[]> {
   if (rows.length === 0) return [];
   const queries = rows.map(({ word }) => ({ word, query: lexeme(word, false) }));
-  // In two steps: a word that is in many notes is in one of the newest, and a word that is in few is found in the index.
+  // In two steps: a word in many notes is in one of the newest, and a word in few notes is found in the index.
   const found = await db.select({ word: sql<string>`word` }).from(sql`(
     select word from json_to_recordset((${JSON.stringify(queries)}::text)::json) as looked(word text, query text)
     where not exists (

@@ -1,18 +1,17 @@
 // Cuts text into words, in any language: `Intl.Segmenter` finds them, `fold` gives them one form.
 //
 // - A compound (`example.com`, `snake_case`, `camelCase`, `l'homme`) is found as a whole and by its parts.
-// - Chinese and Japanese are written without spaces, and where a word ends depends on what is around it. So a run of such
-//   characters is indexed by every two neighbours, and found by any part of it. Thai, Lao, Khmer and Burmese are cut by the
-//   segmenter's dictionary.
+// - Chinese and Japanese are written without spaces, and where a word ends depends on its context. So a run of such characters
+//   is indexed by every two neighbours, and found by any part of it. The segmenter's dictionary cuts Thai, Lao, Khmer and Burmese.
 // - An emoji is a word, whatever its colour. So are c++, c#.
-// - The segmenter takes a time for each word that grows with the text it is given: it is given small pieces. A generator
-//   gives the terms of a piece at a time, so that others can have their turn between them.
+// - The segmenter's time for each word grows with the text it gets, so it gets small pieces. A generator yields the terms of one
+//   piece at a time, so that others can get their turn in between.
 import { fold } from './fold.ts';
 
 /** Characters of a word that count (UTF-16 code units, when folded). */
 export const wordMax = 64;
 
-/** Characters of the text that the segmenter is given at a time. */
+/** Characters of the text that the segmenter gets at a time. */
 const PIECE = 1_024;
 
 const SEGMENTER = new Intl.Segmenter('en', { granularity: 'word' });
@@ -25,13 +24,13 @@ const JOINTS =
 const ONE_LETTER = /^[A-Za-z]$/;
 const BLANK = /\s+/;
 
-/** Something to look for. */
+/** Something to find. */
 export interface Term {
-  /** Each a list of words that all must be there; any of the lists will do. */
+  /** Lists of words: any list will do, if all of its words are there. */
   readonly forms: readonly (readonly string[])[];
   /** Whether it may be the beginning of a word. */
   readonly mayBeBeginning: boolean;
-  /** A further word that a note with this term has. */
+  /** Another word that every note with this term has. */
   readonly tail?: string;
 }
 
@@ -45,7 +44,7 @@ export function* termsOf(text: string): Generator<readonly Term[], void, undefin
     let next = until;
     for (const { segment, index, isWordLike } of SEGMENTER.segment(piece)) {
       const at = from + index;
-      // The last word of a piece may go on: it is the first of the next.
+      // The last word of a piece may continue: it is the first of the next.
       if (until < text.length && index > 0 && at + segment.length === until) {
         next = at;
         break;
@@ -105,12 +104,12 @@ function bounded(word: string): string {
   return word.slice(0, unit >= 0xd800 && unit <= 0xdbff ? wordMax - 1 : wordMax);
 }
 
-/** Characters of Chinese or Japanese that follow each other, perhaps in several pieces. */
+/** Consecutive characters of Chinese or Japanese, perhaps from several pieces. */
 class Run {
   #pairs: string[] = [];
   #last: string | undefined;
   #end = -1;
-  /** Whether a term has been made of it. */
+  /** Whether it has produced a term. */
   #isTold = false;
 
   add(glyphs: string, from: number, until: number, terms: Term[]): void {
@@ -122,7 +121,7 @@ class Run {
     this.#end = until;
   }
 
-  /** Gives what there is so far; it may go on. */
+  /** Yields what there is so far; the run may continue. */
   pause(terms: Term[]): void {
     if (this.#pairs.length === 0) return;
     terms.push({ forms: [this.#pairs], mayBeBeginning: false });
@@ -130,7 +129,7 @@ class Run {
     this.#isTold = true;
   }
 
-  /** The last character has no neighbour: a note is to be found by it, too. */
+  /** The last character has no neighbour, but a note must be found by it, too. */
   end(terms: Term[]): void {
     const last = this.#last;
     if (last === undefined) return;

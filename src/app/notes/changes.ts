@@ -1,7 +1,7 @@
-// Changes of notes, each stored together with the event that tells of it: in one transaction, so that there is never one without the other.
+// Changes of notes, each stored with its event in one transaction, so that neither exists without the other.
 //
-// Who has made a change publishes its event afterwards (`notes.publish`). Where that does not happen, the log of each instance finds
-// the event in the store.
+// The maker of a change publishes its event afterwards (`notes.publish`). Failing that, the log of each instance finds the event in
+// the store.
 import type { StoredEvent } from 'troupe';
 import type { Database } from '../database/database.ts';
 import type { DatabaseEvents } from '../events/store.ts';

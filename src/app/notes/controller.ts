@@ -1,8 +1,8 @@
 // The notes over HTTP. Each request runs in a process of its own; after a change it broadcasts on the channel `notes`. Lists and
 // searches are answered in pages.
 //
-// A controller that changes something traps exits: when its client disconnects between the commit and the broadcast, the others still hear
-// of the change at once, and not only when a log finds it. For the same reason it may take longer than the database may take. When the
+// A controller that makes a change traps exits: if its client disconnects between commit and broadcast, others still hear of the
+// change at once, rather than when a log finds it. For the same reason its time limit is longer than the database's. When the
 // database fails and the change may have been stored all the same, the indexers check.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type, type Static } from 'typebox';
@@ -36,9 +36,9 @@ export interface NotesOptions {
   readonly page: PageLimits;
   /** Counts the bytes of a page before it is read. */
   readonly traffic: Traffic;
-  /** How long a change may take, in milliseconds; longer than the database may take for a call. */
+  /** How long a change may take, in milliseconds; longer than the database's limit for a call. */
   readonly changeTimeoutMs: number;
-  /** Called when a change failed but may have been stored: whatever shows or indexes notes has to read again. */
+  /** Called when a change failed but may have been stored: whatever shows or indexes notes must read again. */
   readonly onUnsure: () => void;
 }
 
@@ -88,7 +88,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   app,
   { repository, changes, search, page: limits, traffic, changeTimeoutMs: timeoutMs, onUnsure },
 ) => {
-  /** Tells of a change as soon as it is stored. */
+  /** Publishes a change as soon as it is stored. */
   const change = async <T>(
     self: Process,
     stored: Promise<Changed<T> | undefined>,
@@ -241,7 +241,7 @@ function badCursor(error: unknown): never {
   throw new HttpError(400, 'cursor must be the `next` of an answer to the same request');
 }
 
-/** The address of the next page, relative to this one: the service does not know its address behind a proxy. */
+/** The address of the next page, relative to this one: behind a proxy the service does not know its own address. */
 function linkTo({ q, limit }: Query, cursor: string): string {
   const parameters = new URLSearchParams();
   if (q !== undefined) parameters.set('q', q);

@@ -1,13 +1,13 @@
-// What arrives on the channel `notes`, checked: any node may have sent anything, whether by mistake, with an older version, or on
-// purpose. So are events of this node, which programs beside this one may send, too: the REPL, or a plugin.
+// Checks what arrives on the channel `notes`: any node may send anything, by mistake, with an older version, or on purpose. Events
+// of this node are checked, too: code beside the service may send them, such as the REPL or a plugin.
 //
-// - Of a note only the known fields are taken, and only when each is what a note of this service can have: nothing else
-//   reaches a client.
-// - An event of an instance that keeps other notes is left out: its ids are those of other notes here.
-// - A note of a program that has other fields for its times, or none, is looked up first; see `lookups.ts`.
+// - Only the known fields of a note are taken, and only when each has a value that a note of this service can have: nothing
+//   else reaches a client.
+// - An event of an instance that keeps other notes is left out: here its ids mean other notes.
+// - A note with other fields for its times, or none, is looked up first; see `lookups.ts`.
 // - A message is checked once, however many processes of this node get it.
-// - What is left out is counted, and told seldom (see `recurring.ts`); whoever shows notes is then told to read all again, at
-//   most every ten seconds.
+// - What is left out is counted, and logged seldom (see `recurring.ts`); clients are then told to read everything again, at most
+//   every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { type Broadcast, formatCursor } from 'troupe';
@@ -30,7 +30,7 @@ export interface LeftOut {
   readonly peer: string;
   readonly topic: string;
   readonly problem: string;
-  /** How many have been left out since the last one that was told, this one included. */
+  /** How many have been left out since the last report, this one included. */
   readonly count: number;
 }
 
@@ -44,10 +44,10 @@ export interface IncomingOptions extends LookupOptions {
 }
 
 const TOPIC_SHOWN_MAX = 100;
-/** How often all notes are read again at most because something was left out. */
+/** The shortest time between two readings of all notes because something was left out. */
 const MISSED_MS = 10_000;
 
-/** Times are compared as texts, so they have one form. */
+/** Times are compared as texts, so they must have one form. */
 const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$';
 const ForeignNote = Type.Object({
   id: Note.properties.id,
@@ -71,7 +71,7 @@ export class IncomingEvents {
     this.#lookups = new Lookups({ ...options, onMissed: () => this.#missed() });
   }
 
-  /** The event that a message of the channel is; undefined when it is to be left out. */
+  /** The event of a message of the channel; undefined when it is left out. */
   read(message: Broadcast): NoteEvent | undefined {
     let event = this.#seen.get(message);
     if (event === undefined) {
@@ -106,7 +106,7 @@ export class IncomingEvents {
     return this.#leaveOut(message, event);
   }
 
-  /** Has all notes read again, now or when the last time is long enough ago. */
+  /** Has all notes read again: now, or once the last time is long enough ago. */
   #missed(): void {
     const wait = this.#missedAt + MISSED_MS - performance.now();
     if (wait <= 0) {
@@ -128,14 +128,14 @@ export class IncomingEvents {
   }
 }
 
-/** Another node may have sent a topic that is no text. */
+/** Another node may have sent a topic that is not a text. */
 function textOf(topic: unknown): string {
   return typeof topic === 'string' ? topic.slice(0, TOPIC_SHOWN_MAX) : 'no text';
 }
 
 const RESYNC: NoteEvent = { topic: 'resync', payload: {} };
 
-/** The event, or what is wrong with it. `resync` is not taken from others: each instance finds out for itself. */
+/** The event, or what is wrong with it. `resync` is not accepted from other nodes: each instance decides for itself. */
 function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
   switch (topic) {
     case 'note_created':
@@ -154,7 +154,7 @@ function pick({ id, title, body, author, createdAt, updatedAt }: Note): Note {
   return { id, title, body, author, createdAt, updatedAt };
 }
 
-/** Which field is wrong, without its value: that may be anything. */
+/** Which field is wrong; not its value, which may be anything. */
 function problemOf(schema: typeof ForeignNote | typeof ForeignDeletion, payload: unknown): string {
   const names = Object.keys(schema.properties);
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload))

@@ -1,10 +1,11 @@
-// Notes that others told without all that belongs to one are read from the database by their ids, and told on this instance as
-// they are there; one that is not there, or cannot be read, is told as it was told to us.
+// Looks up notes that others broadcast incompletely: they are read from the database by id, and broadcast on this instance as stored. A
+// note that is not there, or cannot be read, is broadcast as it arrived.
 //
-// - From a BEAM node each process that follows the channel gets a message of its own: what a sender says of a note counts once, until it
-//   says something else of it. That is known of the last `TOLD_MAX` notes.
-// - What is told afterwards of the same note, its deletion above all, counts: the reading is forgotten.
-// - At most `READING_MAX` are read at a time. Of what is more, and of what cannot be read, whoever shows notes is told to read all again.
+// - A BEAM node sends each process that follows the channel a message of its own: repeating the same about a note counts once. That
+//   is remembered for the last `TOLD_MAX` notes.
+// - A later event of the same note, its deletion above all, wins: the lookup is dropped.
+// - At most `READING_MAX` are read at a time. For further ones, and for those that cannot be read, clients are told to read everything
+//   again.
 import { createHash } from 'node:crypto';
 import type { Pid } from 'troupe';
 import type { Note } from './note.ts';
@@ -12,30 +13,30 @@ import type { Note } from './note.ts';
 const READING_MAX = 100;
 const TOLD_MAX = 1_000;
 
-/** What is told of a note. */
+/** The topics whose notes are looked up. */
 export type NoteTopic = 'note_created' | 'note_updated';
 
 export interface LookupOptions {
   readonly get: (id: number) => Promise<Note | undefined>;
-  /** Tells all who follow the notes on this instance. */
+  /** Broadcasts on this instance. */
   readonly tell: (topic: NoteTopic, note: Note) => void;
-  /** Something was not told. */
+  /** Called when an event was lost. */
   readonly onMissed: () => void;
 }
 
 /** The notes that are being read. */
 export class Lookups {
   readonly #options: LookupOptions;
-  /** By id; another object once something later was told of the note. */
+  /** By id; a later event of the note replaces the object. */
   readonly #reading = new Map<number, object>();
-  /** What a sender has said of a note last, the oldest first. */
+  /** The last message of each sender about a note, the oldest first. */
   readonly #told = new Map<string, string>();
 
   constructor(options: LookupOptions) {
     this.#options = options;
   }
 
-  /** Reads a note, and tells of it. */
+  /** Reads a note and broadcasts it. */
   start(sender: Pid, topic: NoteTopic, note: Note): void {
     const { onMissed } = this.#options;
     if (this.#isTold(sender, topic, note)) return;
@@ -57,7 +58,7 @@ export class Lookups {
     return false;
   }
 
-  /** Something else was told of a note. */
+  /** Call it for a later event of the note. */
   forget(id: number): void {
     this.#reading.delete(id);
   }
@@ -69,7 +70,7 @@ export class Lookups {
     try {
       stored = await get(note.id);
     } catch {
-      // The database is away, which its own events tell: what is told now may not be what is there.
+      // The database is away, which its own events report: what is broadcast now may differ from what is stored.
       if (isLatest()) onMissed();
     }
     if (!isLatest()) return;

@@ -1,7 +1,7 @@
 // What a note is, and what may be written into one. Lengths count characters (Unicode code points), as PostgreSQL's do.
 //
-// A text that is missing, no string or blank is "required"; one that is too long or cannot be stored is named with what
-// is wrong. Fields that a note does not have, or that a change must not touch, are left out of the value.
+// A text that is missing, blank or not a string is "required"; one that is too long or cannot be stored is named with its fault.
+// Fields that a note does not have, or that a change must not touch, are dropped.
 import { Type, type Static, type TSchema } from 'typebox';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Value } from 'typebox/value';
@@ -56,12 +56,12 @@ export const Note = Type.Object(
 );
 export type Note = Static<typeof Note>;
 
-/** The value, without the fields that it must not have; or the text of the error that is answered with 422. */
+/** The value, without the fields that it must not have; or the text of the 422 answer. */
 export type Checked<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: string };
 
-/** Checks what a client wants a new note to be. */
+/** Checks a client's new note. */
 export function checkNewNote(input: unknown): Checked<NewNote> {
   if (!Value.Check(NewNote, input)) {
     return { ok: false, error: errorOf(NewNote, input, 'title, body and author required') };
@@ -70,7 +70,7 @@ export function checkNewNote(input: unknown): Checked<NewNote> {
   return { ok: true, value: { title, body, author } };
 }
 
-/** Checks what a client wants a note to become. */
+/** Checks a client's change. */
 export function checkNoteChange(input: unknown): Checked<NoteChange> {
   if (!Value.Check(NoteChange, input)) {
     return { ok: false, error: errorOf(NoteChange, input, 'title and body required') };
@@ -79,7 +79,7 @@ export function checkNoteChange(input: unknown): Checked<NoteChange> {
   return { ok: true, value: { title, body } };
 }
 
-/** A field that is missing is told before what is wrong with the others. */
+/** A missing field is reported before other faults. */
 function errorOf(schema: TSchema, input: unknown, required: string): string {
   const faults = Value.Errors(schema, input);
   const [worst] = [...faults.filter(isMissing), ...faults];

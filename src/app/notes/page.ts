@@ -1,19 +1,19 @@
-// What a page of notes is: the contract between the routes, the list of the repository and the search.
+// A page of notes: the contract between the routes, the list of the repository and the search.
 //
 // A page holds whole notes, at most `limit`, and ends with the first note that brings it to `maxBytes`, so that no answer is
-// larger than that and one note. `next` and `after` are opaque outside of the module that wrote them.
+// larger than that plus one note. `next` and `after` are opaque outside the module that wrote them.
 import type { Note } from './note.ts';
 
 /** Notes on one page, at most. */
 export const pageNotesMax = 500;
-/** Characters of a cursor, at most; those that the service writes are shorter. */
+/** Characters of a cursor, at most; the service writes shorter ones. */
 export const cursorMax = 1_000;
 
-/** Which part of a list is asked for. */
+/** The requested part of a list. */
 export interface PageRequest {
   /** Notes on the page, at most; a whole number from 1 to `pageNotesMax`. */
   readonly limit: number;
-  /** Bytes of title, body and author in UTF-8, after which no further note is taken. */
+  /** Bytes of title, body and author in UTF-8 after which no further note is added. */
   readonly maxBytes: number;
   /** The `next` of the page before; the first page when left out. */
   readonly after?: string;
@@ -22,7 +22,7 @@ export interface PageRequest {
 /** One page. */
 export interface NotePage {
   readonly notes: readonly Note[];
-  /** Asks for the page that follows; undefined on the last one. */
+  /** Requests the next page; undefined on the last one. */
   readonly next: string | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface SearchPage extends NotePage {
   readonly indexing: boolean;
 }
 
-/** An `after` that this list has not written. */
+/** An `after` that this list did not write. */
 export class BadCursorError extends Error {
   override readonly name = 'BadCursorError';
 }
@@ -47,7 +47,7 @@ export interface NoteSearch {
   search(query: string, page: PageRequest): Promise<SearchPage>;
 }
 
-/** @throws RangeError for a page that nobody may ask for. */
+/** @throws RangeError for limits out of range */
 export function assertPage({ limit, maxBytes }: PageRequest): void {
   assertWithin('limit', limit, pageNotesMax);
   assertWithin('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER);

@@ -49,7 +49,7 @@ export interface InstanceSettings {
   readonly retryMaxMs: number;
 }
 
-/** Any process may receive unexpected messages; at most so many are kept. */
+/** Unexpected messages that the process keeps, at most: any process may receive some. */
 const STRAYS_MAX = 100;
 
 const PageFields = {

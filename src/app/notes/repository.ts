@@ -1,7 +1,7 @@
-// Reads and writes notes. On the database, or inside a transaction of it: whoever makes a repository says on what.
+// Reads and writes notes, in the database or inside one of its transactions: the caller chooses the runner.
 //
-// Newest first means by id, descending: ids are given in ascending order and never again. A note that is not there is
-// `undefined` or `false`, not an error, and so is an id that no note can have.
+// Newest first means by id, descending: ids ascend and are never reused. A missing note is `undefined` or `false`, not an error,
+// and so is an id that no note can have.
 // Errors are those of `SqlRunner.run`.
 import { desc, eq, lt, sql } from 'drizzle-orm';
 import type { Queryable, SqlRunner } from '../database/database.ts';
@@ -14,18 +14,18 @@ const ID_MAX = 2_147_483_647;
 /** Reads notes. */
 export interface NoteReader {
   /**
-   * A page of the notes, newest first; of the database nothing more is read than what is on it. Notes that are made or
-   * deleted meanwhile move no others to another page.
-   * @throws BadCursorError for a `page.after` that `list` has not written
+   * A page of the notes, newest first; the database reads only what is on it. Creating or deleting notes meanwhile moves no
+   * others to another page.
+   * @throws BadCursorError for a `page.after` that `list` did not write
    */
   list(page: PageRequest): Promise<NotePage>;
   get(id: number): Promise<Note | undefined>;
 }
 
 export interface NoteRepository extends NoteReader {
-  /** Makes a note; both of its times are now. */
+  /** Creates a note; both of its times are now. */
   create(note: NewNote): Promise<Note>;
-  /** Changes title and body, and `updatedAt` to now, or later where it must differ from the one before; answers the note as it is afterwards. */
+  /** Changes title and body, and sets `updatedAt` to now, or later if it would not grow otherwise. @returns the changed note */
   update(id: number, change: NoteChange): Promise<Note | undefined>;
   /** Whether there was such a note. */
   delete(id: number): Promise<boolean>;
@@ -36,7 +36,7 @@ export function isNoteId(id: number): boolean {
   return Number.isInteger(id) && id >= 1 && id <= ID_MAX;
 }
 
-/** The notes of a database, or as one of its transactions sees them. */
+/** The notes of a database, or as a transaction sees them. */
 export function createNoteRepository(runner: SqlRunner): NoteRepository {
   return {
     async list(page) {
@@ -60,14 +60,14 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       const [row] = await runner.run((db) =>
         db.insert(notes).values({ title, body, author }).returning(noteColumns),
       );
-      if (row === undefined) throw new Error('an insert answered no row');
+      if (row === undefined) throw new Error('an insert returned no row');
       return toNote(row);
     },
 
     async update(id, { title, body }) {
       if (!isNoteId(id)) return undefined;
-      // Later than before also when the clock has not moved, or the statement waited for another change of the note: who
-      // follows the changes tells by it which version is the newest.
+      // Later than before even when the clock has not moved, or the statement waited for another change of the note: followers
+      // of the changes tell by it which version is the newest.
       const updatedAt = sql`greatest(clock_timestamp(), ${notes.updatedAt} + interval '1 millisecond')`;
       const values = { title, body, updatedAt };
       const [row] = await runner.run((db) =>
@@ -87,8 +87,7 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
 }
 
 /**
- * The newest notes with ids below `before`. How many fit is decided by the database: it knows the size of a text without
- * reading it.
+ * The newest notes with ids below `before`. The database decides how many fit: it knows the size of a text without reading it.
  */
 function pageBefore(db: Queryable, before: number | undefined, { limit, maxBytes }: PageRequest) {
   const newest = db
@@ -123,16 +122,16 @@ function pageBefore(db: Queryable, before: number | undefined, { limit, maxBytes
     .orderBy(desc(notes.id));
 }
 
-/** A cursor names the last note of the page before, in a form that nobody is tempted to make up. */
+/** A cursor names the last note of the previous page, in a form that invites nobody to construct one. */
 function writeCursor(id: number): string {
   return Buffer.from(`note ${id}`).toString('base64url');
 }
 
-/** @throws BadCursorError for what `writeCursor` has not made */
+/** @throws BadCursorError for what `writeCursor` did not write */
 function readCursor(cursor: string): number {
   const id = Number(/^note (\d{1,10})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))?.[1]);
   if (!isNoteId(id) || writeCursor(id) !== cursor) {
-    throw new BadCursorError('the cursor is none that the list of the notes has answered');
+    throw new BadCursorError('the cursor is not from a list of the notes');
   }
   return id;
 }

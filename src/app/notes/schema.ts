@@ -1,5 +1,5 @@
-// The tables of the notes. `npm run db:generate` writes a migration to drizzle/ after a change here; a migration that has
-// been released is never edited. Column names are explicit: the database is also read by other programs.
+// The tables of the notes. `npm run db:generate` writes a migration to drizzle/ after a change here; never edit a released
+// migration. Column names are explicit: other programs read the database, too.
 //
 // A trigger, which drizzle does not know of, sets `words` and `unindexed` at each change of a text, whoever makes it;
 // see `drizzle/0001_search.sql` and docs/adr/0017.
@@ -15,19 +15,19 @@ export const notes = pgTable(
     title: text('title').notNull(),
     body: text('body').notNull(),
     author: text('author').notNull(),
-    // Milliseconds, as JavaScript's: what is answered is what is stored.
+    // Milliseconds, as in JavaScript: what is answered is what is stored.
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
     updatedAt: timestamp('updated_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
-    /** The words of the text, written by the indexer; null until it has been there. */
+    /** The words of the text, written by the indexer; null until then. */
     words: tsvector('words'),
-    /** The number of the change that is not indexed yet: the newest has the highest. Null when `words` is right. */
+    /** The number of the change that is not indexed yet: the newest has the highest. Null when `words` is current. */
     unindexed: bigint('unindexed', { mode: 'number' }).default(0),
   },
   ({ id, words, unindexed }) => [
     index('notes_words')
       .using('gin', words)
       .where(sql`${words} is not null`)
-      // Kilobytes of new entries that a search has to look through one by one.
+      // Kilobytes of new entries that a search must scan one by one.
       .with({ gin_pending_list_limit: 512 }),
     index('notes_unindexed')
       .on(unindexed, id)
@@ -35,7 +35,7 @@ export const notes = pgTable(
   ],
 );
 
-/** What a note is to those who read it. */
+/** The columns of a note for readers. */
 export const noteColumns = {
   id: notes.id,
   title: notes.title,
@@ -48,5 +48,5 @@ export const noteColumns = {
 /** A note as `noteColumns` reads it. */
 export type NoteRow = Pick<typeof notes.$inferSelect, keyof typeof noteColumns>;
 
-/** The words in use, for what is like a word that was mistyped. */
+/** The words in use, to find those similar to a mistyped one. */
 export const noteWords = pgTable('note_words', { word: text('word').primaryKey() });

@@ -1,5 +1,5 @@
 // Where the notes of an instance are: in a database of its own, on a PostgreSQL server, or with another instance of its
-// cluster. Whoever reads and writes notes does not know which.
+// cluster. Readers and writers of notes do not know which.
 import type { EventSource, Node } from 'troupe';
 import {
   type Database,
@@ -30,21 +30,21 @@ export interface NotesSource {
   /** The group of the indexers of these notes; undefined where another instance indexes them. */
   readonly indexers: string | undefined;
   /**
-   * Which notes these are. Instances with the same text show the same notes: all that have a PostgreSQL server, which they
-   * are expected to share, or the one that has them in its data folder and those that use it.
+   * Which notes these are. Instances with the same text show the same notes: all with a PostgreSQL server, which they are
+   * expected to share, or the instance that has them in its data folder and those that use it.
    */
   readonly identity: string;
 }
 
-/** Begins to open the database that settings name; undefined when the notes are with another instance. */
+/** Begins to open the database that the settings name; undefined when another instance has the notes. */
 export function openOwnDatabase(settings: NotesSettings): Database | undefined {
   return settings.kind === 'instance' ? undefined : openDatabase(settings);
 }
 
 /**
- * The notes of an instance, on its own database or begun to be reached at another one; returns at once.
- * @param own what `openOwnDatabase` has answered, or a database in its place
- * @param onNotIndexed told of notes that cannot be found by their words
+ * The notes of an instance, in its own database or at another instance; returns at once.
+ * @param own the result of `openOwnDatabase`, or a database in its place
+ * @param onNotIndexed called for notes that cannot be found by their words
  */
 export function openNotes(
   settings: NotesSettings,

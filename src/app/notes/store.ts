@@ -61,7 +61,7 @@ export interface StoreParts {
   readonly changes: NoteChanges;
   readonly search: NoteSearch;
   readonly events: EventSource;
-  /** The size of a page at which it ends, whatever a caller asks for: PAGE_BYTES of this instance. */
+  /** The size at which a page ends, whatever a caller asks for: PAGE_BYTES of this instance. */
   readonly pageBytes: number;
 }
 

@@ -1,4 +1,4 @@
-// A note as another program tells it: one written in Erlang or Elixir has no `createdAt` and `updatedAt`, but `inserted_at` and
+// A note in another program's form: one written in Erlang or Elixir has no `createdAt` and `updatedAt`, but `inserted_at` and
 // `updated_at` in the form of its database library, or no times at all.
 //
 // Known forms of a time: ISO 8601 with any precision and any zone, UTC without one; `{{Year, Month, Day}, {Hour, Minute, Second}}`;
@@ -11,10 +11,10 @@ import { Note, noteLimits } from './note.ts';
 const CREATED = ['createdAt', 'created_at', 'inserted_at'];
 const UPDATED = ['updatedAt', 'updated_at'];
 const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?$/;
-/** The year 10000, which the form of our times has no room for. */
+/** The year 10000, which our form of a time cannot hold. */
 const SECONDS_END = 253_402_300_800;
 
-/** Texts of others that are empty may be shown; those that are longer than any here may not. */
+/** Texts of others may be empty, but not longer than any here. */
 export const toldTexts = {
   title: Type.String({ maxLength: noteLimits.title }),
   body: Type.String({ maxLength: noteLimits.body }),
@@ -77,7 +77,7 @@ function dateOfParts(parts: readonly unknown[]): Date | undefined {
   if (parts.length !== 6 || !parts.every((part) => typeof part === 'number')) return undefined;
   const [year, month, day, hour, minute, second] = parts as [number, number, number, number, number, number];
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute, 0, Math.floor(second * 1_000)));
-  // What is no date, such as the 31st of June, would be another one.
+  // A day that does not exist, such as the 31st of June, would become another one.
   return year >= 1_000 && year < 10_000 && date.getUTCDate() === day && date.getUTCHours() === hour
     ? date
     : undefined;

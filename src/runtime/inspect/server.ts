@@ -58,7 +58,12 @@ export const inspectServer = defineServer({
   name: INSPECT_SERVER,
   init(self: Process, { allow = false }: InspectServerOptions = {}): State {
     const inspector = new LocalInspector(self.node, { readOnly: !allow });
-    return { self, inspector, traces: new Map() };
+    const traces = new Map<string, Tracer>();
+    // However the process ends; `terminate` is not called when it is killed.
+    self.signal.addEventListener('abort', () => {
+      for (const tracer of traces.values()) tracer.end('stopped');
+    });
+    return { self, inspector, traces };
   },
   call: {
     ask(state: State, asked: Asked, _self: Process, from: From<string>) {
@@ -71,9 +76,6 @@ export const inspectServer = defineServer({
   info(state, message: unknown) {
     if (!(message instanceof Down)) return;
     state.traces.get(message.ref.key)?.end('stopped');
-  },
-  terminate(state) {
-    for (const tracer of state.traces.values()) tracer.end('stopped');
   },
 });
 

@@ -2,11 +2,6 @@
 import { parseArgs } from 'node:util';
 import { DEFAULT_DATA_DIR, socketPath } from './socket.ts';
 
-/** The package's command, which is the client under another name; `npm run repl --` in the repository. */
-export function commandName(program: string | undefined): string {
-  return /\b(?:troupe|command\.js)$/.test(program ?? '') ? 'troupe' : 'npm run repl --';
-}
-
 /** What `--help` prints. */
 export const usage = (command: string): string => `Usage: ${command} [options]
 

@@ -1,3 +1,3 @@
 /** The public entry point of the REPL: `import { ... } from 'troupe/repl'`. */
 export { NoSocketsError } from './socket.ts';
-export { type ReplOptions, replServer } from './server.ts';
+export { type ReplOptions, replServer, type RunningRepl, startRepl } from './server.ts';

@@ -12,7 +12,7 @@
 import { StringDecoder } from 'node:string_decoder';
 
 /** The version of what is said; client and server must agree. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** The longest line that a client may send, in UTF-16 units. */
 export const CLIENT_LINE_MAX = 1_048_576;
 /** The longest line that a server sends. */
@@ -32,6 +32,10 @@ export interface Hello {
   readonly json: boolean;
   /** Somebody types: messages are announced, strings are quoted. */
   readonly interactive: boolean;
+  /** Only questions are answered, and nothing is evaluated. Default false; a server may be read-only for everybody. */
+  readonly readOnly?: boolean;
+  /** The node that questions are about, in place of the one of the server; implies `readOnly`. */
+  readonly target?: string;
 }
 
 /** What a client says after that. */
@@ -113,6 +117,9 @@ export function parseHello(line: string): Hello {
   for (const flag of ['colour', 'unicode', 'json', 'interactive']) {
     if (typeof hello[flag] !== 'boolean') throw new ProtocolError(`${flag} is not true or false`);
   }
+  const { readOnly = false, target = '' } = hello;
+  if (typeof readOnly !== 'boolean') throw new ProtocolError('readOnly is not true or false');
+  if (typeof target !== 'string') throw new ProtocolError('target is not a text');
   checkColumns(hello['columns']);
   return hello as unknown as Hello;
 }

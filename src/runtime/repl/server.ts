@@ -4,14 +4,16 @@
 // Whoever can open the socket can run code in the application: see socket.ts for who can. The sessions are linked to the
 // server; they end with it, and it does not end with them.
 import type { Socket } from 'node:net';
+import { resolve } from 'node:path';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
-import { type Process, TroupeError, defineServer } from '../index.ts';
+import { type Node, type Process, TroupeError, defineServer, sys } from '../index.ts';
+import { inspectNode } from '../inspect/index.ts';
 import { Connection } from './connection.ts';
 import { SYNC_LIMIT_MS } from './evaluator.ts';
 import { Fault } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
 import { Inbox } from './helpers/messages.ts';
-import { type Listener, NoSocketsError, listenPrivately, socketPath } from './socket.ts';
+import { DEFAULT_DATA_DIR, type Listener, NoSocketsError, listenPrivately, socketPath } from './socket.ts';
 import type { Hello } from './protocol.ts';
 import { type SessionSettings, sessionBehaviour } from './session.ts';
 
@@ -20,8 +22,12 @@ const CLIENTS_MAX = 16;
 
 /** Options of the REPL's server. */
 export interface ReplOptions {
-  /** The folder of the socket, `repl.sock`. */
-  readonly dataDir: string;
+  /** The folder of the socket, `repl.sock`. Default `./data`. */
+  readonly dataDir?: string;
+  /** The path of the socket, in place of one in `dataDir`. */
+  readonly socket?: string;
+  /** Only looks: nothing can be evaluated, sent or killed, whatever a client asks for. Default false. */
+  readonly readOnly?: boolean;
   /** What is there in every REPL besides the helpers, by name: the application's channels, for instance. */
   readonly variables?: Readonly<Record<string, unknown>>;
   /** The connections of the node with others; undefined for a node that is alone. */
@@ -51,7 +57,10 @@ export const replServer = defineServer({
     self.trapExit(true);
     const settings = settingsOf(self, options);
     const { clientsMax = CLIENTS_MAX } = options;
-    const path = socketPath(options.dataDir);
+    const path =
+      options.socket === undefined
+        ? socketPath(options.dataDir ?? DEFAULT_DATA_DIR)
+        : resolve(options.socket);
     const clients = new Set<Connection>();
     let listener: Listener;
     try {
@@ -73,8 +82,33 @@ export const replServer = defineServer({
   info: () => undefined,
 });
 
+/** A REPL that runs, made by {@link startRepl}. */
+export interface RunningRepl {
+  /** The path of its socket; undefined where the file system takes no sockets. */
+  readonly socket: string | undefined;
+  /** Ends it, with all that are attached. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a REPL in a running node, outside of any supervision tree: `npx troupe repl --socket <path>` attaches to it. In a program that has a
+ * tree, use {@link replServer}.
+ * @throws TroupeError TROUPE_START_FAILED when another process listens there
+ */
+export async function startRepl(node: Node, options: ReplOptions = {}): Promise<RunningRepl> {
+  const server = await node.start(replServer, [options]);
+  const socket = (await sys.getState(node, server.pid)) as string | undefined;
+  return { socket, stop: () => server.stop() };
+}
+
 function settingsOf(self: Process, options: ReplOptions): SessionSettings {
-  const { variables = {}, syncLimitMs = SYNC_LIMIT_MS, onOrphanError = warn, peers } = options;
+  const {
+    variables = {},
+    syncLimitMs = SYNC_LIMIT_MS,
+    onOrphanError = warn,
+    peers,
+    readOnly = false,
+  } = options;
   const { node } = self;
   const shell = {
     self,
@@ -83,13 +117,16 @@ function settingsOf(self: Process, options: ReplOptions): SessionSettings {
     signal: () => self.signal,
     announce: () => undefined,
     own: <T>(code: T) => code,
+    inspector: inspectNode(node),
+    json: false,
+    interactive: false,
     peers,
   };
   const taken = new Set([...Object.keys(allHelpers(shell, [])), 'node', 'console', '_', '_error']);
   for (const name of Object.keys(variables)) {
     if (taken.has(name)) throw new Fault(`the REPL has something of its own that is called '${name}'`);
   }
-  return { node, variables, syncLimitMs, onOrphan: onOrphanError, peers };
+  return { node, variables, syncLimitMs, onOrphan: onOrphanError, peers, readOnly };
 }
 
 function accept(

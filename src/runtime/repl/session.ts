@@ -23,9 +23,11 @@ import { Fault, type Shell } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
 import { exitLine } from './helpers/processes.ts';
 import { Inbox } from './helpers/messages.ts';
+import { inspectNode, inspectRemote } from '../inspect/index.ts';
 import { toJson } from './json.ts';
 import { Maker } from './marks.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
+import { Questions } from './questions.ts';
 import { present, showError, showSyntaxError, showUncaught, showValue, visible } from './show.ts';
 
 /** What all REPLs of a server share. */
@@ -39,6 +41,8 @@ export interface SessionSettings {
   readonly onOrphan: (error: unknown) => void;
   /** The connections of the node with others; undefined for a node that is alone. */
   readonly peers: Shell['peers'];
+  /** Nobody may do more than ask. */
+  readonly readOnly: boolean;
 }
 
 /** How many lines may wait for the one that runs. */
@@ -65,7 +69,7 @@ class Session {
   readonly #self: Process;
   readonly #connection: Connection;
   readonly #server: Pid;
-  readonly #evaluator: Evaluator;
+  readonly #evaluator: Evaluator | Questions;
   readonly #inbox = new Inbox();
   readonly #shell: Shell;
   readonly #waiting: Line[] = [];
@@ -80,6 +84,8 @@ class Session {
     this.#hello = hello;
     this.#server = server;
     const { node } = settings;
+    const { target = '' } = hello;
+    const readOnly = settings.readOnly || hello.readOnly === true || target !== '';
     const scriptName = `REPL${self.pid.toString()}`;
     const maker = new Maker(scriptName);
     this.#shell = {
@@ -94,6 +100,10 @@ class Session {
         (code) =>
         (...args) =>
           maker.run(() => code(...args)),
+      inspector:
+        target === '' || target === node.name ? inspectNode(node, { readOnly }) : inspectRemote(node, target),
+      json: hello.json,
+      interactive: hello.interactive,
       peers: settings.peers,
     };
     const sink: ErrorSink = {
@@ -103,16 +113,19 @@ class Session {
         this.#uncaught(error);
       },
     };
-    this.#evaluator = new Evaluator(sink, settings.syncLimitMs);
-    this.#fillScope(settings);
-    const release = contain(sink, settings.onOrphan);
+    // A REPL that only asks evaluates nothing, so there is nothing to contain.
+    const evaluator = readOnly ? undefined : new Evaluator(sink, settings.syncLimitMs);
+    this.#evaluator = evaluator ?? new Questions(this.#shell);
+    if (evaluator !== undefined) this.#fillScope(settings);
+    const release = evaluator === undefined ? () => undefined : contain(sink, settings.onOrphan);
     self.signal.addEventListener('abort', () => {
       this.#evaluator.close();
       this.#abort.abort(self.signal.reason);
       connection.bye(farewell(self));
       release();
     });
-    connection.send({ type: 'ready', repl: hello.repl, pid: self.pid.toString(), node: node.name });
+    const about = target === '' ? node.name : target;
+    connection.send({ type: 'ready', repl: hello.repl, pid: self.pid.toString(), node: about });
     connection.use({
       onMessage: (message) => {
         this.#asked(message);

@@ -2,6 +2,7 @@
 // resolved; and the error for what cannot be.
 import type { PeerInfo } from '../distribution/erlang/index.ts';
 import { type Destination, type Node, Pid, type Process } from '../index.ts';
+import type { Inspector } from '../inspect/index.ts';
 import type { Inbox } from './helpers/messages.ts';
 import type { Column } from './show.ts';
 
@@ -22,6 +23,12 @@ export interface Shell {
   readonly announce: (line: (colour: boolean) => string) => void;
   /** Wraps a function so that it runs as code of this REPL, which then receives its later errors. */
   readonly own: <Args extends unknown[], T>(code: (...args: Args) => T) => (...args: Args) => T;
+  /** What questions go to: this node, or another one. */
+  readonly inspector: Inspector;
+  /** Results are JSON. */
+  readonly json: boolean;
+  /** Somebody reads along at a terminal. */
+  readonly interactive: boolean;
   /** The connections with other nodes; undefined for a node without distribution. */
   readonly peers: (() => readonly PeerInfo[]) | undefined;
 }

@@ -126,7 +126,7 @@ describe.skipIf(!hasOpenssl())('certificates', () => {
       expect.stringMatching(/^TROUPE_COOKIE_FILE cannot be used: .*no-cookie could not be read: ENOENT/),
       expect.stringMatching(/^TROUPE_TLS_KEY cannot be used: .*key\.pem does not hold that \(.+\)$/),
       expect.stringMatching(/^TROUPE_TLS_CERT cannot be used: ENOENT.*none\.pem/),
-      expect.stringMatching(/^TROUPE_TLS_CA cannot be used: .*ca is no file$/),
+      expect.stringMatching(/^TROUPE_TLS_CA cannot be used: .*ca is not a file$/),
     ]);
     expect(faults.join()).not.toContain('secret');
   });

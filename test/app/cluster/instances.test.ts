@@ -75,7 +75,7 @@ async function join(...instances: TestApp[]): Promise<void> {
   for (const listener of listeners) await nextEvent(listener, 'resync');
 }
 
-/** The next frame of a client that is no `resync`, as those may come more than once; or the next that is one. */
+/** The next frame of a client other than `resync`, which may come more than once; or the next `resync`. */
 async function nextEvent(client: TestClient, wanted?: 'resync'): Promise<{ event: string; data: Note }> {
   for (;;) {
     const frame = JSON.parse(await client.next()) as { event: string; data: Note };

@@ -258,7 +258,7 @@ describe.skipIf(gcc.missing)('a disk', () => {
 
 describe.skipIf(process.platform !== 'linux')('a folder that is there no longer', () => {
   const GONE = /the folder was removed or moved away$/;
-  const MISSING = /its data is gone; bring it back to where it was, or start the service again/;
+  const MISSING = /its data is gone; restore it, or restart the service/;
 
   test('takes nothing more, is not made anew, and goes on when it is back', async () => {
     const folder = dataFolder();

@@ -22,7 +22,7 @@ import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
 
-// Each test starts processes, and some make data anew.
+// Each test starts processes, and some create data again.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Data without notes, made once: PGlite takes seconds to make them. */
@@ -219,7 +219,7 @@ describe('a folder', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'diary'), 'dear');
     await expect(open(folder).opened()).rejects.toThrow(
-      `the data folder ${folder} cannot be opened: it holds something else than data of PostgreSQL; set DATA_DIR to another folder`,
+      `the data folder ${folder} cannot be opened: it holds something other than data of PostgreSQL; set DATA_DIR to another folder`,
     );
     expect(readdirSync(folder)).toEqual(['diary']);
   });

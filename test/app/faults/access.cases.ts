@@ -37,7 +37,7 @@ export function describeAccess(inner: () => Database): void {
   describe('a host', () => {
     const refused = (host: string) => ({
       status: 421,
-      body: { error: `the host "${host}" is none of this service; ALLOWED_HOSTS lists further ones` },
+      body: { error: `the host "${host}" is not a host of this service; ALLOWED_HOSTS lists further ones` },
     });
 
     test('of a stranger is answered 421, on every path and for every method', async () => {

@@ -78,7 +78,7 @@ export function startProgram({ env = {}, args = [], command, cwd = tmpdir() }: P
   const port = printed(/Server listening at http:\/\/127\.0\.0\.1:(\d+)/).then(([, number]) =>
     Number(number),
   );
-  port.catch(() => {}); // whoever needs the port is told; others look at how it ended
+  port.catch(() => {}); // tests that await the port get the error; others check how the program ended
   return { pid: child.pid ?? 0, port, printed, signal: (signal) => void child.kill(signal), ended };
 }
 

@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 import { describe, expect, test, vi } from 'vitest';
+import { createChannelClient } from 'troupe/client';
 import { bench } from './bench.ts';
 
 describe('a connection', () => {
@@ -145,6 +146,48 @@ describe('a lost connection', () => {
     at.pass(15_000);
     await Promise.resolve();
     expect(at.sockets).toHaveLength(length + 2);
+  });
+});
+
+describe('a server that stops', () => {
+  test.each(['going away; retry=7000', 'retry=7000'])('names the delay: %s', async (reason) => {
+    const at = bench();
+    await at.goLive();
+    at.socket.drop(reason);
+    at.pass(6_999);
+    expect(at.sockets).toHaveLength(1);
+    at.pass(1);
+    await Promise.resolve();
+    expect(at.sockets).toHaveLength(2);
+  });
+
+  test.each(['no-retry=7000', 'retry=7000 or so', 'retry='])('names no delay with %s', async (reason) => {
+    const at = bench();
+    await at.goLive();
+    at.socket.drop(reason);
+    at.pass(500);
+    await Promise.resolve();
+    expect(at.sockets).toHaveLength(2);
+  });
+});
+
+describe('what cannot work is refused at once', () => {
+  test.each(['http://example.org/notifications', 'localhost:8080/notifications', 'notifications'])(
+    'the address %s',
+    (url) => {
+      expect(() => bench({ url })).toThrow(TypeError);
+    },
+  );
+
+  test('no WebSocket', () => {
+    vi.stubGlobal('WebSocket', undefined);
+    try {
+      expect(() => createChannelClient({ url: 'ws://example.org/notifications' })).toThrow(
+        'pass `open: (url) => new WebSocket(url)`',
+      );
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 });
 

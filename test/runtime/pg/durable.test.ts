@@ -254,9 +254,9 @@ describe('following', () => {
   ])('a position %s is answered with a reset', async (_what, since) => {
     const { node } = site();
     const store = createMemoryStore();
-    await startLog(node, store);
-    for (let n = 1; n <= 4; n++) notes.publish(node, await add(store, n));
+    for (let n = 1; n <= 4; n++) await add(store, n);
     await store.trim(notes.name, { keep: 2, maxAgeMs: 1_000_000 });
+    await startLog(node, store);
     const { seen } = follow(node, since(store.epoch));
     await settle(node);
     notes.publish(node, await add(store, 5));

@@ -94,7 +94,7 @@ describe('the server, with its client', () => {
   test.each([
     ['no JSON', 'hello\n', /a line is no JSON/],
     ['no object', '[1]\n', /a line is no JSON object/],
-    ['another version', '{"repl":99}\n', /the client speaks version 99 .* and the application version 1/],
+    ['another version', '{"repl":99}\n', /the client speaks version 99 .* and the application version 2/],
     ['a wrong width', `${JSON.stringify({ ...HELLO, columns: -1 })}\n`, /columns is no whole number/],
     ['no flag', `${JSON.stringify({ ...HELLO, json: 'yes' })}\n`, /json is not true or false/],
     ['an unknown message', `${encodeLine(HELLO)}{"type":"nope"}\n`, /unknown message "nope"/],

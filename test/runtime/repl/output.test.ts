@@ -1,5 +1,6 @@
 // How results are written: tables, JSON, errors, completions.
 import { describe, expect, test } from 'vitest';
+import { inspectNode } from 'troupe/inspect';
 import { createNode, TroupeError } from 'troupe';
 import {
   complete,
@@ -203,6 +204,9 @@ describe('completion', () => {
     signal: () => new AbortController().signal,
     announce: () => undefined,
     own: <T>(code: T) => code,
+    inspector: inspectNode(node),
+    json: false,
+    interactive: true,
     peers: undefined,
   };
   const names = (line: string): readonly string[] => complete(line, variables, shell).names;

@@ -1,8 +1,8 @@
 /**
  * A buffer that grows as it is written: the bytes of a frame or a term.
  *
- * Invariant: the bytes `[0, length)` are what was written, and `length` is at most `maxBytes`. Its owner sets `length`
- * to start over or to take back what was written; `reset` also drops a buffer that one large message made grow.
+ * Invariant: the bytes `[0, length)` are what was written, and `length` is at most `maxBytes` beyond `origin`. Its owner sets
+ * `length` to start over or to take back what was written; `reset` also drops a buffer that one large message made grow.
  */
 import { TroupeError } from '../../errors.ts';
 
@@ -15,6 +15,8 @@ export class ByteWriter {
   buffer: Buffer;
   /** How many bytes were written. */
   length = 0;
+  /** From where on the bytes count against the limit: what stands before belongs to somebody else. */
+  origin = 0;
   readonly #initialBytes: number;
   readonly #maxBytes: number;
 
@@ -43,10 +45,11 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    if (needed > this.#maxBytes) {
+    const most = this.origin + this.#maxBytes;
+    if (needed > most) {
       throw new TroupeError('TROUPE_NOT_ENCODABLE', `The message is larger than ${this.#maxBytes} bytes.`);
     }
-    const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.buffer.length * 2), this.#maxBytes));
+    const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.buffer.length * 2), most));
     this.buffer.copy(larger, 0, 0, this.length);
     this.buffer = larger;
   }

@@ -4,7 +4,7 @@
  *
  * What arrives is not trusted. Counts are compared with the bytes that are left before room is made, depth and the number of
  * values are limited, texts must be UTF-8, and a map must not have a key twice. Anything else throws an EtfError. A value that
- * the reader returns shares no memory with the buffer.
+ * the reader returns shares no memory with the buffer, unless the reader owns that (`slicing-reader.ts`).
  */
 import { TroupeError } from '../../errors.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
@@ -127,6 +127,7 @@ export class TermReader extends ScalarReader {
     this.position = start;
     this.end = end;
     this.cacheRefs = cacheRefs;
+    this.ownsBuffer = false;
     this.left = this.#maxValues;
     this.keyNesting = 0;
     this.atomKeys = false;
@@ -338,6 +339,7 @@ export class TermReader extends ScalarReader {
     const first = this.peek();
     const names = this.named && this.isAtomTag(first);
     const object: Record<string, unknown> = {};
+    if (!names && first !== BINARY) return this.#anyMap(object, false, 0, count, depth);
     for (let done = 0; done < count; done++) {
       const start = this.position;
       const key = names ? this.#nameKey() : this.#textKey();
@@ -386,7 +388,7 @@ export class TermReader extends ScalarReader {
     depth: number,
   ): unknown {
     const map = new ErlMap();
-    const read = Object.entries(object);
+    const read = done === 0 ? [] : Object.entries(object);
     if (read.length !== done) throw this.bad('A map has a key twice');
     for (const [key, value] of read) map.set(names ? atom(key) : key, value);
     const spread = count > MANY_KEYS ? new KeySpread(count) : undefined;

@@ -73,6 +73,8 @@ const UNDEFINED = atom('undefined');
 export class ScalarReader {
   /** Where the next byte stands. */
   position = 0;
+  /** Whether nobody else uses the memory of the buffer. */
+  ownsBuffer = false;
   protected buffer: Buffer = EMPTY;
   protected end = 0;
   protected cacheRefs: readonly Atom[] | null = null;
@@ -382,6 +384,8 @@ export const MAX_CACHED_BYTES = 64;
 const SLOTS = 512;
 const MAX_ATOM_CHARACTERS = 255;
 const LONG_BYTES = 4_096;
+/** Up to this length an ASCII text is made here, which is faster than a call into the engine. */
+const SHORT_BYTES = 12;
 
 /** A text with its bytes. */
 class CachedText {
@@ -431,12 +435,36 @@ function asKey(text: string): string {
 
 /** The text of UTF-8 bytes; undefined when they are none, or more than a string can hold. */
 export function decodeText(buffer: Buffer, start: number, end: number): string | undefined {
+  if (end - start <= SHORT_BYTES) {
+    const ascii = shortAscii(buffer, start, end);
+    if (ascii !== undefined) return ascii;
+  }
   if (end - start > constants.MAX_STRING_LENGTH) return undefined;
   // Bytes that are no text take the engine long to make one of.
   if (end - start > LONG_BYTES && !isUtf8(buffer.subarray(start, end))) return undefined;
   const text = buffer.toString('utf8', start, end);
   // This character replaces what is not UTF-8; it may also be part of the text.
   return text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end)) ? undefined : text;
+}
+
+/** The text of a few ASCII bytes; undefined when there are others among them. */
+function shortAscii(buffer: Buffer, start: number, end: number): string | undefined {
+  let text = '';
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    const a = buffer[at] as number;
+    const b = buffer[at + 1] as number;
+    const c = buffer[at + 2] as number;
+    const d = buffer[at + 3] as number;
+    if ((a | b | c | d) > 127) return undefined;
+    text += String.fromCharCode(a, b, c, d);
+  }
+  for (; at < end; at++) {
+    const byte = buffer[at] as number;
+    if (byte > 127) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** The atom of a name that arrived; undefined when it has too many characters. */

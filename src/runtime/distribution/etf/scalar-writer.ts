@@ -40,8 +40,6 @@ export const MAX_BIG_BYTES = 65_536;
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
 /** Texts up to this length are written character by character, which is faster than a call into the machine's own code. */
 const SHORT_TEXT = 20;
-/** From this length on, the bytes of a text are counted before room for them is made. */
-const LONG_TEXT = 65_536;
 const MAX_STRING = 65_535;
 /** Ports up to this number have the old form, as a BEAM node writes them. */
 const MAX_OLD_PORT = 0xf_ff_ff_ffn;
@@ -225,7 +223,8 @@ export abstract class ScalarWriter extends ByteWriter {
   }
 
   #longBinary(text: string): void {
-    this.ensure(5 + (text.length > LONG_TEXT ? Buffer.byteLength(text) : text.length * 3));
+    // Its bytes are counted only where there might be no room for them.
+    if (5 + text.length * 3 > this.buffer.length - this.length) this.ensure(5 + Buffer.byteLength(text));
     const written = this.buffer.write(text, this.length + 5);
     // As many bytes as characters: all of them are ASCII.
     if (written !== text.length && LONE_SURROGATE.test(text)) {

@@ -2,19 +2,18 @@
  * A process that follows a durable channel from a position: first what came after it, from the store, then what comes, with no gap, no
  * duplicate and in order.
  *
- * It reads a page at a time, each in a turn of its own, and only while the process asks: a client that takes its time is not
- * filled up. It becomes a member when it has nearly caught up, then reads as far as the log had delivered when it joined; what came in
- * between twice is left out by its position.
+ * It takes a page at a time, each in a turn of its own, from memory or the store (`history.ts`). It becomes a member when it has nearly
+ * caught up, then reads as far as the log had delivered when it joined; what came in between twice is left out by its position.
  *
  * A history that is too long to be worth it, is gone, or is of another epoch is answered with a `ChannelReset`: its reader reads
- * anew what it shows, which was stored before the position in it.
+ * again what it shows, which was stored before the position in it.
  */
 import type { Process } from '../../process/process.ts';
 import * as pubsub from '../pubsub.ts';
 import { Broadcast } from '../pubsub.ts';
 import { broadcastOf, ChannelReset, findProgress, type Progress } from './log.ts';
+import { type HistoryEntry, type HistoryPage, REPLAY } from './history.ts';
 import { type Cursor, formatCursor, parseCursor } from './position.ts';
-import type { EventPage } from './store.ts';
 
 /** Bounds of what is read from the history for one follower. */
 export interface FollowOptions {
@@ -51,9 +50,6 @@ export class ChannelLive {
 /** What a follower gives its process. */
 export type Followed<Message extends Broadcast = Broadcast> = Message | ChannelReset | ChannelLive;
 
-const EVENTS_MAX = 1_000;
-const BYTES_MAX = 4_194_304;
-const PAGE = { events: 100, bytes: 262_144 } as const;
 /** How long a follower waits for a log that has not read its store yet. */
 const RETRY_MS = 250;
 const NONE: readonly never[] = Object.freeze([]);
@@ -78,7 +74,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
     this.#progress = findProgress(self.node, channel);
     this.#asked = since !== undefined && since !== '';
     this.#since = this.#asked ? parseCursor(since as string) : undefined;
-    this.#options = { eventsMax: EVENTS_MAX, bytesMax: BYTES_MAX, ...options };
+    this.#options = { eventsMax: REPLAY.events, bytesMax: REPLAY.bytes, ...options };
     self.send(self.pid, new ReadOn(this));
   }
 
@@ -120,7 +116,8 @@ export class Follower<Message extends Broadcast = Broadcast> {
     if (this.#state === 'waiting') {
       const since = this.#since;
       if (!this.#asked) return this.#live(this.#join(reached));
-      if (since === undefined || since.epoch !== reached.epoch) return this.#reset();
+      if (since === undefined || since.epoch !== reached.epoch || this.#isTooFar(since, reached))
+        return this.#reset();
       this.#cursor = since;
       this.#state = 'reading';
     }
@@ -131,11 +128,12 @@ export class Follower<Message extends Broadcast = Broadcast> {
   async #page(): Promise<readonly Followed<Message>[]> {
     const messages: Followed<Message>[] = [];
     for (;;) {
-      const { channel, source, log } = this.#progress;
-      const page = await source.read(channel, this.#position, PAGE);
+      const next = this.#next();
+      const page = next instanceof Promise ? await next : next;
       if (!this.#fits(page)) return this.#reset();
-      for (const event of page.events) messages.push(broadcastOf(event, log.pid) as Message);
-      this.#cursor = page.events.at(-1) ?? this.#cursor;
+      for (const { message } of page.entries) messages.push(message as Message);
+      const last: HistoryEntry | undefined = page.entries.at(-1);
+      if (last !== undefined) this.#cursor = { epoch: page.epoch, position: last.position };
       if (this.#state === 'reading') {
         if (this.#position < page.head) break;
         this.#target = this.#join(this.#progress.cursor as Cursor).position;
@@ -146,21 +144,51 @@ export class Follower<Message extends Broadcast = Broadcast> {
     return messages;
   }
 
+  /** The page after the position: from memory without waiting, so that nothing is heard meanwhile, or else from the store. */
+  #next(): HistoryPage | Promise<HistoryPage> {
+    const cursor = this.#progress.cursor as Cursor;
+    const page = this.#progress.history.recall(this.#position, cursor);
+    return page ?? (this.#position > cursor.position ? this.#ahead(cursor) : this.#load(this.#position));
+  }
+
+  /** Of a position that the log has not come to: all such followers ask with one read whether there is one. */
+  async #ahead(reached: Cursor): Promise<HistoryPage> {
+    const page = await this.#load(reached.position);
+    const last = page.entries.at(-1)?.position ?? page.head;
+    if (page.head >= this.#position && last < this.#position) return await this.#load(this.#position);
+    return { ...page, entries: page.entries.filter(({ position }) => position > this.#position) };
+  }
+
+  #load(after: number): Promise<HistoryPage> {
+    const { channel, source, log, history } = this.#progress;
+    const { epoch } = this.#cursor as Cursor;
+    return history.read(source, channel, { epoch, position: after }, (event) => broadcastOf(event, log.pid));
+  }
+
   get #position(): number {
     return (this.#cursor as Cursor).position;
   }
 
-  #fits({ epoch, head, first, events }: EventPage): boolean {
+  /** Whether it is known without a read that there is too much to be replayed. */
+  #isTooFar(since: Cursor, reached: Cursor): boolean {
+    const { eventsMax, bytesMax } = this.#options;
+    if (reached.position - since.position > eventsMax) return true;
+    const isBounded = eventsMax <= REPLAY.events && bytesMax <= REPLAY.bytes;
+    return isBounded && this.#progress.history.isUnreachable(since.position);
+  }
+
+  #fits({ epoch, head, first, entries }: HistoryPage): boolean {
     const cursor = this.#cursor as Cursor;
-    this.#events += events.length;
-    for (const { payload } of events) this.#bytes += Buffer.byteLength(payload);
-    return (
-      epoch === cursor.epoch &&
-      head >= cursor.position &&
-      first <= cursor.position + 1 &&
-      head - cursor.position + this.#events - events.length <= this.#options.eventsMax &&
-      this.#bytes <= this.#options.bytesMax
-    );
+    const { eventsMax, bytesMax } = this.#options;
+    const replayed = this.#events;
+    this.#events += entries.length;
+    for (const { bytes } of entries) this.#bytes += bytes;
+    if (epoch !== cursor.epoch || head < cursor.position) return false;
+    const isGone = first > cursor.position + 1;
+    if (isGone || (this.#bytes > bytesMax && bytesMax >= REPLAY.bytes)) {
+      this.#progress.history.markUnreachable((this.#since as Cursor).position);
+    }
+    return !isGone && head - cursor.position + replayed <= eventsMax && this.#bytes <= bytesMax;
   }
 
   #reset(): readonly Followed<Message>[] {

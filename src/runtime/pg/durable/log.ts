@@ -25,6 +25,7 @@ import { NOVA_SCOPE } from '../channel-forms.ts';
 import * as pg from '../pg.ts';
 import * as pubsub from '../pubsub.ts';
 import { Broadcast } from '../pubsub.ts';
+import { History } from './history.ts';
 import { type Cursor, isEpoch } from './position.ts';
 import type { EventSource, StoredEvent, TrimLimit } from './store.ts';
 
@@ -97,6 +98,8 @@ export interface Progress {
   readonly ahead: Map<number, Published>;
   /** Before the first event that was published here while the store had not been read. */
   before: number;
+  /** What its followers read. */
+  readonly history: History;
   /** The process of the log; one that has ended stands here until the next. */
   log: Process;
 }
@@ -130,6 +133,7 @@ export const channelLog = defineServer({
       wanted: Infinity,
       due: new Set(),
     };
+    log.progress.history.keep = keep;
     self.label = `log of ${channel}`;
     pubsub.start(self);
     pg.join(self, NOVA_SCOPE, log.group, self.pid);
@@ -217,6 +221,7 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
     cursor: undefined,
     ahead: new Map(),
     before: Infinity,
+    history: new History(),
     log: self,
   };
   progress.source = source;
@@ -285,7 +290,9 @@ function deliverNext(progress: Progress, published: Published): boolean {
 function deliver(progress: Progress, { event, sender }: Published): void {
   const { epoch, position, channel } = event;
   progress.cursor = { epoch, position };
-  pubsub.deliverHere(progress.log.node, channel, broadcastOf(event, sender));
+  const message = broadcastOf(event, sender);
+  progress.history.add({ position, bytes: Buffer.byteLength(event.payload), message }, position);
+  pubsub.deliverHere(progress.log.node, channel, message);
 }
 
 async function catchUp(log: Log, self: Process): Promise<void> {
@@ -327,6 +334,7 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
   if (epoch !== cursor.epoch || head < cursor.position || first > cursor.position + 1) {
     if (progress.cursor !== cursor) return true; // it has moved meanwhile
     ahead.clear();
+    progress.history.clear();
     progress.cursor = { epoch, position: head };
     pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
     return false;

@@ -2,6 +2,7 @@
 import { Fault, type Helpers, type Shell } from '../shell.ts';
 import { cut, present } from '../show.ts';
 import { groupHelpers } from './groups.ts';
+import { inspectHelpers } from './inspect.ts';
 import { messageHelpers } from './messages.ts';
 import { nodeHelpers, processHelpers, treeHelpers } from './processes.ts';
 
@@ -9,6 +10,7 @@ import { nodeHelpers, processHelpers, treeHelpers } from './processes.ts';
 export function allHelpers(shell: Shell, extra: readonly string[]): Helpers {
   const sections: Readonly<Record<string, Helpers>> = {
     Processes: { ...processHelpers(shell), ...treeHelpers(shell) },
+    'What goes on': inspectHelpers(shell),
     'Groups and channels': groupHelpers(shell),
     'Messages and calls': messageHelpers(shell),
     'Other nodes': nodeHelpers(shell),

@@ -3,6 +3,7 @@
 import type { PeerInfo } from '../../distribution/erlang/index.ts';
 import { formatReason, type Pid, type ProcessInfo, sys } from '../../index.ts';
 import { processOrders, type ProcessRow, processRows } from '../../inspect/processes.ts';
+import type { TreeRow } from '../../inspect/index.ts';
 import { readTree, type TreeNode } from '../../inspect/tree.ts';
 import { Fault, type Helpers, livePidOf, parsePid, pidOf, type Shell, WHO, whoCells } from '../shell.ts';
 import { type Column, cut, present, presentRows, showLine, type TextFormat, visible } from '../show.ts';
@@ -161,7 +162,7 @@ function processes({ node }: Shell, { sort = 'pid', limit, match }: ProcessesOpt
 }
 
 /** The properties of an object, one a line. */
-function properties(object: object, show: (value: unknown) => string): string {
+export function properties(object: object, show: (value: unknown) => string): string {
   const entries = Object.entries(object);
   const width = Math.max(...entries.map(([name]) => name.length));
   const text = (value: unknown): string => {
@@ -240,7 +241,7 @@ export function treeHelpers({ node }: Shell): Helpers {
       about: 'the supervision tree, with all other processes below their parents',
       run: () => {
         const root = readTree(node);
-        return present(root, (format) => drawTree(root, format));
+        return present(root, (format) => drawTree(plainTree(root), format));
       },
     },
   };
@@ -249,10 +250,15 @@ export function treeHelpers({ node }: Shell): Helpers {
 /** Branches: before a child, before the last child, and below each of them. */
 const BRANCHES = { unicode: ['├─ ', '└─ ', '│  ', '   '], ascii: ['|- ', '`- ', '|  ', '   '] } as const;
 
-function drawTree(root: TreeNode, format: TextFormat): string {
+function plainTree(root: TreeNode): TreeRow {
+  return { ...root, pid: root.pid?.toString(), children: root.children.map(plainTree) };
+}
+
+/** Draws a supervision tree. */
+export function drawTree(root: TreeRow, format: TextFormat): string {
   const [branch, last, line, space] = format.unicode ? BRANCHES.unicode : BRANCHES.ascii;
   const lines: string[] = [];
-  const draw = (node: TreeNode, before: string, below: string): void => {
+  const draw = (node: TreeRow, before: string, below: string): void => {
     lines.push(drawLine(node, before, format));
     const shown = node.children.slice(0, CHILDREN_DRAWN_MAX);
     const more = node.children.length - shown.length;
@@ -266,7 +272,7 @@ function drawTree(root: TreeNode, format: TextFormat): string {
   return lines.join('\n');
 }
 
-function drawLine(node: TreeNode, before: string, format: TextFormat): string {
+function drawLine(node: TreeRow, before: string, format: TextFormat): string {
   const { pid, id, name, label, type, status, strategy } = node;
   const [called, ...more] = new Set([id, name, label].filter((text) => text !== undefined));
   const kind = type === 'supervisor' ? (strategy ?? 'supervisor') : undefined;

@@ -220,6 +220,36 @@ describe('order', () => {
   });
 });
 
+test('large bytes are not copied out of a buffer that only their message uses', () => {
+  const writer = new TermWriter();
+  writer.term(tuple(22, new Pid(there, 1, 0), self));
+  writer.term(new Uint8Array(5_000_000).fill(7));
+  for (const own of [true, false]) {
+    const terms = new TermReader(host, { maxValues: 8_192 });
+    const got: unknown[] = [];
+    const sink = Object.assign(new Sink(), {
+      signal: (signal: Parameters<ControlSink['signal']>[0]) =>
+        got.push('message' in signal && signal.message),
+    });
+    const peer = {
+      name: there.node,
+      creation: there.creation,
+      versions: false,
+      maxWaitingBytes: 2 * writer.length,
+    };
+    const reader = new ControlReader(terms, host, sink, peer);
+    const frame = Buffer.allocUnsafeSlow(writer.length);
+    writer.buffer.copy(frame, 0, 0, writer.length);
+    terms.reset(frame, 0, frame.length);
+    terms.ownsBuffer = own;
+    reader.read();
+    while (!reader.goOn(0));
+    const [bytes] = got as [Uint8Array];
+    expect(Buffer.from(bytes).equals(Buffer.alloc(5_000_000, 7))).toBe(true);
+    expect(bytes.buffer === frame.buffer).toBe(own);
+  }
+});
+
 test('no more bytes wait than may', () => {
   const site = new Site(6_000_000);
   const send = kinds['send'] as Make;

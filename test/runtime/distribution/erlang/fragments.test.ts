@@ -67,6 +67,14 @@ describe('fragments', () => {
     expect(feed(fragments, 1n, 0, 3, piece)).toBe('fragment_unknown');
   });
 
+  test('only a message that was put together has memory of its own', () => {
+    const fragments = new Fragments();
+    const piece = Buffer.from('x');
+    expect(feed(fragments, 1n, 1, 1, piece)).toMatchObject({ body: piece, own: false });
+    expect(feed(fragments, 2n, 2, 2, piece)).toBeUndefined();
+    expect(feed(fragments, 2n, 1, 2, piece)).toMatchObject({ body: Buffer.from('xx'), own: true });
+  });
+
   test('unfinished messages are limited in number', () => {
     const fragments = new Fragments({ maxSequences: 2 });
     const piece = Buffer.from('x');

@@ -1,8 +1,10 @@
 // Terms as bytes, for programs.
 import { deflateSync } from 'node:zlib';
+import { MessageChannel } from 'node:worker_threads';
 import { atom, Pid, tuple } from 'troupe';
 import { expect, test } from 'vitest';
 import { decodeTerm, encodeTerm } from 'troupe/erlang';
+import { ByteWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 import { Origin } from '../../../../src/runtime/terms/internal.ts';
 
 function compressed(size: number, content: Uint8Array): Buffer {
@@ -69,4 +71,92 @@ test('pids of a node that is given become those that it knows', () => {
   const [first, second] = (decodeTerm(bytes, { host }) as { elements: readonly Pid[] }).elements;
   expect(first).toBe(known);
   expect(second?.origin).toBe(origin);
+});
+
+// ---- the pool of results ----
+
+/** Texts of many lengths: some share a pool, some make it grow, some have a buffer of their own. */
+const lengths = Array.from({ length: 400 }, (_, at) => (at * 37) % (at % 50 === 7 ? 20_000 : 700));
+
+test('a result stays as it is, whatever is encoded afterwards', () => {
+  const made = lengths.map((length, at) => {
+    const bytes = encodeTerm([at, 'x'.repeat(length)]);
+    // What fails half-way leaves nothing behind, whether it fitted or not.
+    expect(() => encodeTerm(['y'.repeat(length), Symbol('no term')])).toThrow('a symbol');
+    return bytes;
+  });
+  const inner: Uint8Array[] = [];
+  const sends = {
+    get a(): string {
+      inner.push(encodeTerm('z'.repeat(inner.length)));
+      return 'a';
+    },
+  };
+  for (let at = 0; at < 100; at++) made.push(encodeTerm([at, 'x'.repeat(10), sends]));
+  made.splice(400).forEach((bytes, at) => {
+    expect(decodeTerm(bytes)).toStrictEqual([at, 'x'.repeat(10), { a: 'a' }]);
+  });
+  made.forEach((bytes, at) => expect(decodeTerm(bytes)).toStrictEqual([at, 'x'.repeat(lengths[at] ?? 0)]));
+  inner.forEach((bytes, at) => expect(decodeTerm(bytes)).toBe('z'.repeat(at)));
+});
+
+test('only a short result shares its ArrayBuffer', () => {
+  const encode = (size: number): Uint8Array => {
+    const bytes = encodeTerm('x'.repeat(size - 6));
+    expect(bytes).toHaveLength(size);
+    return bytes;
+  };
+  for (const size of [4_097, 5_000, 100_000]) {
+    // However much of the pool is taken.
+    for (let before = 1; before < 60; before++) {
+      // The last of so many short ones after a long one is in the pool again.
+      let short = encode(200);
+      for (let at = 0; at < 20 + before; at++) short = encode(200);
+      expect(short.buffer.byteLength).toBe(8_192);
+      expect(encode(size).buffer.byteLength).toBe(size);
+      expect(encode(size).buffer.byteLength).toBe(size);
+    }
+  }
+  for (let at = 0; at < 20; at++) encode(2_048);
+  const pools = new Set(Array.from({ length: 8 }, () => encode(2_048).buffer));
+  expect(pools.size).toBeLessThanOrEqual(3);
+});
+
+test('a result that is transferred to another thread takes no other with it', () => {
+  const kept = encodeTerm('kept');
+  const { port1, port2 } = new MessageChannel();
+  let refused: unknown;
+  try {
+    port1.postMessage(kept, [kept.buffer as ArrayBuffer]);
+  } catch (error) {
+    refused = error;
+  }
+  port2.close();
+  // Node.js 21 and later refuse; before, it is copied.
+  expect([undefined, 'DataCloneError']).toContain((refused as Error | undefined)?.name);
+  expect(decodeTerm(kept)).toBe('kept');
+  expect(decodeTerm(encodeTerm('next'))).toBe('next');
+});
+
+test('the limit of a writer counts from its origin', () => {
+  const writer = new ByteWriter(16, 32);
+  writer.length = writer.origin = 16;
+  writer.bytes(new Uint8Array(32));
+  expect(writer.length).toBe(48);
+  expect(() => writer.u8(0)).toThrow('larger than 32 bytes');
+});
+
+test('short texts of every kind', () => {
+  for (let length = 0; length < 20; length++) {
+    for (let at = 0; at < length; at++) {
+      for (const character of ['\0', '\u007f', '\u0080', '\u00e9', '\ufffd', '\u{1f600}']) {
+        const text = `${'a'.repeat(at)}${character}${'b'.repeat(length - at - 1)}`;
+        expect(decodeTerm(encodeTerm(text))).toBe(text);
+        const bytes = Buffer.from(text, 'latin1');
+        const term = Buffer.concat([Buffer.from([131, 109, 0, 0, 0, bytes.length]), bytes]);
+        const isText = bytes.every((byte) => byte < 128);
+        expect(decodeTerm(term)).toStrictEqual(isText ? bytes.toString() : new Uint8Array(bytes));
+      }
+    }
+  }
 });

@@ -293,3 +293,34 @@ describe('limits', () => {
     expect(() => sliced(deep, 'message')).toThrow('deeper than 1024');
   });
 });
+
+test('bytes stay in a buffer that is theirs, when they are most of it', () => {
+  const size = 3_000_000;
+  for (const [tag, lastBits] of [
+    [109, undefined],
+    [77, 8],
+    [77, 3],
+  ] as const) {
+    for (const owns of [true, false]) {
+      for (const room of [0, 2 * size]) {
+        const head = Buffer.from([104, 2, tag, 0, 0, 0, 0, ...(lastBits === undefined ? [] : [lastBits])]);
+        head.writeUInt32BE(size, 3);
+        const term = Buffer.concat([head, Buffer.alloc(size, 255), Buffer.from([97, 7])]);
+        const buffer = Buffer.allocUnsafeSlow(term.length + room);
+        term.copy(buffer);
+        const reader = new SlicingReader(host);
+        reader.reset(buffer, 0, term.length);
+        reader.ownsBuffer = owns;
+        reader.begin('term', 0);
+        while (!reader.goOn(0));
+        const [value, after] = (reader.taken() as Tuple).elements;
+        expect(after).toBe(7);
+        const bytes = value instanceof BitString ? value.bytes : (value as Uint8Array);
+        expect(bytes).toHaveLength(size);
+        expect(bytes[size - 1]).toBe(lastBits === 3 ? 0b1110_0000 : 255);
+        expect(bytes.subarray(0, -1).every((byte) => byte === 255)).toBe(true);
+        expect(bytes.buffer === buffer.buffer).toBe(owns && room === 0);
+      }
+    }
+  }
+});

@@ -51,6 +51,8 @@ interface Waiting {
   readonly message: Carrying | undefined;
   readonly carried: Carried;
   readonly bytes: Buffer;
+  /** Whether nobody else uses their memory. */
+  readonly own: boolean;
   readonly refs: readonly Atom[] | null;
   readonly hand: (() => void) | undefined;
 }
@@ -199,10 +201,11 @@ export class Arrivals {
   /** @returns whether what a message carries was read. */
   #read(waiting: Waiting, message: Carrying, until: number): boolean {
     const slices = this.#slices;
-    const { bytes, refs, carried } = waiting;
+    const { bytes, own, refs, carried } = waiting;
     try {
       if (!slices.slicing) {
         slices.reset(bytes, 0, bytes.length, refs);
+        slices.ownsBuffer = own;
         slices.begin(carried === 'message' ? this.#grammar : carried, 0);
       }
       if (!slices.goOn(until)) return false;
@@ -231,15 +234,16 @@ export class Arrivals {
   /** Hands something on when nothing of its sender waits. */
   #inOrder(sender: Sender, hand: () => void): void {
     if (!this.#waits(sender)) hand();
-    else this.#add({ sender, message: undefined, carried: 'term', bytes: NOTHING, refs: null, hand });
+    else
+      this.#add({ sender, message: undefined, carried: 'term', bytes: NOTHING, own: true, refs: null, hand });
   }
 
   #wait(message: Carrying, carried: Carried, at: number): void {
     this.#reader.position = at;
-    const { unread, atoms } = this.#reader;
+    const { unread, atoms, ownsBuffer: own } = this.#reader;
     const bytes = unread.length < COPIED_BYTES ? Buffer.from(unread) : unread;
     const refs = atoms === null ? null : atoms.slice();
-    this.#add({ sender: this.#senderOf(message), message, carried, bytes, refs, hand: undefined });
+    this.#add({ sender: this.#senderOf(message), message, carried, bytes, own, refs, hand: undefined });
   }
 
   #add(waiting: Waiting): void {

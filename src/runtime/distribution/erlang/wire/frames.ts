@@ -193,6 +193,8 @@ export type FragmentFault =
 export interface Assembled {
   /** Control message and payload. */
   readonly body: Buffer;
+  /** Whether the memory of the body is that of this message alone. */
+  readonly own: boolean;
   /** The atoms of the header in its first fragment. */
   readonly refs: readonly Atom[];
 }
@@ -249,7 +251,7 @@ export class Fragments {
     if (fragment < 1n) return 'fragment_order';
     if (this.#sequences.has(sequence)) return 'fragment_repeated';
     const body = buffer.subarray(start, end);
-    if (fragment === 1n) return { body, refs };
+    if (fragment === 1n) return { body, own: false, refs };
     if (this.#sequences.size >= this.#maxSequences) return 'fragment_too_many';
     if (this.#bytes + body.length > this.#maxBytes) return 'fragment_too_large';
     this.#bytes += body.length;
@@ -294,7 +296,7 @@ export class Fragments {
     if (fragment > 1n) return undefined;
     this.#sequences.delete(sequence);
     this.#bytes -= bytes;
-    return { body: unfinished.buffer.subarray(0, bytes), refs: unfinished.refs };
+    return { body: unfinished.buffer.subarray(0, bytes), own: true, refs: unfinished.refs };
   }
 
   /** Whether nothing has come of one of them for so long. */

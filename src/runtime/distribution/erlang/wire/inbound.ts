@@ -323,7 +323,7 @@ export class Inbound implements FrameSink, TakesTurns {
   #assembled(result: Assembled | FragmentFault | undefined): string | undefined {
     if (result === undefined) this.#fragmentTimer ??= this.#watchFragments();
     if (result === undefined || typeof result === 'string') return result;
-    this.#message(result.body, 0, result.body.length, result.refs);
+    this.#message(result.body, 0, result.body.length, result.refs, result.own);
     return undefined;
   }
 
@@ -341,9 +341,10 @@ export class Inbound implements FrameSink, TakesTurns {
     return timer.unref();
   }
 
-  #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] | null): void {
+  #message(buffer: Buffer, start: number, end: number, refs: readonly Atom[] | null, own = false): void {
     this.traffic.messages++;
     this.#terms.reset(buffer, start, end, refs);
+    this.#terms.ownsBuffer = own;
     this.#control.read();
   }
 }

@@ -1,0 +1,2 @@
+// What the tests of this folder use. Nothing in src/ imports it, and it is not in the package.
+export { readCommand, usage } from './arguments.ts';

@@ -1,0 +1,85 @@
+// The program behind `npm run torture`; see scripts/torture.mjs for its arguments.
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { findPart } from '../scripts/lib/parts.mjs';
+import { LONG, type Report, SHORT, SLOW, torture, type TortureOptions } from './run.ts';
+import { slow } from './slow.ts';
+
+const DATABASES = ['postgres', 'pglite'] as const;
+const PARTS = [...DATABASES, 'slow'] as const;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    short: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+    events: { type: 'string' },
+  },
+});
+const seed = Number(values.seed ?? randomInt(2 ** 31));
+const wanted = PARTS.filter((name) => positionals.length === 0 || positionals.includes(name));
+const events = values.events === undefined ? undefined : Number(values.events);
+
+if (
+  !Number.isSafeInteger(seed) ||
+  positionals.length > wanted.length ||
+  (events !== undefined && !(events > 0))
+) {
+  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [slow]');
+  process.exitCode = 2;
+} else {
+  print(`seed ${seed}`);
+  for (const part of wanted) await (part === 'slow' ? runSlow() : run(part));
+}
+
+async function run(database: TortureOptions['database']): Promise<void> {
+  const part = findPart('postgres');
+  if (database === 'postgres' && !part.found) {
+    print(`postgres   left out: ${part.reason}`);
+    return;
+  }
+  const settings = (values.short ? SHORT : LONG)[database];
+  const report = await torture({ database, seed, ...settings, ...(events !== undefined && { events }) });
+  for (const line of describe(database, report)) print(line);
+  if (report.faults.length > 0) {
+    print(`again: npm run torture -- --seed ${seed}${values.short ? ' --short' : ''} ${database}`);
+    process.exitCode = 1;
+  }
+}
+
+async function runSlow(): Promise<void> {
+  const settings = values.short ? { ...SLOW, clients: 100, rounds: 1 } : SLOW;
+  const report = await slow(settings);
+  const list = (numbers: readonly number[]): string => numbers.map((ms) => ms.toFixed(0)).join(', ');
+  const ratio = median(report.beside) / median(report.without);
+  print(`slow       ${settings.clients} clients, ${report.deliveries} deliveries to those that read`);
+  print(
+    `  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms; ${ratio.toFixed(2)} times`,
+  );
+  print(`  memory   ${list(report.memory.map((bytes) => bytes / 1e6))} MB`);
+  print(
+    `  the slow one was closed ${report.closed} times, reset ${report.resets} times, and has missed ${report.missed} events`,
+  );
+  if (report.missed > 0 || report.closed === 0) process.exitCode = 1;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+function describe(database: string, report: Report): string[] {
+  const played = [...report.played].map(([name, times]) => `${times} × ${name}`).join(', ');
+  const { faults } = report;
+  return [
+    `${database.padEnd(10)} ${report.events} events in ${report.seconds.toFixed(0)} s; ${report.answered} answered, ${report.unanswered} requests without a sure answer`,
+    `  faults   ${played}; ${report.losses} connections of clients dropped`,
+    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events`,
+    ...(faults.length === 0
+      ? ['  nothing lost, nothing twice, nothing out of order']
+      : faults.map((fault) => `  FAULT    ${fault}`)),
+  ];
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
