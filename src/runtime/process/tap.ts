@@ -1,5 +1,5 @@
 /**
- * What a node tells whoever looks into it, and where: the runs of its processes, the calls that traced processes make, and what is
+ * What a node reports to an inspector, and where: the runs of its processes, the calls that traced processes make, and what is
  * broadcast.
  *
  * A node has no tap while nobody looks. Each place then costs one comparison: once for a run of a process, for a call whose caller
@@ -25,7 +25,7 @@ export interface TracedCall {
   aliasMessage(message: unknown): void;
 }
 
-/** @internal Is told of calls and broadcasts. */
+/** @internal Hears of calls and broadcasts. */
 export interface Tap {
   /** A process with the flag `TRACED` makes a call. */
   called(caller: Process, call: TracedCall): void;
