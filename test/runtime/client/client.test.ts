@@ -134,7 +134,7 @@ describe('a lost connection', () => {
     }
     await at.goLive();
     at.pass(10_000);
-    at.socket.drop('retry=7000');
+    at.socket.drop('going away; retry=7000');
     expect(at.client.status).toMatchObject({ attempt: 1 });
     const { length } = at.sockets;
     at.pass(6_999);
