@@ -92,7 +92,7 @@ export function term(b: Bytes, dice: Dice, depth = 0): void {
     case 21:
       return void b.u8(99).text('1.50000000000000000000e+00').raw(Buffer.alloc(5));
     case 22:
-      // Without the header of a frame, or with fewer entries in it, that is no term.
+      // Without the header of a frame, or with fewer entries in it, this is not a term.
       if (dice.once(5)) return void b.u8(82).u8(dice.below(6));
       return atom(b, dice.pick(WORDS), dice);
     case 23:

@@ -9,7 +9,7 @@ import { Failure, root, run, say, script } from './lib/run.mjs';
 
 /** What each npm dependency of the runtime is to who installs the package. */
 const DEPENDENCIES = ['acorn'];
-const OPTIONAL_PEERS = ['fastify', '@fastify/websocket'];
+const OPTIONAL_PEERS = ['fastify', '@fastify/websocket', '@opentelemetry/api'];
 const DESCRIPTION =
   "Erlang's processes, servers, supervisors and process groups for Node.js, across nodes of Node.js and BEAM";
 
@@ -52,6 +52,7 @@ await script(async () => {
  * @property {string} license
  * @property {string} author
  * @property {Record<string, string>} dependencies
+ * @property {Record<string, string>} devDependencies
  * @property {{ node: string }} engines
  * @property {Record<string, string>} bin
  * @property {Record<string, string | { types: string, default: string }>} exports
@@ -72,7 +73,7 @@ function published(manifest) {
   const ranges = (names) =>
     Object.fromEntries(
       names.map((each) => {
-        const range = manifest.dependencies[each];
+        const range = manifest.dependencies[each] ?? manifest.devDependencies[each];
         if (range === undefined) throw new Failure(`package.json has no dependency ${each}`);
         return [each, range];
       }),

@@ -62,7 +62,7 @@ async function run(
     if (longestMs > stopMs) faults.push(`the event loop stood longer than ${stopMs} ms`);
     if (peakBytes > memoryBytes) faults.push(`it took more than ${Math.round(memoryBytes / 1e6)} MB`);
     if (!alive) faults.push('the application has ended or was restarted');
-    // Who comes anew on purpose has calls under way.
+    // A peer that reconnects on purpose has calls under way.
     if (lost > witnesses.reconnects) faults.push(`${lost} calls of good peers were lost`);
     if (after.connectionsLost > before.connectionsLost)
       faults.push('the Erlang node has lost its connection');

@@ -122,7 +122,7 @@ async function terms({ victim }: Scene): Promise<readonly string[]> {
   return heard ? [] : ['a message after those that cannot be read did not arrive'];
 }
 
-/** Sockets that say nothing, and some that say to be a good peer, while that peer comes anew. */
+/** Sockets that say nothing, and some that claim to be a good peer, while that peer reconnects. */
 async function silent({ victim, witnesses }: Scene): Promise<readonly string[]> {
   const sockets: Socket[] = [];
   const more = (): void => {

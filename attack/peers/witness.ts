@@ -27,7 +27,7 @@ export class Witnesses {
   #lost = 0;
   #downs = 0;
   readonly #stopping = new AbortController();
-  /** How often the good peer of this program has come anew. */
+  /** How often the good peer of this program has connected again. */
   reconnects = 0;
   #rounds: Promise<void>;
 
@@ -64,7 +64,7 @@ export class Witnesses {
     return this.#beam !== undefined;
   }
 
-  /** Has the good peer of this program come anew. @returns whether it was let in. */
+  /** Makes the good peer of this program connect again. @returns whether it was let in. */
   async reconnect(): Promise<boolean> {
     this.reconnects++;
     this.#node.disconnect(this.#victim.options.name);

@@ -20,7 +20,7 @@ export interface Kind {
   readonly mayRefuse?: 'requests' | 'connections';
   /**
    * Attacks, in a bounded time.
-   * @param broken told of each answer that a hostile client must not get
+   * @param broken called with each answer that a hostile client must not get
    */
   readonly play: (service: Service, scale: Scale, broken: (what: string) => void) => Promise<void>;
 }

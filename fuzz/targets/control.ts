@@ -25,7 +25,7 @@ export function controlTarget(): Target {
   let fuzzed: FuzzedNode;
   let terms: SlicingReader;
   let readers: { readonly [Versions in 'with' | 'without']: ControlReader };
-  const anew = () => {
+  const restart = () => {
     terms = new SlicingReader(fuzzed.host);
     readers = {
       with: new ControlReader(terms, fuzzed.host, sink, { ...PEER, versions: true }),
@@ -41,7 +41,7 @@ export function controlTarget(): Target {
     share: 3,
     open() {
       fuzzed = new FuzzedNode();
-      anew();
+      restart();
       return Promise.resolve();
     },
     make(dice) {
@@ -62,7 +62,7 @@ export function controlTarget(): Target {
       }
     },
     settle() {
-      anew();
+      restart();
       return Promise.resolve();
     },
     close: () => fuzzed.end(),

@@ -17,6 +17,7 @@ const ORDER = {
     'erlang.md',
     'terms.md',
     'guide/testing.md',
+    'guide/inspecting.md',
     'repl.md',
     'guide/deployment.md',
   ],

@@ -98,7 +98,7 @@ export {
 export { ChannelLive, type Followed, Follower, type FollowOptions } from './pg/durable/follower.ts';
 export { channelLog, type ChannelLogOptions, ChannelReset } from './pg/durable/log.ts';
 export { createMemoryStore, MemoryStore, MemoryTransaction } from './pg/durable/memory-store.ts';
-export { type Cursor, formatCursor, parseCursor } from './pg/durable/position.ts';
+export { type Cursor, formatCursor, parseCursor } from './pg/durable/store.ts';
 export type {
   ChannelStore,
   EventPage,
@@ -130,7 +130,7 @@ export {
   TIMEOUT,
 } from './process/messages.ts';
 export type { DemonitorOptions } from './process/monitor.ts';
-export { type NodeStatistics, nodeStatistics } from './process/statistics.ts';
+export { type NodeStatistics, nodeStatistics } from './process/info.ts';
 export { createNode, type Node, type NodeOptions } from './process/node.ts';
 export { type Destination } from './process/destination.ts';
 export type { Startable } from './process/behaviour.ts';

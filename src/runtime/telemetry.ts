@@ -101,7 +101,7 @@ export interface TelemetryEvents {
   'troupe:fastify:dropped': { pid: Pid; label: string; dropped: number; bufferedBytes: number };
   /** A process of this node, or code outside of any process, has broadcast on a channel; also when it has no members. */
   'troupe:pubsub:broadcast': { node: string; channel: string; topic: string; sender: Pid };
-  /** A broadcast was put into the mailboxes of members on this node; not published for those that another node sends by itself. */
+  /** A broadcast was put into the mailboxes of members on this node; not published for those that another node sends directly. */
   'troupe:pubsub:delivered': { node: string; channel: string; members: number };
   /** The scope of the channels had ended and runs again, with the members it had on this node. */
   'troupe:pubsub:restarted': { node: string; pid: Pid };

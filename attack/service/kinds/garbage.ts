@@ -1,4 +1,4 @@
-// What is no request, or no sensible one.
+// Bytes that are not a request, or not a sensible one.
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { Kind } from '../kind.ts';

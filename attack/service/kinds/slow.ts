@@ -43,7 +43,7 @@ export const slow: Kind = {
     for (let count = 0; count < PINGS && talker.readyState === WebSocket.OPEN; count++) talker.send('ping');
     const shouter = await follow(service);
     shouter.send(Buffer.alloc(10_000_000));
-    // As fast as they come: whoever reads must keep up with them.
+    // As fast as they come: readers must keep up with them.
     await Promise.all(
       Array.from({ length: notes }, (_, index) =>
         make(service, { title: `large ${index}`, body: `x${LARGE}`, author: 'a' }),

@@ -1,5 +1,5 @@
 // The built application in a process of its own, watched: how long its event loop stands, how much memory it and its child
-// processes hold, and whether it ends by itself.
+// processes hold, and whether it ends on its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -133,7 +133,7 @@ const TIMERS: ClientTimers = {
 
 /**
  * Connects to a channel and follows it until `close`. The type names the topics and their payloads: that of the channel's declaration.
- * @throws TypeError for an address that is none
+ * @throws TypeError for an address that does not begin with `ws:` or `wss:`, and without `open` where there is no global `WebSocket`
  * @example
  * const client = createChannelClient<Topics>({ url: 'wss://example.org/notifications' });
  * client.on('note_created', (note) => show(note));
@@ -142,9 +142,11 @@ const TIMERS: ClientTimers = {
 export function createChannelClient<Topics extends object>(
   options: ChannelClientOptions,
 ): ChannelClient<Topics> {
-  const { open = openSocket, token, timers = TIMERS } = options;
+  const { open = globalSocket(), token, timers = TIMERS } = options;
   const limits = { ...LIMITS, ...options.limits };
   const address = new URL(options.url);
+  if (!/^wss?:$/.test(address.protocol))
+    throw new TypeError(`The address of a channel begins with ws: or wss:, not ${address.protocol}`);
   const topics = new Map<string, Set<(payload: never, context: EventContext) => void>>();
   const anys = new Set<(payload: unknown, context: EventContext) => void>();
   const resets = new Set<() => void>();
@@ -287,10 +289,13 @@ export function createChannelClient<Topics extends object>(
   };
 }
 
-function openSocket(url: string): ClientSocket {
+function globalSocket(): (url: string) => ClientSocket {
   const { WebSocket } = globalThis as { WebSocket?: new (url: string) => ClientSocket };
-  if (WebSocket === undefined) throw new TypeError('There is no WebSocket here: give the client `open`.');
-  return new WebSocket(url);
+  if (WebSocket === undefined)
+    throw new TypeError(
+      'There is no global WebSocket: pass `open: (url) => new WebSocket(url)` with the one of the package ws.',
+    );
+  return (url) => new WebSocket(url);
 }
 
 /** The delay that a server names in the reason of its close frame, such as `going away; retry=800`. */

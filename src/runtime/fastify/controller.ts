@@ -37,6 +37,7 @@ import type { Process } from '../process/process.ts';
 import { alreadyTold } from '../process/report.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
+import { type Tracer, tracing } from '../tracing.ts';
 import { type TroupeApp, TroupeHttpError, troupeOf } from './app.ts';
 import { checkTime } from './limits.ts';
 
@@ -259,7 +260,11 @@ export class Execution extends TimerEntry {
   run(self: Process, run: Run): Promise<void> | void {
     let value: unknown;
     try {
-      value = run.call(this.#instance, self, this.#request, this.#reply);
+      const { tracer } = tracing;
+      value =
+        tracer === null
+          ? run.call(this.#instance, self, this.#request, this.#reply)
+          : this.#traced(tracer, self, run);
     } catch (thrown) {
       this.#threw(self, thrown);
       return undefined;
@@ -278,6 +283,13 @@ export class Execution extends TimerEntry {
       (thrown: unknown) => {
         this.#threw(self, thrown);
       },
+    );
+  }
+
+  #traced(tracer: Tracer, self: Process, run: Run): unknown {
+    const request = this.#request;
+    return tracer.controller(self, request.method, request.routeOptions.url, () =>
+      run.call(this.#instance, self, request, this.#reply),
     );
   }
 

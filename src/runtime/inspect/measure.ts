@@ -1,7 +1,7 @@
 // What is only counted while somebody looks: time in handlers, ages of messages, rates of channels, handlers that block.
 //
 // A node is measured for some seconds after the last time that somebody asked for it, and then stops by a timer; until then its
-// scheduler calls `run` here, and every second a sample is taken. Nothing is left behind.
+// scheduler calls `#run` here, and every second a sample is taken. Nothing is left behind.
 //
 // - Time in handlers is the time of a process's runs: handlers up to their first `await`. What runs after an `await` runs between
 //   turns, where nobody can tell whose it is.
@@ -13,7 +13,6 @@ import type { Node } from '../index.ts';
 import { EMPTY } from '../process/mailbox.ts';
 import { Process } from '../process/process.ts';
 import type { Runnable } from '../process/scheduler.ts';
-import type { RunTap } from '../process/tap.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { hear, type Heard } from './hear.ts';
 
@@ -155,7 +154,7 @@ export interface ChannelFigures {
 const NO_CHANNEL: ChannelFigures = { published: 0, perSecond: 0, delivered: 0, lastReach: 0 };
 
 /** The measuring of one node, from the first time that somebody asks until some time after the last. */
-export class Measurement extends TimerEntry implements RunTap {
+export class Measurement extends TimerEntry {
   readonly #node: Node;
   readonly #accounts = new WeakMap<Process, Account>();
   readonly #channels = new Map<string, ChannelAccount>();
@@ -180,7 +179,8 @@ export class Measurement extends TimerEntry implements RunTap {
     this.#turns = new Growth(now, node.scheduler.turns);
     this.#loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
     this.#loop.enable();
-    node.scheduler.tap = this;
+    // Hides the method of the class until `stop` deletes it.
+    node.scheduler.runItem = (item) => this.#run(item);
     this.#release = hear(node, {
       broadcast: (heard) => {
         this.#heard(heard);
@@ -200,7 +200,7 @@ export class Measurement extends TimerEntry implements RunTap {
     return this.#node.clock.now() - this.#since;
   }
 
-  run(item: Runnable): number {
+  #run(item: Runnable): number {
     const begun = performance.now();
     const handled = item.run();
     const ms = performance.now() - begun;
@@ -220,7 +220,7 @@ export class Measurement extends TimerEntry implements RunTap {
   /** Ends it. */
   stop(): void {
     this.#node.timers.drop(this);
-    this.#node.scheduler.tap = null;
+    Reflect.deleteProperty(this.#node.scheduler, 'runItem');
     this.#loop.disable();
     this.#release();
     measurements.delete(this.#node);

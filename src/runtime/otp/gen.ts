@@ -13,6 +13,7 @@ import { type Pending, TRACED } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox-limit.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
 import { telemetry } from '../telemetry.ts';
+import { tracing } from '../tracing.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import { type Destination, locate } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
@@ -199,6 +200,7 @@ export class Call
   #settle(failed: boolean, outcome: unknown): void {
     if (this.settled) return;
     this.settled = true;
+    tracing.tracer?.callEnded(this, failed, outcome);
     if (this.caller !== null) this.#release(this.caller);
     this.failed = failed;
     this.outcome = outcome;
@@ -284,6 +286,7 @@ function startCall(
   const request = new Call(node, caller, to, name, argument);
   const { promise } = request;
   if (!beginCall(request, options)) return promise;
+  tracing.tracer?.callStarted(request, name, describeTarget(to));
   if (nodeName !== null) {
     startRemote(request, target, nodeName);
   } else if (process === null) {

@@ -29,6 +29,7 @@ import {
 } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { telemetry } from '../telemetry.ts';
+import { tracing } from '../tracing.ts';
 import { Atom } from '../terms/atom.ts';
 import { Tuple, tuple } from '../terms/values.ts';
 import { Call, Cast, REQUEST, RemoteCall, reportUnexpected, type Request, shown, SYSTEM } from './gen.ts';
@@ -178,7 +179,13 @@ export class ServerBehaviour implements Behaviour<
     if (handler === undefined) return this.#otherCall(request, server, waited);
     let result: unknown;
     try {
-      result = handler(server.state, request.argument as never, server.self, request);
+      const { tracer } = tracing;
+      result =
+        tracer === null
+          ? handler(server.state, request.argument as never, server.self, request)
+          : tracer.handled(request, server.self, request.name, () =>
+              handler(server.state, request.argument as never, server.self, request),
+            );
     } catch (thrown) {
       return crash(server, request, thrown);
     }

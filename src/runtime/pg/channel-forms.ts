@@ -63,7 +63,7 @@ const heard = new Set<string>();
 /**
  * Declares a channel: its name is an atom to Erlang from now on.
  * @throws TroupeError TROUPE_BAD_CHANNEL when it was declared with another form, when there are too many, or when the name
- * can be no atom.
+ * cannot be an atom.
  */
 export function declareChannel(name: string, options: ChannelFormOptions = {}): void {
   const before = declared.get(name);

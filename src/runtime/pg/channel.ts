@@ -189,7 +189,7 @@ export interface DurableOptions {
  *
  * An event is stored in the transaction that changes what it tells of: `store.append(transaction, notes.event(topic, payload))`. After
  * the commit it is handed out: `notes.publish(self, stored)`. What nobody publishes, because the program died in between, the logs find in
- * the store. `broadcast` sends what is not to be stored.
+ * the store. `broadcast` sends what need not be stored.
  */
 export class DurableChannel<Topics> extends Channel<Topics> {
   /**

@@ -24,6 +24,7 @@ import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Node } from '../process/node.ts';
 import { TimerEntry } from '../process/timers.ts';
 import { telemetry } from '../telemetry.ts';
+import { tracing } from '../tracing.ts';
 import { type Scope, findScope, startScope } from './scope.ts';
 
 const broadcasts = telemetry('troupe:pubsub:broadcast');
@@ -164,6 +165,7 @@ export function deliverHere(node: Node, channel: string, message: unknown): void
 
 /** @internal Publishes that there was a broadcast. */
 export function tellBroadcast(place: Place, channel: string, topic: string, sender: Pid): void {
+  tracing.tracer?.broadcast(channel, topic);
   if (broadcasts.hasSubscribers) broadcasts.publish({ node: nodeOf(place).name, channel, topic, sender });
 }
 

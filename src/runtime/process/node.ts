@@ -70,7 +70,7 @@ export class Node {
   /** @internal */ readonly exits = new ExitQueue();
   /** @internal */ readonly clock: Clock;
   /** @internal */ readonly mailboxHighWater: number;
-  /** @internal Is told of calls and broadcasts; null while nobody looks into the node. */
+  /** @internal Hears of calls and broadcasts; null while nobody looks into the node. */
   tap: Tap | null = null;
   /** @internal Wall-clock milliseconds. */
   readonly startedAt: number;

@@ -14,7 +14,6 @@
  * caused it.
  */
 import { hasContext, needsNoScope, withoutContext } from './async.ts';
-import type { RunTap } from './tap.ts';
 
 /** Something that the scheduler runs. */
 export abstract class Runnable {
@@ -83,8 +82,6 @@ export class Scheduler {
   reductions = 0;
   /** @internal What runs now; null between turns and in continuations of async functions. */
   current: Runnable | null = null;
-  /** @internal Measures each run; null while nobody looks into the node. */
-  tap: RunTap | null = null;
 
   /** @param sliceMs how long processes may run before the event loop has its turn. */
   constructor(sliceMs: number) {
@@ -135,6 +132,11 @@ export class Scheduler {
     return performance.now() >= this.#sliceEnd;
   }
 
+  /** @internal Runs what has its turn. A property of this object hides it while somebody measures the node. */
+  runItem(item: Runnable): number {
+    return item.run();
+  }
+
   #start(): void {
     this.#pending = true;
     if (++this.#turnsUnchecked < TURNS_PER_CLOCK_CHECK) {
@@ -173,7 +175,7 @@ export class Scheduler {
       if (next === null) this.#tail = null;
       item.runNext = null;
       this.current = item;
-      const handled = this.tap === null ? item.run() : this.tap.run(item);
+      const handled = this.runItem(item);
       this.#handled += handled;
       unchecked += 1 + handled;
       item = this.#head;

@@ -1,20 +1,12 @@
 /**
- * What a node tells whoever looks into it, and where: the runs of its processes, the calls that traced processes make, and what is
- * broadcast.
+ * What a node reports to an inspector, and where: the calls that traced processes make, and what is broadcast.
  *
- * A node has no tap while nobody looks. Each place then costs one comparison: once for a run of a process, for a call whose caller
- * is a process, and for a broadcast. What can be seen without such a place is not here: `inspect/trace.ts` gives a traced process
- * methods of its own, so that a message between two others costs nothing.
+ * A node has no tap while nobody looks. Each place then costs one comparison: once for a call whose caller is a process, and for a
+ * broadcast. What can be seen without such a place is not here: `inspect/` hides methods of the one object that it looks at, the
+ * scheduler or a traced process, so that a message between two others costs nothing.
  */
 import type { Destination } from './destination.ts';
 import type { Process } from './process.ts';
-import type { Runnable } from './scheduler.ts';
-
-/** @internal Runs what the scheduler runs, and measures it. */
-export interface RunTap {
-  /** Calls `item.run()`. @returns what that returned. */
-  run(item: Runnable): number;
-}
 
 /** @internal A call that a process makes, as far as a trace looks at it. */
 export interface TracedCall {
@@ -25,7 +17,7 @@ export interface TracedCall {
   aliasMessage(message: unknown): void;
 }
 
-/** @internal Is told of calls and broadcasts. */
+/** @internal Hears of calls and broadcasts. */
 export interface Tap {
   /** A process with the flag `TRACED` makes a call. */
   called(caller: Process, call: TracedCall): void;

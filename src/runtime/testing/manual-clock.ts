@@ -8,8 +8,7 @@
  */
 import { TroupeError } from '../errors.ts';
 import type { Clock, ClockTimer, ClockUser } from '../process/timers.ts';
-import { checkWithin, timeoutError, type WaitOptions } from './wait.ts';
-import { untilQuiet } from './settle.ts';
+import { type WaitOptions, checkWithin, timeoutError, untilQuiet } from './wait.ts';
 
 /** How many timers may fire one after another without the time going on: a timer of 0 ms that restarts itself. */
 const FIRINGS_PER_INSTANT_MAX = 10_000;

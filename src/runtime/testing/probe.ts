@@ -18,9 +18,8 @@ import type { Destination } from '../process/destination.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import type { Matcher } from '../process/receive.ts';
-import type { WaitOptions } from './wait.ts';
+import { type WaitOptions, settle } from './wait.ts';
 import { ProbeInbox, showMessages } from './inbox.ts';
-import { settle } from './settle.ts';
 
 /** Options of {@link createProbe}. */
 export interface ProbeOptions {

@@ -7,7 +7,7 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const ALL_REQUIRED = { error: 'title, body and author required' };
 const BOTH_REQUIRED = { error: 'title and body required' };
 const NOT_FOUND = { error: 'note not found' };
-const NO_NUMBER = { error: 'the id of a note is a whole number' };
+const NO_NUMBER = { error: 'the id of a note must be a whole number' };
 const STORABLE = 'must not contain the character U+0000 or half of a surrogate pair';
 const note = { title: 'Title', body: 'Body', author: 'Ada' };
 

@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 import { describe, expect, test, vi } from 'vitest';
+import { createChannelClient } from 'troupe/client';
 import { bench } from './bench.ts';
 
 describe('a connection', () => {
@@ -133,7 +134,7 @@ describe('a lost connection', () => {
     }
     await at.goLive();
     at.pass(10_000);
-    at.socket.drop('retry=7000');
+    at.socket.drop('going away; retry=7000');
     expect(at.client.status).toMatchObject({ attempt: 1 });
     const { length } = at.sockets;
     at.pass(6_999);
@@ -167,6 +168,26 @@ describe('a server that stops', () => {
     at.pass(500);
     await Promise.resolve();
     expect(at.sockets).toHaveLength(2);
+  });
+});
+
+describe('what cannot work is refused at once', () => {
+  test.each(['http://example.org/notifications', 'localhost:8080/notifications', 'notifications'])(
+    'the address %s',
+    (url) => {
+      expect(() => bench({ url })).toThrow(TypeError);
+    },
+  );
+
+  test('no WebSocket', () => {
+    vi.stubGlobal('WebSocket', undefined);
+    try {
+      expect(() => createChannelClient({ url: 'ws://example.org/notifications' })).toThrow(
+        'pass `open: (url) => new WebSocket(url)`',
+      );
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 });
 

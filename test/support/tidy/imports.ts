@@ -13,6 +13,7 @@ const LAYERS: Record<string, readonly string[]> = {
   options: ['errors'],
   terms: ['errors', 'options'],
   telemetry: ['terms'], // it names what the events carry
+  tracing: ['terms'],
 };
 /** What all layers from processes on may import. */
 const BASE: readonly string[] = Object.keys(LAYERS);
@@ -23,6 +24,7 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'etf', 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
+  otel: ['errors', 'tracing'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
@@ -33,8 +35,8 @@ Object.assign(LAYERS, {
 const RUNTIME = 'src/runtime/';
 /** What the tests use of a folder besides its public names. */
 const INTERNAL = '/internal.ts';
-/** May depend on packages: Fastify, and what reads the code of a line. */
-const WITH_PACKAGES: readonly string[] = ['fastify', 'repl'];
+/** May depend on packages: Fastify, OpenTelemetry, and what reads the code of a line. */
+const WITH_PACKAGES: readonly string[] = ['fastify', 'otel', 'repl'];
 
 /** Faults of the imports of one file of src/. Imports of types count. */
 export function importFaults(file: SourceFile): Fault[] {

@@ -124,7 +124,7 @@ export abstract class ScalarWriter extends ByteWriter {
    */
   atomName(name: string): void {
     const encoded = names.get(name) ?? encodeName(name);
-    if (encoded === undefined) throw this.refused('a name that can be no atom');
+    if (encoded === undefined) throw this.refused('a name that cannot be an atom');
     this.bytes(this.#referred(name, encoded));
   }
 
@@ -342,7 +342,7 @@ export abstract class ScalarWriter extends ByteWriter {
       if (origins[at] === origin) return this.#referred(origin.node, this.#originBytes[at] as Uint8Array);
     }
     const encoded = names.get(origin.node) ?? encodeName(origin.node);
-    if (encoded === undefined) throw this.refused('the name of a node that can be no atom');
+    if (encoded === undefined) throw this.refused('the name of a node that cannot be an atom');
     origins[this.#nextOrigin] = origin;
     this.#originBytes[this.#nextOrigin] = encoded;
     this.#nextOrigin = (this.#nextOrigin + 1) % ORIGINS;

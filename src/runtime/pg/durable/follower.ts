@@ -2,18 +2,18 @@
  * A process that follows a durable channel from a position: first what came after it, from the store, then what comes, with no gap, no
  * duplicate and in order.
  *
- * It takes a page at a time, each in a turn of its own, from memory or the store (`history.ts`). It becomes a member when it has nearly caught up, then reads as far as the log had delivered when it joined; what came in
- * between twice is left out by its position.
+ * It takes a page at a time, each in a turn of its own, from memory or the store (`history.ts`). It becomes a member when it has nearly
+ * caught up, then reads as far as the log had delivered when it joined; what came in between twice is left out by its position.
  *
  * A history that is too long to be worth it, is gone, or is of another epoch is answered with a `ChannelReset`: its reader reads
  * again what it shows, which was stored before the position in it.
  */
-import type { Process } from '../../process/process.ts';
 import * as pubsub from '../pubsub.ts';
+import type { Process } from '../../process/process.ts';
 import { Broadcast } from '../pubsub.ts';
-import { broadcastOf, ChannelReset, findProgress, type Progress } from './log.ts';
+import { ChannelReset, type Progress, broadcastOf, findProgress } from './log.ts';
 import { type HistoryEntry, type HistoryPage, REPLAY } from './history.ts';
-import { type Cursor, formatCursor, parseCursor } from './position.ts';
+import { type Cursor, formatCursor, parseCursor } from './store.ts';
 
 /** Bounds of what is read from the history for one follower. */
 export interface FollowOptions {

@@ -10,8 +10,7 @@
  * - It is of one epoch: the log clears it when the epoch changes.
  */
 import type { Broadcast } from '../pubsub.ts';
-import type { Cursor } from './position.ts';
-import type { EventSource, Extent, StoredEvent } from './store.ts';
+import type { Cursor, EventSource, Extent, StoredEvent } from './store.ts';
 
 /** The default of what one follower is given at most, and what is kept in memory. */
 export const REPLAY = { events: 1_000, bytes: 4_194_304 } as const;

@@ -13,21 +13,20 @@
  * - How far it has come outlives the process: a log that is started again on the node goes on from there.
  * - The first of the logs by the name of its node trims the history.
  */
+import * as pg from '../pg.ts';
+import * as pubsub from '../pubsub.ts';
 import { TroupeError } from '../../errors.ts';
 import { started } from '../../otp/actions.ts';
 import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
 import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';
-import { atom, Tuple, tuple } from '../../terms/index.ts';
+import { Tuple, atom, tuple } from '../../terms/index.ts';
 import { Pid } from '../../terms/identifiers.ts';
 import { NOVA_SCOPE } from '../channel-forms.ts';
-import * as pg from '../pg.ts';
-import * as pubsub from '../pubsub.ts';
 import { Broadcast } from '../pubsub.ts';
 import { History } from './history.ts';
-import { type Cursor, isEpoch } from './position.ts';
-import type { EventSource, StoredEvent, TrimLimit } from './store.ts';
+import { type Cursor, type EventSource, type StoredEvent, type TrimLimit, isEpoch } from './store.ts';
 
 /** Settings of a log. */
 export interface ChannelLogOptions {

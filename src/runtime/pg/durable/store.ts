@@ -10,7 +10,7 @@
  * - The epoch names the history. It changes when positions no longer mean the same events: another database, a restored backup.
  */
 
-/** An event that is to be stored; `DurableChannel.event` makes one. */
+/** An event to store; `DurableChannel.event` makes one. */
 export interface NewEvent {
   readonly channel: string;
   readonly topic: string;
@@ -72,7 +72,7 @@ export interface ChannelStore<Transaction> {
   /** Removes old events, a bounded number at a time. @returns whether there is more to remove. */
   trim(channel: string, limit: TrimLimit): Promise<boolean>;
   /**
-   * Calls the listener soon after a transaction with events of the channel has committed, whoever committed it: with the
+   * Calls the listener soon after a transaction with events of the channel has committed, on any node: with the
    * position when it is known. A call may be missed; readers look for themselves now and then. A store that cannot tell leaves it out.
    * @returns what ends it.
    */
@@ -81,3 +81,32 @@ export interface ChannelStore<Transaction> {
 
 /** What a log needs of its store. */
 export type EventSource = Omit<ChannelStore<never>, 'append'>;
+
+// ---- the text of a position ----
+
+// `<epoch>:<position>`: what a client keeps and hands in to go on from there.
+
+/** A place in the history of a channel: right after the event with this position. */
+export interface Cursor {
+  readonly epoch: string;
+  readonly position: number;
+}
+
+const CURSOR = /^([\w-]{1,64}):(0|[1-9]\d{0,15})$/;
+
+/** @internal Whether a text can be the epoch of a history: 1 to 64 letters, digits, `_` and `-`. */
+export function isEpoch(text: string): boolean {
+  return /^[\w-]{1,64}$/.test(text);
+}
+
+/** The text of a position. */
+export function formatCursor({ epoch, position }: Cursor): string {
+  return `${epoch}:${position}`;
+}
+
+/** The position that a text names; undefined when it names none. */
+export function parseCursor(text: string): Cursor | undefined {
+  const [, epoch, digits] = CURSOR.exec(text) ?? [];
+  const position = Number(digits);
+  return epoch === undefined || !Number.isSafeInteger(position) ? undefined : { epoch, position };
+}

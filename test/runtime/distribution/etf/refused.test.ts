@@ -72,7 +72,7 @@ describe('no terms', () => {
     [new ImproperList([1], charlist('a')), 'an improper list without items, or whose tail is a list.'],
     [new BitString(new Uint8Array(1), 8), 'a bitstring whose last byte has not 1 to 7 bits.'],
     [new BitString(new Uint8Array(0), 1), 'a bitstring whose last byte has not 1 to 7 bits.'],
-    [atomKeys({ ['x'.repeat(256)]: 1 }), `a name that can be no atom at ${'x'.repeat(256)}.`],
+    [atomKeys({ ['x'.repeat(256)]: 1 }), `a name that cannot be an atom at ${'x'.repeat(256)}.`],
     [
       new Map([
         [tuple(1), 1],

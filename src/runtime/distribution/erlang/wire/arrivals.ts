@@ -319,7 +319,7 @@ export class Arrivals {
     if (alias?.equals(to) === true) {
       this.#sink.signal({ op: 'sendAlias', from, to, message: (message as Tuple).elements[1] });
     } else {
-      this.#sink.leftOut('a message to an alias that is no answer');
+      this.#sink.leftOut('a message to an alias that is not an answer');
     }
   }
 }

@@ -323,7 +323,7 @@ export interface PackedSignal {
 export class Packer {
   readonly #maxBytes: number;
   readonly #writer: TermWriter;
-  /** Finds out which names can be no atoms. */
+  /** Finds out which names cannot be atoms. */
   readonly #names = messageWriter({}, FIRST_BYTES);
   #busy = false;
 
