@@ -1,7 +1,7 @@
 // npm run package: makes dist/package/, the library as it is published, and the tarball of it beside it.
 // What is in it: the runtime's entry points with their types, the documents of the library, licence and changelog. The notes
 // application, its dependencies and its documents are not. See docs/adr/0032-the-package.md.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync, cpSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { ensureModules, tool } from './lib/fresh.mjs';
 import { packageDocuments } from './lib/package-docs.mjs';
@@ -98,8 +98,8 @@ function published(manifest) {
 }
 
 /**
- * Compiles what the entry points need, twice: JavaScript without comments, declarations with them. Both together are a third of
- * what one run with source maps makes.
+ * Compiles what the entry points need, twice: JavaScript without comments, indented with tabs, and declarations with comments. Both
+ * together are less than a third of what one run with source maps makes.
  * @param {string} fresh
  * @param {Manifest} manifest
  */
@@ -129,5 +129,23 @@ async function compile(fresh, { exports }) {
     writeFileSync(file, JSON.stringify(config));
     const code = await run(tool('tsc'), ['-p', file]);
     if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
+  }
+  await indentWithTabs(join(fresh, 'package/dist'));
+}
+
+/**
+ * Writes the JavaScript in a folder anew: four spaces a level, as the compiler writes, are an eighth of it.
+ * @param {string} folder
+ */
+async function indentWithTabs(folder) {
+  const { transformWithOxc } = await import('vite'); // not before it is installed
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.js')) continue;
+    const path = join(folder, name);
+    const { code } = await transformWithOxc(readFileSync(path, 'utf8'), path, {
+      target: 'es2023',
+      sourcemap: false,
+    });
+    writeFileSync(path, code);
   }
 }

@@ -13,7 +13,7 @@ import {
   registryAnswers,
 } from '../support/package/project.ts';
 
-const UNPACKED_MAX_BYTES = 1_600_000;
+const UNPACKED_MAX_BYTES = 1_500_000;
 const RUN_LIMIT_MS = 60_000;
 const INSTALL_LIMIT_MS = 400_000;
 const root = join(import.meta.dirname, '../..');

@@ -108,7 +108,7 @@ export interface ScopeSummary {
 
 /** A group. */
 export interface GroupSummary {
-  /** Its name; of a name that is no string the text. */
+  /** Its name, as text where it is not a string. */
   readonly group: string;
   /** Members on all nodes, each as often as it has joined. */
   readonly members: number;

@@ -83,7 +83,7 @@ async function answer(state: State, asked: Asked, from: Pid): Promise<string> {
   try {
     return JSON.stringify({ ok: await resultOf(state, asked, from) });
   } catch (error) {
-    // Nobody else waits for it: what is not expected is shown to who asked, too.
+    // Only the caller waits for it, so an unexpected error goes there too.
     const { code, what } =
       error instanceof TroupeError ? error : { code: 'TROUPE_SYSTEM_FAILED', what: String(error) };
     return JSON.stringify({ error: { code, what } });

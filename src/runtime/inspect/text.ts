@@ -67,7 +67,7 @@ export function messageText(message: unknown): MessageText {
   return { kind: 'message', from: undefined, text: textOf(message) };
 }
 
-/** Whether a message is a call, of this node or another one. */
+/** @internal Whether a message is a call, of this node or another one. */
 export function isRequest(message: unknown): message is Request {
   return (
     typeof message === 'object' &&

@@ -1,11 +1,11 @@
 // A trace as a stream of messages, and as a sequence chart.
-import type { TraceEnd, TraceEvent, TraceSink } from './trace.ts';
+import type { TraceEnd, TraceEvent } from './trace.ts';
 
 /**
  * The messages of a trace, as they come: `for await (const event of trace)`. The loop ends with the trace, and leaving the loop stops
  * it. What nobody has read yet is kept; the limit of the trace bounds it.
  */
-export class Trace implements AsyncIterable<TraceEvent>, TraceSink {
+export class Trace implements AsyncIterable<TraceEvent> {
   /** How it has ended. */
   readonly ended: Promise<TraceEnd>;
   #stop: () => void = () => undefined;

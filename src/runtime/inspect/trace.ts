@@ -44,7 +44,7 @@ export interface TraceEvent {
 
 /** How a trace ended. */
 export interface TraceEnd {
-  /** `limit`: it has had its number of messages; `time`; `exited`: the process has ended; `stopped`: by whoever began it. */
+  /** `limit`: it has had its number of messages; `time`; `exited`: the process has ended; `stopped`: by its owner. */
   readonly reason: 'limit' | 'time' | 'exited' | 'stopped';
   /** How many messages were reported. */
   readonly reported: number;

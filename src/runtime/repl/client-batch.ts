@@ -35,7 +35,7 @@ export async function runLines(batch: Batch, input: NodeJS.ReadableStream): Prom
   return failed || begun !== undefined ? 1 : 0;
 }
 
-/** @param goesOn whether what is not complete may be completed */
+/** @param goesOn whether an incomplete line may go on in the next */
 async function runLine(
   { connection, print, timeoutMs }: Batch,
   code: string,

@@ -29,7 +29,7 @@ type Answer = Result | Completions;
 /** What happens beside the answers. */
 export interface ClientEvents {
   onPrint(stream: 'out' | 'err', text: string): void;
-  /** The connection has ended, once, whoever ended it; what was asked fails before. */
+  /** Called once, when either side has ended the connection; pending requests fail first. */
   onEnd(reason: ConnectionFault): void;
 }
 

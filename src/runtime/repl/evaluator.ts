@@ -4,7 +4,7 @@
 //   and nothing that is assigned without a declaration becomes a global.
 // - The part of a line up to its first `await`, what its timers and microtasks call, and the showing of what it comes to may run
 //   for a limited time: a loop without end would stop the application, and nobody could interrupt it. What runs after an
-//   `await`, or is called by anything else, has no such limit.
+//   `await`, or what anything else calls, has no such limit.
 // - What timers, immediates and microtasks of the REPL throw is told to it, and its timers end with it.
 import { randomUUID } from 'node:crypto';
 import { isBuiltin } from 'node:module';

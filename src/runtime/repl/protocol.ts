@@ -8,7 +8,7 @@
 //                        ◀──────────────── print, at any time
 //                        ◀──────────────── bye: why the connection ends
 //
-// A line over the limit, or one that is no such object, ends the connection: nothing is skipped.
+// A line over the limit, or one that is not such an object, ends the connection: nothing is skipped.
 import { StringDecoder } from 'node:string_decoder';
 
 /** The version of what is said; client and server must agree. */
@@ -23,7 +23,7 @@ export const RESULT_TEXT_MAX = 33_554_432;
 /** The first line of a client: how to print for it. */
 export interface Hello {
   readonly repl: number;
-  /** Width of the terminal in characters; 0 when the output is no terminal and nothing is to be cut. */
+  /** Width of the terminal in characters; 0 when the output is not a terminal: nothing is cut. */
   readonly columns: number;
   readonly colour: boolean;
   /** Whether box-drawing characters can be shown. */

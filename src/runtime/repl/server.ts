@@ -1,7 +1,7 @@
 // The server of the REPL: a supervised process that listens on a Unix socket in the data folder and starts a process for
 // each client that connects.
 //
-// Whoever can open the socket can run code in the application: see socket.ts for who can. The sessions are linked to the
+// Anyone who can open the socket can run code in the application, unless it is read-only: socket.ts says who can. The sessions are linked to the
 // server; they end with it, and it does not end with them.
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
