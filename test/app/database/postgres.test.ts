@@ -254,7 +254,7 @@ describe.skipIf(part.missing)('a server', () => {
         ],
         [
           user.replace('secret-word', 'other'),
-          /permission denied .* \(42501\): let the user of DATABASE_URL make tables/,
+          /permission denied .* \(42501\): let the user of DATABASE_URL create tables/,
         ],
         [
           at((to) => (to.pathname = '/none')),
