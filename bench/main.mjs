@@ -38,7 +38,7 @@ import { socketWorkloads } from './workloads/sockets.mjs';
  * @property {string | { name: string, run: () => Promise<number> }} [beside] the name of OTP's side, or what else it is
  *   compared with
  * @property {boolean} [alone] whether it is compared with nothing
- * @property {number} [pairs] how often both are measured, in turns; the medians count. 1 by default
+ * @property {number} [pairs] how often both are measured, in turns; the medians count. 5 by default, 1 where nothing is compared
  * @property {boolean} [needsOtp] whether OTP takes part
  * @property {() => Promise<number>} run
  */
@@ -98,6 +98,12 @@ const workloads = [
   ]),
 ];
 
+/** How often two sides are measured in turns. */
+const PAIRS = 5;
+/** How long the processors are looked at before a workload, in milliseconds, and the sum of their use from which it is a warning. */
+const LOOK_MS = 200;
+const BUSY_MAX = 0.3;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { 'no-otp': { type: 'boolean' }, json: { type: 'boolean' } },
@@ -110,16 +116,32 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 const otp = values['no-otp'] === true ? undefined : await openOtp();
-const line = columns([38, 14, 14, 8, 8, 16, 10]);
+const line = columns([38, 14, 14, 8, 13, 8, 16, 10]);
 if (values.json !== true) {
   const beside = otp === undefined ? 'OTP: not compared' : `OTP ${otp.release}, one scheduler`;
   process.stdout.write(`Node.js ${process.version}; ${beside}; ${cpus()[0]?.model ?? 'unknown'}\n\n`);
-  process.stdout.write(line('workload', 'Troupe', 'beside', 'ratio', 'asked', 'unit', ''));
+  process.stdout.write(line('workload', 'Troupe', 'beside', 'ratio', 'spread', 'asked', 'unit', ''));
 }
 try {
   for (const workload of chosen) await measure(workload);
 } finally {
   otp?.close();
+}
+
+/** Says when another program takes the processor: what is measured then says little. Nothing of this one runs meanwhile. */
+async function warnOfOthers() {
+  const before = cpus();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const share = cpus().map(({ times }, index) => {
+    const then = before[index]?.times ?? times;
+    const spent = (/** @type {typeof times} */ all) =>
+      Object.values(all).reduce((sum, part) => sum + part, 0);
+    const total = spent(times) - spent(then);
+    return total === 0 ? 0 : 1 - (times.idle - then.idle) / total;
+  });
+  const busy = share.reduce((sum, part) => sum + part, 0);
+  if (busy < BUSY_MAX) return;
+  process.stderr.write(`warning: other programs take ${busy.toFixed(1)} of ${share.length} processors\n`);
 }
 
 /** The one in the middle, the lower one of two. */
@@ -128,11 +150,13 @@ function median(figures) {
 }
 
 /** @param {Workload} workload */
-async function measure({ name, unit, asked, limit, less, alone, beside, pairs = 1, needsOtp, run }) {
+async function measure({ name, unit, asked, limit, less, alone, beside, pairs, needsOtp, run }) {
   if (needsOtp === true && otp === undefined) return;
+  await warnOfOthers();
+  const compared = alone !== true && (typeof beside === 'object' || otp !== undefined);
   const other = typeof beside === 'object' ? beside.name : 'OTP';
   const all = [];
-  for (let pair = 0; pair < pairs; pair++) {
+  for (let pair = 0; pair < (pairs ?? (compared ? PAIRS : 1)); pair++) {
     let theirs;
     if (typeof beside === 'object') theirs = await beside.run();
     else if (alone !== true) theirs = otp?.run(beside ?? name);
@@ -141,9 +165,10 @@ async function measure({ name, unit, asked, limit, less, alone, beside, pairs = 
   }
   const ours = median(all.map((pair) => pair.ours));
   const theirs = median(all.map((pair) => pair.theirs));
-  const ratio = median(all.map((pair) => pair.ratio));
+  const ratios = all.flatMap((pair) => pair.ratio ?? []).toSorted((a, b) => a - b);
+  const ratio = median(ratios);
   if (values.json === true) {
-    const figures = { name, unit, troupe: ours, beside: other, other: theirs, ratio, asked, limit };
+    const figures = { name, unit, troupe: ours, beside: other, other: theirs, ratio, ratios, asked, limit };
     process.stdout.write(`${JSON.stringify(figures)}\n`);
     return;
   }
@@ -156,6 +181,7 @@ async function measure({ name, unit, asked, limit, less, alone, beside, pairs = 
       number(ours),
       number(theirs),
       ratio?.toFixed(2) ?? '',
+      ratios.length > 1 ? `${ratios[0].toFixed(2)}–${ratios.at(-1).toFixed(2)}` : '',
       goal,
       unit,
       theirs === undefined ? '' : other,

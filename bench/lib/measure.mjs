@@ -1,6 +1,6 @@
 /**
- * How a workload is measured: five times, each after a garbage collection, and the best counts: what the machine can do
- * when nothing else disturbs. OTP's side does the same (`otp/troupe_bench.erl`).
+ * How a workload is measured: a few times, each after a garbage collection, and the best counts: what the machine can do
+ * when nothing else disturbs. OTP's side does the same (`otp/troupe_bench.erl`). `main.mjs` does so five times in turns with the other side.
  */
 
 const ROUNDS = 5;

@@ -169,6 +169,7 @@ export const socketWorkloads = [
         {
           name: `websockets_${clients}_writers_${writers}`,
           unit: 'deliveries/s',
+          pairs: 1, // five inside
           ...(clients === 100 ? {} : { asked }),
           beside: { name: 'ws', run: async () => (await figures())[1]?.perSecond ?? 0 },
           run: async () => (await figures())[0]?.perSecond ?? 0,
@@ -176,6 +177,7 @@ export const socketWorkloads = [
         {
           name: `websockets_${clients}_writers_${writers}_p99`,
           unit: 'ms',
+          pairs: 1,
           less: true,
           ...(clients === 100 ? {} : { asked: 1 }),
           beside: { name: 'ws', run: async () => (await figures())[1]?.p99 ?? 0 },
@@ -187,6 +189,7 @@ export const socketWorkloads = [
   {
     name: 'websocket_idle',
     unit: 'bytes',
+    pairs: 1,
     asked: 1.3,
     less: true,
     beside: { name: 'ws', run: async () => (await idleBytes())[1] ?? 0 },
@@ -200,6 +203,7 @@ export const socketWorkloads = [
     return {
       name,
       unit: 'requests/s',
+      pairs: 1,
       asked: 0.9,
       beside: { name: 'Fastify', run: async () => (await figures())[1]?.perSecond ?? 0 },
       run: async () => (await figures())[0]?.perSecond ?? 0,
