@@ -214,7 +214,7 @@ export class ScalarReader {
     const text = this.buffer.toString('latin1', this.position, this.position + FLOAT_TEXT_BYTES);
     this.position += FLOAT_TEXT_BYTES;
     const match = /^ *([+-]?\d+\.\d+(?:[eE][+-]?\d+)?)\0*$/.exec(text);
-    if (match === null) throw this.bad('The text of a float is not a float');
+    if (match === null) throw this.bad('The text of a float is malformed');
     return this.#float(Number(match[1]));
   }
 
