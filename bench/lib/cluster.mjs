@@ -29,7 +29,9 @@ export async function openPair(otpFolder) {
           stdio: ['pipe', 'pipe', 'inherit'],
         })
       : spawn('erl', erlArguments(otpFolder, peer), { env, stdio: ['pipe', 'pipe', 'inherit'] });
-  process.on('exit', () => child.kill('SIGKILL'));
+  const kill = () => child.kill('SIGKILL');
+  process.on('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   await new Promise((resolve, reject) => {
     child.on('exit', () => reject(new Error(`the peer of ${name} has ended`)));
     child.stdout.once('data', resolve);
