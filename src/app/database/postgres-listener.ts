@@ -58,7 +58,8 @@ export class PostgresListener {
       const { signal } = this.#attempt;
       const connection = await openConnection(this.#settings, signal, (closed) => this.#lost(closed));
       this.#connection = connection;
-      await this.#ask(connection, [...this.#listeners.keys()]);
+      // A server that refuses to be listened to is asked with growing waits, as one that is away.
+      if (!(await this.#ask(connection, [...this.#listeners.keys()]))) return;
       this.#failures = 0;
       for (const topic of this.#listeners.keys()) this.#heard(topic, '');
     } catch {
@@ -66,11 +67,14 @@ export class PostgresListener {
     }
   }
 
-  async #ask(connection: PostgresConnection, topics: readonly string[]): Promise<void> {
+  /** @returns whether the server listens; otherwise the connection is given up */
+  async #ask(connection: PostgresConnection, topics: readonly string[]): Promise<boolean> {
     try {
       for (const topic of topics) await connection.command(`listen ${topic}`);
+      return true;
     } catch {
       connection.destroy();
+      return false;
     }
   }
 

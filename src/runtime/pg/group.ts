@@ -233,10 +233,11 @@ export class Group {
     this.deliver(message);
   }
 
-  /** Sends a message to the members on those other nodes that the function accepts by name. */
-  sendToNodes(from: Pid, message: unknown, accepts: (node: string) => boolean): void {
+  /** Sends a message, made when there is somebody to send it to, to the members on those other nodes that `accepts` names. */
+  sendToNodes(from: Pid, accepts: (node: string) => boolean, make: () => unknown): void {
+    let message: unknown;
     for (const { peer, pids } of this.remote) {
-      if (accepts(peer.pid.node)) peer.sendToMembers(from, pids, message);
+      if (accepts(peer.pid.node)) peer.sendToMembers(from, pids, (message ??= make()));
     }
   }
 

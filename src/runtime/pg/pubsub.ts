@@ -177,13 +177,14 @@ function tellDelivered(group: Group, { name: node }: Node, channel: string): voi
 /** @internal As `broadcast`, to the members on those other nodes that the function accepts by name. */
 export function broadcastElsewhere(
   place: Place,
-  message: Broadcast,
+  channel: string,
   accepts: (node: string) => boolean,
+  make: () => Broadcast,
 ): void {
-  const group = novaScope(nodeOf(place)).group(message.channel);
+  const group = novaScope(nodeOf(place)).group(channel);
   if (group === undefined || group.remote.length === 0) return;
-  if (group.heardAsAtom) declareHeard(message.channel);
-  group.sendToNodes(message.sender, message, accepts);
+  if (group.heardAsAtom) declareHeard(channel);
+  group.sendToNodes(senderPid(place), accepts, make);
 }
 
 /** The members of a channel on all nodes that are known, each as often as it has joined. See `nova_pubsub:get_members/1`. */

@@ -11,7 +11,7 @@
 import * as pubsub from '../pubsub.ts';
 import type { Process } from '../../process/process.ts';
 import { Broadcast } from '../pubsub.ts';
-import { ChannelReset, type Progress, broadcastOf, findProgress } from './log.ts';
+import { ChannelMark, ChannelReset, type Progress, broadcastOf, findProgress } from './log.ts';
 import { type HistoryEntry, type HistoryPage, REPLAY } from './history.ts';
 import { type Cursor, formatCursor, parseCursor } from './store.ts';
 
@@ -32,20 +32,8 @@ class ReadOn {
   }
 }
 
-/** That a follower has caught up: what it hears from now on is new. */
-export class ChannelLive {
-  readonly channel: string;
-  readonly epoch: string;
-  /** The position after which events come from now on. */
-  readonly position: number;
-
-  constructor(channel: string, { epoch, position }: Cursor) {
-    this.channel = channel;
-    this.epoch = epoch;
-    this.position = position;
-    Object.freeze(this);
-  }
-}
+/** Tells that a follower has caught up: what comes from now on is new. */
+export class ChannelLive extends ChannelMark {}
 
 /** What a follower gives its process. */
 export type Followed<Message extends Broadcast = Broadcast> = Message | ChannelReset | ChannelLive;

@@ -38,8 +38,8 @@ export interface ChannelLogOptions {
   readonly maxAgeMs?: number;
 }
 
-/** What a member of a durable channel gets when it can have missed events that nobody can give it any more. */
-export class ChannelReset {
+/** A place in the history of a channel, as a message. */
+export class ChannelMark {
   readonly channel: string;
   readonly epoch: string;
   /** The position after which events come from now on. */
@@ -52,6 +52,9 @@ export class ChannelReset {
     Object.freeze(this);
   }
 }
+
+/** What a member of a durable channel gets when it may have missed events that cannot be delivered any more. */
+export class ChannelReset extends ChannelMark {}
 
 const SWEEP_MS = 30_000;
 const KEEP = 10_000;
@@ -117,8 +120,8 @@ interface Log {
 
 /**
  * The log of a durable channel, for the supervision tree of each node that serves the channel from the store:
- * `child(channelLog, [notes.name, store, options], { id: 'notes_log' })`. It starts when the store does not answer, too, and comes
- * to it later. One for a channel and node: a second one fails to start.
+ * `child(channelLog, [notes.name, store, options], { id: 'notes_log' })`. It starts even when the store does not
+ * answer, and reads it later. A channel has one log on a node: a second one fails to start.
  * @throws as a failed start TROUPE_NAME_TAKEN when the channel has a log on this node
  */
 export const channelLog = defineServer({
@@ -141,7 +144,7 @@ export const channelLog = defineServer({
     });
     if (unwatch !== undefined) self.signal.addEventListener('abort', unwatch, { once: true });
     after(log, spread(sweepMs), SWEEP, self);
-    // Usually it is known from the start on what is new. A store that is slow, or away, keeps nobody from starting.
+    // So that the log usually knows where to begin. A store that is slow or away does not keep the tree from starting.
     if (log.progress.cursor === undefined) await within(FIRST_READ_MS, begun(log, self));
     return started(log, { continue: CATCH_UP });
   },
@@ -172,7 +175,8 @@ export const channelLog = defineServer({
 
 /**
  * @internal Hands a stored event to the members of its channel on all nodes, after its transaction has committed.
- * @throws TroupeError TROUPE_NO_LOG when no log of the channel has been started on this node
+ * @throws TroupeError TROUPE_NO_LOG when no log of the channel has been started on this node; TROUPE_NOT_ENCODABLE, after the delivery
+ * here and to the logs, when a node without a log has members and cannot be sent the payload
  */
 export function publish(place: pg.Place, event: StoredEvent): void {
   const node = pg.nodeOf(place);
@@ -187,10 +191,15 @@ export function publish(place: pg.Place, event: StoredEvent): void {
   const served = new Set(logs.map((pid) => pid.node));
   for (const pid of logs)
     place.send(pid, tuple(EVENT, channel, event.epoch, event.position, sender, topic, payload));
-  const plain = new Broadcast(channel, sender, topic, JSON.parse(payload));
-  pubsub.broadcastElsewhere(place, plain, (name) => !served.has(name));
   const published = new Published(event, sender);
   if (!progress.log.alive || !deliverNext(progress, published)) progress.log.deliver(published);
+  // Last: a payload that no other node can be sent has been delivered here all the same.
+  pubsub.broadcastElsewhere(
+    place,
+    channel,
+    (name) => !served.has(name),
+    () => new Broadcast(channel, sender, topic, JSON.parse(payload)),
+  );
 }
 
 /** @internal How far the channel has come here. @throws TroupeError TROUPE_NO_LOG */
@@ -229,7 +238,7 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
   return progress;
 }
 
-/** What another node says: anything, as any process there can send to this one. */
+/** Checks what another node sent: any process there can send anything to this one. */
 function readEnvelope({ progress }: Log, { elements }: Tuple): Published | undefined {
   const [, channel, epoch, position, sender, topic, payload] = elements;
   const fits =
@@ -261,7 +270,7 @@ function take(log: Log, published: Published | undefined, self: Process): void {
   const { ahead } = progress;
   const { epoch, position } = published.event;
   const { cursor } = progress;
-  // An epoch that is not ours, ours or theirs is out of date: the store says which.
+  // One of the two epochs is out of date; the store says which.
   if (cursor === undefined || epoch !== cursor.epoch) {
     want(log, Infinity);
     return after(log, GAP_MS, CATCH_UP, self);
