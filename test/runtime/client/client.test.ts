@@ -75,6 +75,13 @@ describe('a lost connection', () => {
   test.each([
     ['that does not get live in time', (at: ReturnType<typeof bench>) => at.pass(10_000)],
     ['that says what is no message', (at: ReturnType<typeof bench>) => at.socket.say('{"data":1}')],
+    ['that says nothing', (at: ReturnType<typeof bench>) => at.socket.say('')],
+    ['that says null', (at: ReturnType<typeof bench>) => at.socket.say('null')],
+    ['that says a list', (at: ReturnType<typeof bench>) => at.socket.say('[]')],
+    [
+      'that names an event by a number',
+      (at: ReturnType<typeof bench>) => at.socket.say('{"event":1,"data":{}}'),
+    ],
     ['that says what is no JSON', (at: ReturnType<typeof bench>) => at.socket.say('hello')],
     ['that closes', (at: ReturnType<typeof bench>) => at.socket.drop()],
   ])('is one %s', async (_what, act) => {
