@@ -10,8 +10,8 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core: what connects nodes, what tests use, the REPL and the command with what they look through, and OpenTelemetry. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl', 'inspect', 'cli', 'otel'];
-const CORE_LINES_MAX = 11_820;
-const FILES_MAX = 185;
+const CORE_LINES_MAX = 11_835;
+const FILES_MAX = 187;
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;
 /** Stands for itself, and may be short. */
