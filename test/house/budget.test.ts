@@ -10,16 +10,16 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core, like the rooms that came later: what connects nodes, what tests use, the REPL. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl'];
-const CORE_LINES_MAX = 10_800;
-const FILES_MAX = 150;
+const CORE_LINES_MAX = 10_860;
+const FILES_MAX = 140;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines?: number }>> = {
   cli: { files: 3 },
-  client: { files: 2, lines: 330 },
+  client: { files: 2, lines: 255 },
   inspect: { files: 15 },
   observer: { files: 12 },
   otel: { files: 1 },
-  'pg/durable': { files: 5, lines: 1_030 },
+  'pg/durable': { files: 5, lines: 700 },
 };
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;

@@ -36,7 +36,7 @@ import {
 import type { Destination } from './destination.ts';
 import { crashed, link, terminate, unlink } from './exit.ts';
 import * as mailbox from './mailbox.ts';
-import { checkHighWater, overflow } from './mailbox-limit.ts';
+import { checkHighWater, overflow } from './mailbox.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
 import {
   demonitor,
