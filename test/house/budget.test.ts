@@ -10,15 +10,15 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core, like the rooms that came later: what connects nodes, what tests use, the REPL. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl'];
-const CORE_LINES_MAX = 10_860;
+const CORE_LINES_MAX = 10_890;
 const FILES_MAX = 140;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
-const LATER: Readonly<Record<string, { readonly files: number; readonly lines?: number }>> = {
-  cli: { files: 3 },
+const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {
+  cli: { files: 3, lines: 300 },
   client: { files: 2, lines: 255 },
-  inspect: { files: 15 },
-  observer: { files: 12 },
-  otel: { files: 1 },
+  inspect: { files: 15, lines: 1_600 },
+  observer: { files: 12, lines: 1_500 },
+  otel: { files: 1, lines: 85 },
   'pg/durable': { files: 5, lines: 700 },
 };
 /** A shorter file has to serve at least two others. */
@@ -89,7 +89,7 @@ test('the runtime stays within its number of files', () => {
 test.each(Object.entries(LATER))('%s stays within its figures', (room, { files: most, lines }) => {
   const inside = withoutDoors.filter((file) => roomOf(file) === room);
   expect(inside.length).toBeLessThanOrEqual(most);
-  if (lines !== undefined) expect(sumOfLines(inside)).toBeLessThanOrEqual(lines);
+  expect(sumOfLines(inside)).toBeLessThanOrEqual(lines);
 });
 
 test('a short file serves several others', () => {

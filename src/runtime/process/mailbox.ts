@@ -15,11 +15,11 @@
 import { terminate } from './exit.ts';
 import { KEPT } from './messages.ts';
 import type { Process } from './process.ts';
-import { OVER_MARK } from './state.ts';
+import * as states from './state.ts';
 import { telemetry } from '../telemetry.ts';
 
-/** Marks an empty head; no message can be it. */
-export const EMPTY: unique symbol = Symbol('empty');
+// As constants of this module: see process.ts.
+const { EMPTY, OVER_MARK } = states;
 
 /** A ring of this capacity or less is kept when it runs empty; a larger one is given back. */
 const KEEP_CAPACITY = 512;

@@ -122,7 +122,7 @@ export async function runCode(batch: Batch, code: string): Promise<number> {
 }
 
 /** Runs lines; one that is not complete goes on in the next. @returns the exit code @throws ConnectionFault */
-export async function runLines(batch: Batch, input: NodeJS.ReadableStream): Promise<number> {
+async function runLines(batch: Batch, input: NodeJS.ReadableStream): Promise<number> {
   let failed = false;
   let begun: string | undefined = undefined;
   for await (const line of createInterface({ input, crlfDelay: Infinity })) {

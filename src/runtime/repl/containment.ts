@@ -239,7 +239,7 @@ export function isMarking(): boolean {
 }
 
 /** Whose code stands innermost in the stack; undefined when there is only that of Node.js and of packages. */
-export function innermost(): 'repl' | 'scheduler' | 'application' | undefined {
+function innermost(): 'repl' | 'scheduler' | 'application' | undefined {
   for (const file of filesOfStack()) {
     if (TRANSPARENT.test(file)) continue;
     if (REPL_CODE.test(file)) return 'repl';

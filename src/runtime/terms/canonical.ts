@@ -51,7 +51,7 @@ function plainAtom(atom: Atom): Atom | boolean | null | undefined {
  * @internal A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
  * compare the others by their {@link termText}.
  */
-export function plainKey(key: unknown): unknown {
+function plainKey(key: unknown): unknown {
   switch (typeof key) {
     case 'number':
       // A Map takes -0 for 0.
@@ -70,7 +70,7 @@ export function plainKey(key: unknown): unknown {
 }
 
 /** @internal Whether a plain key is its own identity in a Map; the others are compared by their text. */
-export function isSimpleKey(plain: unknown): boolean {
+function isSimpleKey(plain: unknown): boolean {
   return typeof plain !== 'object' || plain === null || plain instanceof Atom;
 }
 

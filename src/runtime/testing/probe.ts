@@ -367,8 +367,8 @@ function showMessage(message: unknown): string {
   return text.length > LINE_MAX ? `${text.slice(0, LINE_MAX)}…` : text;
 }
 
-/** @internal Several messages, the oldest first, below each other. */
-export function showMessages(messages: readonly unknown[]): string {
+/** Several messages, the oldest first, below each other. */
+function showMessages(messages: readonly unknown[]): string {
   if (messages.length === 0) return 'nothing';
   const lines = messages.slice(0, LISTED_MAX).map((message) => `\n  - ${showMessage(message)}`);
   if (messages.length > LISTED_MAX) lines.push(`\n  and ${messages.length - LISTED_MAX} more`);

@@ -98,7 +98,7 @@ export class Registration {
  * @param lost called once when epmd closes the connection or it breaks
  * @throws EpmdFailure
  */
-export async function register(inquiry: Inquiry, entry: Entry, lost: () => void): Promise<Registration> {
+async function register(inquiry: Inquiry, entry: Entry, lost: () => void): Promise<Registration> {
   const { answer, socket } = await ask(inquiry, { kind: 'register', entry }, REGISTERED);
   if (answer.accepted && !socket.destroyed) return new Registration(socket, lost);
   socket.destroy();
@@ -303,7 +303,7 @@ export class Registrar {
     });
     if (signal.aborted) {
       await registration.release();
-      throw closed();
+      throw closedHere();
     }
     this.#registration = registration;
     this.#registered();
@@ -317,7 +317,7 @@ export class Registrar {
     await server.listen();
     if (this.#closing.signal.aborted) {
       await server.close();
-      throw closed();
+      throw closedHere();
     }
     this.#server = server;
     this.#events.state('serving');
@@ -363,10 +363,10 @@ export class Registrar {
   #pause(ms: number): Promise<void> {
     const { signal } = this.#closing;
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(closed());
+      if (signal.aborted) return reject(closedHere());
       const aborted = () => {
         clearTimeout(timer);
-        reject(closed());
+        reject(closedHere());
       };
       const timer = setTimeout(() => {
         signal.removeEventListener('abort', aborted);
@@ -381,6 +381,6 @@ function isKind(error: unknown, kind: EpmdFailure['kind']): boolean {
   return error instanceof EpmdFailure && error.kind === kind;
 }
 
-function closed(): EpmdFailure {
+function closedHere(): EpmdFailure {
   return new EpmdFailure('closed', 'This side was closed before the node was registered.');
 }
