@@ -114,7 +114,7 @@ describe('what is installed', () => {
 
   test('can be required', async (context) => {
     const { run } = await need(bare, context);
-    const names = ENTRIES.filter((entry) => !['./fastify', './otel'].includes(entry)).map((entry) =>
+    const names = ENTRIES.filter((entry) => !['./fastify', './observer', './otel'].includes(entry)).map((entry) =>
       entry.replace('.', 'troupe'),
     );
     const program = `const names = ${JSON.stringify(names)};
