@@ -38,8 +38,18 @@ export interface Views {
    * always open.
    */
   readonly tree?: { readonly open: readonly string[]; readonly first: number; readonly count: number };
-  readonly groups?: { readonly scope?: string; readonly match?: string; readonly first: number; readonly count: number };
-  readonly members?: { readonly scope?: string; readonly group: string; readonly first: number; readonly count: number };
+  readonly groups?: {
+    readonly scope?: string;
+    readonly match?: string;
+    readonly first: number;
+    readonly count: number;
+  };
+  readonly members?: {
+    readonly scope?: string;
+    readonly group: string;
+    readonly first: number;
+    readonly count: number;
+  };
   readonly channels?: { readonly match?: string; readonly first: number; readonly count: number };
   /** All nodes with the connections of the one that is looked into. */
   readonly nodes?: true;
@@ -120,7 +130,12 @@ export type ToPage =
   | { readonly type: 'changes'; readonly look: number; readonly changes: Changes }
   /** Why a view cannot be shown: the process has ended, the node does not answer. The view begins anew when it can be shown again. */
   | { readonly type: 'problem'; readonly look: number; readonly view: keyof Changes; readonly text: string }
-  | { readonly type: 'trace'; readonly id: number; readonly events: readonly TraceEvent[]; readonly end?: string }
+  | {
+      readonly type: 'trace';
+      readonly id: number;
+      readonly events: readonly TraceEvent[];
+      readonly end?: string;
+    }
   | { readonly type: 'answer'; readonly id: number; readonly problem?: string };
 
 /** What GET of `session` answers. */
