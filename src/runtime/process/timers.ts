@@ -61,42 +61,31 @@ export const systemClock: Clock = {
   },
 };
 
-/** How old the answer of {@link coarseClock} can be, in milliseconds, while the event loop is not held up. */
+/** How old the answer of {@link coarseNow} can be, in milliseconds, while the event loop is not held up. */
 const COARSE_MS = 100;
+let coarseMs = 0;
+let asked = false;
+let looks = false;
+const lookLater = (): void => void setTimeout(look, COARSE_MS).unref();
 
-/**
- * The time by `performance.now()`, to a tenth of a second and at the price of reading a field: a look at the clock costs some 50 ns, as
- * much as a whole turn. While it is asked, a timer of the real event loop looks; a tenth of a second in which nobody asks ends that.
- */
-class CoarseClock {
-  #nowMs = 0;
-  #asked = false;
-  #runs = false;
-  readonly #look = (): void => {
-    this.#runs = this.#asked;
-    this.#asked = false;
-    if (this.#runs) this.#start();
-  };
-  readonly #arm = (): void => void setTimeout(this.#look, COARSE_MS).unref();
-
-  /** Whole milliseconds; too low by {@link COARSE_MS} at most, and by what the event loop has been held up. */
-  now(): number {
-    this.#asked = true;
-    if (!this.#runs) {
-      this.#runs = true;
-      this.#start();
-    }
-    return this.#nowMs;
-  }
-
-  #start(): void {
-    this.#nowMs = Math.trunc(performance.now());
-    withoutContext(this.#arm);
-  }
+function look(): void {
+  looks = asked;
+  asked = false;
+  if (!looks) return;
+  coarseMs = Math.trunc(performance.now());
+  withoutContext(lookLater);
 }
 
-/** @internal Says when a promise was begun to be awaited. */
-export const coarseClock = new CoarseClock();
+/**
+ * @internal The time by `performance.now()` in whole milliseconds, for the price of reading a variable: a look at the clock costs some
+ * 50 ns, as much as a turn. While it is asked a timer of the real event loop looks every {@link COARSE_MS}; the answer is too low by so
+ * much at most, and by what the event loop has been held up.
+ */
+export function coarseNow(): number {
+  asked = true;
+  if (!looks) look();
+  return coarseMs;
+}
 
 // ---- timers ----
 
