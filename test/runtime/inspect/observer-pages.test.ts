@@ -16,11 +16,12 @@ test('addresses are known while they are announced and reached', async () => {
   const repl = await attachTo({ socket: socket as string });
   const none = /^! \*\* no page observes this node/;
   expect(await repl.run('observer()')).toMatch(none);
-  let address: string | undefined;
-  const takeBack = announceObserver(node, () => address);
-  const again = announceObserver(node, () => address);
+  const address = 'http://127.0.0.1:8080/observer/';
+  let reached = false;
+  const takeBack = announceObserver(node, () => (reached ? address : undefined));
+  const again = announceObserver(node, () => (reached ? address : undefined));
   expect(await repl.run('observer()')).toMatch(none);
-  address = 'http://127.0.0.1:8080/observer/';
+  reached = true;
   expect(await repl.run('observer()')).toBe(address);
   takeBack();
   expect(await repl.run('observer()[0]')).toBe(`'${address}'`);
