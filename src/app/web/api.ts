@@ -42,13 +42,13 @@ export function createApi(fetcher: Fetch, base: string): Api {
       request(fetcher, part(query, cursor), { signal: signal ?? null }, parsePage),
     create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
     update: (id, text, by) =>
-      request(fetcher, `${notes}/${id}`, json('PUT', { ...text, ...said(by) }), parseNote),
+      request(fetcher, `${notes}/${id}`, json('PUT', { ...text, ...named(by) }), parseNote),
     remove: (id) => request(fetcher, `${notes}/${id}`, { method: 'DELETE' }, () => null),
-    restore: (id, by) => request(fetcher, `${notes}/${id}/restore`, json('POST', said(by)), parseNote),
+    restore: (id, by) => request(fetcher, `${notes}/${id}/restore`, json('POST', named(by)), parseNote),
   };
 }
 
-function said(by: string | undefined): { updatedBy?: string } {
+function named(by: string | undefined): { updatedBy?: string } {
   return by === undefined ? {} : { updatedBy: by };
 }
 

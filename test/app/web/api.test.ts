@@ -115,7 +115,11 @@ describe('answers', () => {
   ])('%i %s', async (status, body, headers, failure) => {
     const api = await answering(status, body, headers);
     expect(await api.update(1, { title: 't', body: 'b' }, undefined)).toEqual({ ok: false, failure });
-    if (status === 404) expect(await api.restore(1, undefined)).toEqual({ ok: false, failure });
+  });
+
+  test('a note that cannot be restored is missing', async () => {
+    const api = await answering(404, '{"error":"note not found"}');
+    expect(await api.restore(1, undefined)).toEqual({ ok: false, failure: { kind: 'missing' } });
   });
 
   test('an unknown address is no missing note', async () => {

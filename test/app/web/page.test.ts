@@ -293,6 +293,7 @@ describe.skipIf(part.missing)('the page', () => {
       await page.getByTestId('undo-error').filter({ hasText: 'gone for good' }).waitFor();
       await page.getByRole('button', { name: 'Dismiss' }).click();
       await page.getByTestId('undo').waitFor({ state: 'detached' });
+      expect(await titles(page)).toEqual([]);
     });
 
     test('that fails says so in the dialog', async () => {
