@@ -114,7 +114,7 @@ test('the messages in memory have a limit in bytes', async () => {
   expect(reads[0]).toBe(1);
 });
 
-test('positions beyond the newest event share a read, and one more, since the first may have begun before', async () => {
+test('positions beyond the newest event share two reads: the second has not begun before they came', async () => {
   const { node, store, reads } = await stored(3);
   const all = Array.from({ length: 50 }, (_, index) => follow(node, `${store.epoch}:${index + 4}`));
   await settle(node);

@@ -199,10 +199,10 @@ export class Follower<Message extends Broadcast = Broadcast> {
     return page ?? (this.#position > cursor.position ? this.#ahead(cursor) : this.#load(this.#position));
   }
 
-  /** Of a position that the log has not come to: all such followers ask with one read whether there is one. */
+  /** Of a position that the log has not come to: all such followers ask together whether there is one. */
   async #ahead(reached: Cursor): Promise<HistoryPage> {
     let page = await this.#load(reached.position);
-    // A read that others had begun may be older than the position.
+    // That read may have been under way since before the event of this position was stored; one that begins now has not.
     if (page.head < this.#position) page = await this.#load(reached.position);
     const last = page.entries.at(-1)?.position ?? page.head;
     if (page.head >= this.#position && last < this.#position) return await this.#load(this.#position);
