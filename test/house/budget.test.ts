@@ -8,10 +8,18 @@ import { expect, test } from 'vitest';
 import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/source.ts';
 
 const RUNTIME = 'src/runtime/';
-/** Not part of the core: what connects nodes, what tests use, the REPL and the command with what they look through, and OpenTelemetry. */
-const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl', 'inspect', 'cli', 'otel'];
+/** Not part of the core: what connects nodes, what tests use, the REPL, the command and the observer with what they look through, and OpenTelemetry. */
+const BESIDE_THE_CORE: readonly string[] = [
+  'distribution',
+  'testing',
+  'repl',
+  'inspect',
+  'cli',
+  'otel',
+  'observer',
+];
 const CORE_LINES_MAX = 11_820;
-const FILES_MAX = 185;
+const FILES_MAX = 208;
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;
 /** Stands for itself, and may be short. */

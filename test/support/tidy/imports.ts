@@ -30,13 +30,14 @@ Object.assign(LAYERS, {
   inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
   cli: ['repl'],
+  observer: [...BASE, 'process', 'otp', 'pg', 'index', 'inspect', 'fastify'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';
 /** What the tests use of a folder besides its public names. */
 const INTERNAL = '/internal.ts';
-/** May depend on packages: Fastify, OpenTelemetry, and what reads the code of a line. */
-const WITH_PACKAGES: readonly string[] = ['fastify', 'otel', 'repl'];
+/** May depend on packages: Fastify, OpenTelemetry, what reads the code of a line, and what draws the observer's page. */
+const WITH_PACKAGES: readonly string[] = ['fastify', 'observer', 'otel', 'repl'];
 
 /** Faults of the imports of one file of src/. Imports of types count. */
 export function importFaults(file: SourceFile): Fault[] {
