@@ -60,7 +60,7 @@ export class Charts {
 
   /** Draws everything anew, in the colours that there are now. */
   recolour(): void {
-    for (const [element, { points }] of [...this.#plots]) {
+    for (const [element, { points }] of Array.from(this.#plots)) {
       this.#remove(element);
       this.#add(element, points);
     }

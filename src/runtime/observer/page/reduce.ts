@@ -183,13 +183,13 @@ function goTo(state: State, route: Route): State {
   const { route: before } = state;
   const grids = { ...state.grids };
   const differs = (...names: (keyof Route)[]): boolean => names.some((name) => route[name] !== before[name]);
-  if (differs('node', 'view', 'sort', 'reverse', 'match')) grids.processes = top(grids.processes);
+  if (differs('node', 'view', 'sort', 'reverse', 'match')) grids.processes = fromTop(grids.processes);
   if (differs('node', 'view', 'match', 'scope')) {
-    grids.groups = top(grids.groups);
-    grids.channels = top(grids.channels);
+    grids.groups = fromTop(grids.groups);
+    grids.channels = fromTop(grids.channels);
   }
-  if (differs('node', 'view', 'scope', 'group')) grids.members = top(grids.members);
-  if (differs('node', 'view')) grids.tree = top(grids.tree);
+  if (differs('node', 'view', 'scope', 'group')) grids.members = fromTop(grids.members);
+  if (differs('node', 'view')) grids.tree = fromTop(grids.tree);
   const next: State = { ...state, route, grids };
   const data = { ...state.data };
   if (differs('process')) data.process = undefined;
@@ -202,7 +202,7 @@ function goTo(state: State, route: Route): State {
   return withFocus({ ...next, data, problems, ...aside }, before);
 }
 
-function top({ height }: Grid): Grid {
+function fromTop({ height }: Grid): Grid {
   return { ...UNSEEN, height };
 }
 

@@ -73,7 +73,7 @@ function columnsOf({ route, data }: State): readonly Column<ChannelRow>[] {
 }
 
 /** The course of a rate, as high as its highest; the figure beside it says how much that is now. */
-function sparkline(rates: readonly number[]): View {
+function sparkline(rates: readonly number[]): unknown {
   const most = Math.max(1, ...rates);
   const from = SPARK_POINTS - rates.length;
   const points = rates.map((value, at) => {
@@ -85,5 +85,5 @@ function sparkline(rates: readonly number[]): View {
     first === undefined ? '' : `${first.split(',')[0]},${HEIGHT} ${points.join(' ')} ${WIDTH},${HEIGHT}`;
   return svg`<svg class="sparkline" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} width=${WIDTH} height=${HEIGHT} aria-hidden="true">
     <polygon points=${area} /><polyline points=${points.join(' ')} />
-  </svg>` as unknown as View;
+  </svg>`;
 }
