@@ -10,7 +10,7 @@
 //   out of which messages are taken selectively, the age of the oldest one counts from the moment that it was first seen in front.
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Node } from '../index.ts';
-import { EMPTY } from '../process/mailbox.ts';
+import { EMPTY } from '../process/state.ts';
 import { Process } from '../process/process.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry } from '../process/timers.ts';

@@ -85,7 +85,7 @@ const handlers: Handlers = {
   },
 
   row_chosen(state, { grid, index }) {
-    const active = index === undefined ? undefined : { index, key: keyAt(state.data[grid] as never, index) };
+    const active = index === undefined ? undefined : { index, key: keyAt(state.data[grid], index) };
     return withGrid(state, grid, { ...state.grids[grid], active });
   },
 
