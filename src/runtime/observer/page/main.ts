@@ -10,6 +10,7 @@ import { pageView, TITLES } from './view/page.ts';
 import type { Actions } from './view/types.ts';
 import './style/palette.css';
 import './style/page.css';
+import './style/forms.css';
 import './style/grid.css';
 import './style/load.css';
 import './style/side.css';
