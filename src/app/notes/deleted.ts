@@ -1,5 +1,5 @@
 // Deleted notes, which can be restored for a while: a table of their own, so that whatever lists, searches or indexes notes, here or in
-// another program, needs to know nothing of them (docs/adr/0038).
+// another program, needs to know nothing of them (docs/adr/0039).
 //
 // Each step is one statement: a note is never in both tables, nor in none, and a change that came in between is not lost. Other programs may
 // have given a note an id that a deleted one has: the note stays as it is.

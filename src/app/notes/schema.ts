@@ -54,7 +54,7 @@ export const notes = pgTable(
 
 /**
  * Notes that were deleted a short time ago, so that it can be undone. They are no notes: nothing that lists, searches or indexes notes has
- * to leave them out (docs/adr/0038).
+ * to leave them out (docs/adr/0039).
  */
 export const deletedNotes = pgTable(
   'deleted_notes',
