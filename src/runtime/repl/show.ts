@@ -34,6 +34,7 @@ export interface Column {
 
 /** The colours of what is worth a look. */
 const TINTS = { red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+/** One of them. */
 export type Tint = keyof typeof TINTS;
 
 /** Text in a colour, where there are colours. */
