@@ -158,10 +158,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
       this.#identity = identity;
     }
     if (identity.server !== row.server) throw new Error('another server has taken over the database');
-    return createHash('sha256')
-      .update(`${row.epoch} ${identity.text}`)
-      .digest('base64url')
-      .slice(0, 22);
+    return createHash('sha256').update(`${row.epoch} ${identity.text}`).digest('base64url').slice(0, 22);
   }
 }
 
