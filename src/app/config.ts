@@ -18,7 +18,8 @@ import {
   clusterVariables,
   nodeOfUrl,
 } from './cluster/settings.ts';
-import { isHostEntry, isLoopback } from './http/host.ts';
+import { isLoopbackHost } from 'troupe/fastify';
+import { isHostEntry } from './http/host.ts';
 import { pageNotesMax } from './notes/page.ts';
 import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
@@ -288,7 +289,7 @@ function faultsBetween(settings: Settings): ConfigFault[] {
   const faults: ConfigFault[] = [];
   if (settings.ALLOWED_HOSTS.includes('*')) {
     const isAlone = settings.ALLOWED_HOSTS.length === 1;
-    if (!isAlone || isLoopback(settings.HOST)) {
+    if (!isAlone || isLoopbackHost(settings.HOST)) {
       faults.push({
         variable: 'ALLOWED_HOSTS',
         problem: isAlone ? `is * while HOST is ${settings.HOST}` : 'has * beside other hosts',
