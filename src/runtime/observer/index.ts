@@ -11,3 +11,4 @@ export type {
   TreeLine,
   Views,
 } from './protocol.ts';
+export { observer, type ObserverOptions } from './plugin.ts';

@@ -62,6 +62,7 @@ export interface Views {
 /** What the page sends. `id` comes back in the answer; that of a `look` in all that is sent for it. */
 export type FromPage =
   | { readonly type: 'look'; readonly id: number; readonly views: Views }
+  /** On the node that is looked into. At most four at once. */
   | { readonly type: 'trace'; readonly id: number; readonly target: string | { readonly channel: string } }
   | { readonly type: 'untrace'; readonly id: number }
   | { readonly type: 'act'; readonly id: number; readonly node?: string; readonly act: Act };

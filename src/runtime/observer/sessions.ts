@@ -23,6 +23,7 @@ export const ADDRESSES_MAX = 1_024;
 
 /** What a browser got for the token. */
 export class Session {
+  /** When it was used last, by the clock of the node. */
   usedAt: number;
   readonly #atEnd = new Set<() => void>();
   #ended = false;
@@ -53,7 +54,7 @@ export type Attempt = { readonly id: string } | { readonly refused: 'wrong' | 't
 export class Sessions {
   readonly #node: Node;
   readonly #token: Buffer;
-  /** By the hash of the id, the one that was used last at the end. */
+  /** By the hash of the id. */
   readonly #sessions = new Map<string, Session>();
   readonly #guesses: Guesses;
 
@@ -71,10 +72,7 @@ export class Sessions {
       this.#guesses.wrong(address, now);
       return { refused: 'wrong' };
     }
-    for (const [key, session] of this.#sessions) {
-      if (this.#sessions.size < SESSIONS_MAX && !isOver(session, now)) break;
-      this.#endAt(key);
-    }
+    this.#makeRoom(now);
     const id = randomBytes(32).toString('base64url');
     this.#sessions.set(keyOf(id), new Session(now));
     return { id };
@@ -91,8 +89,6 @@ export class Sessions {
       this.#endAt(key);
       return undefined;
     }
-    this.#sessions.delete(key);
-    this.#sessions.set(key, session);
     session.usedAt = now;
     return session;
   }
@@ -100,6 +96,14 @@ export class Sessions {
   /** Ends the session of an id; no effect when there is none. */
   end(id: string | undefined): void {
     if (id !== undefined) this.#endAt(keyOf(id));
+  }
+
+  /** Ends what nobody uses, and when there are as many as may be, the one that was not used for the longest time. */
+  #makeRoom(now: number): void {
+    const oldestFirst = [...this.#sessions].toSorted(([, a], [, b]) => a.usedAt - b.usedAt);
+    for (const [key, session] of oldestFirst) {
+      if (isOver(session, now) || this.#sessions.size >= SESSIONS_MAX) this.#endAt(key);
+    }
   }
 
   #endAt(key: string): void {
