@@ -165,10 +165,7 @@ describe('repl', () => {
   test('prints nothing of its own and hands over arguments and exit code', async () => {
     withBuilders('');
     await checkout.run('build.mjs');
-    checkout.write(
-      'dist/runtime/repl/client.js',
-      'console.log(process.argv.slice(2)); process.exitCode = 4;',
-    );
+    checkout.write('dist/runtime/cli/main.js', 'console.log(process.argv.slice(2)); process.exitCode = 4;');
     const outcome = await checkout.run('repl.mjs', ['--eval', '1 + 1', '--json']);
     expect(outcome).toEqual({ exitCode: 4, stdout: "[ '--eval', '1 + 1', '--json' ]\n", stderr: '' });
   });

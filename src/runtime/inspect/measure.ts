@@ -11,7 +11,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Node } from '../index.ts';
-import { EMPTY } from '../process/mailbox.ts';
+import { EMPTY } from '../process/state.ts';
 import { Process } from '../process/process.ts';
 import type { Runnable } from '../process/scheduler.ts';
 import { TimerEntry } from '../process/timers.ts';

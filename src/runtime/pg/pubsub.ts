@@ -23,8 +23,7 @@ import { type Place, nodeOf, ownPid } from './pg.ts';
 import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Node } from '../process/node.ts';
 import { TimerEntry } from '../process/timers.ts';
-import { telemetry } from '../telemetry.ts';
-import { tracing } from '../tracing.ts';
+import { telemetry, tracing } from '../telemetry.ts';
 import { type Scope, findScope, startScope } from './scope.ts';
 
 const broadcasts = telemetry('troupe:pubsub:broadcast');

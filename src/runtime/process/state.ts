@@ -32,6 +32,9 @@ export const ASKS_FROM = 16;
 /** @internal A trace wants to know of its calls. */
 export const TRACED = 32;
 
+/** @internal Stands for the head of an empty mailbox; no message can be it. */
+export const EMPTY: unique symbol = Symbol('empty');
+
 // ---- what only some processes need ----
 
 /** @internal What a process waits for besides a message, until it ends: the answer of a call. */

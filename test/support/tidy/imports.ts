@@ -12,8 +12,7 @@ const LAYERS: Record<string, readonly string[]> = {
   errors: [],
   options: ['errors'],
   terms: ['errors', 'options'],
-  telemetry: ['terms'], // it names what the events carry
-  tracing: ['terms'],
+  telemetry: ['terms'], // it names what the events and the tracer carry
 };
 /** What all layers from processes on may import. */
 const BASE: readonly string[] = Object.keys(LAYERS);
@@ -24,7 +23,7 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'etf', 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
-  otel: ['errors', 'tracing'],
+  otel: ['errors', 'telemetry'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   inspect: [...BASE, 'process', 'otp', 'pg', 'index'],

@@ -139,9 +139,11 @@ export class Follower<Message extends Broadcast = Broadcast> {
     return page ?? (this.#position > cursor.position ? this.#ahead(cursor) : this.#load(this.#position));
   }
 
-  /** Of a position that the log has not come to: all such followers ask with one read whether there is one. */
+  /** Of a position that the log has not come to: all such followers ask together whether there is one. */
   async #ahead(reached: Cursor): Promise<HistoryPage> {
-    const page = await this.#load(reached.position);
+    let page = await this.#load(reached.position);
+    // That read may have been under way since before the event of this position was stored; one that begins now has not.
+    if (page.head < this.#position) page = await this.#load(reached.position);
     const last = page.entries.at(-1)?.position ?? page.head;
     if (page.head >= this.#position && last < this.#position) return await this.#load(this.#position);
     return { ...page, entries: page.entries.filter(({ position }) => position > this.#position) };

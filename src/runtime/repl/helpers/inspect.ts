@@ -15,9 +15,8 @@ import type {
 } from '../../inspect/index.ts';
 import { sequenceChart } from '../../inspect/index.ts';
 import { PROCESS_SORTS } from '../../inspect/inspector.ts';
-import { toJson } from '../json.ts';
+import { type Column, present, presentRows, showLine, textTable, toJson, visible } from '../show.ts';
 import { Fault, type Helpers, type Shell } from '../shell.ts';
-import { type Column, present, presentRows, showLine, textTable, visible } from '../show.ts';
 import { drawTree, properties } from './processes.ts';
 
 /** Options of `top`. */
