@@ -3,7 +3,6 @@ export type {
   Act,
   Changes,
   FromPage,
-  LoadPoint,
   SessionStart,
   SessionState,
   TableChange,

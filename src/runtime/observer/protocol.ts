@@ -11,6 +11,7 @@ import type {
   ChannelRow,
   GroupSummary,
   LoadFigures,
+  LoadPoint,
   MemberRow,
   NodeRow,
   PeerRow,
@@ -101,15 +102,7 @@ export interface TableChange<Row> {
 }
 
 /** One second of load. */
-export interface LoadPoint {
-  readonly at: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-  readonly busyShare: number;
-  readonly turnsPerSecond: number;
-  readonly heapUsed: number;
-  readonly processes: number;
-}
+export type { LoadPoint };
 
 /** The figures that change, by view. */
 export interface Changes {

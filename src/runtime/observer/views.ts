@@ -10,7 +10,7 @@ import type {
   MemberRow,
   Page,
   ProcessSummary,
-  TreePageLine,
+  TreeLine as TreeListLine,
 } from '../inspect/index.ts';
 import type { Changes, TreeLine, Views } from './protocol.ts';
 import { type Table, TableCopy } from './table-copy.ts';
@@ -206,8 +206,8 @@ function shownProcess(row: ProcessSummary): ProcessSummary {
   };
 }
 
-function shownLine({ key, depth, row, open }: TreePageLine): TreeLine {
-  const { pid, id, name, label, type, status, strategy, childCount } = row;
+function shownLine(line: TreeListLine): TreeLine {
+  const { key, depth, open, pid, id, name, label, type, status, strategy, childCount } = line;
   return {
     key,
     depth,
