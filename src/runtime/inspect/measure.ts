@@ -33,7 +33,7 @@ const CHANNELS_MAX = 10_000;
 const LOOP_RESOLUTION_MS = 10;
 
 /** How many seconds of load are kept, the latest. */
-export const SECONDS_KEPT = 300;
+const SECONDS_KEPT = 300;
 /** How long a node is measured after the last time that somebody asked for these, in milliseconds. */
 const HISTORY_MS = 60_000;
 

@@ -9,7 +9,7 @@ import type { Act, ToPage } from './protocol.ts';
 const acted = telemetry('troupe:observer:act');
 
 /** How many acts of a page may be under way. */
-export const ACTS_MAX = 8;
+const ACTS_MAX = 8;
 
 /** Who acts, as the event says it. */
 export interface Actor {

@@ -4,9 +4,9 @@ import { PROCESS_SORTS } from '../inspect/inspector.ts';
 import type { Act, FromPage, Views } from './protocol.ts';
 
 /** The most rows of a window. */
-export const WINDOW_MAX = 500;
+const WINDOW_MAX = 500;
 /** The most processes of the tree whose children are lines. */
-export const OPEN_MAX = 1_000;
+const OPEN_MAX = 1_000;
 /** Characters of a filter. */
 const MATCH_MAX = 200;
 /** Characters of a name: of a node, a process, a scope. */

@@ -6,7 +6,7 @@ import { problemOf } from './looking.ts';
 import type { ToPage } from './protocol.ts';
 
 /** How many traces a page may have at once. */
-export const TRACES_MAX = 4;
+const TRACES_MAX = 4;
 const LIMITS = { limit: 1_000, perSecond: 50, forMs: 600_000, textMax: 200 } satisfies TraceOptions;
 
 interface PageTrace {

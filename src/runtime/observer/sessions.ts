@@ -11,15 +11,15 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Node } from '../index.ts';
 
 /** How long a session lives that nobody uses, in milliseconds. */
-export const SESSION_MS = 12 * 3_600_000;
+const SESSION_MS = 12 * 3_600_000;
 /** How many sessions there are at most. */
-export const SESSIONS_MAX = 64;
+const SESSIONS_MAX = 64;
 /** How many wrong tokens an address may give at once. */
-export const GUESSES = 5;
+const GUESSES = 5;
 /** How long it takes until an address may give one more, in milliseconds. */
 export const GUESS_EVERY_MS = 10_000;
 /** How many addresses are told apart. */
-export const ADDRESSES_MAX = 1_024;
+const ADDRESSES_MAX = 1_024;
 
 /** What a browser got for the token. */
 export class Session {
@@ -114,7 +114,7 @@ export class Sessions {
 }
 
 /** How many wrong tokens have come from where. */
-export class Guesses {
+class Guesses {
   /** When each address will have its whole allowance again. */
   readonly #freeAt = new Map<string, number>();
   /** The same for all that there is no room for. */
