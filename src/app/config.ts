@@ -111,11 +111,7 @@ const variables = {
 };
 
 /** The variables whose values are not repeated in a fault. */
-const SECRETS: ReadonlySet<string> = new Set([
-  'DATABASE_URL',
-  'OBSERVER_TOKEN',
-  ...clusterSecrets,
-]);
+const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL', 'OBSERVER_TOKEN', ...clusterSecrets]);
 
 const Settings = Type.Object(variables);
 type Settings = Static<typeof Settings>;

@@ -119,7 +119,9 @@ export class LocalInspector implements Inspector {
   }
 
   // oxlint-disable-next-line require-await
-  async treePage({ open = [], first = 0, limit = PAGE_DEFAULT }: TreePageOptions = {}): Promise<Page<TreeLine>> {
+  async treePage({ open = [], first = 0, limit = PAGE_DEFAULT }: TreePageOptions = {}): Promise<
+    Page<TreeLine>
+  > {
     checkInteger('first', first, 0);
     checkInteger('limit', limit, 0, PROCESSES_MAX);
     const { total, lines } = readLines(this.#node, this.#openPids(open), first, limit);

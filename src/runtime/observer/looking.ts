@@ -127,7 +127,8 @@ export class Looking {
     const look = this.#look;
     const frames: ToPage[] = [];
     const changes = this.#news as Changes;
-    if (always || this.#owes || Object.keys(changes).length > 0) frames.push({ type: 'changes', look, changes });
+    if (always || this.#owes || Object.keys(changes).length > 0)
+      frames.push({ type: 'changes', look, changes });
     for (const [view, text] of this.#problems) frames.push({ type: 'problem', look, view, text });
     this.#news = {};
     this.#problems.clear();

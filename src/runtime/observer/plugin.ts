@@ -58,8 +58,18 @@ const sessionEvent = telemetry('troupe:observer:session');
  * @example `await app.register(observer, { node, token: process.env.OBSERVER_TOKEN });`
  */
 export const observer: FastifyPluginAsync<ObserverOptions> = async (app, options) => {
-  const { node, token, allow = false, maxPages = 16, prefix = DEFAULT_PREFIX, folder = pageFolder() } = options;
-  if (token !== undefined && (typeof token !== 'string' || token.length < TOKEN_MIN || token.length > TOKEN_MAX))
+  const {
+    node,
+    token,
+    allow = false,
+    maxPages = 16,
+    prefix = DEFAULT_PREFIX,
+    folder = pageFolder(),
+  } = options;
+  if (
+    token !== undefined &&
+    (typeof token !== 'string' || token.length < TOKEN_MIN || token.length > TOKEN_MAX)
+  )
     throw badArgument(`token has ${TOKEN_MIN} to ${TOKEN_MAX} characters.`);
   if (typeof allow !== 'boolean') throw badArgument('allow is true or false.');
   checkInteger('maxPages', maxPages, 1, 1_000);
@@ -73,7 +83,10 @@ export const observer: FastifyPluginAsync<ObserverOptions> = async (app, options
   await app.register(
     async (inner) => {
       addRoutes(inner, observed, sessions, files);
-      inner.addHook('onClose', announceObserver(node, () => addressOf(inner)));
+      inner.addHook(
+        'onClose',
+        announceObserver(node, () => addressOf(inner)),
+      );
     },
     { prefix: options.prefix === undefined ? prefix : '' },
   );
@@ -87,9 +100,13 @@ function addRoutes(
 ): void {
   const { node, access } = observed;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: BODY_MAX }, (_request, body, done) => {
-    done(null, body);
-  });
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string', bodyLimit: BODY_MAX },
+    (_request, body, done) => {
+      done(null, body);
+    },
+  );
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(HEADERS);
     const refusal =
@@ -152,7 +169,10 @@ function isSafe(request: FastifyRequest): boolean {
 }
 
 function refuse(reply: FastifyReply, { status, text }: Refusal): FastifyReply {
-  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify({ error: text }));
+  return reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify({ error: text }));
 }
 
 function tokenIn(body: unknown): string | undefined {
@@ -168,7 +188,8 @@ function tokenIn(body: unknown): string | undefined {
 function addressOf(app: FastifyInstance): string | undefined {
   const address = app.server.address();
   if (address === null || typeof address === 'string') return undefined;
-  const host = ANYWHERE[address.address] ?? (address.family === 'IPv6' ? `[${address.address}]` : address.address);
+  const host =
+    ANYWHERE[address.address] ?? (address.family === 'IPv6' ? `[${address.address}]` : address.address);
   const scheme = 'setSecureContext' in app.server ? 'https' : 'http';
   return `${scheme}://${host}:${address.port}${app.prefix.replace(/\/$/, '')}/`;
 }

@@ -35,7 +35,8 @@ export class TableCopy<Row> {
       changed = true;
     }
     const order = [...now.keys()];
-    const moved = order.length !== this.#order.length || order.some((key, index) => key !== this.#order[index]);
+    const moved =
+      order.length !== this.#order.length || order.some((key, index) => key !== this.#order[index]);
     if (!changed && !moved) return undefined;
     this.#rows = now;
     this.#order = order;

@@ -130,7 +130,9 @@ export class Viewer {
         return this.#ticked();
       }
       case 'trace': {
-        const end = this.#traces.start(message.id, message.target, () => this.#inspectorOf(this.#looking.node));
+        const end = this.#traces.start(message.id, message.target, () =>
+          this.#inspectorOf(this.#looking.node),
+        );
         this.#awaitTick();
         return end && frame(end);
       }

@@ -20,7 +20,13 @@ async function statusOf(
   headers: Record<string, string>,
   method = 'GET',
 ): Promise<number | undefined> {
-  const sent = httpRequest({ host: '127.0.0.1', port, path, method, headers: { connection: 'close', ...headers } });
+  const sent = httpRequest({
+    host: '127.0.0.1',
+    port,
+    path,
+    method,
+    headers: { connection: 'close', ...headers },
+  });
   sent.end();
   const [response] = (await once(sent, 'response')) as [{ statusCode?: number; resume: () => void }];
   response.resume();
@@ -34,19 +40,36 @@ function ownAddress(): string | undefined {
     .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 }
 
-test.each(['localhost', 'LOCALHOST:8080', 'a.localhost', '127.0.0.1', '127.9.9.9:1', '[::1]:80', '::1', '::ffff:127.0.0.1', 'localhost.'])(
-  '%s is this machine',
-  (host) => {
-    expect(isLoopbackHost(host)).toBe(true);
-  },
-);
+test.each([
+  'localhost',
+  'LOCALHOST:8080',
+  'a.localhost',
+  '127.0.0.1',
+  '127.9.9.9:1',
+  '[::1]:80',
+  '::1',
+  '::ffff:127.0.0.1',
+  'localhost.',
+])('%s is this machine', (host) => {
+  expect(isLoopbackHost(host)).toBe(true);
+});
 
-test.each(['', 'example.org', 'localhost.example.org', '127.0.0.1.example.org', '0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1', 'localhost/', 'a@localhost', '127.0.0.1:x', '128.0.0.1'])(
-  '%s is not',
-  (host) => {
-    expect(isLoopbackHost(host)).toBe(false);
-  },
-);
+test.each([
+  '',
+  'example.org',
+  'localhost.example.org',
+  '127.0.0.1.example.org',
+  '0.0.0.0',
+  '::',
+  '10.0.0.1',
+  '::ffff:10.0.0.1',
+  'localhost/',
+  'a@localhost',
+  '127.0.0.1:x',
+  '128.0.0.1',
+])('%s is not', (host) => {
+  expect(isLoopbackHost(host)).toBe(false);
+});
 
 describe('without a token', () => {
   test('who is on this machine gets the page and the WebSocket', async () => {
@@ -93,10 +116,18 @@ describe('without a token', () => {
 
   test('another address is refused, and told what to do', async () => {
     const { app } = await observe();
-    const answer = await app.inject({ url: '/observer/', remoteAddress: '192.0.2.7', headers: { host: 'localhost' } });
+    const answer = await app.inject({
+      url: '/observer/',
+      remoteAddress: '192.0.2.7',
+      headers: { host: 'localhost' },
+    });
     expect(answer.statusCode).toBe(403);
     expect(answer.json()).toEqual({ error: expect.stringMatching(/has no token.*give it a token\.$/) });
-    const local = await app.inject({ url: '/observer/', remoteAddress: '::1', headers: { host: 'localhost' } });
+    const local = await app.inject({
+      url: '/observer/',
+      remoteAddress: '::1',
+      headers: { host: 'localhost' },
+    });
     expect(local.statusCode).toBe(200);
   });
 
@@ -119,13 +150,23 @@ describe('without a token', () => {
 describe('with a token', () => {
   test('the page is for everybody, and looking is not', async () => {
     const { app, port, url } = await observe({ token: TOKEN });
-    const remote = { remoteAddress: '192.0.2.7', headers: { host: 'notes.example.org', 'x-forwarded-for': '192.0.2.8' } };
+    const remote = {
+      remoteAddress: '192.0.2.7',
+      headers: { host: 'notes.example.org', 'x-forwarded-for': '192.0.2.8' },
+    };
     expect((await app.inject({ url: '/observer/', ...remote })).statusCode).toBe(200);
     expect(await (await fetch(`${url}/observer/session`)).json()).toEqual({ tokenNeeded: true, open: false });
     // From this machine, too.
-    expect(await refusal(port, {}, SOCKET)).toEqual({ status: 401, body: { error: expect.stringMatching(/^Give the token/) } });
-    expect((await refusal(port, { headers: { cookie: 'troupe_observer=guessed' } }, SOCKET)).status).toBe(401);
-    expect((await refusal(port, { headers: { cookie: `troupe_observer=${TOKEN}` } }, SOCKET)).status).toBe(401);
+    expect(await refusal(port, {}, SOCKET)).toEqual({
+      status: 401,
+      body: { error: expect.stringMatching(/^Give the token/) },
+    });
+    expect((await refusal(port, { headers: { cookie: 'troupe_observer=guessed' } }, SOCKET)).status).toBe(
+      401,
+    );
+    expect((await refusal(port, { headers: { cookie: `troupe_observer=${TOKEN}` } }, SOCKET)).status).toBe(
+      401,
+    );
   });
 
   test('it gets a cookie that scripts cannot read and other sites do not send', async () => {
@@ -175,7 +216,12 @@ describe('with a token', () => {
     const cookie = await cookieFor(url);
     const headers = { origin: 'https://evil.example', host: `127.0.0.1:${port}`, cookie };
     for (const method of ['POST', 'DELETE'] as const) {
-      const answer = await app.inject({ method, url: '/observer/session', headers, payload: { token: TOKEN } });
+      const answer = await app.inject({
+        method,
+        url: '/observer/session',
+        headers,
+        payload: { token: TOKEN },
+      });
       expect([answer.statusCode, answer.headers['set-cookie']]).toEqual([403, undefined]);
     }
     expect((await refusal(port, { headers }, SOCKET)).status).toBe(403);
@@ -183,7 +229,10 @@ describe('with a token', () => {
   });
 
   test('a page of an origin that may open WebSockets here can use it, as behind a proxy that rewrites the host', async () => {
-    const { port, url } = await observe({ token: TOKEN, webSocket: { origins: ['https://notes.example.org'] } });
+    const { port, url } = await observe({
+      token: TOKEN,
+      webSocket: { origins: ['https://notes.example.org'] },
+    });
     const cookie = await cookieFor(url);
     await Page.open(port, { headers: { cookie, origin: 'https://notes.example.org' } });
   });
@@ -191,10 +240,16 @@ describe('with a token', () => {
   test('the end of a session ends its pages, and no other', async () => {
     const { port, url } = await observe({ token: TOKEN });
     const [cookie, other] = [await cookieFor(url), await cookieFor(url)];
-    const pages = [await Page.open(port, { headers: { cookie } }), await Page.open(port, { headers: { cookie } })];
+    const pages = [
+      await Page.open(port, { headers: { cookie } }),
+      await Page.open(port, { headers: { cookie } }),
+    ];
     const kept = await Page.open(port, { headers: { cookie: other } });
     const ended = await fetch(`${url}/observer/session`, { method: 'DELETE', headers: { cookie } });
-    expect([ended.status, ended.headers.get('set-cookie')]).toEqual([204, expect.stringContaining('Max-Age=0')]);
+    expect([ended.status, ended.headers.get('set-cookie')]).toEqual([
+      204,
+      expect.stringContaining('Max-Age=0'),
+    ]);
     for (const { client } of pages)
       expect(await client.closed).toEqual({ code: 1008, reason: 'the session has ended' });
     expect((await refusal(port, { headers: { cookie } }, SOCKET)).status).toBe(401);
@@ -207,7 +262,8 @@ describe('with a token', () => {
     const { app } = await observe({ token: TOKEN, node: { clock } });
     const answer = await app.inject({ method: 'POST', url: '/observer/session', payload: { token: TOKEN } });
     const headers = { cookie: String(answer.headers['set-cookie']).split(';', 1)[0] ?? '' };
-    const isOpen = async () => (await app.inject({ url: '/observer/session', headers })).json<{ open: boolean }>().open;
+    const isOpen = async () =>
+      (await app.inject({ url: '/observer/session', headers })).json<{ open: boolean }>().open;
     for (let hours = 0; hours < 20; hours += 11) {
       await clock.advance(11 * 3_600_000);
       expect(await isOpen()).toBe(true);
@@ -221,7 +277,11 @@ describe('with a token', () => {
     const { app } = await observe({ token: TOKEN, node: { clock } });
     const login = async (): Promise<{ cookie: string }> => {
       await clock.advance(1);
-      const answer = await app.inject({ method: 'POST', url: '/observer/session', payload: { token: TOKEN } });
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/observer/session',
+        payload: { token: TOKEN },
+      });
       return { cookie: String(answer.headers['set-cookie']).split(';', 1)[0] ?? '' };
     };
     const isOpen = async (headers: { cookie: string }) =>
@@ -240,7 +300,8 @@ describe('with a token', () => {
     const { app, node } = await observe({ token: TOKEN, node: { clock } });
     const events = new Events('troupe:observer:session');
     const login = async (token: string, remoteAddress = '192.0.2.7') =>
-      (await app.inject({ method: 'POST', url: '/observer/session', payload: { token }, remoteAddress })).statusCode;
+      (await app.inject({ method: 'POST', url: '/observer/session', payload: { token }, remoteAddress }))
+        .statusCode;
     for (let count = 0; count < 5; count++) expect(await login('wrong')).toBe(401);
     expect(await login('wrong')).toBe(429);
     // A right one would tell whether it is right.
@@ -298,6 +359,9 @@ test('a request that is no WebSocket, and a WebSocket elsewhere, are refused', a
   const { port, url } = await observe();
   expect((await fetch(`${url}/observer/socket`)).status).toBe(426);
   const client = start(port, '/observer/other');
-  const [, response] = (await once(client.socket, 'unexpected-response')) as [unknown, { statusCode?: number }];
+  const [, response] = (await once(client.socket, 'unexpected-response')) as [
+    unknown,
+    { statusCode?: number },
+  ];
   expect(response.statusCode).toBe(404);
 });

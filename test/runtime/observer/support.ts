@@ -47,8 +47,7 @@ export async function observe(options: ObserveOptions = {}): Promise<Observed> {
     await app.close();
     await node.stop();
   });
-  if (!alone)
-    await app.register(troupeFastify, { node, webSocket: { closeTimeoutMs: 200, ...webSocket } });
+  if (!alone) await app.register(troupeFastify, { node, webSocket: { closeTimeoutMs: 200, ...webSocket } });
   await app.register(observer, { node, folder: pageFolder(), ...rest });
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as AddressInfo;
@@ -97,7 +96,13 @@ export function applyChange(table: PageTable | undefined, change: TableChange<un
 }
 
 type TableName = 'processes' | 'tree' | 'groups' | 'members' | 'channels';
-const TABLES: readonly string[] = ['processes', 'tree', 'groups', 'members', 'channels'] satisfies TableName[];
+const TABLES: readonly string[] = [
+  'processes',
+  'tree',
+  'groups',
+  'members',
+  'channels',
+] satisfies TableName[];
 
 /** What a page of the test knows. */
 export class Page {
@@ -112,7 +117,11 @@ export class Page {
     this.client = client;
   }
 
-  static async open(port: number, options: WebSocket.ClientOptions = {}, path = '/observer/socket'): Promise<Page> {
+  static async open(
+    port: number,
+    options: WebSocket.ClientOptions = {},
+    path = '/observer/socket',
+  ): Promise<Page> {
     const page = new Page(await open(port, path, options));
     await page.frame('hello');
     return page;
