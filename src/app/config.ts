@@ -260,8 +260,8 @@ function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: S
  * be anybody.
  */
 function observerOf(settings: Settings): Config['observer'] {
-  const { OBSERVER_TOKEN: token, OBSERVER_ALLOW, HOST, TRUST_PROXY, ALLOWED_HOSTS } = settings;
-  const isPrivate = isLoopbackHost(HOST) && TRUST_PROXY.length === 0 && ALLOWED_HOSTS.length === 0;
+  const { OBSERVER_TOKEN: token, OBSERVER_ALLOW, HOST: host, TRUST_PROXY, ALLOWED_HOSTS } = settings;
+  const isPrivate = isLoopbackHost(host) && TRUST_PROXY.length === 0 && ALLOWED_HOSTS.length === 0;
   if (token === undefined && !isPrivate) return undefined;
   return Object.freeze({ token, allow: OBSERVER_ALLOW === 'on' });
 }

@@ -90,7 +90,9 @@ export class PageFiles {
 }
 
 function takesGzip({ headers }: FastifyRequest): boolean {
-  return String(headers['accept-encoding'] ?? '')
+  return [headers['accept-encoding'] ?? '']
+    .flat()
+    .join()
     .split(',')
     .some((each) => /^\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*$)|$)/i.test(each));
 }

@@ -43,8 +43,10 @@ export interface Observed {
 }
 
 /** Messages of a page's process to itself. */
-class Tick {}
-class SessionEnded {}
+class Tick {
+  readonly kind = 'tick';
+}
+const SESSION_ENDED: unique symbol = Symbol('session ended');
 
 /** One page; see the head of this file. */
 export class Viewer {
@@ -72,7 +74,7 @@ export class Viewer {
     this.#acts = new Acts(actor, observed.allow, this.#inspectorOf, post);
     this.#session = observed.access.sessionOf(request);
     const forget = this.#session?.whenEnded(() => {
-      post(new SessionEnded());
+      post(SESSION_ENDED);
     });
     self.signal.addEventListener('abort', () => {
       forget?.();
@@ -106,7 +108,7 @@ export class Viewer {
     if (message instanceof Tick) return message === this.#tick ? this.#ticked() : undefined;
     if (message instanceof Answer) return this.#answered(message);
     if (message instanceof ActDone) return frame(message.answer);
-    if (message instanceof SessionEnded) return close(1008, 'the session has ended');
+    if (message === SESSION_ENDED) return close(1008, 'the session has ended');
     return UNHANDLED;
   }
 

@@ -234,7 +234,8 @@ describe('with a token', () => {
       webSocket: { origins: ['https://notes.example.org'] },
     });
     const cookie = await cookieFor(url);
-    await Page.open(port, { headers: { cookie, origin: 'https://notes.example.org' } });
+    const page = await Page.open(port, { headers: { cookie, origin: 'https://notes.example.org' } });
+    expect(page.frames).toMatchObject([{ type: 'hello' }]);
   });
 
   test('the end of a session ends its pages, and no other', async () => {

@@ -18,7 +18,7 @@ import {
 } from 'troupe/observer';
 import { onTestFinished } from 'vitest';
 import type { WebSocket } from 'ws';
-import { Client, open } from '../fastify/helpers.ts';
+import { type Client, open } from '../fastify/helpers.ts';
 
 export const TOKEN = 'a-token-of-some-length';
 
@@ -185,7 +185,7 @@ export class Page {
 
   /** What the rows of a table have under a name, in order. */
   column(table: TableName, field: string): unknown[] {
-    const found = this.tables.get(table);
-    return (found?.order ?? []).map((key) => (found?.rows.get(key) as Record<string, unknown>)[field]);
+    const { order = [], rows = new Map<string, unknown>() } = this.tables.get(table) ?? {};
+    return order.map((key) => (rows.get(key) as Record<string, unknown>)[field]);
   }
 }
