@@ -29,7 +29,11 @@ const ALONE: readonly string[] = ['src/runtime/backoff.ts', 'src/runtime/cli/mai
 const DOORS: readonly string[] = ['index.ts', 'internal.ts'];
 
 const root = join(import.meta.dirname, '../..');
-const files = listFiles(root, RUNTIME.slice(0, -1)).filter(({ path }) => path.endsWith('.ts'));
+/** A program for browsers, of which users get what it is built to: one file. */
+const PAGE = 'src/runtime/observer/page/';
+const files = listFiles(root, RUNTIME.slice(0, -1)).filter(
+  ({ path }) => path.endsWith('.ts') && !path.startsWith(PAGE),
+);
 const withoutDoors = files.filter(({ path }) => basename(path) !== 'internal.ts');
 
 /** The room of a file: the folder below `src/runtime`, or a later room within it. */
