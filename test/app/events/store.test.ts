@@ -233,7 +233,7 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
       ...here,
       run: (work) => answering.run(work),
       transaction: (work) => answering.transaction(work),
-    } as Database);
+    });
     const { epoch } = await store.extent('notes');
     await vi.waitUntil(async () => (await rowsAt(standby.at(url))) === 1, { timeout: 20_000 });
     await standby.promote();
