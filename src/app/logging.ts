@@ -5,7 +5,7 @@
 // its `count`. `log-lines.ts` bounds the length of a line.
 import type { FastifyBaseLogger } from 'fastify';
 import { type EventLogger, logEvents } from 'troupe/log';
-import type { DatabaseStatus } from './database/database.ts';
+import type { Database, DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
 import type { IndexerOptions } from './indexer/indexer.ts';
 import type { NotIndexed } from './indexer/backlog.ts';
@@ -78,10 +78,16 @@ const AWAY_LOGGED_EVERY = 100;
 /** Logs what happens to the database, until the function that it returns is called. */
 export function logDatabase(
   log: FastifyBaseLogger,
-  database: Pick<DatabaseStatus, 'description' | 'onEvent'>,
+  database: Pick<DatabaseStatus, 'description' | 'onEvent'> & Pick<Database, 'onDeaf'>,
 ): () => void {
   let logged: string | undefined;
-  return database.onEvent((event) => {
+  const stopHearing = database.onDeaf?.((reason) =>
+    log.warn(
+      `the database does not tell of new events: ${reason}; an event that its instance did not hand out is found by looking, within a ` +
+        'minute: let DATABASE_URL name the server itself, or a pooler that shares no connections between transactions',
+    ),
+  );
+  const stop = database.onEvent((event) => {
     const { description } = database;
     const reason = event.state === 'unavailable' ? event.reason : undefined;
     const isNews = reason !== logged;
@@ -94,4 +100,8 @@ export function logDatabase(
       );
     } else if (event.reason === undefined) log.info(`the database is closed: ${description}`);
   });
+  return () => {
+    stop();
+    stopHearing?.();
+  };
 }
