@@ -6,12 +6,12 @@
 // - An event of an instance that keeps other notes is left out: here its ids mean other notes.
 // - A note with other fields for its times, or none, is looked up first; see `lookups.ts`.
 // - A message is checked once, however many processes of this node get it.
-// - What is left out is counted, and logged seldom (see `recurring.ts`); clients are then told to read everything again, at most
+// - What is left out is counted, and logged seldom (see `Recurring` of troupe/log); clients are then told to read everything again, at most
 //   every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Broadcast } from 'troupe';
-import { Recurring } from '../recurring.ts';
+import { Recurring } from 'troupe/log';
 import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note } from './note.ts';
 import { readToldNote, toldTexts } from './told-note.ts';
@@ -54,6 +54,7 @@ const ForeignNote = Type.Object({
   ...toldTexts,
   createdAt: Type.String({ pattern: TIME }),
   updatedAt: Type.String({ pattern: TIME }),
+  updatedBy: Type.Optional(toldTexts.author),
 });
 const ForeignDeletion = Type.Object({ id: Note.properties.id });
 
@@ -149,8 +150,8 @@ function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
   }
 }
 
-function pick({ id, title, body, author, createdAt, updatedAt }: Note): Note {
-  return { id, title, body, author, createdAt, updatedAt };
+function pick({ id, title, body, author, createdAt, updatedAt, updatedBy }: Note): Note {
+  return { id, title, body, author, createdAt, updatedAt, ...(updatedBy !== undefined && { updatedBy }) };
 }
 
 /** Which field is wrong; not its value, which may be anything. */
@@ -160,7 +161,8 @@ function problemOf(schema: typeof ForeignNote | typeof ForeignDeletion, payload:
     return `the payload is no map with the keys ${names.join(', ')}`;
   const fields = new Map<string, unknown>(Object.entries(payload));
   const wrong = Object.entries(schema.properties).filter(
-    ([name, property]) => !Value.Check(property, fields.get(name)),
+    ([name, property]) =>
+      !Value.Check(property, fields.get(name)) && !(Type.IsOptional(property) && !fields.has(name)),
   );
   return `these keys of the payload are missing or no value of a note: ${wrong.map(([name]) => name).join(', ')}`;
 }
