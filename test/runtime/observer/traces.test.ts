@@ -30,9 +30,10 @@ test('of a process: calls and their answers, until it ends', async () => {
   const server = await node.start(echo, [], { name: 'echo' });
   const page = await Page.open(port);
   const id = page.trace('echo');
-  // Answered when the trace runs: the process of the page handles what it is sent in order.
-  page.look({});
-  await page.frame('changes');
+  // Answered when the trace runs: the process of the page handles what it is sent in order. That the observer asks for the state is
+  // not told.
+  page.look({ process: 'echo' });
+  await page.until(() => page.values.has('process'));
   await server.call('echo', 'one');
   expect(await traced(page, id, 2)).toEqual({ texts: ["in echo('one')", "out 'one'"], end: undefined });
   await server.stop();
@@ -119,8 +120,7 @@ test('of a process of another node, until that goes down', async () => {
   await here.connect('far@test');
   const { port } = await observe({ node: here });
   const page = await Page.open(port);
-  page.look({ node: 'far@test', process: 'echo' });
-  await page.until(() => page.values.has('process'));
+  page.look({ node: 'far@test' });
   const id = page.trace('echo');
   await awaitTrace(far);
   await server.call('echo', 1);
