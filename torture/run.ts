@@ -65,7 +65,7 @@ export const SHORT = {
 } as const;
 
 /** With a slow client: see `slow.ts`. */
-export const SLOW = { clients: 1_000, rounds: 3, events: 180, size: 40_000 } as const;
+export const SLOW = { clients: 1_000, rounds: 7, events: 180, size: 40_000 } as const;
 
 const INSTANCES = 3;
 /** From the end of the faults to the last event at every follower. */
