@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^troupe\/inspect$/, replacement: source('inspect/index.ts') },
       { find: /^troupe\/fastify$/, replacement: source('fastify/index.ts') },
       { find: /^troupe\/erlang$/, replacement: source('distribution/erlang/index.ts') },
+      { find: /^troupe\/observer$/, replacement: source('observer/index.ts') },
       { find: /^troupe\/otel$/, replacement: source('otel/index.ts') },
       { find: /^troupe\/repl$/, replacement: source('repl/index.ts') },
       { find: /^troupe\/testing$/, replacement: source('testing/index.ts') },

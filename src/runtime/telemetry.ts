@@ -1,8 +1,12 @@
 /**
- * What the runtime tells the world, over `node:diagnostics_channel`. The runtime does not log; subscribe for a log, a
- * metric or a trace. An event without a subscriber costs one check.
+ * What the runtime tells the world: events over `node:diagnostics_channel`, and the hook for a tracer. The runtime does not log;
+ * subscribe for a log, a metric or a trace. An event without a subscriber costs one check.
  *
  * Channel names and payloads are below; docs/telemetry.md lists them for users.
+ *
+ * The tracer, `troupe/otel` for one, is one for all nodes of this program. A place that can be traced looks at `tracing.tracer` and
+ * does nothing more while that is null. A tracer does not change what it traces: it calls the function that it gets, once and at once,
+ * and returns or throws what that does.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { Pid } from './terms/identifiers.ts';
@@ -109,6 +113,22 @@ export interface TelemetryEvents {
   'troupe:pubsub:restart_failed': { node: string; error: unknown };
   /** The log of a durable channel could not read or trim its store; it is tried again. */
   'troupe:channel:log_failed': { node: string; channel: string; error: unknown };
+  /** A page of the observer did something to a process, or tried to. */
+  'troupe:observer:act': {
+    /** The node that the process is on. */
+    node: string;
+    /** The process of the page, and the address that it is shown at. */
+    pid: Pid;
+    address: string;
+    act: 'exit' | 'suspend' | 'resume' | 'send';
+    target: string;
+    /** The message as JSON, or the exit reason. */
+    what: string | undefined;
+    /** Why it was not done. */
+    problem: string | undefined;
+  };
+  /** Somebody gave the observer a token. */
+  'troupe:observer:session': { node: string; address: string; outcome: 'started' | 'wrong' | 'too many' };
   /** A WebSocket process or a controller failed. */
   'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
 }
@@ -145,3 +165,28 @@ export function onTelemetry<Name extends TelemetryName>(
     source.unsubscribe(receive);
   };
 }
+
+// ---- the tracer ----
+
+/** @internal A process as a tracer gets it. */
+export interface TracedProcess {
+  readonly pid: Pid;
+  readonly label: string;
+}
+
+/** @internal What the runtime tells a tracer. */
+export interface Tracer {
+  /** Runs the code of a controller, in the async context of its request. */
+  controller<T>(self: TracedProcess, method: string, route: string | undefined, run: () => T): T;
+  /** A call is made, in the context of its caller. The same object is what `handled` and `callEnded` get, within a node. */
+  callStarted(call: object, name: string, to: string): void;
+  /** A call is over. @param outcome its answer, or the error that its caller gets when it has failed */
+  callEnded(call: object, failed: boolean, outcome: unknown): void;
+  /** Runs the handler of a call. */
+  handled<T>(call: object, self: TracedProcess, name: string, run: () => T): T;
+  /** A broadcast is made, in the context of its sender. */
+  broadcast(channel: string, topic: string): void;
+}
+
+/** @internal */
+export const tracing: { tracer: Tracer | null } = { tracer: null };

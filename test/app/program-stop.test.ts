@@ -150,7 +150,7 @@ test('a supervision tree that has given up ends it with 1, and it says so', asyn
   }`;
   const repl = startProgram({
     env,
-    command: [process.execPath, join(root, 'dist/runtime/repl/client.js')],
+    command: [process.execPath, join(root, 'dist/runtime/cli/main.js')],
     args: ['--eval', kill],
   });
   expect(await client.closed).toMatchObject({ code: 1001 });

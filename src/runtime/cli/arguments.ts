@@ -48,6 +48,10 @@ ${lines.join('\n')}
 ${COMMON_HELP}
       --version         prints the version
 
+Without a command also the options of \`repl\`:
+
+${COMMANDS['repl']?.help.map((line) => `  ${line}`).join('\n')}
+
 Environment: DATA_DIR as for the program; TROUPE_REPL_HISTORY, the file of the history (default: repl-history beside the
 socket; empty for none); NO_COLOR and FORCE_COLOR.
 

@@ -30,7 +30,7 @@ import { Pid, Ref } from '../terms/identifiers.ts';
 import { ImproperList, text, Tuple } from '../terms/values.ts';
 import { nameOf } from './etf/maps.ts';
 import type { ElementForm, Grammar } from './etf/reader.ts';
-import { reasonOf } from './etf/reason.ts';
+import { reasonOf } from '../terms/reasons.ts';
 import { LIST, SMALL_TUPLE } from './etf/tags.ts';
 import { type EncodeLimits, TermWriter } from './etf/writer.ts';
 

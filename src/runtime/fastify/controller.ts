@@ -36,8 +36,7 @@ import { addWatch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
 import { alreadyTold } from '../process/report.ts';
 import { TimerEntry } from '../process/timers.ts';
-import { telemetry } from '../telemetry.ts';
-import { type Tracer, tracing } from '../tracing.ts';
+import { telemetry, type Tracer, tracing } from '../telemetry.ts';
 import { type TroupeApp, TroupeHttpError, troupeOf } from './app.ts';
 import { checkTime } from './limits.ts';
 

@@ -6,7 +6,7 @@ import { Broadcast, type Node, pubsub } from '../index.ts';
 import type { Signal } from '../process/carrier.ts';
 import type { Process } from '../process/process.ts';
 import type { Router } from '../process/router.ts';
-import type { Tap, TracedCall } from '../process/tap.ts';
+import type { Tap, TracedCall } from '../process/info.ts';
 
 /** A message of a channel that reaches members of this node, or is sent to others. */
 export interface Heard {

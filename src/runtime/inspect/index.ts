@@ -7,21 +7,27 @@ import { RemoteInspector } from './remote.ts';
 export type { Current, ProcessDetail } from './details.ts';
 export type {
   ChannelRow,
+  GroupsOptions,
   GroupSummary,
   Inspector,
   LoadFigures,
   MemberRow,
   NodeRow,
+  Page,
+  PageOptions,
   PeerRow,
   ProcessesOptions,
   ProcessSort,
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeLine,
+  TreeOptions,
+  TreePageOptions,
   TreeRow,
 } from './inspector.ts';
 export type { InspectOptions } from './local.ts';
-export type { BlockedRow, ProcessFigures } from './measure.ts';
+export type { BlockedRow, LoadPoint, ProcessFigures } from './measure.ts';
 export { inspectServer, type InspectServerOptions } from './server.ts';
 export type { TraceEnd, TraceEvent, TraceOptions, TraceSink } from './trace.ts';
 export { sequenceChart, Trace } from './trace-stream.ts';

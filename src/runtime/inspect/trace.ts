@@ -11,7 +11,7 @@ import { checkInteger } from '../options.ts';
 import { onExit, removeWatch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
 import { TRACED } from '../process/state.ts';
-import type { TracedCall } from '../process/tap.ts';
+import type { TracedCall } from '../process/info.ts';
 import { MAX_TIMER_MS, TimerEntry } from '../process/timers.ts';
 import { hear } from './hear.ts';
 import { argumentText, destinationText, isRequest, type MessageText, messageText, textOf } from './text.ts';

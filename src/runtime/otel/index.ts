@@ -23,7 +23,7 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 import { TroupeError } from '../errors.ts';
-import { type TracedProcess, type Tracer, tracing } from '../tracing.ts';
+import { type TracedProcess, type Tracer, tracing } from '../telemetry.ts';
 
 /** Options of {@link startTracing}. */
 export interface TracingOptions {

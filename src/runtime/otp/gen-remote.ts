@@ -5,7 +5,7 @@
  * that cannot be sent fails the call, and not the server.
  */
 import { TroupeError } from '../errors.ts';
-import { DROPPED } from '../process/mailbox-limit.ts';
+import { DROPPED } from '../process/mailbox.ts';
 import { ADDRESSED, type ExitReason, KEPT } from '../process/messages.ts';
 import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
 import { Pid } from '../terms/identifiers.ts';

@@ -10,10 +10,9 @@
  */
 import { TroupeError } from '../errors.ts';
 import { type Pending, TRACED } from '../process/state.ts';
-import { DROPPED } from '../process/mailbox-limit.ts';
+import { DROPPED } from '../process/mailbox.ts';
 import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
-import { telemetry } from '../telemetry.ts';
-import { tracing } from '../tracing.ts';
+import { telemetry, tracing } from '../telemetry.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import { type Destination, locate } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';

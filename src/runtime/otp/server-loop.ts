@@ -28,8 +28,7 @@ import {
   reasonOfThrown,
 } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import { telemetry } from '../telemetry.ts';
-import { tracing } from '../tracing.ts';
+import { telemetry, tracing } from '../telemetry.ts';
 import { Atom } from '../terms/atom.ts';
 import { Tuple, tuple } from '../terms/values.ts';
 import { Call, Cast, REQUEST, RemoteCall, reportUnexpected, type Request, shown, SYSTEM } from './gen.ts';

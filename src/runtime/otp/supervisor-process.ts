@@ -17,7 +17,7 @@ import { Exit, type ExitReason, formatReason, KEPT, ProcessExit } from '../proce
 import type { Process } from '../process/process.ts';
 import { type AtomKeyed, atomKeys } from '../terms/atom.ts';
 import { Atom, atom } from '../terms/atom.ts';
-import { ErlMap } from '../terms/erl-map.ts';
+import { ErlMap } from '../terms/canonical.ts';
 import { Pid } from '../terms/identifiers.ts';
 import { Tuple, tuple } from '../terms/values.ts';
 import { Action } from './actions.ts';

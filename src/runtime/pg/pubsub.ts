@@ -23,8 +23,7 @@ import { type Place, nodeOf, ownPid } from './pg.ts';
 import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Node } from '../process/node.ts';
 import { TimerEntry } from '../process/timers.ts';
-import { telemetry } from '../telemetry.ts';
-import { tracing } from '../tracing.ts';
+import { telemetry, tracing } from '../telemetry.ts';
 import { type Scope, findScope, startScope } from './scope.ts';
 
 const broadcasts = telemetry('troupe:pubsub:broadcast');
@@ -66,6 +65,14 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
     this.epoch = at?.epoch;
     this.position = at?.position;
     Object.freeze(this);
+  }
+
+  /**
+   * Its place as text, `<epoch>:<position>`: what a client keeps, and hands in as `since` to go on from there. Undefined for a message that
+   * was not stored.
+   */
+  get id(): string | undefined {
+    return this.epoch === undefined ? undefined : `${this.epoch}:${this.position}`;
   }
 
   /** Its fields in the order of the tuple. */

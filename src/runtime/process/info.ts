@@ -1,16 +1,21 @@
 /**
- * What can be seen from outside: of one process, as `erlang:process_info/2` shows it, and of a node, as `erlang:statistics/1` and
- * `erlang:system_info/1` do for a BEAM node.
+ * What can be seen from outside: of one process, as `erlang:process_info/2` shows it; of a node, as `erlang:statistics/1` and
+ * `erlang:system_info/1` do for a BEAM node; and, through the tap, calls and broadcasts as they happen.
  *
  * Everything is read when it is asked for; a process that nobody asks about pays nothing. The figures of a node take one pass over the
  * processes, without an allocation for each: about a millisecond for 100,000 processes.
+ *
+ * A node has no tap while nobody looks. A broadcast then costs one comparison more, and so does a call whose caller is a process. The
+ * rest needs no tap: `inspect/` overrides methods of the one object that it looks at, the scheduler or a traced process, so that
+ * a message between two others costs nothing.
  */
+import type { Destination } from './destination.ts';
 import type { MonitorTarget } from './messages.ts';
 import { Monitor, RemoteMonitor } from './monitor.ts';
-import type { Pid } from '../terms/identifiers.ts';
+import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 import { AWAITING, IDLE, RECEIVING, RUNNING, TRAP_EXIT } from './state.ts';
-import type { Node } from './node.ts';
+import type { Pid } from '../terms/identifiers.ts';
 
 /** A snapshot of a live process. */
 export interface ProcessInfo {
@@ -137,4 +142,27 @@ export function nodeStatistics(node: Node): NodeStatistics {
     messagesWaiting,
     longestMailbox,
   };
+}
+
+// ---- the tap ----
+
+/** @internal A call that a process makes, as far as a trace looks at it. */
+export interface TracedCall {
+  readonly to: Destination;
+  readonly name: string;
+  readonly argument: unknown;
+  reply(value: unknown): void;
+  aliasMessage(message: unknown): void;
+}
+
+/** @internal Hears of calls and broadcasts. */
+export interface Tap {
+  /** A process with the flag `TRACED` makes a call. */
+  called(caller: Process, call: TracedCall): void;
+  /**
+   * A message of a channel is delivered on this node, and sent to members on others.
+   * @param local how many members of this node get it
+   * @param remote how many members of other nodes get it
+   */
+  broadcast(channel: string, message: unknown, local: number, remote: number): void;
 }

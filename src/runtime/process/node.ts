@@ -27,7 +27,7 @@ import { badArgument, checkInteger, checkPositive } from '../options.ts';
 import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { exitReasonOf } from './state.ts';
-import { type ProcessInfo, inspectProcess } from './info.ts';
+import { inspectProcess, type ProcessInfo, type Tap } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { onExit } from './monitor.ts';
 import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
@@ -36,7 +36,6 @@ import { BOUNDED, TRAP_EXIT } from './state.ts';
 import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
-import type { Tap } from './tap.ts';
 
 /** Options of `createNode`. */
 export interface NodeOptions {

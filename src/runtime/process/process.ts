@@ -35,8 +35,7 @@ import {
 } from './behaviour.ts';
 import type { Destination } from './destination.ts';
 import { crashed, link, terminate, unlink } from './exit.ts';
-import * as mailbox from './mailbox.ts';
-import { checkHighWater, overflow } from './mailbox-limit.ts';
+import { checkHighWater, Mailbox, overflow } from './mailbox.ts';
 import { type ExitReason, ProcessExit, type TIMEOUT } from './messages.ts';
 import {
   demonitor,
@@ -50,12 +49,12 @@ import type { Node } from './node.ts';
 import { dropReceive, type Matcher, receive, type ReceiveOptions, runReceive } from './receive.ts';
 import * as scheduling from './scheduler.ts';
 import * as states from './state.ts';
-import type { TimerRef } from './timers.ts';
+import { coarseNow, type TimerRef } from './timers.ts';
 
 // As constants of this module: V8 reads an imported one from memory each time, which was 9 % of what a message costs.
-const { AWAITING, BOUNDED, EXITED, IDLE, OVER_MARK, QUEUED, RECEIVING, RUNNING, STARTED, TRAP_EXIT } = states;
+const { AWAITING, BOUNDED, EMPTY, EXITED, IDLE, OVER_MARK, QUEUED, RECEIVING, RUNNING, STARTED, TRAP_EXIT } =
+  states;
 const { MESSAGES_PER_CLOCK_CHECK, REDUCTIONS_PER_RUN } = scheduling;
-const { EMPTY } = mailbox;
 
 /** What `startMonitor` answers: what the start did, and the ref that the `Down` will carry. */
 export interface MonitoredStart<Handle> {
@@ -64,7 +63,7 @@ export interface MonitoredStart<Handle> {
 }
 
 /** A process of this node, as its own code sees it. */
-export class Process extends mailbox.Mailbox implements scheduling.Runnable {
+export class Process extends Mailbox implements scheduling.Runnable {
   // Declared only, and made by the constructor in its order: each field is written once, and what every message touches
   // stands first, close together in memory, which is what bounds a broadcast to many processes.
   declare readonly node: Node;
@@ -433,7 +432,7 @@ export class Process extends mailbox.Mailbox implements scheduling.Runnable {
       this.status = AWAITING;
       this.extra?.waiter?.park();
       // A function awaits from its spawn on.
-      if (this.behaviour !== functionBody) this.ensureExtra().awaitingSince = performance.now();
+      if (this.behaviour !== functionBody) this.ensureExtra().awaitingSince = coarseNow();
     }
     // A thenable that is not a native promise may settle twice; then the process would be in two handlers at once.
     const settled = promise instanceof Promise ? promise : Promise.resolve(promise);

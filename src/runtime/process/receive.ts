@@ -8,10 +8,9 @@
  * others; after a few answers at once the next one goes through the run queue.
  */
 import { TroupeError } from '../errors.ts';
-import { EMPTY } from './mailbox.ts';
 import { quietExit, TIMEOUT } from './messages.ts';
 import type { Process } from './process.ts';
-import { AWAITING, OVER_MARK, QUEUED, RECEIVING, RUNNING } from './state.ts';
+import { EMPTY, AWAITING, OVER_MARK, QUEUED, RECEIVING, RUNNING } from './state.ts';
 import { REDUCTIONS_PER_RUN } from './scheduler.ts';
 import { TimerEntry, timerLength } from './timers.ts';
 

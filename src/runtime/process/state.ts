@@ -32,6 +32,9 @@ export const ASKS_FROM = 16;
 /** @internal A trace wants to know of its calls. */
 export const TRACED = 32;
 
+/** @internal Stands for the head of an empty mailbox; no message can be it. */
+export const EMPTY: unique symbol = Symbol('empty');
+
 // ---- what only some processes need ----
 
 /** @internal What a process waits for besides a message, until it ends: the answer of a call. */
@@ -61,7 +64,7 @@ export class Extra {
   groupLeader: Pid | undefined = undefined;
   /** Messages that the bound of the mailbox dropped. */
   dropped = 0;
-  /** When the callback of a behaviour that is under way returned its promise, by `performance.now()`; stale otherwise. */
+  /** When the callback of a behaviour that is under way returned its promise, by the coarse clock; stale otherwise. */
   awaitingSince = 0;
   /** Links to processes of other nodes, by the key of their pid. */
   remoteLinks: Map<string, RemoteLink> | undefined = undefined;

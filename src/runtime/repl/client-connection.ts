@@ -55,7 +55,7 @@ export class ClientConnection {
     this.node = ready.node;
   }
 
-  /** Says who hears what happens. To be called at once. */
+  /** Sets the listener. Call it at once. */
   use(events: ClientEvents): void {
     this.#events = events;
   }
@@ -195,7 +195,7 @@ export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<Client
   });
 }
 
-/** Whether who listens is this user, or root: in a folder that others can write to, somebody else may. Root may look anywhere. */
+/** Whether this user or root owns the socket: in a folder that others can write to, another user may listen. Root trusts every owner. */
 function isTrusted(path: string): boolean {
   const own = process.getuid?.();
   const { uid } = statSync(path);
@@ -209,12 +209,12 @@ function whyNot(path: string, error: NodeJS.ErrnoException): string {
     case 'ENOTDIR':
       return `no application runs here: there is no socket at ${path} (start it with npm start; DATA_DIR or --socket says where to look)`;
     case 'ECONNREFUSED':
-      return `no application runs here: nobody listens at ${path} (it was killed; start it with npm start)`;
+      return `no application runs here: nothing listens at ${path} (it was killed; start it with npm start)`;
     case 'EACCES':
     case 'EPERM':
       return `the socket at ${path} belongs to another user, and only that user can attach`;
     case 'ENOTSOCK':
-      return `${path} is no socket`;
+      return `${path} is not a socket`;
     default:
       return `cannot connect to ${path}: ${error.message}`;
   }

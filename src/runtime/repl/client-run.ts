@@ -1,11 +1,13 @@
-// Attaches to a running application and is a terminal for it, or runs one line or those of standard input; nothing that is typed
-// runs in this process. The two commands share it: `npm run repl` (client.ts) and `troupe` (cli/).
+// The client behind the command `troupe` (cli/): attaches to a running application, then is a terminal for it, or runs one expression
+// or the lines of standard input. Nothing that is typed runs in this process.
 //
-// It does not call exit: it lets go of what keeps the process alive and returns an exit code, so that what was printed reaches a pipe.
+// - Without a terminal a line is run when the one before has settled. (node:repl, given a pipe, does not wait.) The error of a line
+//   goes to stderr, the next line is run, and the exit code says that one has failed.
+// - It does not call exit: it lets go of what keeps the process alive and returns an exit code, so that output reaches a pipe.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
-import { runCode, runLines } from './client-batch.ts';
 import { attach, type ClientConnection, ConnectionFault } from './client-connection.ts';
 
 /** What a client does once it is attached. */
@@ -17,13 +19,13 @@ export interface Attachment {
   readonly json: boolean;
   /** How long one line may take, in milliseconds; undefined for ever. */
   readonly timeoutMs: number | undefined;
-  /** Only asks. */
+  /** Asks questions only; evaluates nothing. */
   readonly readOnly?: boolean;
   /** The node that questions are about, in place of the one that it attaches to. */
   readonly target?: string | undefined;
 }
 
-/** The width that is assumed for a terminal that does not tell. */
+/** The width to assume when the terminal does not report one. */
 const COLUMNS_UNKNOWN = 80;
 
 /** Attaches and runs. @returns the exit code */
@@ -66,7 +68,7 @@ async function runBatch(connection: ClientConnection, { code, timeoutMs }: Attac
       stdin.destroy(); // no more lines
     },
   });
-  // Who reads the output has seen enough.
+  // The reader of the output has seen enough.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     connection.close();
@@ -85,7 +87,7 @@ async function runBatch(connection: ClientConnection, { code, timeoutMs }: Attac
 function wantsColour(): boolean {
   const { FORCE_COLOR } = process.env;
   if (FORCE_COLOR !== undefined && FORCE_COLOR !== '') return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
-  // It knows NO_COLOR and TERM.
+  // It honours NO_COLOR and TERM.
   return isatty(1) && process.stdout.hasColors();
 }
 
@@ -99,4 +101,69 @@ function hasUnicode(): boolean {
 export function version(): string {
   const file = new URL('../../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+// ---- without a terminal ----
+
+/** How long the application may take to confirm that it has given up a line. */
+export const CANCEL_TIMEOUT_MS = 3_000;
+
+/** What a batch needs to know. */
+export interface Batch {
+  readonly connection: Pick<ClientConnection, 'evaluate' | 'cancel' | 'ended'>;
+  /** How long one line may take, in milliseconds; undefined for ever. */
+  readonly timeoutMs: number | undefined;
+  readonly print: (stream: 'out' | 'err', text: string) => void;
+}
+
+/** Runs one expression. @returns the exit code @throws ConnectionFault */
+export async function runCode(batch: Batch, code: string): Promise<number> {
+  return (await runLine(batch, code, false)) === 'ok' ? 0 : 1;
+}
+
+/** Runs lines; one that is not complete goes on in the next. @returns the exit code @throws ConnectionFault */
+async function runLines(batch: Batch, input: NodeJS.ReadableStream): Promise<number> {
+  let failed = false;
+  let begun: string | undefined = undefined;
+  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    const code: string = begun === undefined ? line : `${begun}\n${line}`;
+    const outcome = await runLine(batch, code, true);
+    begun = outcome === 'incomplete' ? code : undefined;
+    if (outcome === 'failed') failed = true;
+  }
+  if (begun !== undefined) await runLine(batch, begun, false);
+  return failed || begun !== undefined ? 1 : 0;
+}
+
+/** @param goesOn whether an incomplete line may go on in the next */
+async function runLine(
+  { connection, print, timeoutMs }: Batch,
+  code: string,
+  goesOn: boolean,
+): Promise<'ok' | 'failed' | 'incomplete'> {
+  let timer: NodeJS.Timeout | undefined = undefined;
+  let late = false;
+  if (timeoutMs !== undefined) {
+    timer = setTimeout(() => {
+      late = true;
+      connection.cancel();
+      timer = setTimeout(() => {
+        connection.ended(
+          new ConnectionFault(`no result within ${timeoutMs} ms, and the application does not answer`),
+        );
+      }, CANCEL_TIMEOUT_MS);
+    }, timeoutMs);
+  }
+  try {
+    const { status, text } = await connection.evaluate(code);
+    if (status === 'incomplete' && goesOn) return 'incomplete';
+    if (status === 'ok') {
+      if (text !== '') print('out', `${text}\n`);
+      return 'ok';
+    }
+    print('err', late ? `no result within ${timeoutMs} ms\n` : `${text}\n`);
+    return 'failed';
+  } finally {
+    clearTimeout(timer);
+  }
 }

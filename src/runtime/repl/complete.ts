@@ -1,12 +1,12 @@
-// What can be meant by the beginning of a name: variables, helpers and globals; properties; inside quotes what the helper
-// around them asks for, names of processes, pids or channels.
+// Completes the beginning of a name: variables, helpers and globals; properties; inside quotes what the helper around them
+// takes: names of processes, pids or channels.
 //
-// It runs no code: a property that has a getter is listed, but not gone through.
+// It runs no code: a property that has a getter is listed, but not read.
 import { types } from 'node:util';
 import { channelNames, scopeNames } from '../inspect/groups.ts';
 import { isPidText, type Shell } from './shell.ts';
 
-/** What a text can be completed to. */
+/** The completions of a text. */
 export interface Completion {
   readonly names: readonly string[];
   /** The end of the line that they would replace. */
@@ -82,7 +82,7 @@ function textsFor(helper: string, shell: Shell): string[] {
   return helper === 'pid' ? pids : [...node.registered(), ...pids];
 }
 
-/** The value of a chain of names, as far as it can be had without running code. */
+/** The value of a chain of names, as far as it can be read without running code. */
 function follow(path: string, variables: Readonly<Record<string, unknown>>): unknown {
   const [first = '', ...rest] = path.split(/\??\./).slice(0, -1);
   // Globals of Node.js, `process` for one, have getters.

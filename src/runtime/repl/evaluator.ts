@@ -1,36 +1,40 @@
-// Runs what is typed into one REPL, and keeps its variables.
+// Runs what is typed into one REPL: an `Evaluator` any code, keeping its variables; `Questions`, for a REPL that may only ask, calls
+// of the helpers that look.
 //
 // - Variables live in a scope of the REPL's own, before the globals of the application: two REPLs do not see each other's,
-//   and nothing that is assigned without a declaration becomes a global.
-// - The part of a line up to its first `await`, what its timers and microtasks call, and the showing of what it comes to may run
-//   for a limited time: a loop without end would stop the application, and nobody could interrupt it. What runs after an
-//   `await`, or what anything else calls, has no such limit.
-// - What timers, immediates and microtasks of the REPL throw is told to it, and its timers end with it.
+//   and an assignment without a declaration does not become a global.
+// - A time limit holds for the part of a line up to its first `await`, for what its timers and microtasks call, and for showing its
+//   result: an endless loop would stop the application, and nobody could interrupt it. What runs after an `await`, or what
+//   anything else calls, has no such limit.
+// - What timers, immediates and microtasks of the REPL throw is printed in it, and its timers end with it.
+// - `Questions` evaluates nothing: the line is parsed, the helper is looked up by its name, and its arguments, which must be literals,
+//   are built from the syntax tree.
 import { randomUUID } from 'node:crypto';
 import { isBuiltin } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { runInThisContext, Script } from 'node:vm';
-import { type ErrorSink, guard } from './containment.ts';
-import { Fault } from './shell.ts';
-import { begin } from './marks.ts';
-import { type Transformed, transform } from './transform.ts';
+import { type AnyNode, type Expression, parse } from 'acorn';
+import { begin, type ErrorSink, guard } from './containment.ts';
+import { questionHelpers } from './helpers/inspect.ts';
+import { Fault, type Helper, type Shell } from './shell.ts';
+import { transform, type Transformed } from './transform.ts';
 
 /** How long the part of a line before its first `await` may run by default. */
 export const SYNC_LIMIT_MS = 5_000;
 
-/** What became of an input. */
+/** The outcome of reading an input. */
 export type Evaluation =
   | { readonly kind: 'incomplete' | 'wrong'; readonly error: SyntaxError }
   | {
       readonly kind: 'running';
       readonly value: Promise<unknown>;
-      /** To be called when nobody waits for the value any more: promises of the application cost less again. */
+      /** Call it when nobody waits for the value any more: it makes the application's promises cheap again. */
       readonly abandon: () => void;
     };
 
-/** What a program is before it is given its scope. */
+/** A program before it has its scope. */
 type Prepare = (scope: object, load: typeof importFor) => () => Promise<unknown>;
 
 /** Evaluates the input of one REPL. */
@@ -59,12 +63,12 @@ export class Evaluator {
     return { kind: 'running', value, abandon };
   }
 
-  /** Calls what may be code of the REPL. @throws Fault when it takes too long, and what it throws */
+  /** Calls what may be code of the REPL. @throws Fault when it takes too long; what it throws itself passes through */
   call<T>(callback: () => T): T {
     return this.#sink.maker.run(() => withTimeLimit(this.#syncLimitMs, callback));
   }
 
-  /** Code of the REPL that is called later, at once and in its time; what it throws is told to the REPL. */
+  /** Wraps code of the REPL that is called later: with the time limit, and its errors printed in the REPL. */
   #later(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => void {
     return guard(this.#sink, (...args) => this.call(() => callback(...args)));
   }
@@ -105,7 +109,7 @@ export class Evaluator {
     const soon = this.#starter<NodeJS.Immediate>(setImmediate, clearImmediate, true);
     const later = (callback: (held: unknown) => unknown) => this.#later(callback);
     return {
-      // Nothing of what made it is current when it calls.
+      // Nothing that made it is current when it calls.
       FinalizationRegistry: class extends FinalizationRegistry<unknown> {
         constructor(callback: (held: unknown) => unknown) {
           super(later(callback));
@@ -172,7 +176,7 @@ const CALL_KEY = `troupe.repl.${randomUUID()}`;
 
 /** Calls a function, and stops it with an error when it takes too long. */
 function withTimeLimit<T>(limitMs: number, callback: () => T): T {
-  // Only a script can be given a time; it finds what to call in a property that is there only meanwhile.
+  // Only a script can have a time limit; a property that exists only during the call says what to call.
   Object.defineProperty(globalThis, CALL_KEY, { value: callback, configurable: true, enumerable: false });
   try {
     return runInThisContext(`globalThis[${JSON.stringify(CALL_KEY)}]()`, { timeout: limitMs }) as T;
@@ -182,4 +186,86 @@ function withTimeLimit<T>(limitMs: number, callback: () => T): T {
   } finally {
     Reflect.deleteProperty(globalThis, CALL_KEY);
   }
+}
+
+// ---- questions ----
+
+const REFUSED =
+  'this REPL only answers questions: call one helper, with literals as arguments; help() lists the helpers';
+
+/** Answers questions, in place of an `Evaluator`. */
+export class Questions {
+  /** The helpers, by name. */
+  readonly variables: Record<string, unknown>;
+  readonly #helpers: Readonly<Record<string, Helper>>;
+
+  constructor(shell: Shell) {
+    this.#helpers = questionHelpers(shell);
+    this.variables = Object.assign(
+      Object.create(null) as Record<string, unknown>,
+      Object.fromEntries(Object.entries(this.#helpers).map(([name, { run }]) => [name, run])),
+    );
+  }
+
+  /** Answers a question. */
+  run(input: string): Evaluation {
+    const parsed = transform(input);
+    if (parsed.kind !== 'program') return parsed;
+    return { kind: 'running', value: this.#answer(input), abandon: () => undefined };
+  }
+
+  /** Calls a function that shows a result. */
+  call<T>(callback: () => T): T {
+    return callback();
+  }
+
+  /** There is nothing to end. */
+  close(): void {
+    Object.freeze(this.variables);
+  }
+
+  async #answer(input: string): Promise<unknown> {
+    const { body } = parse(input, { ecmaVersion: 'latest', allowAwaitOutsideFunction: true });
+    const statements = body.filter(({ type }) => type !== 'EmptyStatement');
+    if (statements.length === 0) return undefined;
+    const [statement] = statements;
+    if (statements.length > 1 || statement?.type !== 'ExpressionStatement') throw new Fault(REFUSED);
+    const { expression } = statement;
+    const asked = expression.type === 'AwaitExpression' ? expression.argument : expression;
+    if (asked.type !== 'CallExpression' || asked.callee.type !== 'Identifier') throw new Fault(REFUSED);
+    const { name } = asked.callee;
+    const helper = Object.hasOwn(this.#helpers, name) ? this.#helpers[name] : undefined;
+    if (helper === undefined) throw new Fault(`there is no question '${name}' here; help() lists them`);
+    const run = helper.run as (...args: unknown[]) => unknown;
+    return await run(...asked.arguments.map(literal));
+  }
+}
+
+/** The value of a literal. @throws Fault for what would have to be evaluated */
+function literal(node: AnyNode | null): unknown {
+  switch (node?.type) {
+    case 'Literal':
+      if (node.regex === undefined) return node.value;
+      break;
+    case 'Identifier':
+      if (node.name === 'undefined') return undefined;
+      break;
+    case 'UnaryExpression':
+      if (node.operator === '-' && node.argument.type === 'Literal') return -Number(node.argument.value);
+      break;
+    case 'ArrayExpression':
+      return node.elements.map((each) => literal(each as Expression | null));
+    case 'ObjectExpression':
+      return Object.fromEntries(
+        node.properties.map((property) => {
+          if (property.type !== 'Property' || property.computed || property.kind !== 'init')
+            throw new Fault(REFUSED);
+          const { key, value } = property;
+          if (key.type === 'Identifier') return [key.name, literal(value)];
+          if (key.type === 'Literal') return [String(key.value), literal(value)];
+          throw new Fault(REFUSED);
+        }),
+      );
+  }
+  throw new Fault(REFUSED);
 }

@@ -11,13 +11,13 @@
 // A line over the limit, or one that is not such an object, ends the connection: nothing is skipped.
 import { StringDecoder } from 'node:string_decoder';
 
-/** The version of what is said; client and server must agree. */
+/** The version of the protocol; client and server must have the same. */
 export const PROTOCOL_VERSION = 2;
 /** The longest line that a client may send, in UTF-16 units. */
 export const CLIENT_LINE_MAX = 1_048_576;
 /** The longest line that a server sends. */
 export const SERVER_LINE_MAX = 268_435_456;
-/** The longest text of one result; what is longer is refused with a sentence that says so. */
+/** The longest text of one result; a longer one is refused with a sentence that says so. */
 export const RESULT_TEXT_MAX = 33_554_432;
 
 /** The first line of a client: how to print for it. */
@@ -38,7 +38,7 @@ export interface Hello {
   readonly target?: string;
 }
 
-/** What a client says after that. */
+/** The later messages of a client. */
 export type ClientMessage =
   | { readonly type: 'eval'; readonly id: number; readonly code: string }
   | { readonly type: 'complete'; readonly id: number; readonly line: string }
@@ -48,7 +48,7 @@ export type ClientMessage =
 /** How an evaluation ended. `incomplete`: the code goes on in the next line. */
 export type ResultStatus = 'ok' | 'error' | 'incomplete' | 'cancelled';
 
-/** What a server says. */
+/** The messages of a server. */
 export type ServerMessage =
   | { readonly type: 'ready'; readonly repl: number; readonly pid: string; readonly node: string }
   | { readonly type: 'result'; readonly id: number; readonly status: ResultStatus; readonly text: string }
@@ -61,7 +61,7 @@ export type ServerMessage =
   | { readonly type: 'print'; readonly stream: 'out' | 'err'; readonly text: string }
   | { readonly type: 'bye'; readonly text: string };
 
-/** What the other side sent is not what was agreed. */
+/** The other side has broken the protocol. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 }
@@ -145,19 +145,19 @@ export function parseClientMessage(line: string): ClientMessage {
   return message as unknown as ClientMessage;
 }
 
-/** Reads a line of a server, which is trusted: it is the same release. @throws ProtocolError when it is no JSON object. */
+/** Reads a line of a server, which is trusted: it is the same release. @throws ProtocolError when it is not a JSON object */
 export function parseServerMessage(line: string): ServerMessage {
   return parseObject(line) as unknown as ServerMessage;
 }
 
 function checkText(message: Readonly<Record<string, unknown>>, field: string): void {
-  if (!Number.isSafeInteger(message['id'])) throw new ProtocolError('id is no whole number');
-  if (typeof message[field] !== 'string') throw new ProtocolError(`${field} is no text`);
+  if (!Number.isSafeInteger(message['id'])) throw new ProtocolError('id is not a whole number');
+  if (typeof message[field] !== 'string') throw new ProtocolError(`${field} is not a text`);
 }
 
 function checkColumns(columns: unknown): void {
   if (!Number.isSafeInteger(columns) || (columns as number) < 0 || (columns as number) > 10_000) {
-    throw new ProtocolError('columns is no whole number from 0 to 10,000');
+    throw new ProtocolError('columns is not a whole number from 0 to 10,000');
   }
 }
 
@@ -166,10 +166,10 @@ function parseObject(line: string): Record<string, unknown> {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw new ProtocolError(`a line is no JSON: ${(error as Error).message}`, { cause: error });
+    throw new ProtocolError(`a line is not JSON: ${(error as Error).message}`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ProtocolError('a line is no JSON object');
+    throw new ProtocolError('a line is not a JSON object');
   }
   return value as Record<string, unknown>;
 }

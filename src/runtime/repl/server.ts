@@ -1,21 +1,34 @@
 // The server of the REPL: a supervised process that listens on a Unix socket in the data folder and starts a process for
 // each client that connects.
 //
-// Anyone who can open the socket can run code in the application, unless it is read-only: socket.ts says who can. The sessions are linked to the
-// server; they end with it, and it does not end with them.
+// - Anyone who can open the socket can run code in the application, unless the REPL is read-only; socket.ts says who can.
+// - The sessions are linked to the server: they end with it, and it does not end with them.
+// - A client that connects has a limited time to say hello.
+// - A client that does not read must not fill the memory: when much waits to be sent, prints are left out and counted. Results are
+//   never left out: when they fill the buffer, the connection ends.
+// - However a connection ends, `onClose` is called once, and nothing is written afterwards.
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
-import { type Node, type Process, TroupeError, defineServer, sys } from '../index.ts';
+import { defineServer, type Node, type Process, sys, TroupeError } from '../index.ts';
 import { inspectNode } from '../inspect/index.ts';
-import { Connection } from './connection.ts';
 import { SYNC_LIMIT_MS } from './evaluator.ts';
-import { Fault } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
 import { Inbox } from './helpers/messages.ts';
-import { DEFAULT_DATA_DIR, type Listener, NoSocketsError, listenPrivately, socketPath } from './socket.ts';
-import type { Hello } from './protocol.ts';
-import { type SessionSettings, sessionBehaviour } from './session.ts';
+import {
+  CLIENT_LINE_MAX,
+  type ClientMessage,
+  encodeLine,
+  type Hello,
+  LineReader,
+  parseClientMessage,
+  parseHello,
+  ProtocolError,
+  type ServerMessage,
+} from './protocol.ts';
+import { sessionBehaviour, type SessionSettings } from './session.ts';
+import { Fault } from './shell.ts';
+import { DEFAULT_DATA_DIR, type Listener, listenPrivately, NoSocketsError, socketPath } from './socket.ts';
 
 /** How many clients may be attached by default. */
 const CLIENTS_MAX = 16;
@@ -26,9 +39,9 @@ export interface ReplOptions {
   readonly dataDir?: string;
   /** The path of the socket, in place of one in `dataDir`. */
   readonly socket?: string;
-  /** Only looks: nothing can be evaluated, sent or killed, whatever a client asks for. Default false. */
+  /** Answers questions only: no client can evaluate code, send or kill. Default false. */
   readonly readOnly?: boolean;
-  /** What is there in every REPL besides the helpers, by name: the application's channels, for instance. */
+  /** Variables of every REPL besides the helpers, by name: the application's channels, for instance. */
   readonly variables?: Readonly<Record<string, unknown>>;
   /** The connections of the node with others; undefined for a node that is alone. */
   readonly peers?: (() => readonly PeerInfo[]) | undefined;
@@ -37,11 +50,11 @@ export interface ReplOptions {
   /** How long a line may run before its first `await`, in milliseconds. Default 5,000. */
   readonly syncLimitMs?: number;
   /**
-   * Gets errors that code of a REPL which has ended leaves behind. By default they become warnings of the process. They
+   * Gets errors of code that a REPL left behind when it ended. By default they become warnings of the process. They
    * never end it.
    */
   readonly onOrphanError?: (error: unknown) => void;
-  /** Told when the data folder takes no sockets, so that there is no REPL. By default it becomes a warning of the process. */
+  /** Called when the data folder does not support sockets, so that there is no REPL. By default a warning of the process. */
   readonly onNoSocket?: (error: NoSocketsError) => void;
 }
 
@@ -124,7 +137,7 @@ function settingsOf(self: Process, options: ReplOptions): SessionSettings {
   };
   const taken = new Set([...Object.keys(allHelpers(shell, [])), 'node', 'console', '_', '_error']);
   for (const name of Object.keys(variables)) {
-    if (taken.has(name)) throw new Fault(`the REPL has something of its own that is called '${name}'`);
+    if (taken.has(name)) throw new Fault(`the REPL has a helper or variable of its own called '${name}'`);
   }
   return { node, variables, syncLimitMs, onOrphan: onOrphanError, peers, readOnly };
 }
@@ -163,4 +176,124 @@ function warn(error: unknown): void {
 
 function warnOfNoSocket({ message }: NoSocketsError): void {
   process.emitWarning(message, 'ReplWarning');
+}
+
+// ---- a connection ----
+
+/** How long a client may take to say hello. */
+export const HELLO_TIMEOUT_MS = 5_000;
+/** How much may wait to be sent before prints are left out, in bytes. */
+export const PRINT_BUFFER_MAX = 4_194_304;
+/** How much may wait to be sent before the connection ends, in bytes. */
+export const BUFFER_MAX = 67_108_864;
+/** How long a client may take to close its end. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** What a session does with its connection. */
+export interface ConnectionEvents {
+  onMessage(message: ClientMessage): void;
+  onClose(): void;
+}
+
+/** A connection, from the moment it is accepted. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #lines = new LineReader(CLIENT_LINE_MAX);
+  #onHello: ((hello: Hello) => void) | undefined;
+  #events: ConnectionEvents | undefined;
+  /** What came before `use`. */
+  #early: ClientMessage[] = [];
+  #ended = false;
+  #leftOut = 0;
+
+  /** @param onHello is called with the client's hello; it must call `use` or `bye`. */
+  constructor(socket: Socket, onHello: (hello: Hello) => void) {
+    this.#socket = socket;
+    this.#onHello = onHello;
+    const timer = setTimeout(() => {
+      this.bye(`the client said nothing for ${HELLO_TIMEOUT_MS} ms`);
+    }, HELLO_TIMEOUT_MS);
+    socket.on('data', (chunk: Buffer) => {
+      this.#received(chunk, timer);
+    });
+    socket.on('error', () => {
+      socket.destroy(); // the client has gone; `close` follows
+    });
+    socket.on('close', () => {
+      clearTimeout(timer);
+      this.#ended = true;
+      this.#events?.onClose();
+    });
+    socket.on('drain', () => {
+      this.#drained();
+    });
+    socket.resume();
+  }
+
+  /** Sets the listener for what comes from now on. */
+  use(events: ConnectionEvents): void {
+    this.#events = events;
+    for (const message of this.#early.splice(0)) events.onMessage(message);
+    if (this.#socket.destroyed) events.onClose();
+  }
+
+  /** True when so much waits to be sent that prints are left out. */
+  get congested(): boolean {
+    return this.#socket.writableLength > PRINT_BUFFER_MAX;
+  }
+
+  /** Counts a print that was left out. */
+  leaveOut(): void {
+    this.#leftOut++;
+  }
+
+  /** Sends a message. */
+  send(message: ServerMessage): void {
+    if (this.#ended) return;
+    if (message.type === 'print' && this.congested) {
+      this.leaveOut();
+      return;
+    }
+    this.#socket.write(encodeLine(message));
+    if (this.#socket.writableLength > BUFFER_MAX) this.#socket.destroy();
+  }
+
+  /** Says why the connection ends, and ends it. */
+  bye(text: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket.end(encodeLine({ type: 'bye', text }));
+    // A client that is stopped does not close its end, and the application must be able to end.
+    setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS).unref();
+    this.#socket.unref();
+  }
+
+  #received(chunk: Buffer, timer: NodeJS.Timeout): void {
+    if (this.#ended) return;
+    try {
+      for (const line of this.#lines.push(chunk)) {
+        if (this.#onHello !== undefined) {
+          const onHello = this.#onHello;
+          const hello = parseHello(line);
+          this.#onHello = undefined;
+          clearTimeout(timer);
+          onHello(hello);
+        } else {
+          const message = parseClientMessage(line);
+          if (this.#events === undefined) this.#early.push(message);
+          else this.#events.onMessage(message);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.bye(error.message);
+    }
+  }
+
+  #drained(): void {
+    if (this.#leftOut === 0) return;
+    const text = `(left out: ${this.#leftOut} prints, which came faster than they could be shown)\n`;
+    this.#leftOut = 0;
+    this.send({ type: 'print', stream: 'err', text });
+  }
 }

@@ -3,7 +3,7 @@
 // - The process traps exits and keeps what it receives for `flush()` and `receive()`. It ends with the connection, and so
 //   do its memberships, its watches and its timers; when it is killed, the connection ends.
 // - Lines are evaluated one after the other: the next one waits until the promise of the one before has settled, or was
-//   given up. What a line that was given up still fails with is printed like any error that nobody caught.
+//   given up. Later errors of a line that was given up are printed like any error that nobody caught.
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import {
@@ -16,24 +16,21 @@ import {
   isShutdown,
 } from '../index.ts';
 import { complete } from './complete.ts';
-import type { Connection } from './connection.ts';
-import { type ErrorSink, contain } from './containment.ts';
-import { Evaluator } from './evaluator.ts';
+import type { Connection } from './server.ts';
+import { contain, type ErrorSink, Maker } from './containment.ts';
+import { Evaluator, Questions } from './evaluator.ts';
 import { Fault, type Shell } from './shell.ts';
 import { allHelpers } from './helpers/help.ts';
 import { exitLine } from './helpers/processes.ts';
 import { Inbox } from './helpers/messages.ts';
 import { inspectNode, inspectRemote } from '../inspect/index.ts';
-import { toJson } from './json.ts';
-import { Maker } from './marks.ts';
+import { present, showError, showSyntaxError, showUncaught, showValue, toJson, visible } from './show.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
-import { Questions } from './questions.ts';
-import { present, showError, showSyntaxError, showUncaught, showValue, visible } from './show.ts';
 
-/** What all REPLs of a server share. */
+/** The settings that all REPLs of a server share. */
 export interface SessionSettings {
   readonly node: Node;
-  /** What is there besides the helpers, by name. */
+  /** Variables besides the helpers, by name. */
   readonly variables: Readonly<Record<string, unknown>>;
   /** How long a line may run before its first `await`, in milliseconds. */
   readonly syncLimitMs: number;
@@ -41,7 +38,7 @@ export interface SessionSettings {
   readonly onOrphan: (error: unknown) => void;
   /** The connections of the node with others; undefined for a node that is alone. */
   readonly peers: Shell['peers'];
-  /** Nobody may do more than ask. */
+  /** Every client may only ask questions. */
   readonly readOnly: boolean;
 }
 
@@ -51,7 +48,7 @@ export const LINES_WAITING_MAX = 100;
 /** The longest text that is printed beside results, and of an error; what is longer is cut. */
 const PRINT_TEXT_MAX = 1_048_576;
 
-/** What the process of a REPL is told by its connection when that has ended. */
+/** The message to the process of a REPL when its connection has ended. */
 const CLOSED = Symbol('connection closed');
 
 /** The process of a REPL. Its parent is the server: when that ends, so does the REPL. */
@@ -220,7 +217,7 @@ class Session {
     }
   }
 
-  /** What a line came to, or that it was given up. */
+  /** The outcome of a line, which may be that it was given up. */
   #outcomeOf(value: Promise<unknown>): Promise<Outcome> {
     const { signal } = this.#abort;
     return new Promise((resolve) => {
@@ -263,7 +260,7 @@ class Session {
     else answer('error', `** the result has ${text.length} characters, more than ${RESULT_TEXT_MAX}`);
   }
 
-  /** A text that code of the REPL takes part in making: it may throw, take long, and make a lot. */
+  /** Makes a text with code of the REPL, which may throw, take long, and make a lot. */
   #shown(show: () => string): string {
     try {
       const text = this.#evaluator.call(show);
@@ -279,7 +276,7 @@ class Session {
     const { json, interactive } = this.#hello;
     if (json) return toJson(value);
     if (value === undefined) return '';
-    // To scripts a text goes as it is, as from node -p.
+    // Scripts get a text unquoted, as from node -p.
     return typeof value === 'string' && !interactive ? value : showValue(value, this.#hello);
   }
 
@@ -330,7 +327,7 @@ function farewell(self: Process): string {
   return `** (EXIT from ${self.pid.toString()}) ${visible(formatReason(reason))}`;
 }
 
-/** What a line came to. */
+/** The outcome of a line. */
 type Outcome =
   | { readonly kind: 'done'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }

@@ -23,11 +23,11 @@ export interface Shell {
   readonly announce: (line: (colour: boolean) => string) => void;
   /** Wraps a function so that it runs as code of this REPL, which then receives its later errors. */
   readonly own: <Args extends unknown[], T>(code: (...args: Args) => T) => (...args: Args) => T;
-  /** What questions go to: this node, or another one. */
+  /** Answers questions about this node, or another one. */
   readonly inspector: Inspector;
   /** Results are JSON. */
   readonly json: boolean;
-  /** Somebody reads along at a terminal. */
+  /** A person reads along at a terminal. */
   readonly interactive: boolean;
   /** The connections with other nodes; undefined for a node without distribution. */
   readonly peers: (() => readonly PeerInfo[]) | undefined;

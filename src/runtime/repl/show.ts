@@ -1,11 +1,19 @@
-// How values, errors and tables appear at the prompt.
+// How values, errors and tables appear at the prompt, and results as JSON for scripts.
 //
 // - A helper can choose how its result is shown, as a table for instance; code still sees the array or object itself.
 // - Columns are padded to their widest cell, numbers aligned right, lines cut to the width of the terminal.
 // - Text may come from anywhere, clients of the application included: characters that would control the terminal are
 //   escaped first.
+//
+// JSON has no word for much of what JavaScript has. Every result is valid JSON all the same, and writing it fails only for its size:
+//
+// - pids and refs (all that has toJSON) as they print; dates as ISO 8601; bigints as strings of digits
+// - undefined as null, also as the value of a property; NaN and the infinities as strings
+// - an Error as {name, message} with code, reason, cause and its other own properties, without its stack
+// - a Map as an array of [key, value], a Set as an array, bytes as an array of numbers
+// - functions, symbols and what has no other form as the REPL prints them; what contains itself as "[Circular]"
 import { inspect } from 'node:util';
-import { ProcessExit, TroupeError, formatReason } from '../index.ts';
+import { formatReason, ProcessExit, TroupeError } from '../index.ts';
 import { Fault } from './shell.ts';
 
 /** How text can be shown. */
@@ -96,7 +104,7 @@ export function showLine(value: unknown, format: Pick<TextFormat, 'colour'>): st
 
 /** Stack frames of the machinery that runs the code, not of the code. */
 const OWN_FRAME =
-  /^ +at .*(\/repl\/(evaluator|containment|marks|session)\.[jt]s|\(?node:(vm|async_hooks|internal|net|events|fs:\d)|\(?evalmachine\.)/;
+  /^ +at .*(\/repl\/(evaluator|containment|session)\.[jt]s|\(?node:(vm|async_hooks|internal|net|events|fs:\d)|\(?evalmachine\.)/;
 /** Control characters that are escaped in errors; colours are kept. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /\u001B(?!\[\d+m)|[\u0000-\u0009\u000B-\u001A\u001C-\u001F\u007F-\u009F]/g;
@@ -215,3 +223,105 @@ function widthOf(text: string): number {
   for (const character of text) width += NO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
   return width;
 }
+
+// ---- JSON ----
+
+/** How deep values are written; below that as "[Object]". */
+const DEPTH_MAX = 64;
+/** How many values one result may hold. */
+const VALUES_MAX = 2_000_000;
+
+/** A value as JSON, on one line. @throws Fault when it holds more than two million values. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(new Writer().plain(value));
+}
+
+/** Converts a value to what JSON.stringify writes unchanged. */
+class Writer {
+  #count = 0;
+  /** The objects that the value at hand is in. */
+  readonly #above = new Set<object>();
+
+  plain(value: unknown): unknown {
+    // An object that is reachable in several ways is written for each of them.
+    if (++this.#count > VALUES_MAX) throw new Fault('the result holds too many values to be written as JSON');
+    switch (typeof value) {
+      case 'string':
+      case 'boolean':
+        return value;
+      case 'undefined':
+        return null;
+      case 'number':
+        return Number.isFinite(value) ? value : String(value);
+      case 'bigint':
+        return String(value);
+      case 'object':
+        return value === null ? null : this.#object(value);
+      default:
+        return inspect(value);
+    }
+  }
+
+  #object(value: object): unknown {
+    if (this.#above.has(value)) return '[Circular]';
+    if (this.#above.size === DEPTH_MAX) return Array.isArray(value) ? '[Array]' : '[Object]';
+    const each = (item: unknown): unknown => this.plain(item);
+    this.#above.add(value);
+    try {
+      // Most values are one of these two; the rest are told apart by class.
+      if (Array.isArray(value)) return value.length === 0 ? [] : Array.from(value, each);
+      if (isPlain(value)) return this.#record(value);
+      if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+      if (value instanceof Set || isBytes(value)) return Array.from(value, each);
+      if (value instanceof Map) return Array.from(value, ([key, item]) => [each(key), each(item)]);
+      if (value instanceof Error) return plainError(value, each);
+      if ('toJSON' in value && typeof value.toJSON === 'function') return each(value.toJSON());
+      if (OPAQUE.some((kind) => value instanceof kind)) return inspect(value, { depth: 0 });
+      return this.#record(value);
+    } catch (error) {
+      if (error instanceof Fault) throw error;
+      return `[cannot be read: ${String(error)}]`; // a getter, a proxy or a toJSON of its own that throws
+    } finally {
+      this.#above.delete(value);
+    }
+  }
+
+  #record(value: object): object {
+    const record = Object.create(null) as Record<string, unknown>;
+    for (const name of Object.keys(value))
+      record[name] = this.plain((value as Record<string, unknown>)[name]);
+    return record;
+  }
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (prototype === Object.prototype || prototype === null) && !('toJSON' in value);
+}
+
+function plainError(error: Error, each: (item: unknown) => unknown): Record<string, unknown> {
+  const written: Record<string, unknown> = { name: error.name, message: error.message };
+  if ('cause' in error) written['cause'] = each(error.cause);
+  if (error instanceof AggregateError) written['errors'] = each(error.errors);
+  for (const [name, item] of Object.entries(error)) written[name] ??= each(item);
+  return written;
+}
+
+function isBytes(value: object): value is Iterable<number | bigint> & object {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** Classes whose properties say nothing. */
+const OPAQUE: readonly (abstract new (...args: never[]) => object)[] = [
+  Promise,
+  WeakMap,
+  WeakSet,
+  WeakRef,
+  RegExp,
+  ArrayBuffer,
+  SharedArrayBuffer,
+  DataView,
+  Number,
+  String,
+  Boolean,
+];

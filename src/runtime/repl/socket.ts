@@ -125,7 +125,7 @@ async function takeName(bound: string, path: string): Promise<void> {
 async function removeStale(path: string): Promise<void> {
   const found = lstat(path);
   if (found === undefined) return;
-  if (!found.isSocket()) throw new Error('there is a file of that name that is no socket');
+  if (!found.isSocket()) throw new Error('a file of that name exists and is not a socket');
   if (await answers(path)) {
     throw new Error('another process listens there; two applications cannot share a data folder');
   }

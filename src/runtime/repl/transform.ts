@@ -1,15 +1,15 @@
-// Makes of what somebody typed a program that can run piece by piece: what one input declares, the next one finds.
+// Turns what was typed into a program that runs input by input: what one declares, the next one finds.
 //
 // The input becomes the body of an async arrow function inside `with (scope)`, so that `await` works anywhere, and:
 //
 // - declarations become assignments, which the scope keeps: `const a = 1` to `void (a = 1);`, `function f() {}` to
 //   `f = function () {};`. Functions go first, as hoisting has it. Everything can be declared again.
 // - the last statement, if it is an expression, is what the function returns.
-// - `import(x)` goes through a function of the scope's owner, since code that is made from text has no place to import from.
+// - `import(x)` calls a function of the evaluator, since code that is made from text has no file to import from.
 //
 // Unlike a context of node:vm, which is what node:repl would use, this runs with the application's own Object, Array and
 // Error: what is sent from here is what a process expects. Not done: the value of a last statement that is no
-// expression; columns in stacks, which count what was put in before them.
+// expression; columns in stacks, which include what was inserted before them.
 import { type AnyNode, type Options, parse, type Program, type VariableDeclaration } from 'acorn';
 
 /** The name under which the program finds the function that imports; cannot be typed by accident. */

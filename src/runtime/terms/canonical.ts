@@ -1,16 +1,23 @@
 /**
- * Which values are one term to Erlang: what keys of maps are compared by.
+ * Which values are one term to Erlang, and `ErlMap`, whose keys are compared by that.
  *
  * `1` and `1n` are one term, `1` and `float(1)` are two. A string and its UTF-8 bytes are one, as are a `Charlist` and the
  * array of its code points, an object and a Map with the same entries, `true` and the atom of that name. A value that no
  * term holds, such as a function, is equal to nothing but itself.
  *
+ * A JavaScript Map compares objects by identity, so that a newly made tuple never finds anything in it. An `ErlMap` compares
+ * keys as Erlang does, by structure: `map.get(tuple(1, 2))` finds what `map.set(tuple(1, 2), …)` stored. It iterates in the order
+ * of insertion. It keeps keys as they were first given, but a bigint within 2^53 as the number, `-0` as `Float`, bytes that are
+ * UTF-8 as the string, and the atoms `true`, `false`, `nil` and `undefined` as the values. An object must not change while it is
+ * a key.
+ *
  * Limits: a key is nested at most 512 levels deep, and has at most 100,000 parts.
  */
 import { isUtf8 } from 'node:buffer';
 import { TroupeError } from '../errors.ts';
-import { Pid, Port, Ref } from './identifiers.ts';
 import { Atom, AtomKeyed } from './atom.ts';
+import { formatTerm } from './format.ts';
+import { Pid, Port, Ref } from './identifiers.ts';
 import {
   BitString,
   Charlist,
@@ -44,7 +51,7 @@ function plainAtom(atom: Atom): Atom | boolean | null | undefined {
  * @internal A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
  * compare the others by their {@link termText}.
  */
-export function plainKey(key: unknown): unknown {
+function plainKey(key: unknown): unknown {
   switch (typeof key) {
     case 'number':
       // A Map takes -0 for 0.
@@ -63,7 +70,7 @@ export function plainKey(key: unknown): unknown {
 }
 
 /** @internal Whether a plain key is its own identity in a Map; the others are compared by their text. */
-export function isSimpleKey(plain: unknown): boolean {
+function isSimpleKey(plain: unknown): boolean {
   return typeof plain !== 'object' || plain === null || plain instanceof Atom;
 }
 
@@ -227,4 +234,76 @@ function sized(tag: string, text: string): string {
 
 function bad(what: string): TroupeError {
   return new TroupeError('TROUPE_BAD_ARGUMENT', `A key of a map holds ${what}.`);
+}
+
+// ---- maps ----
+
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/** A map whose keys are compared by structure, as Erlang's are. */
+export class ErlMap<Key = unknown, Value = unknown> extends Map<Key, Value> {
+  /** For the text of each key that is compared by it, the key. */
+  #compound: Map<string, Key> | undefined = undefined;
+
+  constructor(entries?: Iterable<readonly [Key, Value]> | null) {
+    super();
+    if (entries != null) for (const [key, value] of entries) this.set(key, value);
+  }
+
+  override get(key: Key): Value | undefined {
+    const plain = plainKey(key) as Key;
+    return super.get(isSimpleKey(plain) ? plain : this.#known(plain));
+  }
+
+  override has(key: Key): boolean {
+    const plain = plainKey(key) as Key;
+    if (isSimpleKey(plain)) return super.has(plain);
+    return this.#compound?.has(termText(plain as object)) ?? false;
+  }
+
+  /** @throws TroupeError TROUPE_BAD_ARGUMENT for a key that holds something that is not a term, such as a function. */
+  override set(key: Key, value: Value): this {
+    const plain = plainKey(key) as Key;
+    if (isSimpleKey(plain)) return super.set(plain, value);
+    const text = termText(plain as object);
+    this.#compound ??= new Map();
+    const known = this.#compound.get(text);
+    if (known !== undefined) return super.set(known, value);
+    this.#compound.set(text, plain);
+    return super.set(plain, value);
+  }
+
+  /** @internal As `set`, for a key that is plain and simple: see `canonical.ts`. */
+  setSimple(key: Key, value: Value): void {
+    super.set(key, value);
+  }
+
+  override delete(key: Key): boolean {
+    const plain = plainKey(key) as Key;
+    if (isSimpleKey(plain)) return super.delete(plain);
+    const text = termText(plain as object);
+    const known = this.#compound?.get(text);
+    if (known === undefined) return false;
+    this.#compound?.delete(text);
+    return super.delete(known);
+  }
+
+  override clear(): void {
+    this.#compound = undefined;
+    super.clear();
+  }
+
+  /** The key of this map that is the same term as the given object; without one, the given object, which is not a key. */
+  #known(plain: Key): Key {
+    return this.#compound?.get(termText(plain as object)) ?? plain;
+  }
+
+  /** As Erlang prints it. */
+  override toString(): string {
+    return formatTerm(this);
+  }
+
+  [inspect](): string {
+    return this.toString();
+  }
 }

@@ -2,7 +2,7 @@
 export { Atom, atom } from './atom.ts';
 export { AtomKeyed, atomKeys } from './atom.ts';
 export { Charlist, charlist, text } from './values.ts';
-export { ErlMap } from './erl-map.ts';
+export { ErlMap } from './canonical.ts';
 export { Float, float } from './values.ts';
 export { BitString, ExternalFunction, ImproperList, NativeRecord, OpaqueFunction } from './values.ts';
 export { Tuple, tuple } from './values.ts';

@@ -1,17 +1,21 @@
 /**
- * Exit reasons: why a process ended.
+ * Exit reasons: why a process ended; as text, and as terms.
  *
  * A reason may be any value. Those with a meaning are the words of the table below, strings to this runtime and atoms to
  * Erlang, and pairs that begin with one, such as `['shutdown', detail]`.
  *
- * Where a signal has a reason, and in the records that tell of one, a word of this table is an atom on the wire and a string
+ * In a signal's reason, and in the records that carry one, a word of this table is an atom on the wire and a string
  * here, and an array that begins with one is a tuple there: `['shutdown', 'done']` is `{shutdown, <<"done">>}`. So the reasons
  * that supervisors and callers act on mean the same on both sides. Every other value is what it is in a message.
  *
  * The table is fixed: a word that a program makes up is a binary to Erlang, as any string is. Nothing is lost either way: a
  * binary that spells a word arrives as bytes, since the string stands for the atom.
+ *
+ * A reason may hold Errors, which are not terms. A plain object that describes the Error takes its place, as OTP sends
+ * `{Reason, Stacktrace}` and not the terms of the failed process's stack.
  */
-import { type Atom, atom } from './atom.ts';
+import { Atom, atom } from './atom.ts';
+import { Tuple } from './values.ts';
 
 /** Why a process ended. `normal`, `shutdown` and `['shutdown', detail]` are not failures. */
 export type ExitReason = unknown;
@@ -118,4 +122,45 @@ function formatPlain(reason: object): string {
     // A cycle or a bigint has no JSON; that it is an object is all that one line can say.
     return '[object]';
   }
+}
+
+// ---- reasons as terms ----
+
+const utf8 = new TextEncoder();
+
+/** The folders before the name of a file in a stack, which do not leave the node. */
+const FOLDERS = /(^\s*at |async |\()(?:file:\/\/)?(?:[A-Za-z]:)?[\\/](?:[^()\n]*[\\/])?/gm;
+
+/** What stands for an Error in an exit reason that came from another node. */
+export interface DescribedError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  /** The code of the error, where it has one. */
+  readonly code?: string;
+}
+
+/** The plain description of an Error. */
+export function describeError(error: Error): DescribedError {
+  const { name, message, stack, code }: { [Key in keyof DescribedError]: unknown } = error;
+  return {
+    name: String(name),
+    message: String(message),
+    ...(typeof stack === 'string' ? { stack: stack.replaceAll(FOLDERS, '$1') } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
+  };
+}
+
+/** The exit reason that a term is. */
+export function reasonOf(term: unknown): unknown {
+  if (term instanceof Atom) return isReasonWord(term.name) ? term.name : term;
+  if (term instanceof Tuple) {
+    const [tag] = term.elements;
+    return tag instanceof Atom && isReasonWord(tag.name) ? term.elements.map(reasonOf) : term;
+  }
+  if (typeof term === 'string') return isReasonWord(term) ? utf8.encode(term) : term;
+  // An array that begins with the word would be a tuple.
+  if (Array.isArray(term) && typeof term[0] === 'string' && isReasonWord(term[0]))
+    term[0] = utf8.encode(term[0]);
+  return term;
 }

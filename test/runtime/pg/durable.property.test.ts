@@ -103,7 +103,21 @@ describe('any history', () => {
         }
         await Promise.all(nodes.map((each) => each.stop()));
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [
+          // The second follower finds a read under way that is older than its position.
+          [
+            [
+              { do: 'store', publish: 'never' },
+              { do: 'follow', node: 0, since: 1 },
+              { do: 'store', publish: 'now' },
+              { do: 'store', publish: 'now' },
+              { do: 'follow', node: 0, since: 3 },
+            ],
+          ],
+        ],
+      },
     );
   });
 });

@@ -9,7 +9,7 @@ import { attach, type ClientConnection } from '../../../src/runtime/repl/interna
 const root = join(import.meta.dirname, '../../..');
 const TSX = ['--import', 'tsx'];
 /** The client's command line, to be run in `root`. */
-export const CLIENT = [process.execPath, ...TSX, 'src/runtime/repl/client.ts'] as const;
+export const CLIENT = [process.execPath, ...TSX, 'src/runtime/cli/main.ts'] as const;
 
 /** The environment of programs that are tested: without what the one of the tests says about colours and terminals. */
 export function cleanEnv(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readArguments } from '../../../src/runtime/repl/internal.ts';
+import { readCommand } from '../../../src/runtime/cli/internal.ts';
 import { loadConfig } from '../../../src/app/config.ts';
 import {
   type Application,
@@ -210,7 +210,7 @@ describe('the command line', () => {
     const { code, out, err } = await run(args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(problem);
-    expect(err.split('\n').at(-2)).toBe('npm run repl -- --help lists the options');
+    expect(err.split('\n').at(-2)).toBe('troupe --help lists the options');
   });
 
   test('--socket says where the application is', async () => {
@@ -229,8 +229,8 @@ describe('the command line', () => {
   });
 
   test('the folder without DATA_DIR is that of the application', () => {
-    const asked = readArguments([], {});
+    const asked = readCommand([], {});
     expect(asked).toMatchObject({ kind: 'attach', socket: join(loadConfig({}).dataDir, 'repl.sock') });
-    expect(readArguments([], { DATA_DIR: '' })).toEqual(asked);
+    expect(readCommand([], { DATA_DIR: '' })).toEqual(asked);
   });
 });

@@ -92,14 +92,14 @@ describe('the server, with its client', () => {
   });
 
   test.each([
-    ['no JSON', 'hello\n', /a line is no JSON/],
-    ['no object', '[1]\n', /a line is no JSON object/],
+    ['no JSON', 'hello\n', /a line is not JSON/],
+    ['no object', '[1]\n', /a line is not a JSON object/],
     ['another version', '{"repl":99}\n', /the client speaks version 99 .* and the application version 2/],
-    ['a wrong width', `${JSON.stringify({ ...HELLO, columns: -1 })}\n`, /columns is no whole number/],
+    ['a wrong width', `${JSON.stringify({ ...HELLO, columns: -1 })}\n`, /columns is not a whole number/],
     ['no flag', `${JSON.stringify({ ...HELLO, json: 'yes' })}\n`, /json is not true or false/],
     ['an unknown message', `${encodeLine(HELLO)}{"type":"nope"}\n`, /unknown message "nope"/],
-    ['no id', `${encodeLine(HELLO)}{"type":"eval","code":"1"}\n`, /id is no whole number/],
-    ['no code', `${encodeLine(HELLO)}{"type":"eval","id":1}\n`, /code is no text/],
+    ['no id', `${encodeLine(HELLO)}{"type":"eval","code":"1"}\n`, /id is not a whole number/],
+    ['no code', `${encodeLine(HELLO)}{"type":"eval","id":1}\n`, /code is not a text/],
     ['too long a line', 'x'.repeat(CLIENT_LINE_MAX + 1), /a line is longer than 1048576 characters/],
   ])('%s ends the connection with a reason', async (_what, text, reason) => {
     const { socket } = fake();

@@ -78,7 +78,7 @@ describe('what is there already', () => {
     const gone = await runClient(['-e', '1'], { env: { DATA_DIR: first.dataDir } });
     expect(gone).toMatchObject({ code: 1, out: '' });
     expect(gone.err).toMatch(
-      /^no application runs here: nobody listens at .* \(it was killed; start it with npm start\)\n$/,
+      /^no application runs here: nothing listens at .* \(it was killed; start it with npm start\)\n$/,
     );
     await start(first.dataDir);
     expect(await runClient(['-e', '1'], { env: { DATA_DIR: first.dataDir } })).toMatchObject({ out: '1\n' });
@@ -92,11 +92,11 @@ describe('what is there already', () => {
     expect((await attachTo(first)).connection.node).toBe('fixture@test');
   });
 
-  test('a file that is no socket is left alone', async () => {
+  test('a file that is not a socket is left alone', async () => {
     const path = join(folder(), 'repl.sock');
     writeFileSync(path, 'precious');
     await expect(listenPrivately(path, () => undefined)).rejects.toThrow(
-      /there is a file of that name that is no socket/,
+      /a file of that name exists and is not a socket/,
     );
     expect(lstatSync(path).isFile()).toBe(true);
   });

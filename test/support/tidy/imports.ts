@@ -12,8 +12,7 @@ const LAYERS: Record<string, readonly string[]> = {
   errors: [],
   options: ['errors'],
   terms: ['errors', 'options'],
-  telemetry: ['terms'], // it names what the events carry
-  tracing: ['terms'],
+  telemetry: ['terms'], // it names what the events and the tracer carry
 };
 /** What all layers from processes on may import. */
 const BASE: readonly string[] = Object.keys(LAYERS);
@@ -24,19 +23,20 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'etf', 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
-  otel: ['errors', 'tracing'],
+  otel: ['errors', 'telemetry'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],
   inspect: [...BASE, 'process', 'otp', 'pg', 'index'],
   repl: [...BASE, 'process', 'otp', 'pg', 'distribution', 'index', 'inspect'],
   cli: ['repl'],
+  observer: [...BASE, 'process', 'otp', 'pg', 'index', 'inspect', 'fastify'],
   index: [...BASE, 'process', 'otp', 'pg'],
 });
 const RUNTIME = 'src/runtime/';
 /** What the tests use of a folder besides its public names. */
 const INTERNAL = '/internal.ts';
-/** May depend on packages: Fastify, OpenTelemetry, and what reads the code of a line. */
-const WITH_PACKAGES: readonly string[] = ['fastify', 'otel', 'repl'];
+/** May depend on packages: Fastify, OpenTelemetry, what reads the code of a line, and what draws the observer's page. */
+const WITH_PACKAGES: readonly string[] = ['fastify', 'observer', 'otel', 'repl'];
 
 /** Faults of the imports of one file of src/. Imports of types count. */
 export function importFaults(file: SourceFile): Fault[] {

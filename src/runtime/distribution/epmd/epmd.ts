@@ -10,9 +10,8 @@
 import { setMaxListeners } from 'node:events';
 import { TroupeError } from '../../errors.ts';
 import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
-import { listNames, lookUp } from './client.ts';
+import { listNames, lookUp, Registrar, type RegistrarEvents } from './client.ts';
 import { EpmdFailure, entryOf, isThisHost, splitNodeName } from './protocol.ts';
-import { Registrar, type RegistrarEvents } from './registrar.ts';
 
 /**
  * Which epmd is used: `'auto'` uses the one that runs on this machine, and serves as one in this process if none does; `'client'`

@@ -17,16 +17,11 @@ import { plainBinaries } from '../etf/tags.ts';
 import type { TermWriter } from '../etf/writer.ts';
 import { messageWriter } from '../messages.ts';
 import { type BusyWait, type Ticked, Ticks } from './keep-alive.ts';
-import type {
-  EstablishedConnection,
-  PeerConnection,
-  Services,
-  SpawnReply,
-  SpawnRequest,
-} from './contracts.ts';
-import { type Sender, senderOf, UNKNOWN_SENDER } from './wire/control.ts';
+import type { EstablishedConnection } from './connect/connector.ts';
+import type { PeerConnection, Services } from './services/index.ts';
+import { type Sender, senderOf, type SpawnReply, type SpawnRequest, UNKNOWN_SENDER } from './wire/control.ts';
 import { ControlWriter, type SingleSignal } from './wire/control-writer.ts';
-import { FLAGS, hasNames } from './connect/flags.ts';
+import { FLAGS, hasNames } from './connect/handshake-messages.ts';
 import { Inbound, type InboundOwner } from './wire/inbound.ts';
 import { LISTED_BYTES, MAX_LISTED, SentLists } from './wire/multicast.ts';
 import type { Settings } from './options.ts';

@@ -1,5 +1,5 @@
 // What the tests of this folder use besides its public names. Nothing in src/ imports it, and it is not in the package.
-export { Connector, type ConnectorOptions } from './connect/connector.ts';
+export { Connector, type ConnectorOptions, type EstablishedConnection } from './connect/connector.ts';
 export {
   Cookies,
   SecureIdentity,
@@ -9,9 +9,13 @@ export {
   isDigest,
   makeChallenge,
 } from './connect/credentials.ts';
-export { FLAGS, OWN_FLAGS, REQUIRED_FLAGS, flagNames, missingFlags } from './connect/flags.ts';
 export {
+  FLAGS,
+  OWN_FLAGS,
+  REQUIRED_FLAGS,
+  flagNames,
   isNodeName,
+  missingFlags,
   readChallenge,
   readName,
   readReply,
@@ -30,15 +34,29 @@ export {
   type LocalNode,
   type Step,
 } from './connect/handshake.ts';
-export { ATTEMPTS_MAX, DIALS_MAX, NODES_MAX, REST_MS, Redialler, STEADY_MS } from './connect/redialler.ts';
-export type { EstablishedConnection, PeerConnection, Services, SpawnRequest } from './contracts.ts';
 export { BusyWait, type Ticked, Ticks } from './keep-alive.ts';
-export { ASKED_EVERY_MS, CLUSTER, FIRST_ASKED_MS } from './services/cluster.ts';
+export {
+  ASKED_EVERY_MS,
+  ATTEMPTS_MAX,
+  CLUSTER,
+  DIALS_MAX,
+  FIRST_ASKED_MS,
+  NODES_MAX,
+  REST_MS,
+  Redialler,
+  STEADY_MS,
+} from './services/cluster.ts';
 export { spawnClientOf } from './services/erpc.ts';
-export { type ServicesOptions, createServices } from './services/index.ts';
+export {
+  type PeerConnection,
+  type Services,
+  type ServicesOptions,
+  createServices,
+} from './services/index.ts';
 export { MAX_TEXT, charactersOf, formatIo } from './services/io.ts';
 export { ATOM_CACHE_ENTRIES, AtomCache } from './wire/atom-cache.ts';
 export { Arrivals, type ControlSink } from './wire/arrivals.ts';
+export type { SpawnRequest } from './wire/control.ts';
 export { ControlReader } from './wire/control-reader.ts';
 export { ControlWriter } from './wire/control-writer.ts';
 export { type Assembled, Fragments } from './wire/frames.ts';

@@ -10,7 +10,7 @@
  * nothing is lost.
  */
 import { Atom } from '../../terms/atom.ts';
-import type { ErlMap } from '../../terms/erl-map.ts';
+import type { ErlMap } from '../../terms/canonical.ts';
 
 /** Sets a key, also the one that assignment takes for something else. */
 export function setKey(object: Record<string, unknown>, key: string, value: unknown): void {

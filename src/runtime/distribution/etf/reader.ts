@@ -8,7 +8,7 @@
  */
 import { TroupeError } from '../../errors.ts';
 import { type Atom, atom } from '../../terms/atom.ts';
-import { ErlMap } from '../../terms/erl-map.ts';
+import { ErlMap } from '../../terms/canonical.ts';
 import { formed } from '../../terms/forms.ts';
 import {
   BitString,
@@ -18,7 +18,7 @@ import {
   OpaqueFunction,
   Tuple,
 } from '../../terms/values.ts';
-import { reasonOf } from './reason.ts';
+import { reasonOf } from '../../terms/reasons.ts';
 import {
   type DecodeLimits,
   MAX_CACHED_BYTES,

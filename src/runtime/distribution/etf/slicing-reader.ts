@@ -14,11 +14,11 @@
  */
 import { constants, isAscii, isUtf8 } from 'node:buffer';
 import type { Atom } from '../../terms/atom.ts';
-import { ErlMap } from '../../terms/erl-map.ts';
+import { ErlMap } from '../../terms/canonical.ts';
 import { ImproperList, NativeRecord, Tuple } from '../../terms/values.ts';
 import { KeySpread, MANY_KEYS, nameOf, setKey } from './maps.ts';
 import { type ElementForm, type Grammar, MAX_KEY_NESTING, TermReader } from './reader.ts';
-import { reasonOf } from './reason.ts';
+import { reasonOf } from '../../terms/reasons.ts';
 import type { TermHost } from './scalar-reader.ts';
 import {
   BINARY,

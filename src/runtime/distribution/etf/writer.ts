@@ -24,8 +24,7 @@ import {
   Tuple,
 } from '../../terms/values.ts';
 import { formOf } from '../../terms/forms.ts';
-import { describeError } from './reason.ts';
-import { isReasonWord, reasonAtom } from '../../terms/reasons.ts';
+import { describeError, isReasonWord, reasonAtom } from '../../terms/reasons.ts';
 import { ScalarWriter } from './scalar-writer.ts';
 import { BIT_BINARY, EXPORT, LIST, MAP, NIL, RECORD, STRING } from './tags.ts';
 

@@ -1,9 +1,8 @@
 // All helpers of a REPL, and help().
 import { Fault, type Helpers, type Shell } from '../shell.ts';
 import { cut, present } from '../show.ts';
-import { groupHelpers } from './groups.ts';
+import { groupHelpers, messageHelpers } from './messages.ts';
 import { inspectHelpers } from './inspect.ts';
-import { messageHelpers } from './messages.ts';
 import { nodeHelpers, processHelpers, treeHelpers } from './processes.ts';
 
 /** The helpers of one REPL. */

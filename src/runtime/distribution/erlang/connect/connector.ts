@@ -7,14 +7,38 @@
  * this node's own dialling, and the first to prove the claim has the name.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionEvents } from '../contracts.ts';
+import type { TLSSocket } from 'node:tls';
 import { type ConnectFault, Dialling, type DiallingContext } from './dialling.ts';
-import { OWN_FLAGS } from './flags.ts';
+import { isNodeName, OWN_FLAGS } from './handshake-messages.ts';
 import { Acceptor, type Admission, type Agreed, type LocalNode } from './handshake.ts';
-import { isNodeName } from './handshake-messages.ts';
 import { Listener, type SetupSlot, addressOf } from './listener.ts';
 import { Setup, type SetupFault, writeMessages } from './setup.ts';
 import { SecureIdentity, type TlsOptions } from './credentials.ts';
+
+/** A connection after its handshake, before anything else was read. */
+export interface EstablishedConnection {
+  /** Without listeners, and paused. */
+  readonly socket: Socket | TLSSocket;
+  /** What was read beyond the last message of the handshake. */
+  readonly leftover: Buffer;
+  /** Name and creation of the other node. */
+  readonly peer: string;
+  readonly creation: number;
+  /** The flags that both sides have set. */
+  readonly flags: bigint;
+  /** True when this node dialled. */
+  readonly initiator: boolean;
+}
+
+/** What the connector reports to the owner of connections. All calls are synchronous. */
+export interface ConnectionEvents {
+  /** @internal A handshake is done; the receiver of this call owns the connection from now on. */
+  up(established: EstablishedConnection): void;
+  /** @internal True while a connection to the peer is up. */
+  isUp(peer: string): boolean;
+  /** @internal The peer has connected again, so its current connection is dead: end it, and report the end, before `up`. */
+  retire(peer: string): void;
+}
 
 /** How many incoming connections may be set up at a time, by default. */
 const DEFAULT_MAX_PENDING = 256;

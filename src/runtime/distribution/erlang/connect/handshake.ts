@@ -7,10 +7,11 @@
  * a connection already. A wrong cookie gets no answer, as in OTP.
  */
 import { TroupeError } from '../../../errors.ts';
-import { FLAGS, expandFlags, missingFlags } from './flags.ts';
-import { digest, isDigest, makeChallenge } from './credentials.ts';
 import {
+  expandFlags,
+  FLAGS,
   isNodeName,
+  missingFlags,
   readAck,
   readChallenge,
   readComplement,
@@ -23,6 +24,7 @@ import {
   writeReply,
   writeStatus,
 } from './handshake-messages.ts';
+import { digest, isDigest, makeChallenge } from './credentials.ts';
 
 /** The node on this side of a handshake. */
 export interface LocalNode {

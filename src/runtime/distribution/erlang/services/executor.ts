@@ -14,8 +14,7 @@ import { publishDropped } from './service-process.ts';
 import { TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/values.ts';
-import { isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
-import { describeError } from '../../etf/reason.ts';
+import { describeError, isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
 
 // ---- what may run ----
 

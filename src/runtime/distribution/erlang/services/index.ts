@@ -14,16 +14,49 @@
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/gen.ts';
 import type { Node } from '../../../process/node.ts';
-import { CLUSTER, Cluster } from './cluster.ts';
-import { hasNames } from '../connect/flags.ts';
-import type { PeerConnection, Services, SpawnReply, SpawnRequest } from '../contracts.ts';
-import { Redialler } from '../connect/redialler.ts';
+import type { Tuple } from '../../../terms/values.ts';
+import { CLUSTER, Cluster, Redialler } from './cluster.ts';
+import { hasNames } from '../connect/handshake-messages.ts';
+import type { SpawnReply, SpawnRequest } from '../wire/control.ts';
 import { AllowList, Executor, type ExposedModules } from './executor.ts';
 import { IoServer, type Output } from './io.ts';
 import { NET_KERNEL, ServiceProcess, handleNetKernel } from './service-process.ts';
 import { SpawnClient } from './erpc.ts';
 import { REX, Rex, SpawnServer } from './spawn-server.ts';
 import { StateForms } from './state-forms.ts';
+
+/** A connection that is up, as services see it. */
+export interface PeerConnection {
+  readonly name: string;
+  readonly creation: number;
+  readonly flags: bigint;
+  /**
+   * Sends a control message that the carrier interface has no signal for, with its payload if given.
+   * @throws TroupeError TROUPE_NOT_ENCODABLE
+   */
+  sendControl(control: Tuple, ...payload: readonly [] | readonly [unknown]): void;
+}
+
+/** The services behind the connections. None of these methods may throw. */
+export interface Services {
+  /**
+   * The node exists; called once.
+   * @param ready resolves when the node listens and has its name; seeds are dialled then, and never if it rejects
+   */
+  attach(node: Node, ready?: Promise<void>): void;
+  /** A connection is up, and the node has been told. */
+  peerUp(connection: PeerConnection): void;
+  /** A connection was lost, and the node has been told. The reason is `disconnect` if this node's program closed it. */
+  peerDown(peer: string, reason?: unknown): void;
+  /** @internal A system message of another node; `deliver` is called once the form of the answer is known. */
+  systemCall(peer: string, message: SystemCall, deliver: () => void): void;
+  /** See `Carrier.givesBareState`. */
+  givesBareState(peer: string): Promise<boolean>;
+  spawnRequest(connection: PeerConnection, request: SpawnRequest): void;
+  spawnReply(connection: PeerConnection, reply: SpawnReply): void;
+  /** The carrier is closing. */
+  close(): void;
+}
 
 /** How many functions may run for one node at a time. */
 const EXECUTIONS_MAX = 1_000;

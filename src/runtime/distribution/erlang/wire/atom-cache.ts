@@ -18,8 +18,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { type Atom, atom } from '../../../terms/atom.ts';
-import type { ByteWriter } from '../../etf/byte-writer.ts';
-import type { AtomNumbers } from '../../etf/scalar-writer.ts';
+import type { AtomNumbers, ByteWriter } from '../../etf/scalar-writer.ts';
 import { SMALL_ATOM_UTF8 } from '../../etf/tags.ts';
 
 /** How many atoms the cache of a connection holds: eight segments of 256. */

@@ -14,7 +14,7 @@ import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Tuple } from '../../../terms/values.ts';
 import type { Signal } from '../../../process/carrier.ts';
 import type { TermWriter } from '../../etf/writer.ts';
-import { FLAGS, hasNames } from '../connect/flags.ts';
+import { FLAGS, hasNames } from '../connect/handshake-messages.ts';
 import type { SentLists } from './multicast.ts';
 import { SentAtoms } from './atom-cache.ts';
 

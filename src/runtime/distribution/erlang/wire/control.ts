@@ -4,9 +4,33 @@
  * A variant with `TT` has a trace token at its end, which is left out here. A message with a payload is followed by a term.
  */
 import type { Signal } from '../../../process/carrier.ts';
-import { Pid } from '../../../terms/identifiers.ts';
+import type { Atom } from '../../../terms/atom.ts';
+import { Pid, type Ref } from '../../../terms/identifiers.ts';
 import { LIST } from '../../etf/tags.ts';
 import type { TermWriter } from '../../etf/writer.ts';
+
+/** SPAWN_REQUEST: the peer wants a process here. */
+export interface SpawnRequest {
+  readonly ref: Ref;
+  readonly from: Pid;
+  readonly groupLeader: Pid;
+  readonly module: Atom;
+  readonly function: Atom;
+  readonly arity: number;
+  /** The list of options, as received. */
+  readonly options: unknown;
+  /** The list of arguments, as received. */
+  readonly args: unknown;
+}
+
+/** SPAWN_REPLY: the answer to a request of this node: a pid, or an atom that says why there is none. */
+export interface SpawnReply {
+  readonly ref: Ref;
+  readonly to: Pid;
+  /** Bit 0: linked, bit 1: monitored. */
+  readonly flags: number;
+  readonly result: Pid | Atom;
+}
 
 /** Links two processes. */
 export const LINK = 1;

@@ -16,10 +16,10 @@ import type { CarrierHost } from '../../../process/carrier.ts';
 import { TermReader } from '../../etf/reader.ts';
 import { QUICK_VALUES } from '../../etf/slicing-reader.ts';
 import { AtomCache } from './atom-cache.ts';
-import type { EstablishedConnection } from '../contracts.ts';
+import type { EstablishedConnection } from '../connect/connector.ts';
 import type { ControlSink } from './arrivals.ts';
 import { ControlReader } from './control-reader.ts';
-import { FLAGS } from '../connect/flags.ts';
+import { FLAGS } from '../connect/handshake-messages.ts';
 import { type Assembled, type FragmentFault, Fragments, FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from '../line.ts';
 

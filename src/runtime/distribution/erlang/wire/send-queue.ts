@@ -19,7 +19,7 @@
  * and reports; its owner closes the connection.
  */
 import type { Socket } from 'node:net';
-import type { ByteWriter } from '../../etf/byte-writer.ts';
+import type { AtomNumbers, ByteWriter } from '../../etf/scalar-writer.ts';
 import {
   DIST_FIRST_FRAGMENT,
   DIST_FRAGMENT,
@@ -31,7 +31,6 @@ import {
   writePayload,
 } from './control.ts';
 import type { Signal } from '../../../process/carrier.ts';
-import type { AtomNumbers } from '../../etf/scalar-writer.ts';
 import type { TermWriter } from '../../etf/writer.ts';
 import { messageWriter } from '../../messages.ts';
 
