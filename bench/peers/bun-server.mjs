@@ -21,8 +21,8 @@ const server = Bun.serve({
 });
 
 process.on('disconnect', () => process.exit());
-process.on('message', () => {
-  Bun.gc(true);
+process.on('message', ({ collect = false }) => {
+  if (collect) Bun.gc(true);
   const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   process.send?.({ rss, cpuMs: (user + system) / 1_000 });

@@ -65,9 +65,9 @@ async function openFanout(kind, clients) {
       : new Peer(serverProgram, [kind]);
   const load = new Peer(loadProgram);
   const { port } = await server.first;
-  const before = await server.ask({});
+  const before = await server.ask({ collect: true });
   await load.ask({ what: 'open', port, count: clients });
-  const after = await server.ask({});
+  const after = await server.ask({ collect: true });
   return {
     bytesPerConnection: (after.rss - before.rss) / clients,
     /** @param {number} writers */
