@@ -83,7 +83,9 @@ async function runSlow(): Promise<void> {
   print(
     `slow       ${settings.clients} clients, ${report.deliveries} deliveries to those that read, ${report.seconds.toFixed(0)} s`,
   );
-  print(`  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms`);
+  print(
+    `  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms`,
+  );
   print(
     `           ${median(ratios).toFixed(2)} times, in single rounds ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}; asked for is at most 1.1`,
   );
