@@ -93,7 +93,7 @@ class Client {
             this.#read(buffer, 0, length);
             return true;
           }
-          const head = buffer.latin1Slice(0, length);
+          const head = buffer.toString('latin1', 0, length);
           const end = head.indexOf('\r\n\r\n') + 4;
           if (!head.startsWith('HTTP/1.1 101') || end < 4) {
             fail(new Error(`no upgrade but ${head.slice(0, 40)}`));

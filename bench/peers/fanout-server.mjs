@@ -91,7 +91,7 @@ const start = servers[process.argv[2] ?? ''];
 if (start === undefined) throw new Error(`one of ${Object.keys(servers).join(', ')}`);
 process.on('disconnect', () => process.exit());
 process.on('message', ({ collect = false }) => {
-  for (let i = 0; collect && i < 4; i++) globalThis.gc?.();
+  if (collect) for (let i = 0; i < 4; i++) globalThis.gc?.();
   const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   process.send?.({ rss, cpuMs: (user + system) / 1_000 });
