@@ -216,12 +216,23 @@ describe('values', () => {
       [{ HOST: '192.168.0.1' }, undefined],
       [{ TRUST_PROXY: 'loopback' }, undefined],
       [{ ALLOWED_HOSTS: 'notes.example.org' }, undefined],
-      [{ HOST: '0.0.0.0', OBSERVER_TOKEN: token }, { token, allow: false }],
-      [{ OBSERVER_TOKEN: token, OBSERVER_ALLOW: 'on' }, { token, allow: true }],
+      [
+        { HOST: '0.0.0.0', OBSERVER_TOKEN: token },
+        { token, allow: false },
+      ],
+      [
+        { OBSERVER_TOKEN: token, OBSERVER_ALLOW: 'on' },
+        { token, allow: true },
+      ],
     ];
     for (const [env, observer] of cases) expect([env, loadConfig(env).observer]).toEqual([env, observer]);
     expect(wrongVariables({ OBSERVER_ALLOW: 'on' })).toEqual(['OBSERVER_ALLOW']);
-    for (const OBSERVER_TOKEN of ['a'.repeat(15), 'a'.repeat(1_025), 'a token with blanks', 'ein-längeres-Wort-hier']) {
+    for (const OBSERVER_TOKEN of [
+      'a'.repeat(15),
+      'a'.repeat(1_025),
+      'a token with blanks',
+      'ein-längeres-Wort-hier',
+    ]) {
       const error = errorOf({ OBSERVER_TOKEN });
       expect(error?.faults.map(({ variable }) => variable)).toEqual(['OBSERVER_TOKEN']);
       expect(error?.message).not.toContain(OBSERVER_TOKEN);

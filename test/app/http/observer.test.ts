@@ -30,7 +30,9 @@ function upgrade(app: TestApp, headers: Record<string, string> = {}): Promise<nu
 
 test('users of this machine get it without a token, and nobody by another name', async () => {
   const app = await start({});
-  expect(app.lines.map(({ msg }) => msg)).toContain('the observer is at /observer/, for users of this machine');
+  expect(app.lines.map(({ msg }) => msg)).toContain(
+    'the observer is at /observer/, for users of this machine',
+  );
   expect((await app.ask('GET', '/observer/session')).body).toEqual({ tokenNeeded: false, open: true });
   expect(await upgrade(app)).toBe(101);
   expect(await upgrade(app, { 'x-forwarded-for': '192.0.2.7' })).toBe(403);
@@ -64,7 +66,13 @@ test('the token opens it, and what is done with it stands in the log', async () 
     );
   });
   const line = await app.logged(/did something to a process/);
-  expect(line).toMatchObject({ level: 40, act: 'exit', target: 'note_indexer', what: 'kill', address: '127.0.0.1' });
+  expect(line).toMatchObject({
+    level: 40,
+    act: 'exit',
+    target: 'note_indexer',
+    what: 'kill',
+    address: '127.0.0.1',
+  });
   expect(app.node.whereis('note_indexer')).not.toEqual(indexer);
   expect(JSON.stringify(app.lines)).not.toContain(TOKEN);
 });
@@ -73,6 +81,8 @@ test('its answers have a policy of their own, and those of the notes keep theirs
   const app = await start({});
   const policyOf = async (path: string): Promise<string> =>
     (await app.ask('GET', path)).headers.get('content-security-policy') ?? '';
-  expect(await policyOf('/observer/session')).toMatch(/^default-src 'none'; script-src 'self';.*frame-ancestors 'none'$/);
+  expect(await policyOf('/observer/session')).toMatch(
+    /^default-src 'none'; script-src 'self';.*frame-ancestors 'none'$/,
+  );
   expect(await policyOf('/healthz')).toMatch(/^default-src 'self';/);
 });

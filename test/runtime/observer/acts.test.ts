@@ -29,7 +29,12 @@ test('nothing without allow, whatever is asked for, and the attempts are told', 
   ] as const) {
     const id = page.act(act);
     expect(await page.frame('answer')).toEqual({ type: 'answer', id, problem: refused });
-    expect(await events.next()).toMatchObject({ node: node.name, act: act.kind, target: act.target, problem: refused });
+    expect(await events.next()).toMatchObject({
+      node: node.name,
+      act: act.kind,
+      target: act.target,
+      problem: refused,
+    });
   }
   expect(await server.call('all')).toEqual([]);
 });
@@ -56,7 +61,9 @@ test('with allow: messages, suspending, exit signals; and what cannot be done sa
     what: '{"a":[1,null]}',
     problem: undefined,
   });
-  expect(await done({ kind: 'send', target: 'memory', message: '{a: 1}' })).toMatch(/^The message is not JSON: /);
+  expect(await done({ kind: 'send', target: 'memory', message: '{a: 1}' })).toMatch(
+    /^The message is not JSON: /,
+  );
   expect(await done({ kind: 'suspend', target: server.pid.toString() })).toBe(undefined);
   const waiting = server.call('all');
   expect(await done({ kind: 'resume', target: 'memory' })).toBe(undefined);
@@ -66,7 +73,9 @@ test('with allow: messages, suspending, exit signals; and what cannot be done sa
   expect(await done({ kind: 'exit', target: 'memory', reason: 'kill' })).toBe(
     `No process is registered as 'memory' on ${node.name}.`,
   );
-  expect(await done({ kind: 'exit', target: '<0.9999.0>', reason: 'shutdown' })).toMatch(/^No process <0\.9999\.0>/);
+  expect(await done({ kind: 'exit', target: '<0.9999.0>', reason: 'shutdown' })).toMatch(
+    /^No process <0\.9999\.0>/,
+  );
   expect(await done({ kind: 'exit', target: '<no pid>', reason: 'shutdown' })).toMatch(/is not a pid/);
   expect(events.all.map(({ act, problem }) => [act, problem === undefined])).toEqual([
     ['send', true],
@@ -94,7 +103,10 @@ test('no more than eight at once', async () => {
   });
 });
 
-async function pair(options: { allowHere: boolean; allowThere: boolean }): Promise<{ far: Node; page: Page }> {
+async function pair(options: {
+  allowHere: boolean;
+  allowThere: boolean;
+}): Promise<{ far: Node; page: Page }> {
   const network = createMemoryNetwork();
   const [here, far] = ['here@test', 'far@test'].map((name) =>
     createNode({ name, carrier: network.carrier(name) }),
@@ -111,15 +123,18 @@ test.each([
   [false, true, 'Only looking is allowed here.'],
   [true, false, 'send is not allowed on far@test.'],
   [true, true, undefined],
-])('on another node it must be allowed on both: %s here, %s there', async (allowHere, allowThere, problem) => {
-  const { far, page } = await pair({ allowHere, allowThere });
-  const events = new Events('troupe:observer:act');
-  const server = await far.start(memory, [], { name: 'memory' });
-  page.act({ kind: 'send', target: 'memory', message: '"hello"' }, 'far@test');
-  expect((await page.frame('answer')).problem).toBe(problem);
-  expect(await server.call('all')).toEqual(problem === undefined ? ['hello'] : []);
-  expect(await events.next()).toMatchObject({ node: 'far@test', problem });
-});
+])(
+  'on another node it must be allowed on both: %s here, %s there',
+  async (allowHere, allowThere, problem) => {
+    const { far, page } = await pair({ allowHere, allowThere });
+    const events = new Events('troupe:observer:act');
+    const server = await far.start(memory, [], { name: 'memory' });
+    page.act({ kind: 'send', target: 'memory', message: '"hello"' }, 'far@test');
+    expect((await page.frame('answer')).problem).toBe(problem);
+    expect(await server.call('all')).toEqual(problem === undefined ? ['hello'] : []);
+    expect(await events.next()).toMatchObject({ node: 'far@test', problem });
+  },
+);
 
 test('a node that is not connected is not made to be', async () => {
   const { page } = await pair({ allowHere: true, allowThere: true });

@@ -38,7 +38,9 @@ test(`a page that applies all changes has the table of the server (SEED=${SEED})
         if (change !== undefined) page = applyChange(page, asJson(change) as TableChange<unknown>);
         if (page === undefined) continue;
         expect([page.first, page.total]).toEqual([now.first, now.total]);
-        expect(page.order.map((each) => page?.rows.get(each))).toEqual(now.rows.map(([, each]) => asJson(each)));
+        expect(page.order.map((each) => page?.rows.get(each))).toEqual(
+          now.rows.map(([, each]) => asJson(each)),
+        );
         expect(new Set(page.order).size).toBe(now.rows.length);
         expect(copy.update(now)).toBe(undefined);
       }
@@ -56,7 +58,11 @@ test('only what differs is sent', () => {
     set: { k0: 1, k1: 2, k2: 3 },
     order: ['k0', 'k1', 'k2'],
   });
-  expect(copy.update({ first: 0, total: 3, rows: rows(1, 5, 3) })).toEqual({ first: 0, total: 3, set: { k1: 5 } });
+  expect(copy.update({ first: 0, total: 3, rows: rows(1, 5, 3) })).toEqual({
+    first: 0,
+    total: 3,
+    set: { k1: 5 },
+  });
   expect(copy.update({ first: 0, total: 4, rows: rows(1, 5, 3) })).toEqual({ first: 0, total: 4, set: {} });
   expect(copy.update({ first: 1, total: 4, rows: rows(1, 5, 3).slice(1) })).toEqual({
     first: 1,
@@ -95,7 +101,11 @@ const like = fc.letrec((tie) => ({
             },
             { requiredKeys: ['sort'] },
           ),
-          tree: fc.record({ open: fc.oneof(fc.array(fc.string()), tie('any')), first: fc.nat(), count: fc.nat(600) }),
+          tree: fc.record({
+            open: fc.oneof(fc.array(fc.string()), tie('any')),
+            first: fc.nat(),
+            count: fc.nat(600),
+          }),
           members: fc.record({ group: tie('any'), first: fc.nat(), count: fc.nat(500) }),
           load: fc.oneof(fc.boolean(), tie('any')),
           process: tie('any'),
@@ -119,7 +129,13 @@ test(`what a page sends is read, or refused with a sentence (SEED=${SEED})`, () 
     }
   };
   fc.assert(
-    fc.property(fc.oneof(fc.string(), like.any.map((value) => JSON.stringify(value))), check),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        like.any.map((value) => JSON.stringify(value)),
+      ),
+      check,
+    ),
     { seed: SEED, numRuns: 3_000 },
   );
   expect(read).toBeGreaterThan(50);

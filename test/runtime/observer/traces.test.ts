@@ -6,10 +6,18 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Events } from '../fastify/helpers.ts';
 import { observe, Page } from './support.ts';
 
-const echo = defineServer({ name: 'echo', init: () => undefined, call: { echo: (_state, value: unknown) => value } });
+const echo = defineServer({
+  name: 'echo',
+  init: () => undefined,
+  call: { echo: (_state, value: unknown) => value },
+});
 
 /** Frames of a trace until its events or its end are there. */
-async function traced(page: Page, id: number, count: number): Promise<{ texts: string[]; end: string | undefined }> {
+async function traced(
+  page: Page,
+  id: number,
+  count: number,
+): Promise<{ texts: string[]; end: string | undefined }> {
   const texts: string[] = [];
   let end: string | undefined;
   while (texts.length < count || (count === Infinity && end === undefined)) {
@@ -42,9 +50,13 @@ test('of a process: calls and their answers, until it ends', async () => {
 
 test('of a channel, until the page stops it', async () => {
   const { node, port } = await observe();
-  pubsub.join(node, 'news', node.spawn(async (self) => {
-    for (;;) await self.receive();
-  }));
+  pubsub.join(
+    node,
+    'news',
+    node.spawn(async (self) => {
+      for (;;) await self.receive();
+    }),
+  );
   const page = await Page.open(port);
   const id = page.trace({ channel: 'news' });
   page.look({});
@@ -73,7 +85,9 @@ test('is limited in number and speed, and says what it left out', async () => {
   const frame = await page.frame('trace');
   expect(frame.events.length).toBeLessThanOrEqual(100);
   await server.stop();
-  expect((await traced(page, id, Infinity)).end).toMatch(/^the process has ended; \d+ messages came too fast/);
+  expect((await traced(page, id, Infinity)).end).toMatch(
+    /^the process has ended; \d+ messages came too fast/,
+  );
 });
 
 test('what cannot be traced says why; a fifth is one too many', async () => {

@@ -57,7 +57,11 @@ test('a window beyond the end is the last one', async () => {
   await page.frame('changes');
   expect(page.tables.get('processes')).toMatchObject({ first: 10, total: 30 });
   expect(page.column('processes', 'label')).toHaveLength(20);
-  page.look({ members: { group: 'nobody', first: 5, count: 5 }, groups: { first: 9, count: 9 }, channels: { first: 9, count: 9 } });
+  page.look({
+    members: { group: 'nobody', first: 5, count: 5 },
+    groups: { first: 9, count: 9 },
+    channels: { first: 9, count: 9 },
+  });
   await page.until(() => page.tables.size === 4);
   for (const name of ['members', 'groups', 'channels'])
     expect(page.tables.get(name)).toMatchObject({ total: 0, order: [] });
@@ -69,7 +73,9 @@ test('a process that ends while it is looked at goes from the table, and its det
   const page = await Page.open(port);
   page.look({ processes: { sort: 'name', match: 'the_counter', ...WINDOW }, process: server.pid.toString() });
   await page.until(() => page.values.has('process') && page.tables.has('processes'));
-  expect(page.values.get('process')).toMatchObject({ detail: { name: 'the_counter', state: '{ count: 0 }' } });
+  expect(page.values.get('process')).toMatchObject({
+    detail: { name: 'the_counter', state: '{ count: 0 }' },
+  });
   await server.call('add', 5);
   await page.until(() => JSON.stringify(page.values.get('process')).includes('count: 5'));
   node.exit(server.pid, 'kill');
@@ -78,7 +84,9 @@ test('a process that ends while it is looked at goes from the table, and its det
   expect(page.problems.get('process')).toBe(`No process ${server.pid.toString()} is alive on ${node.name}.`);
   // Under its name a new one may come.
   page.look({ process: 'the_counter' });
-  await page.until(() => page.problems.get('process') === `No process is registered as 'the_counter' on ${node.name}.`);
+  await page.until(
+    () => page.problems.get('process') === `No process is registered as 'the_counter' on ${node.name}.`,
+  );
   await node.start(counter, [], { name: 'the_counter' });
   await page.until(() => page.values.has('process'));
   expect(page.problems.has('process')).toBe(false);
@@ -148,10 +156,14 @@ test('groups of each scope, their members, and channels with rates', async () =>
   ]);
   expect(page.column('channels', 'channel')).toEqual(['news']);
   const frame = page.frames.find((each) => each.type === 'changes' && each.changes.groups !== undefined);
-  expect(frame).toMatchObject({ changes: { groups: { scopes: [{ scope: 'jobs' }, { scope: 'nova_scope' }] } } });
+  expect(frame).toMatchObject({
+    changes: { groups: { scopes: [{ scope: 'jobs' }, { scope: 'nova_scope' }] } },
+  });
   pubsub.broadcast(node, 'news', 'headline', {});
   pg.leave(node, 'jobs', 'builders', worker);
-  await page.until(() => page.column('channels', 'published')[0] === 1 && page.column('groups', 'members')[0] === 1);
+  await page.until(
+    () => page.column('channels', 'published')[0] === 1 && page.column('groups', 'members')[0] === 1,
+  );
   page.look({ groups: { scope: 'no such scope', ...WINDOW } });
   await page.until(() => page.problems.has('groups'));
   expect(page.problems.get('groups')).toBe(`No pg scope 'no such scope' runs on ${node.name}.`);
@@ -228,7 +240,9 @@ test('another node, until it goes down; and only one that is connected', async (
   });
   await page.until(() => page.tables.size === 2 && page.values.size === 2);
   expect(page.column('processes', 'label')).toEqual(Array(3).fill('a far one'));
-  expect(page.values.get('nodes')).toMatchObject({ nodes: [{ node: 'far@test', self: true }, { node: 'here@test' }] });
+  expect(page.values.get('nodes')).toMatchObject({
+    nodes: [{ node: 'far@test', self: true }, { node: 'here@test' }],
+  });
   here.disconnect('far@test');
   await page.until(() => page.problems.size === 4);
   expect(new Set(page.problems.values())).toEqual(new Set(['far@test is not connected.']));
