@@ -20,12 +20,11 @@ async function traced(
 ): Promise<{ texts: string[]; end: string | undefined }> {
   const texts: string[] = [];
   let end: string | undefined;
-  while (texts.length < count || (count === Infinity && end === undefined)) {
+  while (texts.length < count && end === undefined) {
     const frame = await page.frame('trace');
     expect(frame.id).toBe(id);
     texts.push(...frame.events.map(({ direction, text }) => `${direction} ${text}`));
     ({ end } = frame);
-    if (end !== undefined) break;
   }
   return { texts, end };
 }
