@@ -101,7 +101,7 @@ function describe(database: string, report: Report): string[] {
   return [
     `${database.padEnd(10)} ${report.events} events in ${report.seconds.toFixed(0)} s; ${report.answered} answered, ${report.unanswered} requests without a sure answer`,
     `  faults   ${played}; ${report.losses} connections of clients dropped`,
-    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events`,
+    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events; the index was compared with ${report.indexed} notes`,
     ...faultLines(faults),
   ];
 }
