@@ -36,32 +36,68 @@ test.each([
   ['no type', '{"id":1}', 'type is look, trace, untrace or act'],
   ['no id', '{"type":"look","views":{}}', 'id is a whole number from 0 to 9007199254740991'],
   ['no views', '{"type":"look","id":1}', 'views is an object'],
-  ['a window too large', '{"type":"look","id":1,"views":{"channels":{"first":0,"count":501}}}', 'count is a whole number from 0 to 500'],
-  ['a window before the first row', '{"type":"look","id":1,"views":{"channels":{"first":-1,"count":5}}}', 'first is a whole number from 0 to 1000000000'],
-  ['an unknown order', '{"type":"look","id":1,"views":{"processes":{"sort":"__proto__","first":0,"count":5}}}', 'sort is pid, name, label, mailbox, handled, age, busy, oldest, rate'],
-  ['too much open', `{"type":"look","id":1,"views":{"tree":{"open":${JSON.stringify(Array(1001).fill('a'))},"first":0,"count":5}}}`, 'open lists at most 1000 keys'],
-  ['an unknown act', '{"type":"act","id":1,"act":{"kind":"eval","target":"a"}}', 'kind is exit, suspend, resume or send'],
-  ['another reason', '{"type":"act","id":1,"act":{"kind":"exit","target":"a","reason":"normal"}}', 'reason is kill or shutdown'],
-  ['a message without end', `{"type":"act","id":1,"act":{"kind":"send","target":"a","message":"${'1'.repeat(20_000)}"}}`, 'message is a text of 1 to 16384 characters'],
+  [
+    'a window too large',
+    '{"type":"look","id":1,"views":{"channels":{"first":0,"count":501}}}',
+    'count is a whole number from 0 to 500',
+  ],
+  [
+    'a window before the first row',
+    '{"type":"look","id":1,"views":{"channels":{"first":-1,"count":5}}}',
+    'first is a whole number from 0 to 1000000000',
+  ],
+  [
+    'an unknown order',
+    '{"type":"look","id":1,"views":{"processes":{"sort":"__proto__","first":0,"count":5}}}',
+    'sort is pid, name, label, mailbox, handled, age, busy, oldest, rate',
+  ],
+  [
+    'too much open',
+    `{"type":"look","id":1,"views":{"tree":{"open":${JSON.stringify(Array(1001).fill('a'))},"first":0,"count":5}}}`,
+    'open lists at most 1000 keys',
+  ],
+  [
+    'an unknown act',
+    '{"type":"act","id":1,"act":{"kind":"eval","target":"a"}}',
+    'kind is exit, suspend, resume or send',
+  ],
+  [
+    'another reason',
+    '{"type":"act","id":1,"act":{"kind":"exit","target":"a","reason":"normal"}}',
+    'reason is kill or shutdown',
+  ],
+  [
+    'a message without end',
+    `{"type":"act","id":1,"act":{"kind":"send","target":"a","message":"${'1'.repeat(20_000)}"}}`,
+    'message is a text of 1 to 16384 characters',
+  ],
   ['a trace of nothing', '{"type":"trace","id":1,"target":{}}', 'channel is a text of 1 to 4096 characters'],
 ])('%s closes the page with what is wrong, and ends its process cleanly', async (_what, message, problem) => {
   const { port } = await observe({ allow: true });
   const ended = new Events('troupe:fastify:close');
   const page = await Page.open(port);
   page.client.send(message);
-  expect(await page.client.closed).toEqual({ code: 1008, reason: `not understood: ${problem}`.slice(0, 120) });
+  expect(await page.client.closed).toEqual({
+    code: 1008,
+    reason: `not understood: ${problem}`.slice(0, 120),
+  });
   expect((await ended.next()).reason).toBe('normal');
 });
 
 test('a trace with the id of another one, and bytes, are not understood', async () => {
   const { port } = await observe();
   const twice = await Page.open(port);
-  for (let count = 0; count < 2; count++)
-    twice.say({ type: 'trace', id: 1, target: { channel: 'news' } });
-  expect(await twice.client.closed).toMatchObject({ code: 1008, reason: 'not understood: there is a trace with this id' });
+  for (let count = 0; count < 2; count++) twice.say({ type: 'trace', id: 1, target: { channel: 'news' } });
+  expect(await twice.client.closed).toMatchObject({
+    code: 1008,
+    reason: 'not understood: there is a trace with this id',
+  });
   const bytes = await Page.open(port);
   bytes.client.send(Buffer.from('{}'));
-  expect(await bytes.client.closed).toMatchObject({ code: 1008, reason: 'not understood: a message is text' });
+  expect(await bytes.client.closed).toMatchObject({
+    code: 1008,
+    reason: 'not understood: a message is text',
+  });
 });
 
 test('a message that is too large ends the page', async () => {
@@ -124,7 +160,10 @@ async function bare(port: number): Promise<{ socket: Socket; say: (message: obje
   const say = (message: object): void => {
     const payload = Buffer.from(JSON.stringify(message));
     // A masked frame, with a mask of zeros.
-    const length = payload.length < 126 ? [0x80 | payload.length] : [0x80 | 126, payload.length >> 8, payload.length & 255];
+    const length =
+      payload.length < 126
+        ? [0x80 | payload.length]
+        : [0x80 | 126, payload.length >> 8, payload.length & 255];
     socket.write(Buffer.concat([Buffer.from([0x81, ...length, 0, 0, 0, 0]), payload]));
   };
   return { socket, say };
@@ -154,7 +193,11 @@ test('for a page that does not read nothing is queued: it is not asked for eithe
   let id = 0;
   const timer = setInterval(() => {
     id++;
-    say({ type: 'look', id, views: { processes: { sort: 'pid', reverse: id % 2 === 0, first: 0, count: 250 } } });
+    say({
+      type: 'look',
+      id,
+      views: { processes: { sort: 'pid', reverse: id % 2 === 0, first: 0, count: 250 } },
+    });
   }, 30);
   onTestFinished(() => {
     clearInterval(timer);
@@ -186,10 +229,14 @@ test('nothing runs while no page is open, nor for a page that looks at nothing',
   const handled = node.processInfo(pid)?.messagesHandled;
   // One turn of the tick that was under way.
   const tick = new Promise((resolve) => {
-    node.sendAfter(600, node.spawn(async (self) => {
-      await self.receive();
-      resolve(undefined);
-    }), 'now');
+    node.sendAfter(
+      600,
+      node.spawn(async (self) => {
+        await self.receive();
+        resolve(undefined);
+      }),
+      'now',
+    );
   });
   await tick;
   expect((node.processInfo(pid)?.messagesHandled ?? 0) - (handled ?? 0)).toBeLessThanOrEqual(1);

@@ -34,7 +34,8 @@ test('its files are answered with a policy that allows nothing else', async () =
 
 test('they are sent compressed to who takes it', async () => {
   const { app } = await observe();
-  const get = (encoding: string) => app.inject({ url: '/observer/', headers: { 'accept-encoding': encoding } });
+  const get = (encoding: string) =>
+    app.inject({ url: '/observer/', headers: { 'accept-encoding': encoding } });
   for (const encoding of ['gzip', 'br, gzip;q=0.5', 'GZIP']) {
     const packed = await get(encoding);
     expect([encoding, packed.headers['content-encoding']]).toEqual([encoding, 'gzip']);
@@ -62,7 +63,10 @@ test.each(['..%2f..%2fpackage.json', 'assets', 'assets/', 'none.js', 'index.html
 test('without the built page it says how to make it', async () => {
   const { url } = await observe({ folder: '/nowhere' });
   const answer = await fetch(`${url}/observer/`);
-  expect([answer.status, await answer.text()]).toEqual([503, 'The page is not built: npm run build makes it.\n']);
+  expect([answer.status, await answer.text()]).toEqual([
+    503,
+    'The page is not built: npm run build makes it.\n',
+  ]);
 });
 
 test('it is mounted where the application says, and leads to its folder', async () => {
@@ -81,7 +85,13 @@ test('below the path of a proxy its addresses still lead to it', async () => {
   // Takes the path /tools away, as a proxy does.
   const proxy = createServer((request, response) => {
     const path = request.url?.replace(/^\/tools/, '');
-    const passed = httpRequest({ host: '127.0.0.1', port, path, method: request.method, headers: request.headers });
+    const passed = httpRequest({
+      host: '127.0.0.1',
+      port,
+      path,
+      method: request.method,
+      headers: request.headers,
+    });
     passed.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
