@@ -34,6 +34,8 @@ export interface Report {
   readonly delivered: number;
   readonly resets: number;
   readonly skipped: number;
+  /** Notes whose words in the index were compared with their texts. */
+  readonly indexed: number;
   /** What is not as promised. */
   readonly faults: readonly string[];
   readonly seconds: number;
@@ -54,7 +56,7 @@ export const SHORT = {
 export const STORM = { clients: 600, writers: 4 } as const;
 
 /** With a slow client: see `slow.ts`. */
-export const SLOW = { clients: 1_000, rounds: 3, events: 180, size: 40_000 } as const;
+export const SLOW = { clients: 1_000, rounds: 7, events: 180, size: 40_000 } as const;
 
 /** From the end of the faults to the last event at every follower. */
 const CALM_LIMIT_MS = 90_000;
@@ -114,6 +116,7 @@ async function play(service: Service, options: TortureOptions): Promise<Report> 
     delivered: sum((follower) => follower.events),
     resets: sum(({ resets }) => resets),
     skipped: sum(({ skipped }) => skipped),
+    indexed: stored.notes.length,
     faults: faultsOf(stored, followers, answered()),
     seconds: (performance.now() - start) / 1_000,
   };
