@@ -10,8 +10,8 @@
  * Limits: when the server has other listeners for upgrades, upgrades to other protocols are left to them. This file opens no
  * WebSocket.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage, OutgoingMessage, Server } from 'node:http';
+import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type {
@@ -25,11 +25,10 @@ import { isWebSocketHandler, TroupeHttpError } from './app.ts';
 
 /** Where a route notes whether it has a WebSocket. A route without this note was registered before the plugin was loaded. */
 const WEBSOCKET = Symbol('troupe.websocket');
-/** Where a connection keeps the last answer on it. */
-const LAST_ANSWER = Symbol('troupe.lastAnswer');
 
-interface Kept {
-  [LAST_ANSWER]?: ServerResponse;
+/** What Node.js keeps on a socket: the answer that is being sent on it. To keep it here would cost every request. */
+interface Answering {
+  readonly _httpMessage?: OutgoingMessage | null;
 }
 
 /** A listener to the upgrades of a server. */
@@ -56,9 +55,6 @@ export class Upgrades {
     };
     for (const upgrader of upgraders) this.#server.removeListener('upgrade', upgrader);
     this.#server.on('upgrade', this.#decide);
-    this.#server.on('request', (request, response) => {
-      (request.socket as Kept)[LAST_ANSWER] = response;
-    });
     app.addHook('onRoute', (route) => {
       this.#note(route);
     });
@@ -115,10 +111,17 @@ export class Upgrades {
       if (!(socket instanceof Socket)) endWhenSaid(socket);
       for (const upgrader of this.#upgraders) upgrader.call(this.#server, request, socket, head);
     } else if (socket instanceof Socket && this.#server.listenerCount('upgrade') === 1) {
-      const before = (socket as Kept)[LAST_ANSWER];
-      if (before === undefined || before.writableFinished) this.#answer(request, socket, head);
-      else before.once('close', () => this.#answer(request, socket, head));
+      this.#answerInTurn(request, socket, head);
     }
+  }
+
+  /** Answers a request once those before it on its connection are answered. */
+  #answerInTurn(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // oxlint-disable-next-line no-underscore-dangle
+    const before = (socket as Answering)._httpMessage;
+    if (before === undefined || before === null) this.#answer(request, socket, head);
+    // The next one, if several wait, is the socket's by then.
+    else before.once('close', () => this.#answerInTurn(request, socket, head));
   }
 
   /** Gives a request back to the server as one that asks for no upgrade. */
@@ -174,4 +177,22 @@ export function originAllowed(
   if (origins.some((allowed) => allowed.toLowerCase() === page.origin)) return true;
   const own = `${page.protocol}//${request.host}`;
   return page.host !== '' && URL.canParse(own) && new URL(own).host === page.host;
+}
+
+/** A name or an address as `Host` has it, with or without a port. */
+const HOST = /^(?<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+
+/**
+ * Whether a host is a name or address that means the machine itself: `localhost`, names that end with `.localhost`, 127.0.0.0/8 and
+ * ::1. For what is meant for the user of the machine alone; check both the address of the connection and `Host`, since any site can
+ * give its own name the address 127.0.0.1.
+ * @param host as `Host` has it, or an address as a socket has it.
+ */
+export function isLoopbackHost(host: string): boolean {
+  const { name = '' } = HOST.exec(isIP(host) === 6 ? `[${host.replace(/%.*$/, '')}]` : host)?.groups ?? {};
+  if (!URL.canParse(`http://${name}`)) return false;
+  const { hostname } = new URL(`http://${name}`);
+  const bare = hostname.replace(/\.$/, '');
+  if (bare === 'localhost' || bare.endsWith('.localhost') || bare === '[::1]') return true;
+  return (isIP(bare) === 4 && bare.startsWith('127.')) || /^\[::ffff:7f[0-9a-f]{2}:/.test(bare);
 }
