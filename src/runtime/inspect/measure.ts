@@ -169,7 +169,13 @@ export interface ProcessFigures {
   readonly handledPerSecond: number;
 }
 
-const NO_FIGURES: ProcessFigures = { oldestMs: 0, busyMs: 0, longestMs: 0, busyShare: 0, handledPerSecond: 0 };
+const NO_FIGURES: ProcessFigures = {
+  oldestMs: 0,
+  busyMs: 0,
+  longestMs: 0,
+  busyShare: 0,
+  handledPerSecond: 0,
+};
 
 /** What was measured of a channel. */
 export interface ChannelFigures {

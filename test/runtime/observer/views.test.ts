@@ -1,5 +1,15 @@
 // What a page sees of a node: each view whole, then what changes; nothing when nothing does; and what cannot be shown, with why.
-import { child, createNode, defineServer, defineSupervisor, type Node, pg, type Pid, pubsub, sys } from 'troupe';
+import {
+  child,
+  createNode,
+  defineServer,
+  defineSupervisor,
+  type Node,
+  pg,
+  type Pid,
+  pubsub,
+  sys,
+} from 'troupe';
 import { inspectServer } from 'troupe/inspect';
 import { awaitExit, createMemoryNetwork } from 'troupe/testing';
 import { expect, onTestFinished, test } from 'vitest';
@@ -280,7 +290,9 @@ test('answers that come late, for what the page has turned away from, are droppe
   await asked(3);
   await sys.resume(far, pid);
   await page.until(() => page.tables.has('processes'));
-  const told = page.frames.filter((frame) => frame.type === 'changes' && frame.changes.processes !== undefined);
+  const told = page.frames.filter(
+    (frame) => frame.type === 'changes' && frame.changes.processes !== undefined,
+  );
   expect(told).toMatchObject([{ look: last, changes: { processes: { first: 30 } } }]);
   expect(page.tables.get('processes')).toMatchObject({ first: 30, total: 40 });
   expect(page.column('processes', 'label')).toEqual(Array(10).fill('a far one'));
