@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { sql } from 'drizzle-orm';
 import { Dice } from '../fuzz/dice.ts';
-import { openPglite } from '../src/app/database/pglite.ts';
+import { openPglite } from '../src/app/database/internal.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { EVENTS, faultsOf, NOTES, type Stored } from './check.ts';
 import { playFaults, unsettle } from './faults.ts';

@@ -1,7 +1,7 @@
 // The waits between attempts: growing, bounded, spread.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { backoffMs, RETRY_FIRST_MS } from '../../../src/app/database/status.ts';
+import { backoffMs, RETRY_FIRST_MS } from '../../../src/app/database/internal.ts';
 
 test('the wait doubles up to the limit', () => {
   const waits = [1, 2, 3, 4, 5, 6, 7, 1_000].map((attempt) => backoffMs(attempt, 10_000, 1));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
-import type { Database, DatabaseEvent, DatabaseState } from '../../../src/app/database/database.ts';
+import type { Database, DatabaseEvent, DatabaseState } from '../../../src/app/database/internal.ts';
 
 export interface Watched {
   readonly events: DatabaseEvent[];

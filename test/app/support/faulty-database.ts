@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import {
   type Database,
   type DatabaseState,
+  DatabaseUnavailableError,
+  openDatabase,
   type Queryable,
   type RunOptions,
   type SqlRunner,
-  openDatabase,
-} from '../../../src/app/database/database.ts';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+} from '../../../src/app/database/internal.ts';
 
 export interface OpenedDatabase {
   readonly database: Database;

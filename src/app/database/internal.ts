@@ -1,0 +1,28 @@
+// What the tests use of this folder. Nothing in src/ imports it.
+export { Calls, type Session, type SessionSource } from './calls.ts';
+export {
+  type Database,
+  type DatabaseEvent,
+  type DatabaseSettings,
+  type DatabaseState,
+  type DatabaseStatus,
+  openDatabase,
+  type Queryable,
+  type RunOptions,
+  type SqlRunner,
+} from './database.ts';
+export {
+  DatabaseOpenError,
+  DatabaseQueryError,
+  DatabaseUnavailableError,
+  FolderInUseError,
+} from './errors.ts';
+export { explain } from './faults.ts';
+export { lockFolder } from './folder-lock.ts';
+export { Gate, GateFullError } from './gate.ts';
+export { migrationLockKey } from './migrations.ts';
+export { openPglite } from './pglite.ts';
+export { describeTarget, parsePostgresUrl, PostgresUrlError, tlsOptions } from './postgres-url.ts';
+export { type PostgresSettings } from './postgres.ts';
+export { backoffMs, RETRY_FIRST_MS } from './status.ts';
+export { MessageReader, simpleQuery } from './wire.ts';

@@ -1,0 +1,8 @@
+// What the tests use of this folder. Nothing in src/ imports it.
+export { type NoteEvents, notes } from './channel.ts';
+export { IncomingEvents, type LeftOut } from './incoming.ts';
+export { checkNewNote, checkNoteChange, type Note, noteLimits } from './note.ts';
+export { BadCursorError, pageNotesMax, type PageRequest } from './page.ts';
+export { createNoteRepository, isNoteId, type NoteRepository } from './repository.ts';
+export { notes as notesTable, noteWords } from './schema.ts';
+export { CALLS_MAX } from './store.ts';
