@@ -1,9 +1,9 @@
 // npm run package: makes dist/package/, the library as it is published, and the tarball of it beside it.
-// What is in it: the runtime's entry points with their types, the documents of the library, licence and changelog. The notes
+// What is in it: the runtime's entry points with their types, the observer's page, the documents of the library, licence and changelog. The notes
 // application, its dependencies and its documents are not. See docs/adr/0032-the-package.md.
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { ensureModules, tool } from './lib/fresh.mjs';
+import { buildObserverPage, ensureModules, tool } from './lib/fresh.mjs';
 import { packageDocuments } from './lib/package-docs.mjs';
 import { Failure, root, run, say, script } from './lib/run.mjs';
 
@@ -21,6 +21,7 @@ await script(async () => {
     const manifest = readManifest();
     await compile(fresh, manifest);
     const folder = join(fresh, 'package');
+    await buildObserverPage(join(folder, 'dist/runtime/observer/page'));
     writeFileSync(join(folder, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
     for (const file of ['LICENSE', 'CHANGELOG.md']) cpSync(join(root, file), join(folder, file));
     for (const { path, text } of packageDocuments(manifest)) {

@@ -29,6 +29,7 @@ const STATIC_STEPS = [
   ['lint', () => must('oxlint', ['--type-aware', '--deny-warnings'])],
   ['types', () => must('tsc', ['-p', '.'])],
   ['types of the page', () => must('tsc', ['-p', 'src/app/web'])],
+  ["types of the observer's page", () => must('tsc', ['-p', 'src/runtime/observer/page'])],
   ['knip', () => must('knip', ['--no-progress', '--no-config-hints'])],
   ['migrations', () => must('drizzle-kit', ['check'], { quiet: true })],
   ['build', build],

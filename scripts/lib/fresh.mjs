@@ -58,8 +58,8 @@ function staleness() {
 }
 
 /**
- * Builds dist/: the compiler's output, the page, and the template of the embedded database. It grows in a folder of its own, which takes dist's place when it is
- * complete, so that nobody sees half a build and no removed file lingers.
+ * Builds dist/: the compiler's output, the pages, and the template of the embedded database. It grows in a folder of its own, which takes
+ * dist's place when it is complete, so that nobody sees half a build and no removed file lingers.
  */
 export async function build() {
   const startedAt = new Date();
@@ -69,6 +69,7 @@ export async function build() {
     mkdirSync(join(root, fresh), { recursive: true });
     await step('tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
     await step('vite', ['build', '--logLevel', 'warn', '--outDir', join(root, fresh, 'web')]);
+    await buildObserverPage(join(root, fresh, 'runtime/observer/page'));
     await makeTemplate(join(root, fresh, 'app/database'));
     writeFileSync(join(root, fresh, '.built'), '');
     // A source changed while the build ran makes it stale.
@@ -78,6 +79,15 @@ export async function build() {
     rmSync(join(root, fresh), { recursive: true, force: true });
     rmSync(join(root, `${fresh}.old`), { recursive: true, force: true });
   }
+}
+
+/**
+ * Builds the page of the observer, compressed as its server sends it.
+ * @param {string} folder
+ */
+export async function buildObserverPage(folder) {
+  const config = 'src/runtime/observer/page/vite.config.ts';
+  await step('vite', ['build', '--config', config, '--logLevel', 'warn', '--outDir', folder]);
 }
 
 /**

@@ -10,16 +10,16 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core, like the rooms that came later: what connects nodes, what tests use, the REPL. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl'];
-const CORE_LINES_MAX = 10_890;
+const CORE_LINES_MAX = 10_910;
 const FILES_MAX = 140;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {
   cli: { files: 3, lines: 300 },
   client: { files: 2, lines: 255 },
-  inspect: { files: 15, lines: 1_600 },
+  inspect: { files: 17, lines: 1_750 },
   observer: { files: 23, lines: 3_000 },
   otel: { files: 1, lines: 85 },
-  'pg/durable': { files: 5, lines: 700 },
+  'pg/durable': { files: 6, lines: 830 },
 };
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;
@@ -29,7 +29,11 @@ const ALONE: readonly string[] = ['src/runtime/backoff.ts', 'src/runtime/cli/mai
 const DOORS: readonly string[] = ['index.ts', 'internal.ts'];
 
 const root = join(import.meta.dirname, '../..');
-const files = listFiles(root, RUNTIME.slice(0, -1)).filter(({ path }) => path.endsWith('.ts'));
+/** A program for browsers, of which users get what it is built to: one file. */
+const PAGE = 'src/runtime/observer/page/';
+const files = listFiles(root, RUNTIME.slice(0, -1)).filter(
+  ({ path }) => path.endsWith('.ts') && !path.startsWith(PAGE),
+);
 const withoutDoors = files.filter(({ path }) => basename(path) !== 'internal.ts');
 
 /** The room of a file: the folder below `src/runtime`, or a later room within it. */

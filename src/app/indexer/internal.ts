@@ -5,5 +5,5 @@ export { indexerName, type IndexerOptions, noteIndexer } from './indexer.ts';
 export { distance, NoteQuery, queryMax, termsMax } from './query.ts';
 export { DatabaseSearch } from './search.ts';
 export { NoteWords, wordsMax } from './tsvector.ts';
-export { Vocabulary } from './vocabulary.ts';
+export { Vocabulary, vocabularyOf } from './vocabulary.ts';
 export { termsOf, wordMax } from './words.ts';

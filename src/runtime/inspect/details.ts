@@ -22,7 +22,10 @@ export interface Current {
   readonly kind: 'init' | 'handler' | 'function';
   /** The message that a server handles, where it is known; the name of a function. */
   readonly what: string | undefined;
-  /** For how long, in milliseconds. A function counts from the spawn of its process. */
+  /**
+   * For how long, in milliseconds. A function counts from the spawn of its process. What a behaviour awaits may have begun later, by a
+   * tenth of a second and as much as the event loop was late then.
+   */
   readonly forMs: number;
 }
 

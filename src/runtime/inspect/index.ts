@@ -7,17 +7,21 @@ import { RemoteInspector } from './remote.ts';
 export type { Current, ProcessDetail } from './details.ts';
 export type {
   ChannelRow,
+  GroupsOptions,
   GroupSummary,
   Inspector,
   LoadFigures,
   MemberRow,
   NodeRow,
+  Page,
+  PageOptions,
   PeerRow,
   ProcessesOptions,
   ProcessSort,
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeOptions,
   TreeRow,
 } from './inspector.ts';
 export type { InspectOptions } from './local.ts';

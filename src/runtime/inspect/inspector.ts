@@ -51,14 +51,48 @@ export const PROCESS_SORTS = [
   'rate',
 ] as const;
 
+/** A part of a sorted list. */
+export interface PageOptions {
+  /** How many rows are left out before it. Default 0. */
+  readonly first?: number;
+  /** How many rows it has at most. Default 1,000; at most 100,000 processes, 10,000 groups or channels. */
+  readonly limit?: number;
+  /** Lists only what contains this: of processes their name, label or behaviour, of groups and channels their name. */
+  readonly match?: string;
+}
+
+/** A part of a sorted list. What it leaves out was not made: it costs one pass over the list and its own rows. */
+export interface Page<Row> {
+  /** How many rows are left out before it. */
+  readonly first: number;
+  /** How many rows the whole list has. */
+  readonly total: number;
+  readonly rows: readonly Row[];
+}
+
 /** Which processes are listed, and in which order. */
-export interface ProcessesOptions {
+export interface ProcessesOptions extends PageOptions {
   /** Default `pid`. */
   readonly sort?: ProcessSort;
-  /** How many are listed at most. Default 1,000; at most 100,000. */
+  /** The other way round. Default false. */
+  readonly reverse?: boolean;
+}
+
+/** Which groups are listed. */
+export interface GroupsOptions extends PageOptions {
+  /** The scope; that of the channels by default. */
+  readonly scope?: string;
+}
+
+/** How much of the supervision tree is listed. */
+export interface TreeOptions {
+  /**
+   * The pids, as text, of the processes whose children are listed, at most 10,000; `init` is always one. All processes by default. A pid
+   * that is not alive is none.
+   */
+  readonly open?: readonly string[];
+  /** How many rows are listed at most, those deep in the tree before the next ones beside it. Default and most 100,000. */
   readonly limit?: number;
-  /** Lists those only whose name, label or behaviour contains this. */
-  readonly match?: string;
 }
 
 /** A process in a list. */
@@ -73,7 +107,7 @@ export interface ProcessSummary {
   /** Messages handled since the start. */
   readonly handled: number;
   readonly startedAt: number;
-  /** For how long it awaits a promise of its own code, in milliseconds; undefined when it does not. */
+  /** For how long it awaits a promise of its own code, in milliseconds, as `current` of the process has it; undefined when it does not. */
   readonly awaitingMs: number | undefined;
   /** How long its oldest message has waited at least, in milliseconds, as far as it has been measured. */
   readonly oldestMs: number;
@@ -96,6 +130,9 @@ export interface TreeRow {
   readonly type: string;
   readonly status: string;
   readonly strategy: string | undefined;
+  /** How many children it has, listed or not. */
+  readonly childCount: number;
+  /** Those that are listed. */
   readonly children: readonly TreeRow[];
 }
 
@@ -187,17 +224,23 @@ export interface Inspector {
   nodes(): Promise<NodeRow[]>;
   peers(): Promise<PeerRow[]>;
   processes(options?: ProcessesOptions): Promise<ProcessSummary[]>;
+  /** As `processes`, with how many there are in all. */
+  processPage(options?: ProcessesOptions): Promise<Page<ProcessSummary>>;
   /** One process, by its pid, the text of one, or its name. */
   process(target: string): Promise<ProcessDetail>;
-  /** The supervision tree, with all other processes below those that spawned them; at most 100,000 of them. */
-  tree(): Promise<TreeRow>;
+  /** The supervision tree, with all other processes below those that spawned them; at most 1,000 levels of it. */
+  tree(options?: TreeOptions): Promise<TreeRow>;
   scopes(): Promise<ScopeSummary[]>;
   /** The groups of a scope, sorted by name; of that of the channels when none is named. At most 10,000. */
   groups(scope?: string): Promise<GroupSummary[]>;
+  /** As `groups`, with how many there are in all. */
+  groupPage(options?: GroupsOptions): Promise<Page<GroupSummary>>;
   /** The members of a group; none when it has none. At most 10,000. */
   members(group: string, scope?: string): Promise<MemberRow[]>;
   /** The channels, sorted by name; at most 10,000. */
   channels(): Promise<ChannelRow[]>;
+  /** As `channels`, with how many there are in all. */
+  channelPage(options?: PageOptions): Promise<Page<ChannelRow>>;
   load(): Promise<LoadFigures>;
   /** Begins to trace. Every trace ends; see {@link TraceOptions}. */
   trace(target: TraceTarget, options?: TraceOptions): Promise<Trace>;

@@ -1,27 +1,31 @@
 // The inspector of the own node. It reads the tables of the node, and asks nobody but a server for its state.
 import { type ExitReason, type Node, pg, Pid, sys, TroupeError } from '../index.ts';
-import { badArgument, checkInteger, checkOneOf } from '../options.ts';
+import { badArgument, checkInteger } from '../options.ts';
 import { inspectProcess } from '../process/info.ts';
 import type { Process } from '../process/process.ts';
 import { currentOf, groupText, processDetail, type ProcessDetail } from './details.ts';
 import { CHANNEL_SCOPE, scopeNames, scopeRows } from './groups.ts';
-import {
-  type ChannelRow,
-  type GroupSummary,
-  type Inspector,
-  type LoadFigures,
-  type MemberRow,
-  type NodeRow,
-  type PeerRow,
-  type ProcessesOptions,
-  PROCESS_SORTS,
-  type ProcessSort,
-  type ProcessSummary,
-  type ScopeSummary,
-  type TraceTarget,
-  type TreeRow,
+import type {
+  ChannelRow,
+  GroupsOptions,
+  GroupSummary,
+  Inspector,
+  LoadFigures,
+  MemberRow,
+  NodeRow,
+  Page,
+  PageOptions,
+  PeerRow,
+  ProcessesOptions,
+  ProcessSummary,
+  ScopeSummary,
+  TraceTarget,
+  TreeOptions,
+  TreeRow,
 } from './inspector.ts';
 import { measure, type Measurement } from './measure.ts';
+import { compareTexts, pageOf } from './page.ts';
+import { processPage } from './processes.ts';
 import { type Tracer, traceChannel, type TraceOptions, traceProcess, type TraceSink } from './trace.ts';
 import { Trace } from './trace-stream.ts';
 import { readTree, type TreeNode } from './tree.ts';
@@ -32,8 +36,10 @@ export interface InspectOptions {
   readonly readOnly?: boolean;
 }
 
-const PROCESSES_DEFAULT = 1_000;
+/** How many processes are listed. */
 const PROCESSES_MAX = 100_000;
+/** How many processes of a tree can be open. */
+const OPEN_MAX = 10_000;
 /** How many groups, members or channels are listed. */
 const ROWS_MAX = 10_000;
 
@@ -86,24 +92,17 @@ export class LocalInspector implements Inspector {
       .toSorted(by(({ node }) => node));
   }
 
+  async processes(options?: ProcessesOptions): Promise<ProcessSummary[]> {
+    return [...(await this.processPage(options)).rows];
+  }
+
   // oxlint-disable-next-line require-await
-  async processes(options: ProcessesOptions = {}): Promise<ProcessSummary[]> {
-    const { sort = 'pid', limit = PROCESSES_DEFAULT, match } = options;
-    checkOneOf('sort', sort, PROCESS_SORTS);
-    checkInteger('limit', limit, 0, PROCESSES_MAX);
-    if (match !== undefined && typeof match !== 'string') throw badArgument('match is a text.');
+  async processPage(options: ProcessesOptions = {}): Promise<Page<ProcessSummary>> {
+    checkMatch(options);
     const measurement = measure(this.#node);
-    const rows: Array<{ process: Process; row: ProcessSummary }> = [];
-    for (const process of this.#node.table.all()) {
-      if (match === undefined || matches(process, match)) {
-        rows.push({ process, row: summaryOf(this.#node, process, measurement) });
-      }
-    }
-    const order = ORDERS[sort];
-    return rows
-      .toSorted((a, b) => order(a.row, b.row) || byPid(a.process.pid, b.process.pid))
-      .slice(0, limit)
-      .map(({ row }) => row);
+    return processPage(this.#node, options, PROCESSES_MAX, (process) =>
+      summaryOf(this.#node, process, measurement),
+    );
   }
 
   async process(target: string): Promise<ProcessDetail> {
@@ -111,15 +110,13 @@ export class LocalInspector implements Inspector {
   }
 
   // oxlint-disable-next-line require-await
-  async tree(): Promise<TreeRow> {
-    let left = PROCESSES_MAX;
-    const plain = ({ pid, id, name, label, type, status, strategy, children }: TreeNode): TreeRow => {
-      left--;
-      const shown: TreeRow[] = [];
-      for (const child of children) if (left > 0) shown.push(plain(child));
-      return { pid: pid?.toString(), id, name, label, type, status, strategy, children: shown };
-    };
-    return plain(readTree(this.#node));
+  async tree({ open, limit = PROCESSES_MAX }: TreeOptions = {}): Promise<TreeRow> {
+    checkInteger('limit', limit, 1, PROCESSES_MAX);
+    if (open !== undefined && (!Array.isArray(open) || open.length > OPEN_MAX)) {
+      throw badArgument(`open lists at most ${OPEN_MAX} pids.`);
+    }
+    const pids = open?.map((text) => this.#node.pid(String(text)));
+    return plainTree(readTree(this.#node, { open: pids, limit }));
   }
 
   // oxlint-disable-next-line require-await
@@ -127,12 +124,14 @@ export class LocalInspector implements Inspector {
     return scopeRows(this.#node).map(({ scope, pid, groups }) => ({ scope, pid: pid.toString(), groups }));
   }
 
-  // oxlint-disable-next-line require-await
   async groups(scope = CHANNEL_SCOPE): Promise<GroupSummary[]> {
-    return this.#groupsOf(scope)
-      .slice(0, ROWS_MAX)
-      .map((group) => this.#group(scope, group))
-      .toSorted(by(({ group }) => group));
+    return [...(await this.groupPage({ scope, limit: ROWS_MAX })).rows];
+  }
+
+  // oxlint-disable-next-line require-await
+  async groupPage({ scope = CHANNEL_SCOPE, ...page }: GroupsOptions = {}): Promise<Page<GroupSummary>> {
+    const groups = this.#groupsOf(scope).map((group) => ({ group, text: groupText(group) }));
+    return this.#namedPage(groups, page, ({ group }) => this.#group(scope, group));
   }
 
   // oxlint-disable-next-line require-await
@@ -160,20 +159,25 @@ export class LocalInspector implements Inspector {
     return [...rows.values()];
   }
 
-  // oxlint-disable-next-line require-await
   async channels(): Promise<ChannelRow[]> {
+    return [...(await this.channelPage({ limit: ROWS_MAX })).rows];
+  }
+
+  // oxlint-disable-next-line require-await
+  async channelPage(page: PageOptions = {}): Promise<Page<ChannelRow>> {
     const measurement = measure(this.#node);
     const joined = this.#groupsOf(CHANNEL_SCOPE).filter((group) => typeof group === 'string');
     const names = new Set([...joined, ...measurement.channelNames()]);
-    return [...names]
-      .slice(0, ROWS_MAX)
-      .map((channel) => ({
+    return this.#namedPage(
+      Array.from(names, (text) => ({ text })),
+      page,
+      ({ text: channel }) => ({
         channel,
         members: pg.getMembers(this.#node, CHANNEL_SCOPE, channel).length,
         local: pg.getLocalMembers(this.#node, CHANNEL_SCOPE, channel).length,
         ...measurement.channelFigures(channel),
-      }))
-      .toSorted(by(({ channel }) => channel));
+      }),
+    );
   }
 
   // oxlint-disable-next-line require-await
@@ -253,6 +257,18 @@ export class LocalInspector implements Inspector {
     return { group: groupText(group), members: pids.length, local: nodes[this.node] ?? 0, nodes };
   }
 
+  /** A page of what has a name, sorted by it. */
+  #namedPage<Named extends { readonly text: string }, Row>(
+    all: Named[],
+    page: PageOptions,
+    row: (named: Named) => Row,
+  ): Page<Row> {
+    checkMatch(page);
+    const { match } = page;
+    const found = match === undefined ? all : all.filter(({ text }) => text.includes(match));
+    return pageOf(found, (a, b) => compareTexts(a.text, b.text), page, ROWS_MAX, row);
+  }
+
   #live(target: string | Pid): Process {
     const process = this.#node.find(this.#pid(target));
     if (process !== null) return process;
@@ -291,33 +307,26 @@ function summaryOf(node: Node, process: Process, measurement: Measurement): Proc
   };
 }
 
-function matches(process: Process, text: string): boolean {
-  const { extra, label, behaviour } = process;
-  return [extra?.name ?? '', label, behaviour.name].some((each) => each.includes(text));
+function checkMatch({ match }: PageOptions): void {
+  if (match !== undefined && typeof match !== 'string') throw badArgument('match is a text.');
 }
 
-type Order = (a: ProcessSummary, b: ProcessSummary) => number;
-
-const ORDERS: Readonly<Record<ProcessSort, Order>> = {
-  pid: () => 0,
-  name: (a, b) => Number(a.name === undefined) - Number(b.name === undefined) || compare(a.name, b.name),
-  label: (a, b) => compare(a.label, b.label),
-  mailbox: (a, b) => b.mailbox - a.mailbox,
-  handled: (a, b) => b.handled - a.handled,
-  age: (a, b) => a.startedAt - b.startedAt,
-  busy: (a, b) => b.busyShare - a.busyShare || b.busyMs - a.busyMs,
-  oldest: (a, b) => b.oldestMs - a.oldestMs || b.mailbox - a.mailbox,
-  rate: (a, b) => b.handledPerSecond - a.handledPerSecond,
-};
-
-function byPid(a: Pid, b: Pid): number {
-  return a.serial - b.serial || a.id - b.id;
+/** Spelled out: rest and spread take ten times as long. */
+function plainTree({
+  pid,
+  id,
+  name,
+  label,
+  type,
+  status,
+  strategy,
+  childCount,
+  children,
+}: TreeNode): TreeRow {
+  const below = children.map(plainTree);
+  return { pid: pid?.toString(), id, name, label, type, status, strategy, childCount, children: below };
 }
 
 function by<T>(key: (row: T) => string): (a: T, b: T) => number {
-  return (a, b) => compare(key(a), key(b));
-}
-
-function compare(a = '', b = ''): number {
-  return a < b ? -1 : Number(a > b);
+  return (a, b) => compareTexts(key(a), key(b));
 }

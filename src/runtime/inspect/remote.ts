@@ -13,16 +13,20 @@ import {
 import type { ProcessDetail } from './details.ts';
 import type {
   ChannelRow,
+  GroupsOptions,
   GroupSummary,
   Inspector,
   LoadFigures,
   MemberRow,
   NodeRow,
+  Page,
+  PageOptions,
   PeerRow,
   ProcessesOptions,
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeOptions,
   TreeRow,
 } from './inspector.ts';
 import { INSPECT_SERVER, TRACE_TAG } from './server.ts';
@@ -55,12 +59,16 @@ export class RemoteInspector implements Inspector {
     return (await this.#ask('processes', options)) as ProcessSummary[];
   }
 
+  async processPage(options?: ProcessesOptions): Promise<Page<ProcessSummary>> {
+    return (await this.#ask('processPage', options)) as Page<ProcessSummary>;
+  }
+
   async process(target: string): Promise<ProcessDetail> {
     return (await this.#ask('process', target)) as ProcessDetail;
   }
 
-  async tree(): Promise<TreeRow> {
-    return (await this.#ask('tree')) as TreeRow;
+  async tree(options?: TreeOptions): Promise<TreeRow> {
+    return (await this.#ask('tree', options)) as TreeRow;
   }
 
   async scopes(): Promise<ScopeSummary[]> {
@@ -71,12 +79,20 @@ export class RemoteInspector implements Inspector {
     return (await this.#ask('groups', scope)) as GroupSummary[];
   }
 
+  async groupPage(options?: GroupsOptions): Promise<Page<GroupSummary>> {
+    return (await this.#ask('groupPage', options)) as Page<GroupSummary>;
+  }
+
   async members(group: string, scope?: string): Promise<MemberRow[]> {
     return (await this.#ask('members', group, scope)) as MemberRow[];
   }
 
   async channels(): Promise<ChannelRow[]> {
     return (await this.#ask('channels')) as ChannelRow[];
+  }
+
+  async channelPage(options?: PageOptions): Promise<Page<ChannelRow>> {
+    return (await this.#ask('channelPage', options)) as Page<ChannelRow>;
   }
 
   async load(): Promise<LoadFigures> {

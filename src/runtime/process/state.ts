@@ -64,7 +64,7 @@ export class Extra {
   groupLeader: Pid | undefined = undefined;
   /** Messages that the bound of the mailbox dropped. */
   dropped = 0;
-  /** When the callback of a behaviour that is under way returned its promise, by `performance.now()`; stale otherwise. */
+  /** When the callback of a behaviour that is under way returned its promise, by the coarse clock; stale otherwise. */
   awaitingSince = 0;
   /** Links to processes of other nodes, by the key of their pid. */
   remoteLinks: Map<string, RemoteLink> | undefined = undefined;

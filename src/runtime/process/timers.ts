@@ -61,6 +61,32 @@ export const systemClock: Clock = {
   },
 };
 
+/** How old the answer of {@link coarseNow} can be, in milliseconds, while the event loop is not held up. */
+const COARSE_MS = 100;
+let coarseMs = 0;
+let asked = false;
+let looks = false;
+const lookLater = (): void => void setTimeout(look, COARSE_MS).unref();
+
+function look(): void {
+  looks = asked;
+  asked = false;
+  if (!looks) return;
+  coarseMs = Math.trunc(performance.now());
+  withoutContext(lookLater);
+}
+
+/**
+ * @internal The time by `performance.now()` in whole milliseconds, for the price of reading a variable: a look at the clock costs some
+ * 50 ns, as much as a turn. While it is asked a timer of the real event loop looks every {@link COARSE_MS}; the answer is too low by so
+ * much at most, and by what the event loop has been held up.
+ */
+export function coarseNow(): number {
+  asked = true;
+  if (!looks) look();
+  return coarseMs;
+}
+
 // ---- timers ----
 
 /** The longest timer, as of `erlang:send_after/3`: 2^32-1 ms. */

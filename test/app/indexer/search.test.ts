@@ -14,6 +14,7 @@ import {
 import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
+import { describeCrashes } from './crash.contract.ts';
 import { describeIndexing } from './indexing.contract.ts';
 
 const limits = { queryTimeoutMs: 20_000 };
@@ -33,6 +34,9 @@ describe('on PGlite', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   describeIndexing(() => open({ kind: 'pglite', folder: join(folder, 'pglite'), ...limits }));
+  describe('crashes', () => {
+    describeCrashes(() => open({ kind: 'pglite', folder: join(folder, 'crashes'), ...limits }));
+  });
 });
 
 const part = requirePart('postgres');
@@ -47,6 +51,9 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
   const openAt = (url: string) => open({ kind: 'postgres', url, poolMax: 6, ...waits, ...limits });
 
   describeIndexing(async () => openAt((await server.createDatabase()).url));
+  describe('crashes', () => {
+    describeCrashes(async () => openAt((await server.createDatabase()).url));
+  });
 
   function parts(database: Database) {
     const told: NotIndexed[] = [];

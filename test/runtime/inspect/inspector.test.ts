@@ -146,6 +146,48 @@ describe('all processes', () => {
     await expect(inspector.processes({ sort: 'weight' as 'pid' })).rejects.toThrow('sort must be one of');
   });
 
+  test('a page has its part of the sorted list, and says how many there are', async () => {
+    const labels = ['d', 'b', 'e', 'a', 'c'];
+    for (const label of labels) {
+      node.spawnWith(
+        { label: `worker ${label}` },
+        behaviour(() => undefined),
+      );
+    }
+    const page = async (options: Parameters<Inspector['processPage']>[0]): Promise<[number, string]> => {
+      const { first, total, rows } = await inspector.processPage({ match: 'worker', ...options });
+      expect(first).toBe(options?.first ?? 0);
+      return [total, rows.map(({ label }) => label.slice(-1)).join('')];
+    };
+    expect(await page({ sort: 'label', first: 1, limit: 3 })).toEqual([5, 'bcd']);
+    expect(await page({ sort: 'label', reverse: true, first: 1, limit: 3 })).toEqual([5, 'dcb']);
+    expect(await page({ first: 3 })).toEqual([5, 'ac']);
+    expect(await page({ reverse: true })).toEqual([5, 'caebd']);
+    expect(await page({ first: 9 })).toEqual([5, '']);
+    expect(await page({ match: 'none' })).toEqual([0, '']);
+    await expect(inspector.processPage({ first: -1 })).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
+    await expect(inspector.processPage({ limit: 100_001 })).rejects.toThrow('limit must be');
+  });
+
+  test('a page makes only its own rows', async () => {
+    let made = 0;
+    for (let count = 0; count < 2_000; count++) {
+      node.spawnWith({ label: `worker ${count % 7}` }, { ...behaviour(() => undefined), name: 'worker' });
+    }
+    for (const process of node.table.all()) {
+      const { pid } = process;
+      pid.toString = () => {
+        made++;
+        return Object.getPrototypeOf(pid).toString.call(pid) as string;
+      };
+    }
+    for (const sort of ['pid', 'name', 'label', 'mailbox', 'busy', 'oldest', 'rate'] as const) {
+      // oxlint-disable-next-line no-await-in-loop
+      expect(await inspector.processPage({ sort, first: 100, limit: 50 })).toMatchObject({ total: 2_001 });
+    }
+    expect(made).toBe(7 * 50);
+  });
+
   test('show time in handlers, and the rate of messages', async () => {
     const pid = node.spawn(behaviour(() => spin(3)));
     await inspector.processes();
@@ -196,6 +238,62 @@ describe('supervision tree, groups and channels', () => {
     expect(tree.children).toMatchObject([
       { pid: pid.toString(), name: 'root', type: 'supervisor', children: [{ id: 'one', status: 'running' }] },
     ]);
+  });
+
+  test('the tree lists the children of those that are open, and counts those of the others', async () => {
+    const root = defineSupervisor({
+      name: 'root',
+      children: () => [child(counter, [], { id: 'one' }), child(counter, [], { id: 'two' })],
+    });
+    const { pid } = await node.start(root, [], { name: 'root' });
+    const parent = node.spawn(async (self) => {
+      for (let count = 0; count < 3; count++) self.spawn((each) => each.receive());
+      await self.receive();
+    });
+    await settle(node);
+    const closed = await inspector.tree({ open: [] });
+    expect(closed).toMatchObject({ childCount: 2, name: 'init' });
+    expect(closed.children).toMatchObject([
+      { pid: pid.toString(), type: 'supervisor', childCount: 2, children: [] },
+      { pid: parent.toString(), type: 'worker', childCount: 3, children: [] },
+    ]);
+    const open = await inspector.tree({ open: [parent.toString(), '<0.999.0>'] });
+    expect(open.children[0]?.children).toEqual([]);
+    expect(open.children[1]?.children).toHaveLength(3);
+    const cut = await inspector.tree({ limit: 4 });
+    expect(cut).toMatchObject({ childCount: 2 });
+    expect(cut.children).toMatchObject([{ childCount: 2, children: [{ id: 'one' }, { id: 'two' }] }]);
+    await expect(inspector.tree({ open: ['nobody'] })).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
+    await expect(inspector.tree({ open: Array.from({ length: 10_001 }, () => '<0.1.0>') })).rejects.toThrow(
+      'open lists at most',
+    );
+  });
+
+  test('a tree of processes that have spawned each other is cut at a thousand levels', async () => {
+    const chain = (self: Process, left: number): Promise<unknown> => {
+      if (left > 0) self.spawn((next) => chain(next, left - 1));
+      return self.receive();
+    };
+    node.spawn((self) => chain(self, 1_500));
+    await settle(node);
+    let levels = 1;
+    let row = await inspector.tree();
+    for (; row.children.length > 0; levels++) row = row.children[0] as typeof row;
+    expect([levels, row.childCount]).toEqual([1_000, 1]);
+  });
+
+  test('groups and channels come in pages, sorted by name', async () => {
+    const pid = node.spawn(behaviour(() => undefined));
+    pg.start(node, 'jobs');
+    for (const name of ['c', 'a', 'b', 'd']) {
+      pg.join(node, 'jobs', `job ${name}`, pid);
+      pubsub.join(node, `news ${name}`, pid);
+    }
+    const groups = await inspector.groupPage({ scope: 'jobs', match: 'job', first: 1, limit: 2 });
+    expect(groups).toMatchObject({ first: 1, total: 4, rows: [{ group: 'job b' }, { group: 'job c' }] });
+    const channels = await inspector.channelPage({ match: 'news', first: 3 });
+    expect(channels).toMatchObject({ first: 3, total: 4, rows: [{ channel: 'news d', members: 1 }] });
+    await expect(inspector.channelPage({ limit: 10_001 })).rejects.toThrow('limit must be');
   });
 
   test('groups show members by node, members how often they have joined', async () => {

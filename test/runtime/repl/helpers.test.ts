@@ -131,6 +131,28 @@ describe('processes', () => {
     expect(again).toBe('7');
   });
 
+  test('the state of a server is replaced, unless the function fails', async () => {
+    const repl = await client();
+    const [made, added, failed, kept, wrong] = await runAll(
+      repl,
+      "replaceState('counter', (state) => ({ ...state, count: 40 }))",
+      "call('counter', 'add', 2)",
+      "replaceState('counter', () => { throw new Error('no') })",
+      "getState('counter')",
+      "replaceState('counter', { count: 1 })",
+    );
+    expect([made, added, kept]).toEqual(['{ count: 40 }', '42', '{ count: 42 }']);
+    expect(failed).toMatch(/^! \*\* .*TROUPE_SYSTEM_FAILED/);
+    expect(wrong).toMatch(/^! \*\* replaceState\(server, fn\) needs a function/);
+  });
+
+  test('observer() says how a page is served while there is none', async () => {
+    const repl = await client();
+    expect(await repl.run('observer()')).toMatch(
+      /^! \*\* no page observes this node: register troupe\/observer/,
+    );
+  });
+
   test('a call that is given up ends, and the next line runs', async () => {
     const repl = await client();
     const hanging = repl.run("console.log('begun'); await call('counter', 'never', 0, {timeoutMs: 60_000})");

@@ -15,6 +15,7 @@ import type {
 } from '../../inspect/index.ts';
 import { sequenceChart } from '../../inspect/index.ts';
 import { PROCESS_SORTS } from '../../inspect/inspector.ts';
+import { observerAddresses } from '../../inspect/observer-pages.ts';
 import { type Column, present, presentRows, showLine, textTable, toJson, visible } from '../show.ts';
 import { Fault, type Helpers, type Shell } from '../shell.ts';
 import { drawTree, properties } from './processes.ts';
@@ -98,6 +99,11 @@ export function inspectHelpers(shell: Shell): Helpers {
           'no channels',
         ),
     },
+    observer: {
+      usage: 'observer()',
+      about: 'the address of the page that shows this node',
+      run: () => observer(shell),
+    },
     trace: {
       usage: "trace('<0.12.0>', {limit: 10, chart: true})",
       about:
@@ -105,6 +111,16 @@ export function inspectHelpers(shell: Shell): Helpers {
       run: (target: unknown, options?: TraceAsked) => traced(shell, target, options ?? {}),
     },
   };
+}
+
+const MOUNT =
+  "no page observes this node: register troupe/observer in a Fastify application, `app.register(troupeObserver, { node, prefix: '/observer' })`";
+
+/** Says where the page is that shows this node. */
+function observer({ node }: Shell): readonly string[] {
+  const addresses = observerAddresses(node);
+  if (addresses.length === 0) throw new Fault(MOUNT);
+  return present(addresses, () => addresses.map(visible).join('\n'));
 }
 
 /** The helpers of a REPL that only asks. */

@@ -2,8 +2,10 @@
 // nodes. The data comes from `inspect/`; this file prints it.
 import type { PeerInfo } from '../../distribution/erlang/index.ts';
 import { formatReason, type Pid, type ProcessInfo, sys } from '../../index.ts';
-import { processOrders, type ProcessRow, processRows } from '../../inspect/processes.ts';
+import { plainOrders, processPage } from '../../inspect/processes.ts';
 import type { TreeRow } from '../../inspect/index.ts';
+import { inspectProcess } from '../../process/info.ts';
+import type { Process } from '../../process/process.ts';
 import { readTree, type TreeNode } from '../../inspect/tree.ts';
 import { Fault, type Helpers, livePidOf, parsePid, pidOf, type Shell, WHO, whoCells } from '../shell.ts';
 import { type Column, cut, present, presentRows, showLine, type TextFormat, visible } from '../show.ts';
@@ -29,7 +31,7 @@ export function processHelpers(shell: Shell): Helpers {
   return {
     processes: {
       usage: "processes({sort: 'mailbox', limit: 10, match: 'repl'})",
-      about: `all processes; sort by ${processOrders.join(', ')}`,
+      about: `all processes; sort by ${plainOrders.join(', ')}`,
       run: (asked?: ProcessesOptions) => processes(shell, asked ?? {}),
     },
     info: {
@@ -117,6 +119,17 @@ export function processHelpers(shell: Shell): Helpers {
       about: 'the state of a server or supervisor',
       run: (target: unknown) => sys.getState(node, livePidOf(node, target), options()),
     },
+    replaceState: {
+      usage: 'replaceState(server, (state) => ({...state, count: 0}))',
+      about: 'gives a server the state that a function makes of its own',
+      run: async (target: unknown, replace: (state: never) => unknown) => {
+        if (typeof replace !== 'function')
+          throw new Fault(
+            'replaceState(server, fn) needs a function that takes the state and returns the new one',
+          );
+        return await sys.replaceState(node, livePidOf(node, target), shell.own(replace), options());
+      },
+    },
     getStatus: {
       usage: 'getStatus(server)',
       about: 'everything a server or supervisor reports about itself',
@@ -141,13 +154,41 @@ export function processHelpers(shell: Shell): Helpers {
   };
 }
 
+/** One process of `processes()`. */
+interface ProcessRow {
+  readonly pid: Pid;
+  readonly name: string | undefined;
+  readonly label: string;
+  readonly behaviour: string;
+  readonly status: ProcessInfo['status'];
+  readonly mailbox: number;
+  readonly handled: number;
+  readonly startedAt: Date;
+}
+
+function rowOf(process: Process): ProcessRow {
+  const info = inspectProcess(process);
+  const { pid, label, status, startedAt } = info;
+  return {
+    pid,
+    name: info.registeredName,
+    label,
+    behaviour: info.currentBehaviour,
+    status,
+    mailbox: info.messageQueueLength,
+    handled: info.messagesHandled,
+    startedAt,
+  };
+}
+
 function processes({ node }: Shell, { sort = 'pid', limit, match }: ProcessesOptions): readonly ProcessRow[] {
-  const order = processOrders.find((name) => name === sort);
-  if (order === undefined) throw new Fault(`processes can be sorted by ${processOrders.join(', ')}`);
+  const order = plainOrders.find((name) => name === sort);
+  if (order === undefined) throw new Fault(`processes can be sorted by ${plainOrders.join(', ')}`);
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0))
     throw new Fault('limit is a whole number');
+  const asked = { sort: order, match, limit: limit ?? node.table.size };
   return presentRows(
-    processRows(node, order, match).slice(0, limit),
+    processPage(node, asked, Number.MAX_SAFE_INTEGER, rowOf).rows,
     COLUMNS,
     ({ pid, name, label, status, mailbox, handled }) => [
       pid.toString(),
@@ -261,7 +302,7 @@ export function drawTree(root: TreeRow, format: TextFormat): string {
   const draw = (node: TreeRow, before: string, below: string): void => {
     lines.push(drawLine(node, before, format));
     const shown = node.children.slice(0, CHILDREN_DRAWN_MAX);
-    const more = node.children.length - shown.length;
+    const more = node.childCount - shown.length;
     shown.forEach((child, index) => {
       const isLast = index === shown.length - 1 && more === 0;
       draw(child, below + (isLast ? last : branch), below + (isLast ? space : line));

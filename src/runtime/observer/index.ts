@@ -1,0 +1,13 @@
+/** The public entry point of the observer: `import { ... } from 'troupe/observer'`. */
+export type {
+  Act,
+  Changes,
+  FromPage,
+  LoadPoint,
+  SessionStart,
+  SessionState,
+  TableChange,
+  ToPage,
+  TreeLine,
+  Views,
+} from './protocol.ts';

@@ -1,0 +1,180 @@
+// The nodes as a graph: the one that is looked into in the middle, those that it is connected with around it; and as a table. A click
+// looks into a node.
+import { html, nothing, svg } from 'lit-html';
+import type { NodeRow, PeerRow } from '../../../inspect/index.ts';
+import { bytes, count, timeOfDay } from '../format.ts';
+import { DRAWN_NODES_MAX } from '../limits.ts';
+import { hashOf, HOME } from '../route.ts';
+import { type NodesData, nodeOf, type PeerRate, type State } from '../state.ts';
+import { emptyView } from './parts.ts';
+import type { View } from './types.ts';
+
+const WIDTH = 760;
+const HEIGHT = 400;
+
+/** The view. */
+export function nodesView(state: State): View {
+  const { nodes } = state.data;
+  return html`
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="view-title">
+      <div class="tools">
+        <h2 id="view-title" tabindex="-1">Nodes</h2>
+        <p class="soft total">${nodes === undefined ? '' : count(nodes.nodes.length)}</p>
+      </div>
+      ${
+        nodes === undefined || state.problems.nodes !== undefined
+          ? emptyView(state, 'nodes', nodes !== undefined, '')
+          : html`${graphView(state, nodes)}${tableView(state, nodes)}`
+      }
+    </div>
+  `;
+}
+
+/** The address that looks into a node. */
+function nodeLink({ hello }: State, node: string): string {
+  return hashOf({ ...HOME, view: 'nodes', node: node === hello?.node ? undefined : node });
+}
+
+/** The others, those with a connection that is being made included. */
+function othersOf({ nodes, peers }: NodesData): readonly string[] {
+  const names = [
+    ...nodes.filter(({ self }) => !self).map(({ node }) => node),
+    ...peers.map(({ node }) => node),
+  ];
+  return [...new Set(names)].toSorted();
+}
+
+function graphView(state: State, data: NodesData): View {
+  const centre = data.nodes.find(({ self }) => self)?.node ?? nodeOf(state) ?? '';
+  const others = othersOf(data);
+  const drawn = others.slice(0, DRAWN_NODES_MAX);
+  const [cx, cy] = [WIDTH / 2, HEIGHT / 2];
+  const places = drawn.map((node, at) => {
+    // From the left on, so that few nodes lie side by side and their names have room.
+    const angle = Math.PI + (at / drawn.length) * 2 * Math.PI;
+    return { node, x: cx + Math.cos(angle) * (WIDTH / 2 - 120), y: cy + Math.sin(angle) * (HEIGHT / 2 - 60) };
+  });
+  return html`
+    <div class="graph">
+      <svg
+        viewBox=${`0 0 ${WIDTH} ${HEIGHT}`}
+        role="group"
+        aria-label=${`${centre} and the nodes that it is connected with`}
+      >
+        ${places.map(({ node, x, y }) => edgeView(node, data, cx, cy, x, y))}
+        ${places.map(({ node, x, y }) => nodeMark(state, node, x, y, ''))}
+        ${nodeMark(state, centre, cx, cy, 'centre')}
+      </svg>
+      ${
+        others.length > drawn.length
+          ? html`<p class="soft">${count(others.length - drawn.length)} more are in the table.</p>`
+          : nothing
+      }
+      ${others.length === 0 ? html`<p class="soft">It is connected with no other node.</p>` : nothing}
+    </div>
+  `;
+}
+
+function edgeView(
+  node: string,
+  { peers, rates }: NodesData,
+  cx: number,
+  cy: number,
+  x: number,
+  y: number,
+): unknown {
+  const peer = peers.find((each) => each.node === node);
+  const rate = rates.get(node);
+  const traffic = rate === undefined ? 0 : rate.sentBytes + rate.receivedBytes;
+  const width = 1.5 + Math.min(6, Math.log10(1 + traffic / 100) * 1.5);
+  const state = peer === undefined ? 'none' : peer.queuedBytes > 0 ? 'queued' : peer.state;
+  const [labelX, labelY] = [cx + (x - cx) * 0.52, cy + (y - cy) * 0.52];
+  return svg`<g class="edge" data-state=${state}>
+    <line x1=${cx} y1=${cy} x2=${x} y2=${y} stroke-width=${width.toFixed(1)} />
+    <text x=${labelX} y=${labelY - 8}>${peer === undefined ? '' : rateText(peer, rate)}</text>
+    <text class="queue" x=${labelX} y=${labelY + 16}>${peer === undefined || peer.queuedBytes === 0 ? '' : `${bytes(peer.queuedBytes)} wait`}</text>
+  </g>`;
+}
+
+function rateText({ state }: PeerRow, rate: PeerRate | undefined): string {
+  if (state === 'connecting') return 'connecting';
+  return rate === undefined ? '' : `↑ ${bytes(rate.sentBytes)}/s  ↓ ${bytes(rate.receivedBytes)}/s`;
+}
+
+function nodeMark(state: State, node: string, x: number, y: number, kind: string): unknown {
+  const [name = '', host = ''] = node.split('@', 2);
+  const width = Math.max(96, Math.min(220, 28 + 8.2 * Math.max(name.length, host.length)));
+  const isOwn = node === state.hello?.node;
+  return svg`<a href=${nodeLink(state, node)} class="node ${kind}" aria-label=${`${node}${isOwn ? ', the own node' : ''}${kind === 'centre' ? ', looked into' : ''}`} aria-current=${kind === 'centre' ? 'true' : nothing}>
+    <title>${node}</title>
+    <rect x=${x - width / 2} y=${y - 26} width=${width} height="52" rx="10" />
+    <text x=${x} y=${y - 3}>${short(name)}</text>
+    <text class="host" x=${x} y=${y + 14}>${short(host)}</text>
+  </a>`;
+}
+
+function short(text: string): string {
+  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
+}
+
+function tableView(state: State, { nodes, peers, rates }: NodesData): View {
+  const names = [...new Set([...nodes.map(({ node }) => node), ...peers.map(({ node }) => node)])];
+  return html`<div class="table-scroll" tabindex="0" role="region" aria-label="Nodes and connections">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Node</th>
+          <th scope="col">Connection</th>
+          <th scope="col" class="number">Sent</th>
+          <th scope="col" class="number">Received</th>
+          <th scope="col" class="number">Waiting</th>
+          <th scope="col" class="number">Links</th>
+          <th scope="col" class="number">Monitors</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${names.map((name) =>
+          nodeRow(
+            state,
+            name,
+            nodes.find(({ node }) => node === name),
+            peers.find(({ node }) => node === name),
+            rates.get(name),
+          ),
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function nodeRow(
+  state: State,
+  name: string,
+  row: NodeRow | undefined,
+  peer: PeerRow | undefined,
+  rate: PeerRate | undefined,
+): View {
+  const flow = (sent: number | undefined, all: number): View =>
+    html`${bytes(all)} <span class="soft">${sent === undefined ? '' : `${bytes(sent)}/s`}</span>`;
+  return html`<tr>
+    <th scope="row"><a href=${nodeLink(state, name)}>${name}</a></th>
+    <td>
+      ${
+        row?.self === true
+          ? html`<span class="soft">looked into</span>`
+          : peer === undefined
+            ? html`<span class="soft">none</span>`
+            : peer.state === 'up'
+              ? `since ${timeOfDay(peer.since)}`
+              : 'connecting'
+      }
+    </td>
+    <td class="number">${peer === undefined ? '' : flow(rate?.sentBytes, peer.sentBytes)}</td>
+    <td class="number">${peer === undefined ? '' : flow(rate?.receivedBytes, peer.receivedBytes)}</td>
+    <td class="number ${peer !== undefined && peer.queuedBytes > 0 ? 'high' : ''}">
+      ${peer === undefined ? '' : bytes(peer.queuedBytes)}
+    </td>
+    <td class="number">${row === undefined || row.self ? '' : count(row.links)}</td>
+    <td class="number">${row === undefined || row.self ? '' : count(row.monitors)}</td>
+  </tr>`;
+}
