@@ -33,11 +33,15 @@ export {
 } from './model.ts';
 export {
   beginReading,
+  believe,
   emptyReplica,
   endReading,
   newestFirst,
   put,
+  putAnswer,
+  putStored,
   remove,
+  removeAnswered,
   type Replica,
   takePage,
 } from './replica.ts';
