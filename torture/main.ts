@@ -2,11 +2,12 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { findPart } from '../scripts/lib/parts.mjs';
-import { LONG, type Report, SHORT, SLOW, torture, type TortureOptions } from './run.ts';
+import { LONG, type Report, SHORT, SLOW, STORM, torture, type TortureOptions } from './run.ts';
 import { slow } from './slow.ts';
+import { storm } from './storm.ts';
 
 const DATABASES = ['postgres', 'pglite'] as const;
-const PARTS = [...DATABASES, 'slow'] as const;
+const PARTS = [...DATABASES, 'storm', 'slow'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,19 +26,19 @@ if (
   positionals.length > wanted.length ||
   (events !== undefined && !(events > 0))
 ) {
-  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [slow]');
+  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [storm] [slow]');
   process.exitCode = 2;
 } else {
   print(`seed ${seed}`);
-  for (const part of wanted) await (part === 'slow' ? runSlow() : run(part));
+  for (const part of wanted) {
+    if (part === 'slow') await runSlow();
+    else if (part === 'storm') await runStorm();
+    else await run(part);
+  }
 }
 
 async function run(database: TortureOptions['database']): Promise<void> {
-  const part = findPart('postgres');
-  if (database === 'postgres' && !part.found) {
-    print(`postgres   left out: ${part.reason}`);
-    return;
-  }
+  if (database === 'postgres' && isMissing('postgres')) return;
   const settings = (values.short ? SHORT : LONG)[database];
   const report = await torture({ database, seed, ...settings, ...(events !== undefined && { events }) });
   for (const line of describe(database, report)) print(line);
@@ -45,6 +46,33 @@ async function run(database: TortureOptions['database']): Promise<void> {
     print(`again: npm run torture -- --seed ${seed}${values.short ? ' --short' : ''} ${database}`);
     process.exitCode = 1;
   }
+}
+
+/** Says so when PostgreSQL is. */
+function isMissing(what: string): boolean {
+  const part = findPart('postgres');
+  if (!part.found) print(`${what.padEnd(10)} left out: ${part.reason}`);
+  return !part.found;
+}
+
+async function runStorm(): Promise<void> {
+  if (isMissing('storm')) return;
+  const settings = values.short ? { ...STORM, clients: 60 } : STORM;
+  const report = await storm({ ...settings, seed });
+  print(
+    `storm      ${settings.clients} clients on three instances; ${report.events} events, ${report.delivered} deliveries, ${report.resets} resets`,
+  );
+  for (const { name, lost, advised, attempts, busiest, seconds } of report.storms) {
+    const delays =
+      advised.length === 0
+        ? 'no delay was named'
+        : `a delay named to ${advised.length}: ${advised[0]} to ${advised.at(-1)} ms, half of them up to ${median(advised)}`;
+    print(
+      `  ${name.padEnd(16)} ${lost} connections lost; ${delays}; ${attempts} attempts, ${busiest} in the busiest 100 ms; all live after ${seconds.toFixed(1)} s`,
+    );
+  }
+  for (const line of faultLines(report.faults)) print(line);
+  if (report.faults.length > 0) process.exitCode = 1;
 }
 
 async function runSlow(): Promise<void> {
@@ -74,10 +102,13 @@ function describe(database: string, report: Report): string[] {
     `${database.padEnd(10)} ${report.events} events in ${report.seconds.toFixed(0)} s; ${report.answered} answered, ${report.unanswered} requests without a sure answer`,
     `  faults   ${played}; ${report.losses} connections of clients dropped`,
     `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events`,
-    ...(faults.length === 0
-      ? ['  nothing lost, nothing twice, nothing out of order']
-      : faults.map((fault) => `  FAULT    ${fault}`)),
+    ...faultLines(faults),
   ];
+}
+
+function faultLines(faults: readonly string[]): string[] {
+  if (faults.length === 0) return ['  nothing lost, nothing twice, nothing out of order'];
+  return faults.map((fault) => `  FAULT    ${fault}`);
 }
 
 function print(line: string): void {

@@ -7,7 +7,7 @@
 // its `count`. `log-lines.ts` bounds the length of a line.
 import type { FastifyBaseLogger } from 'fastify';
 import { formatReason, isCleanExit, onTelemetry, type TelemetryEvents, type TelemetryName } from 'troupe';
-import type { DatabaseStatus } from './database/database.ts';
+import type { Database, DatabaseStatus } from './database/database.ts';
 import { isExpected } from './http/errors.ts';
 import type { IndexerOptions } from './indexer/indexer.ts';
 import type { NotIndexed } from './indexer/backlog.ts';
@@ -141,6 +141,26 @@ function runtimeLines(): Lines {
       kind: label,
       fields: { process: pid.toString(), label, dropped, bufferedBytes },
       message: 'frames to a slow client are dropped',
+    }),
+
+    // The observer
+    'troupe:observer:act': ({ node, address, act, target, what, problem }) => ({
+      level: problem === undefined ? 'warn' : 'info',
+      ...(problem !== undefined && { kind: address }),
+      fields: { node, address, act, target, what: what?.slice(0, TEXT_SHOWN_MAX), problem },
+      message:
+        problem === undefined
+          ? 'the observer did something to a process'
+          : 'the observer did not do something to a process',
+    }),
+    'troupe:observer:session': ({ address, outcome }) => ({
+      level: outcome === 'started' ? 'info' : 'warn',
+      kind: `${address} ${outcome}`,
+      fields: { address, outcome },
+      message:
+        outcome === 'started'
+          ? 'somebody looks into the node with the token of the observer'
+          : 'somebody gave the observer a wrong token',
     }),
 
     // Nodes
@@ -308,10 +328,16 @@ const AWAY_LOGGED_EVERY = 100;
 /** Logs what happens to the database, until the function that it returns is called. */
 export function logDatabase(
   log: FastifyBaseLogger,
-  database: Pick<DatabaseStatus, 'description' | 'onEvent'>,
+  database: Pick<DatabaseStatus, 'description' | 'onEvent'> & Pick<Database, 'onDeaf'>,
 ): () => void {
   let logged: string | undefined;
-  return database.onEvent((event) => {
+  const stopHearing = database.onDeaf?.((reason) =>
+    log.warn(
+      `the database does not tell of new events: ${reason}; an event that its instance did not hand out is found by looking, within a ` +
+        'minute: let DATABASE_URL name the server itself, or a pooler that shares no connections between transactions',
+    ),
+  );
+  const stop = database.onEvent((event) => {
     const { description } = database;
     const reason = event.state === 'unavailable' ? event.reason : undefined;
     const isNews = reason !== logged;
@@ -324,6 +350,10 @@ export function logDatabase(
       );
     } else if (event.reason === undefined) log.info(`the database is closed: ${description}`);
   });
+  return () => {
+    stop();
+    stopHearing?.();
+  };
 }
 
 function errorIn(reason: unknown): Error {

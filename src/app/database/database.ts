@@ -96,6 +96,11 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * @returns a function that unsubscribes it
    */
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
+  /**
+   * Calls the listener with why the server does not notify, so that `onNotify` depends on luck: once, until it does.
+   * @returns a function that unsubscribes it
+   */
+  onDeaf?(listener: (reason: string) => void): () => void;
 }
 
 /** A PostgreSQL server, or the embedded database. */

@@ -22,6 +22,7 @@ export { lockFolder } from './folder-lock.ts';
 export { Gate, GateFullError } from './gate.ts';
 export { migrationLockKey } from './migrations.ts';
 export { openPglite } from './pglite.ts';
+export { PostgresListener } from './postgres-listener.ts';
 export { describeTarget, parsePostgresUrl, PostgresUrlError, tlsOptions } from './postgres-url.ts';
 export { type PostgresSettings } from './postgres.ts';
 export { backoffMs, RETRY_FIRST_MS } from './status.ts';

@@ -37,6 +37,7 @@ export interface Engine {
   /** See `Database`. */
   readonly folderIdentity?: string | undefined;
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
+  onDeaf?(listener: (reason: string) => void): () => void;
 }
 
 export interface ReopeningSettings extends CallLimits {
@@ -101,6 +102,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
 
   onNotify(topic: string, listener: (payload: string) => void): () => void {
     return this.#engine.onNotify?.(topic, listener) ?? (() => undefined);
+  }
+
+  onDeaf(listener: (reason: string) => void): () => void {
+    return this.#engine.onDeaf?.(listener) ?? (() => undefined);
   }
 
   close(): Promise<void> {
