@@ -3,6 +3,5 @@ export { type App, createApp } from './app.ts';
 export { ConfigError, type ConfigFault, loadConfig, settingNames } from './config.ts';
 export { boundedLines } from './log-lines.ts';
 export { holdErrors, logDatabase, logRuntime } from './logging.ts';
-export { KEYS_MAX } from './recurring.ts';
 export { terminalLog } from './terminal.ts';
 export { rootName } from './tree.ts';
