@@ -25,5 +25,4 @@ export { openPglite } from './pglite.ts';
 export { PostgresListener } from './postgres-listener.ts';
 export { describeTarget, parsePostgresUrl, PostgresUrlError, tlsOptions } from './postgres-url.ts';
 export { type PostgresSettings } from './postgres.ts';
-export { backoffMs, RETRY_FIRST_MS } from './status.ts';
 export { MessageReader, simpleQuery } from './wire.ts';

@@ -7,7 +7,7 @@
 //   Nobody else is affected: listeners depend on looking, and the database is as ready as ever.
 import { randomInt } from 'node:crypto';
 import { explain } from './faults.ts';
-import { backoffMs } from './status.ts';
+import { retryMs } from './status.ts';
 import { type ConnectionSettings, openConnection, type PostgresConnection } from './postgres-connection.ts';
 
 type Listener = (payload: string) => void;
@@ -141,10 +141,7 @@ export class PostgresListener {
   #openLater(): void {
     if (this.#state !== 'on') return;
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(
-      () => void this.#open(),
-      backoffMs(++this.#failures, this.#retryMaxMs, Math.random()),
-    );
+    this.#retry = setTimeout(() => void this.#open(), retryMs(++this.#failures, this.#retryMaxMs));
     this.#retry.unref();
   }
 
