@@ -2,6 +2,7 @@
 export { Calls, type Session, type SessionSource } from './calls.ts';
 export {
   type Database,
+  type DatabaseCall,
   type DatabaseEvent,
   type DatabaseSettings,
   type DatabaseState,
