@@ -16,7 +16,10 @@ export function launch(path: string): Promise<Browser> {
 /** Waits until the page is connected and has read its list. */
 export async function live(page: Page): Promise<void> {
   await page.locator('[data-testid=status][data-state=live]').waitFor();
-  await page.locator('[data-testid=notes][data-state=ready], [data-testid=empty]').first().waitFor();
+  await page
+    .locator('[data-testid=notes][data-state=ready], [data-testid=empty], [data-testid=missing]')
+    .first()
+    .waitFor();
 }
 
 /** The row of the note with this title. */

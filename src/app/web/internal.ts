@@ -23,6 +23,7 @@ export {
 export { createMemory, type Store } from './memory.ts';
 export { parseEvent } from './messages.ts';
 export {
+  type Change,
   type Failure,
   type Field,
   type Note,

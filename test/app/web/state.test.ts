@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { initialState, type PageEvent, reduce, type State } from '../../../src/app/web/internal.ts';
 import { noteOf } from './notes.ts';
 
-const fresh = initialState(0, { draft: { title: '', body: '', author: '' }, edits: [] });
+const fresh = initialState(0, { draft: { title: '', body: '', author: '' }, edits: [], shortcuts: true });
 
 function after(...events: PageEvent[]): State {
   return events.reduce((state, event) => reduce(state, event), fresh);
