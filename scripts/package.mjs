@@ -132,7 +132,9 @@ async function compile(fresh, { exports }) {
     if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
   }
   await indentWithTabs(join(fresh, 'package/dist'));
-  const types = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [] : [target.types]));
+  const types = Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [] : [target.types],
+  );
   removeUnreachable(
     join(fresh, 'package/dist'),
     types.map((path) => join(fresh, 'package', path)),
@@ -148,7 +150,9 @@ async function compile(fresh, { exports }) {
 function removeUnreachable(folder, entries) {
   const reached = new Set(entries);
   for (const path of reached) {
-    for (const [, specifier = ''] of readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\b[ (]*['"](\.[^'"]+)['"]/g))
+    for (const [, specifier = ''] of readFileSync(path, 'utf8').matchAll(
+      /\b(?:from|import)\b[ (]*['"](\.[^'"]+)['"]/g,
+    ))
       reached.add(join(dirname(path), specifier.replace(/\.[jt]s$/, '.d.ts')));
   }
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
