@@ -15,18 +15,23 @@ const { values, positionals } = parseArgs({
     short: { type: 'boolean', default: false },
     seed: { type: 'string' },
     events: { type: 'string' },
+    gap: { type: 'string' },
   },
 });
 const seed = Number(values.seed ?? randomInt(2 ** 31));
 const wanted = PARTS.filter((name) => positionals.length === 0 || positionals.includes(name));
 const events = values.events === undefined ? undefined : Number(values.events);
+const gap = values.gap === undefined ? undefined : Number(values.gap);
 
 if (
   !Number.isSafeInteger(seed) ||
   positionals.length > wanted.length ||
-  (events !== undefined && !(events > 0))
+  (events !== undefined && !(events > 0)) ||
+  (gap !== undefined && !(gap > 0))
 ) {
-  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [storm] [slow]');
+  print(
+    'Usage: npm run torture -- [--short] [--seed N] [--events N] [--gap N] [postgres] [pglite] [storm] [slow]',
+  );
   process.exitCode = 2;
 } else {
   print(`seed ${seed}`);
@@ -40,7 +45,13 @@ if (
 async function run(database: TortureOptions['database']): Promise<void> {
   if (database === 'postgres' && isMissing('postgres')) return;
   const settings = (values.short ? SHORT : LONG)[database];
-  const report = await torture({ database, seed, ...settings, ...(events !== undefined && { events }) });
+  const report = await torture({
+    database,
+    seed,
+    ...settings,
+    ...(events !== undefined && { events }),
+    ...(gap !== undefined && { gap }),
+  });
   for (const line of describe(database, report)) print(line);
   if (report.faults.length > 0) {
     print(`again: npm run torture -- --seed ${seed}${values.short ? ' --short' : ''} ${database}`);
@@ -106,7 +117,7 @@ function describe(database: string, report: Report): string[] {
   return [
     `${database.padEnd(10)} ${report.events} events in ${report.seconds.toFixed(0)} s; ${report.answered} answered, ${report.unanswered} requests without a sure answer`,
     `  faults   ${played}; ${report.losses} connections of clients dropped`,
-    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events`,
+    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events; the index was compared with ${report.indexed} notes`,
     ...faultLines(faults),
   ];
 }

@@ -34,6 +34,8 @@ export interface Report {
   readonly delivered: number;
   readonly resets: number;
   readonly skipped: number;
+  /** Notes whose words in the index were compared with their texts. */
+  readonly indexed: number;
   /** What is not as promised. */
   readonly faults: readonly string[];
   readonly seconds: number;
@@ -114,6 +116,7 @@ async function play(service: Service, options: TortureOptions): Promise<Report> 
     delivered: sum((follower) => follower.events),
     resets: sum(({ resets }) => resets),
     skipped: sum(({ skipped }) => skipped),
+    indexed: stored.notes.length,
     faults: faultsOf(stored, followers, answered()),
     seconds: (performance.now() - start) / 1_000,
   };

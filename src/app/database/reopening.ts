@@ -7,7 +7,7 @@
 // - A single failed call does not mean a loss, nor does a database that accepts no further call.
 import { RETRY_AFTER_MS, retryMs, WithStatus } from './status.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
-import type { Database, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
+import type { Database, DatabaseCall, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './gate.ts';
@@ -98,6 +98,10 @@ export class ReopeningDatabase extends WithStatus implements Database {
 
   get folderIdentity(): string | undefined {
     return this.#engine.folderIdentity;
+  }
+
+  onCall(listener: (call: DatabaseCall) => void): () => void {
+    return this.#calls.onCall(listener);
   }
 
   onNotify(topic: string, listener: (payload: string) => void): () => void {
