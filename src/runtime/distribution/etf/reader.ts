@@ -270,8 +270,18 @@ export class TermReader extends ScalarReader {
 
   #elements(count: number, depth: number): unknown[] {
     this.#enter(depth);
+    const below = depth + 1;
+    // An array that grows gets room for 17, and most have few elements.
+    switch (count) {
+      case 1:
+        return [this.value(below)];
+      case 2:
+        return [this.value(below), this.value(below)];
+      case 3:
+        return [this.value(below), this.value(below), this.value(below)];
+    }
     const elements: unknown[] = [];
-    for (let at = 0; at < count; at++) elements.push(this.value(depth + 1));
+    for (let at = 0; at < count; at++) elements.push(this.value(below));
     return elements;
   }
 

@@ -254,7 +254,17 @@ export class SlicingReader extends TermReader {
       record = { exported, names };
     }
     const spread = tag === MAP && count > 2 * MANY_KEYS ? new KeySpread(count / 2) : undefined;
-    this.#open.push({ tag, items: [], left: count, tail: false, record, map: null, spread, made: 0, small: true });
+    this.#open.push({
+      tag,
+      items: [],
+      left: count,
+      tail: false,
+      record,
+      map: null,
+      spread,
+      made: 0,
+      small: true,
+    });
     return false;
   }
 
