@@ -48,7 +48,7 @@ class LedSocket extends EventEmitter {
 
   /** Bytes arrive in one read. */
   arrives(bytes: Buffer): void {
-    expect(bytes.copy(this.#buffer)).toBe(bytes.length);
+    if (bytes.copy(this.#buffer) < bytes.length) throw new Error('more than fits');
     this[CALLBACK](bytes.length);
   }
 }
