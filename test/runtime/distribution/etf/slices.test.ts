@@ -187,7 +187,10 @@ describe('what is read', () => {
     const small = tuple(tuple(atom('group'), 1), [peer], { a: 'b' });
     const keyed = new ErlMap([[tuple('key', tuple(1, 2)), tuple(3, 4)]]);
     const large = [
-      tuple('many', Array.from({ length: 100 }, (_, at) => tuple(at, 'x'))),
+      tuple(
+        'many',
+        Array.from({ length: 100 }, (_, at) => tuple(at, 'x')),
+      ),
       Array.from({ length: 65 }, (_, at) => 1_000 + at),
       tuple(new ErlMap(Array.from({ length: 40 }, (_, at) => [tuple(at, 'key'), tuple(at)]))),
       tuple('long', 'x'.repeat(20_000)),
