@@ -196,9 +196,9 @@ describe('what is read', () => {
       tuple('long', 'x'.repeat(20_000)),
     ];
     for (const [index, one] of large.entries()) {
-      const parts = Array.from({ length: 50 }, () => tuple(small, keyed));
-      parts.splice(index * 16, 0, tuple(small, one));
-      const bytes = bytesOf(tuple('sync', peer, parts));
+      const list: unknown[] = Array.from({ length: 50 }, () => tuple(small, keyed));
+      list.splice(index * 16, 0, tuple(small, one));
+      const bytes = bytesOf(tuple('sync', peer, list));
       expect(sliced(bytes, 'term')).toMatchObject({ position: bytes.length });
       expect(sliced(bytes, 'term').value).toStrictEqual(atOnce(bytes, 'term').value);
     }
