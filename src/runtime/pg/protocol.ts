@@ -103,8 +103,7 @@ function readLeave(peer: Pid, pids: unknown, groups: unknown): PeerMessage | und
 function readPids(pids: unknown, peer: Pid): readonly Pid[] | undefined {
   if (!arePids(pids)) return undefined;
   const list = pids instanceof Pid ? [pids] : pids;
-  const isOfPeer = (pid: Pid): boolean => pid.origin.equals(peer.origin);
-  return list.every(isOfPeer) ? list : list.filter(isOfPeer);
+  return list.filter((pid) => pid.origin.equals(peer.origin));
 }
 
 function arePids(pids: unknown): pids is Pid | readonly Pid[] {
