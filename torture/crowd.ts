@@ -4,7 +4,7 @@
 import { connect, type Socket } from 'node:net';
 
 const BUFFER_BYTES = 262_144;
-const EVENTS_BETWEEN = 10;
+const EVENTS_BETWEEN = 4;
 const HEADER_MAX = 10;
 const PING = 9;
 const CONTROL_MAX = 125;

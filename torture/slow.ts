@@ -31,7 +31,7 @@ export interface SlowReport {
   readonly memory: readonly number[];
   /** How long the rounds took. */
   readonly seconds: number;
-  /** How often the slow client was closed. */
+  /** In how many rounds the service closed the slow client. */
   readonly closed: number;
   readonly resets: number;
   /** What the slow client has missed, seen twice or out of order. */
@@ -58,6 +58,7 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     await crowd.gather(instance.port, clients - 1);
     laggard.come();
     await until(() => laggard.isLive, 'the slow client is not live');
+    let closed = 0;
     const hear = (onClosed?: () => void): Promise<number> =>
       crowd.hear(instance.port, size, events, async () => {
         // Asked in both parts, as it costs something.
@@ -70,7 +71,13 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     for (let round = 0; round < rounds; round++) {
       if (round % 2 === 0) without.push(await hear());
       const read = laggard.stopReading();
-      beside.push(await hear(read));
+      let isClosed = false;
+      const onClosed = (): void => {
+        isClosed = true;
+        read();
+      };
+      beside.push(await hear(onClosed));
+      closed += Number(isClosed);
       read();
       // After a reset it gets only what is written from then on.
       let last = await crowd.write(instance.port, size);
@@ -94,7 +101,7 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
       beside,
       memory,
       seconds,
-      closed: laggard.closed,
+      closed,
       resets: laggard.resets,
       missed: lost + twice + disordered + changed,
       deliveries: crowd.deliveries,
