@@ -1,6 +1,6 @@
 // reduce(state, event): the next state. Touches nothing else.
 import type { Act } from '../protocol.ts';
-import { applyChanges, sampleChannels } from './changes.ts';
+import { applyChanges, sampleChannels, silent } from './changes.ts';
 import { ANSWER_MS, OPEN_MAX, TRACE_EVENTS_MAX } from './limits.ts';
 import type { Route } from './route.ts';
 import type { GridName, PageEvent, State } from './state.ts';
@@ -16,7 +16,13 @@ export function reduce(state: State, event: PageEvent): State {
 const handlers: Handlers = {
   ticked(state, { now }) {
     const { doing } = state;
-    const ticked = { ...state, now, data: { ...state.data, channelRates: sampleChannels(state.data) } };
+    const { channels, nodes } = state.data;
+    const data = {
+      ...state.data,
+      channelRates: sampleChannels(channels, state.data.channelRates),
+      nodes: silent(nodes, now),
+    };
+    const ticked = { ...state, now, data };
     if (doing?.outcome !== 'waiting' || now - doing.at < ANSWER_MS) return ticked;
     return fail(ticked, 'The node has not answered. It may have been done all the same.');
   },
