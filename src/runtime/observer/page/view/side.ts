@@ -26,7 +26,7 @@ export function sideView(state: State, actions: Actions): View {
     }}
   >
     <div class="side-head">
-      <h2 id="side-title" tabindex="-1">${process ?? channel}</h2>
+      <h2 id="side-title" tabindex="-1">${titleOf(state) ?? process ?? channel}</h2>
       <button type="button" class="quiet" @click=${close}>Close</button>
     </div>
     <div class="side-body" tabindex="0" role="region" aria-labelledby="side-title">
@@ -62,8 +62,15 @@ function processBody(state: State, actions: Actions): View {
   `;
 }
 
-function headView({ name, label, status, current }: ProcessDetail): View {
-  return html`<p class="who"><b>${name ?? label}</b> ${statusMark(status)}</p>
+/** The name or label of the process, when that is known. */
+function titleOf({ data: { process: detail } }: State): string | undefined {
+  return detail === undefined ? undefined : (detail.name ?? detail.label);
+}
+
+function headView({ pid, node, status, current }: ProcessDetail): View {
+  return html`<p class="who">
+      <code>${pid}</code> <span class="soft">on</span> <code>${node}</code> ${statusMark(status)}
+    </p>
     ${
       current === undefined
         ? nothing
