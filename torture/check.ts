@@ -12,6 +12,8 @@ export interface Stored {
     readonly payload: string;
   }>;
   readonly notes: ReadonlyArray<{ readonly id: number; readonly title: string }>;
+  /** Notes whose words in the index are not those of their texts, and how many are still marked as not indexed. */
+  readonly index: { readonly wrong: readonly number[]; readonly marked: number };
 }
 
 export const EVENTS = `select position::int as position, topic, payload from channel_events where channel = 'notes' order by position`;
@@ -25,6 +27,7 @@ export function faultsOf(
 ): string[] {
   return [
     ...faultsOfHistory(stored),
+    ...faultsOfIndex(stored),
     ...faultsOfAnswers(stored, answered),
     ...followers.flatMap((follower) => faultsOfFollower(stored, follower)),
   ];
@@ -45,6 +48,13 @@ function faultsOfHistory({ events, notes }: Stored): string[] {
     ...(different > 0 || made.size !== notes.length
       ? [`${different} of ${notes.length} notes are not what the events say; these have made ${made.size}`]
       : []),
+  ];
+}
+
+function faultsOfIndex({ index: { wrong, marked } }: Stored): string[] {
+  return [
+    ...(wrong.length > 0 ? [`the index has other words than ${wrong.length} notes`] : []),
+    ...(marked > 0 ? [`${marked} notes are not indexed`] : []),
   ];
 }
 

@@ -4,10 +4,12 @@
 // Bounded in time: when that is up, writers stop with fewer events; a follower that does not come to the last one is behind.
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import postgres from 'postgres';
 import { sql } from 'drizzle-orm';
 import { Dice } from '../fuzz/dice.ts';
-import { openPglite } from '../src/app/database/pglite.ts';
+import { type Database, openDatabase } from '../src/app/database/database.ts';
+import { DatabaseBacklog } from '../src/app/indexer/backlog.ts';
+import { Vocabulary } from '../src/app/indexer/vocabulary.ts';
+import { wronglyIndexed } from '../test/app/support/wrongly-indexed.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { EVENTS, faultsOf, NOTES, type Stored } from './check.ts';
 import { playFaults, unsettle } from './faults.ts';
@@ -203,14 +205,13 @@ async function onPostgres(): Promise<Service> {
     proxies,
     postgres: server,
     async read() {
-      const client = postgres(url, { max: 1, onnotice: () => {} });
+      const limits = { poolMax: 2, connectTimeoutMs: 10_000, queryTimeoutMs: 60_000, retryMaxMs: 500 };
+      const database = openDatabase({ kind: 'postgres', url, ...limits });
       try {
-        return {
-          events: await client.unsafe<Stored['events'][number][]>(EVENTS),
-          notes: await client.unsafe<Stored['notes'][number][]>(NOTES),
-        };
+        await database.opened();
+        return await readTables(database, () => pause(100)); // the service indexes
       } finally {
-        await client.end({ timeout: 5 });
+        await database.close();
       }
     },
     remove,
@@ -218,12 +219,12 @@ async function onPostgres(): Promise<Service> {
 }
 
 async function onPglite(): Promise<Service> {
-  const folder = dataFolder();
-  const data = join(folder.path, 'data');
+  const home = dataFolder();
+  const data = join(home.path, 'data');
   const instance = new Instance(await freePort(), { ...KEEP, DATA_DIR: data });
   const remove = async () => {
     await instance.kill();
-    folder.remove();
+    home.remove();
   };
   try {
     await instance.start();
@@ -237,20 +238,37 @@ async function onPglite(): Promise<Service> {
     postgres: undefined,
     async read() {
       await instance.kill();
-      const database = openPglite({ kind: 'pglite', folder: join(data, 'pglite'), queryTimeoutMs: 60_000 });
+      const folder = join(data, 'pglite');
+      const database = openDatabase({ kind: 'pglite', folder, queryTimeoutMs: 60_000 });
       try {
         await database.opened();
-        const rows = async <Row>(query: string): Promise<Row[]> => [
-          ...((await database.run((db) => db.execute(sql.raw(query)))) as unknown as Iterable<Row>),
-        ];
-        return {
-          events: await rows<Stored['events'][number]>(EVENTS),
-          notes: await rows<Stored['notes'][number]>(NOTES),
-        };
+        // It was killed: what it has left is for the next indexer.
+        const backlog = new DatabaseBacklog(database, new Vocabulary(database), () => {});
+        return await readTables(database, () => backlog.step());
       } finally {
         await database.close();
       }
     },
     remove,
   };
+}
+
+/** @param wait for an indexer, or works as one */
+async function readTables(database: Database, wait: () => Promise<unknown>): Promise<Stored> {
+  const rows = async <Row>(query: string): Promise<Row[]> => [
+    ...((await database.run((db) => db.execute(sql.raw(query)))) as unknown as Iterable<Row>),
+  ];
+  const [events, notes] = [
+    await rows<Stored['events'][number]>(EVENTS),
+    await rows<Stored['notes'][number]>(NOTES),
+  ];
+  // What is wrong now stays wrong: only marked notes are indexed.
+  const { wrong } = await wronglyIndexed(database);
+  const end = performance.now() + CALM_LIMIT_MS;
+  let index = await wronglyIndexed(database);
+  while (index.marked > 0 && performance.now() < end) {
+    await wait();
+    index = await wronglyIndexed(database);
+  }
+  return { events, notes, index: { ...index, wrong: [...new Set([...wrong, ...index.wrong])] } };
 }

@@ -18,7 +18,8 @@ import {
   clusterVariables,
   nodeOfUrl,
 } from './cluster/settings.ts';
-import { isHostEntry, isLoopback } from './http/host.ts';
+import { isLoopbackHost } from 'troupe/fastify';
+import { isHostEntry } from './http/host.ts';
 import { pageNotesMax } from './notes/page.ts';
 import { isPostgresUrl, parsePostgresUrl, PostgresUrlError } from './database/postgres-url.ts';
 import type { NotesSettings } from './notes/source.ts';
@@ -26,6 +27,7 @@ import { HOST, wholeNumber } from './setting-types.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const METRICS = ['off', 'own', 'public'] as const;
+const SWITCH = ['off', 'on'] as const;
 const SHOWN_VALUE_MAX = 80;
 
 /** Each setting by its variable. `description` is what a fault says is allowed. */
@@ -83,6 +85,13 @@ const variables = {
     description: 'an IP address or a host name of this machine, without a port; 0.0.0.0 or :: for all',
   }),
   METRICS_PORT: wholeNumber(9464, 0, 65_535, '0 lets the system choose'),
+  OBSERVER_TOKEN: Type.Optional(
+    Type.String({
+      pattern: '^[!-~]{16,1024}$',
+      description: '16 to 1024 characters of printable ASCII without blanks, at random',
+    }),
+  ),
+  OBSERVER_ALLOW: Type.Enum(SWITCH, { default: 'off', description: `one of ${SWITCH.join(', ')}` }),
   DATA_DIR: Type.String({ default: './data', pattern: '^[^\\u0000]+$', description: 'a folder' }),
   DATABASE_URL: Type.Optional(
     Type.Refine(
@@ -102,7 +111,7 @@ const variables = {
 };
 
 /** The variables whose values are not repeated in a fault. */
-const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL', ...clusterSecrets]);
+const SECRETS: ReadonlySet<string> = new Set(['DATABASE_URL', 'OBSERVER_TOKEN', ...clusterSecrets]);
 
 const Settings = Type.Object(variables);
 type Settings = Static<typeof Settings>;
@@ -144,6 +153,8 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Where metrics are served: on the port of the notes, on one of their own, or nowhere when undefined. */
   readonly metrics: 'public' | { readonly host: string; readonly port: number } | undefined;
+  /** What guards the observer; undefined when it is not served. */
+  readonly observer: { readonly token: string | undefined; readonly allow: boolean } | undefined;
   /** The data folder, absolute. */
   readonly dataDir: string;
   /** Where the notes are. */
@@ -232,6 +243,7 @@ function toConfig(settings: Settings): Config {
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     logLevel: settings.LOG_LEVEL,
     metrics: metricsOf(settings),
+    observer: observerOf(settings),
     dataDir,
     database: Object.freeze(databaseSettings(settings, dataDir)),
     cluster: clusterOf(settings),
@@ -241,6 +253,17 @@ function toConfig(settings: Settings): Config {
 function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: Settings): Config['metrics'] {
   if (where === 'own') return Object.freeze({ host, port });
   return where === 'public' ? where : undefined;
+}
+
+/**
+ * Without a token only who is on this machine may look. Settings for a proxy show that those who come from this machine's address may
+ * be anybody.
+ */
+function observerOf(settings: Settings): Config['observer'] {
+  const { OBSERVER_TOKEN: token, OBSERVER_ALLOW, HOST: host, TRUST_PROXY, ALLOWED_HOSTS } = settings;
+  const isPrivate = isLoopbackHost(host) && TRUST_PROXY.length === 0 && ALLOWED_HOSTS.length === 0;
+  if (token === undefined && !isPrivate) return undefined;
+  return Object.freeze({ token, allow: OBSERVER_ALLOW === 'on' });
 }
 
 function databaseSettings(settings: Settings, dataDir: string): NotesSettings {
@@ -288,13 +311,20 @@ function faultsBetween(settings: Settings): ConfigFault[] {
   const faults: ConfigFault[] = [];
   if (settings.ALLOWED_HOSTS.includes('*')) {
     const isAlone = settings.ALLOWED_HOSTS.length === 1;
-    if (!isAlone || isLoopback(settings.HOST)) {
+    if (!isAlone || isLoopbackHost(settings.HOST)) {
       faults.push({
         variable: 'ALLOWED_HOSTS',
         problem: isAlone ? `is * while HOST is ${settings.HOST}` : 'has * beside other hosts',
         allowed: isAlone ? 'the names that this service has, separated by commas' : '* alone, or names',
       });
     }
+  }
+  if (settings.OBSERVER_ALLOW === 'on' && settings.OBSERVER_TOKEN === undefined) {
+    faults.push({
+      variable: 'OBSERVER_ALLOW',
+      problem: 'is on without OBSERVER_TOKEN, so every user of this machine could end processes',
+      allowed: 'on with OBSERVER_TOKEN, or off',
+    });
   }
   const largest = Math.max(settings.BODY_LIMIT_BYTES, settings.PAGE_BYTES);
   if (settings.TRAFFIC_MAX_BYTES < largest) {

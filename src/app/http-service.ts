@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
 import { troupeFastify } from 'troupe/fastify';
+import { observer } from 'troupe/observer';
 import type { Node, ServerRef } from 'troupe';
 import type { Config } from './config.ts';
 import type { DatabaseStatus } from './database/database.ts';
@@ -111,6 +112,12 @@ export async function addRoutes(
     },
   });
   const end = drain(http);
+  // Before the description of the API, which it is no part of.
+  if (config.observer !== undefined) {
+    await http.register(observer, { node, ...config.observer });
+    const who = config.observer.token === undefined ? 'users of this machine' : 'who has OBSERVER_TOKEN';
+    http.log.info(`the observer is at /observer/, for ${who}`);
+  }
   await describeApi(http);
   await servePage(http);
   await http.register(health, { database, indexer, stopping: stops, node: config.cluster && node });

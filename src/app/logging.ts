@@ -143,6 +143,26 @@ function runtimeLines(): Lines {
       message: 'frames to a slow client are dropped',
     }),
 
+    // The observer
+    'troupe:observer:act': ({ node, address, act, target, what, problem }) => ({
+      level: problem === undefined ? 'warn' : 'info',
+      ...(problem !== undefined && { kind: address }),
+      fields: { node, address, act, target, what: what?.slice(0, TEXT_SHOWN_MAX), problem },
+      message:
+        problem === undefined
+          ? 'the observer did something to a process'
+          : 'the observer did not do something to a process',
+    }),
+    'troupe:observer:session': ({ address, outcome }) => ({
+      level: outcome === 'started' ? 'info' : 'warn',
+      kind: `${address} ${outcome}`,
+      fields: { address, outcome },
+      message:
+        outcome === 'started'
+          ? 'somebody looks into the node with the token of the observer'
+          : 'somebody gave the observer a wrong token',
+    }),
+
     // Nodes
     'troupe:pubsub:restarted': ({ pid }) => ({
       level: 'warn',

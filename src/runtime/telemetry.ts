@@ -113,6 +113,22 @@ export interface TelemetryEvents {
   'troupe:pubsub:restart_failed': { node: string; error: unknown };
   /** The log of a durable channel could not read or trim its store; it is tried again. */
   'troupe:channel:log_failed': { node: string; channel: string; error: unknown };
+  /** A page of the observer did something to a process, or tried to. */
+  'troupe:observer:act': {
+    /** The node that the process is on. */
+    node: string;
+    /** The process of the page, and the address that it is shown at. */
+    pid: Pid;
+    address: string;
+    act: 'exit' | 'suspend' | 'resume' | 'send';
+    target: string;
+    /** The message as JSON, or the exit reason. */
+    what: string | undefined;
+    /** Why it was not done. */
+    problem: string | undefined;
+  };
+  /** Somebody gave the observer a token. */
+  'troupe:observer:session': { node: string; address: string; outcome: 'started' | 'wrong' | 'too many' };
   /** A WebSocket process or a controller failed. */
   'troupe:fastify:failed': { pid: Pid; label: string; reason: ExitReason };
 }

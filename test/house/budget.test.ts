@@ -10,7 +10,7 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core, like the rooms that came later: what connects nodes, what tests use, the REPL. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl'];
-const CORE_LINES_MAX = 10_905;
+const CORE_LINES_MAX = 10_910;
 const FILES_MAX = 140;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {
@@ -19,7 +19,7 @@ const LATER: Readonly<Record<string, { readonly files: number; readonly lines: n
   inspect: { files: 17, lines: 1_750 },
   observer: { files: 23, lines: 3_000 },
   otel: { files: 1, lines: 85 },
-  'pg/durable': { files: 5, lines: 700 },
+  'pg/durable': { files: 6, lines: 830 },
 };
 /** A shorter file has to serve at least two others. */
 const LINES_MIN = 40;

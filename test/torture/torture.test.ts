@@ -50,6 +50,7 @@ describe('it notices', () => {
       payload: JSON.stringify(note(position)),
     })),
     notes: [1, 2, 3].map((id) => ({ id, title: `n${id}` })),
+    index: { wrong: [], marked: 0 },
   };
 
   /** A follower after a server has said all this to it. */
@@ -84,12 +85,14 @@ describe('it notices', () => {
     expect(found).toEqual(faults.map((fault) => expect.stringContaining(fault)));
   });
 
-  test('an answered change without an event, a gap, and notes without events', () => {
+  test('an answered change without an event, a gap, notes without events, and an index of other words', () => {
     const [first, , third] = stored.events;
-    const broken = { ...stored, events: [first!, third!] };
+    const broken = { ...stored, events: [first!, third!], index: { wrong: [2], marked: 3 } };
     expect(faultsOf(broken, [], [{ topic: 'note_created', id: 2, title: 'n2' }])).toEqual([
       'the history has 1 gaps',
       '1 of 3 notes are not what the events say; these have made 2',
+      'the index has other words than 1 notes',
+      '3 notes are not indexed',
       '1 changes were answered and have no event',
     ]);
   });

@@ -13,6 +13,7 @@
 // in simple health checks.
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isLoopbackHost } from 'troupe/fastify';
 import { HttpError } from './errors.ts';
 
 /** Characters of a refused host that the answer shows. */
@@ -35,21 +36,6 @@ export function isHostEntry(text: string): boolean {
   return parse(text) !== undefined;
 }
 
-/** Whether a name or address is a loopback one. IPv6 addresses may come without brackets. */
-export function isLoopback(host: string): boolean {
-  return isLoopbackName(parse(withBrackets(host))?.name ?? '');
-}
-
-function isLoopbackName(name: string): boolean {
-  return (
-    name === 'localhost' ||
-    name.endsWith('.localhost') ||
-    (isIP(name) === 4 && name.startsWith('127.')) ||
-    name === '[::1]' ||
-    /^\[::ffff:7f[0-9a-f]{2}:/.test(name)
-  );
-}
-
 /** Decides about hosts; @param listen where the service listens; @param allowed as `ALLOWED_HOSTS` */
 export function hostCheck(listen: string, allowed: readonly string[]): (host: string) => boolean {
   if (allowed.includes('*')) return () => true;
@@ -59,7 +45,7 @@ export function hostCheck(listen: string, allowed: readonly string[]): (host: st
   return (text) => {
     const host = parse(text);
     if (host === undefined) return false;
-    if (isLoopbackName(host.name) || host.name === own?.name) return true;
+    if (isLoopbackHost(host.name) || host.name === own?.name) return true;
     if (takesAddresses && isAddress(host.name)) return true;
     return entries.some((entry) => entry.name === host.name && portFits(entry.port, host.port));
   };

@@ -1,15 +1,15 @@
 // The indexer: a server that follows the channel and keeps the words of each note in the database's full-text search.
 //
-// - It has no state of its own. The database marks the work (`backlog.ts`); an event on the channel only says that there is some.
-//   A sweep finds changes without an event, because it was lost or another program made the change. So a start costs nothing,
-//   however many notes there are, and a crash at any moment loses nothing.
+// - It has no state of its own, no position either: the database marks the work (`backlog.ts`, docs/adr/0038). An event on the channel, or
+//   that events were missed, only says that there is some. A sweep finds changes without an event, because another program made them.
+//   So a start costs nothing, however many notes there are, and a crash at any moment loses nothing.
 // - Of the indexers of one database in a cluster one works, the first by the name of its node; when it is gone, the next. They
 //   find each other as members of a group. When nodes do not see each other, two may work at once: they only do some work twice.
 //   The others sweep, too, since a member may be cut off from the database.
 // - A search does not need it: `search.ts` itself ensures that changes are indexed.
 // - Clients of this instance may miss changes: the database failed and nobody knows whether one was stored, or the node that made
 //   it was unreachable. What notices this casts `resync`; once the database answers, the clients are told to read again.
-import { defineServer, Down, GroupJoined, GroupLeft, pg } from 'troupe';
+import { ChannelReset, defineServer, Down, GroupJoined, GroupLeft, pg } from 'troupe';
 import { type Pid, type Process, pubsub, started, UNHANDLED } from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
@@ -94,6 +94,7 @@ export const noteIndexer = defineServer({
     if (message === RESYNC) return resync(indexer, self);
     if (message instanceof Down) enter(indexer, self);
     else if (message instanceof GroupJoined || message instanceof GroupLeft) elect(indexer, self);
+    else if (message instanceof ChannelReset && message.channel === notes.name) after(indexer, 0, STEP, self); // what events would have told of is marked
     else if (!notes.matches(message)) return UNHANDLED;
     else if (isChange(indexer, message)) after(indexer, 0, STEP, self);
     return undefined;

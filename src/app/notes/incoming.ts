@@ -10,7 +10,7 @@
 //   every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { type Broadcast, formatCursor } from 'troupe';
+import type { Broadcast } from 'troupe';
 import { Recurring } from '../recurring.ts';
 import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note } from './note.ts';
@@ -76,8 +76,7 @@ export class IncomingEvents {
     let event = this.#seen.get(message);
     if (event === undefined) {
       event = this.#check(message);
-      if (event !== 'left out' && message.epoch !== undefined && message.position !== undefined)
-        event = { ...event, id: formatCursor({ epoch: message.epoch, position: message.position }) };
+      if (event !== 'left out' && message.id !== undefined) event = { ...event, id: message.id };
       this.#seen.set(message, event);
     }
     return event === 'left out' ? undefined : event;

@@ -6,7 +6,7 @@
 //   to it. An empty `since` begins with `live`.
 // - An event is checked and encoded once, however many connections it goes to.
 import type { FastifyRequest } from 'fastify';
-import { ChannelLive, ChannelReset, type Followed, type Follower, formatCursor, UNHANDLED } from 'troupe';
+import { ChannelLive, ChannelReset, type Followed, type Follower, UNHANDLED } from 'troupe';
 import { close, defineWebSocketHandler, encodeOnce, text } from 'troupe/fastify';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
@@ -28,7 +28,7 @@ const asMark = encodeOnce((mark: ChannelReset | ChannelLive) =>
   JSON.stringify({
     event: mark instanceof ChannelReset ? 'reset' : 'live',
     data: {},
-    id: formatCursor(mark),
+    id: mark.id,
   }),
 );
 const missed: NoteEvent = { topic: 'resync', payload: {} };

@@ -11,7 +11,7 @@
  * WebSocket.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type {
@@ -174,4 +174,22 @@ export function originAllowed(
   if (origins.some((allowed) => allowed.toLowerCase() === page.origin)) return true;
   const own = `${page.protocol}//${request.host}`;
   return page.host !== '' && URL.canParse(own) && new URL(own).host === page.host;
+}
+
+/** A name or an address as `Host` has it, with or without a port. */
+const HOST = /^(?<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+
+/**
+ * Whether a host is a name or address that means the machine itself: `localhost`, names that end with `.localhost`, 127.0.0.0/8 and
+ * ::1. For what is meant for the user of the machine alone; check both the address of the connection and `Host`, since any site can
+ * give its own name the address 127.0.0.1.
+ * @param host as `Host` has it, or an address as a socket has it.
+ */
+export function isLoopbackHost(host: string): boolean {
+  const { name = '' } = HOST.exec(isIP(host) === 6 ? `[${host.replace(/%.*$/, '')}]` : host)?.groups ?? {};
+  if (!URL.canParse(`http://${name}`)) return false;
+  const { hostname } = new URL(`http://${name}`);
+  const bare = hostname.replace(/\.$/, '');
+  if (bare === 'localhost' || bare.endsWith('.localhost') || bare === '[::1]') return true;
+  return (isIP(bare) === 4 && bare.startsWith('127.')) || /^\[::ffff:7f[0-9a-f]{2}:/.test(bare);
 }

@@ -21,11 +21,13 @@ export type {
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeLine,
   TreeOptions,
+  TreePageOptions,
   TreeRow,
 } from './inspector.ts';
 export type { InspectOptions } from './local.ts';
-export type { BlockedRow, ProcessFigures } from './measure.ts';
+export type { BlockedRow, LoadPoint, ProcessFigures } from './measure.ts';
 export { inspectServer, type InspectServerOptions } from './server.ts';
 export type { TraceEnd, TraceEvent, TraceOptions, TraceSink } from './trace.ts';
 export { sequenceChart, Trace } from './trace-stream.ts';

@@ -5,7 +5,7 @@
 // ten seconds after the last question that needs it; the first answer has no rates yet.
 import type { ExitReason } from '../index.ts';
 import type { ProcessDetail } from './details.ts';
-import type { BlockedRow } from './measure.ts';
+import type { BlockedRow, LoadPoint } from './measure.ts';
 import type { TraceOptions } from './trace.ts';
 import type { Trace } from './trace-stream.ts';
 
@@ -136,6 +136,22 @@ export interface TreeRow {
   readonly children: readonly TreeRow[];
 }
 
+/** A line of the supervision tree as a list. */
+export interface TreeLine extends Omit<TreeRow, 'children'> {
+  /** Tells it from all others: its pid, or for a child that does not run the pid of its supervisor and its id. */
+  readonly key: string;
+  /** 0 for the root. */
+  readonly depth: number;
+  /** Whether its children are lines, if it has any. */
+  readonly open: boolean;
+}
+
+/** Which part of the supervision tree is listed as lines. */
+export interface TreePageOptions extends Omit<PageOptions, 'match'> {
+  /** The pids, as text, of the processes whose children are lines, at most 10,000; `init` is always one. Default none. */
+  readonly open?: readonly string[];
+}
+
 /** A pg scope. */
 export interface ScopeSummary {
   readonly scope: string;
@@ -230,6 +246,8 @@ export interface Inspector {
   process(target: string): Promise<ProcessDetail>;
   /** The supervision tree, with all other processes below those that spawned them; at most 1,000 levels of it. */
   tree(options?: TreeOptions): Promise<TreeRow>;
+  /** The supervision tree as a list, each process before its children: a part of it. */
+  treePage(options?: TreePageOptions): Promise<Page<TreeLine>>;
   scopes(): Promise<ScopeSummary[]>;
   /** The groups of a scope, sorted by name; of that of the channels when none is named. At most 10,000. */
   groups(scope?: string): Promise<GroupSummary[]>;
@@ -242,6 +260,12 @@ export interface Inspector {
   /** As `channels`, with how many there are in all. */
   channelPage(options?: PageOptions): Promise<Page<ChannelRow>>;
   load(): Promise<LoadFigures>;
+  /**
+   * The last seconds, at most 300, the oldest first: those that the node has been measured for. It is, for a minute after this was asked
+   * last.
+   * @param since leaves out what ended until then, in milliseconds since 1970
+   */
+  loadHistory(since?: number): Promise<LoadPoint[]>;
   /** Begins to trace. Every trace ends; see {@link TraceOptions}. */
   trace(target: TraceTarget, options?: TraceOptions): Promise<Trace>;
 

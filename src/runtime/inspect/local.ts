@@ -1,6 +1,6 @@
 // The inspector of the own node. It reads the tables of the node, and asks nobody but a server for its state.
 import { type ExitReason, type Node, pg, Pid, sys, TroupeError } from '../index.ts';
-import { badArgument, checkInteger } from '../options.ts';
+import { badArgument, checkInteger, checkNumber } from '../options.ts';
 import { inspectProcess } from '../process/info.ts';
 import type { Process } from '../process/process.ts';
 import { currentOf, groupText, processDetail, type ProcessDetail } from './details.ts';
@@ -20,15 +20,17 @@ import type {
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeLine,
   TreeOptions,
+  TreePageOptions,
   TreeRow,
 } from './inspector.ts';
-import { measure, type Measurement } from './measure.ts';
+import { type LoadPoint, measure, type Measurement, secondsOf } from './measure.ts';
 import { compareTexts, pageOf } from './page.ts';
 import { processPage } from './processes.ts';
 import { type Tracer, traceChannel, type TraceOptions, traceProcess, type TraceSink } from './trace.ts';
 import { Trace } from './trace-stream.ts';
-import { readTree, type TreeNode } from './tree.ts';
+import { readLines, readTree, type TreeNode } from './tree.ts';
 
 /** Options of {@link inspectNode}. */
 export interface InspectOptions {
@@ -38,6 +40,7 @@ export interface InspectOptions {
 
 /** How many processes are listed. */
 const PROCESSES_MAX = 100_000;
+const PAGE_DEFAULT = 1_000;
 /** How many processes of a tree can be open. */
 const OPEN_MAX = 10_000;
 /** How many groups, members or channels are listed. */
@@ -112,11 +115,17 @@ export class LocalInspector implements Inspector {
   // oxlint-disable-next-line require-await
   async tree({ open, limit = PROCESSES_MAX }: TreeOptions = {}): Promise<TreeRow> {
     checkInteger('limit', limit, 1, PROCESSES_MAX);
-    if (open !== undefined && (!Array.isArray(open) || open.length > OPEN_MAX)) {
-      throw badArgument(`open lists at most ${OPEN_MAX} pids.`);
-    }
-    const pids = open?.map((text) => this.#node.pid(String(text)));
-    return plainTree(readTree(this.#node, { open: pids, limit }));
+    return plainTree(readTree(this.#node, { open: open && this.#openPids(open), limit }));
+  }
+
+  // oxlint-disable-next-line require-await
+  async treePage({ open = [], first = 0, limit = PAGE_DEFAULT }: TreePageOptions = {}): Promise<
+    Page<TreeLine>
+  > {
+    checkInteger('first', first, 0);
+    checkInteger('limit', limit, 0, PROCESSES_MAX);
+    const { total, lines } = readLines(this.#node, this.#openPids(open), first, limit);
+    return { first, total, rows: lines.map((line) => ({ ...line, pid: line.pid?.toString() })) };
   }
 
   // oxlint-disable-next-line require-await
@@ -200,6 +209,12 @@ export class LocalInspector implements Inspector {
   }
 
   // oxlint-disable-next-line require-await
+  async loadHistory(since = 0): Promise<LoadPoint[]> {
+    checkNumber('since', since, 0, Number.MAX_SAFE_INTEGER);
+    return secondsOf(this.#node, since);
+  }
+
+  // oxlint-disable-next-line require-await
   async trace(target: TraceTarget, options: TraceOptions = {}): Promise<Trace> {
     const trace = new Trace();
     const tracer = this.startTrace(target, options, trace);
@@ -273,6 +288,12 @@ export class LocalInspector implements Inspector {
     const process = this.#node.find(this.#pid(target));
     if (process !== null) return process;
     throw new TroupeError('TROUPE_NOPROC', `No process ${String(target)} is alive on ${this.node}.`);
+  }
+
+  #openPids(open: readonly string[]): Pid[] {
+    if (!Array.isArray(open) || open.length > OPEN_MAX)
+      throw badArgument(`open lists at most ${OPEN_MAX} pids.`);
+    return open.map((text) => this.#node.pid(String(text)));
   }
 
   #pid(target: string | Pid): Pid {

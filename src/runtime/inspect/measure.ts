@@ -9,6 +9,7 @@
 //   sample that saw it wait. So it is too low by at most the time between two samples, and unknown before the first. In a mailbox
 //   out of which messages are taken selectively, the age of the oldest one counts from the moment that it was first seen in front.
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import type { Node } from '../index.ts';
 import { EMPTY } from '../process/state.ts';
 import { Process } from '../process/process.ts';
@@ -30,6 +31,26 @@ const MARKS_MAX = 64;
 const CHANNELS_MAX = 10_000;
 /** The resolution of the histogram of the event loop's delay, in milliseconds. */
 const LOOP_RESOLUTION_MS = 10;
+
+/** How many seconds of load are kept, the latest. */
+const SECONDS_KEPT = 300;
+/** How long a node is measured after the last time that somebody asked for these, in milliseconds. */
+const HISTORY_MS = 60_000;
+
+/** One second of load. */
+export interface LoadPoint {
+  /** When it ended, in milliseconds since 1970. */
+  readonly at: number;
+  /** How late the event loop came back in it: 99 of 100 times no later than this, and at most. In milliseconds. */
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  /** The part of it that processes ran, 0 to 1. */
+  readonly busyShare: number;
+  readonly turnsPerSecond: number;
+  /** Memory of JavaScript's values at its end, in bytes. */
+  readonly heapUsed: number;
+  readonly processes: number;
+}
 
 /** A handler that has held up the event loop. */
 export interface BlockedRow {
@@ -66,6 +87,11 @@ class Growth {
   /** How much it has grown per millisecond, over the last one to two samples. */
   perMs(now: number, value: number): number {
     return now > this.#olderAt ? (value - this.#older) / (now - this.#olderAt) : 0;
+  }
+
+  /** The same since the last sample. */
+  perMsOfLast(now: number, value: number): number {
+    return now > this.#newerAt ? (value - this.#newer) / (now - this.#newerAt) : 0;
   }
 }
 
@@ -161,8 +187,12 @@ export class Measurement extends TimerEntry {
   readonly #since: number;
   readonly #loop: IntervalHistogram;
   readonly #loopBefore = performance.eventLoopUtilization();
+  /** The same for the second that runs. */
+  readonly #loopOfSecond: IntervalHistogram;
   readonly #release: () => void;
   readonly blocked: BlockedRow[] = [];
+  /** The last seconds, the oldest first. */
+  readonly seconds: LoadPoint[] = [];
   readonly #busy: Growth;
   readonly #turns: Growth;
   #busyMs = 0;
@@ -179,6 +209,8 @@ export class Measurement extends TimerEntry {
     this.#turns = new Growth(now, node.scheduler.turns);
     this.#loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
     this.#loop.enable();
+    this.#loopOfSecond = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+    this.#loopOfSecond.enable();
     // Hides the method of the class until `stop` deletes it.
     node.scheduler.runItem = (item) => this.#run(item);
     this.#release = hear(node, {
@@ -212,6 +244,7 @@ export class Measurement extends TimerEntry {
   override expired(): void {
     if (this.#node.clock.now() >= this.#until) this.stop();
     else {
+      this.#keepSecond();
       this.#sample();
       this.#node.timers.start(this, SAMPLE_MS);
     }
@@ -222,6 +255,7 @@ export class Measurement extends TimerEntry {
     this.#node.timers.drop(this);
     Reflect.deleteProperty(this.#node.scheduler, 'runItem');
     this.#loop.disable();
+    this.#loopOfSecond.disable();
     this.#release();
     measurements.delete(this.#node);
   }
@@ -256,19 +290,33 @@ export class Measurement extends TimerEntry {
   /** What was measured of the scheduler and the event loop. Times in milliseconds. */
   loadFigures() {
     const now = this.#node.clock.now();
-    const delay = (nanoseconds: number): number =>
-      Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e6 - LOOP_RESOLUTION_MS) : 0;
-    const { mean, max } = this.#loop;
     return {
       busyShare: Math.min(1, this.#busy.perMs(now, this.#busyMs)),
       turnsPerSecond: this.#turns.perMs(now, this.#node.scheduler.turns) * 1_000,
       loop: {
         utilisation: performance.eventLoopUtilization(this.#loopBefore).utilization,
-        meanMs: delay(mean),
+        meanMs: delay(this.#loop.mean),
         p99Ms: delay(this.#loop.percentile(99)),
-        maxMs: this.#loop.count === 0 ? 0 : delay(max),
+        maxMs: maxDelay(this.#loop),
       },
     };
+  }
+
+  /** Keeps the load of the second that has ended. */
+  #keepSecond(): void {
+    const { clock, scheduler, table } = this.#node;
+    const now = clock.now();
+    if (this.seconds.length === SECONDS_KEPT) this.seconds.shift();
+    this.seconds.push({
+      at: clock.wallTime(),
+      p99Ms: delay(this.#loopOfSecond.percentile(99)),
+      maxMs: maxDelay(this.#loopOfSecond),
+      busyShare: Math.min(1, this.#busy.perMsOfLast(now, this.#busyMs)),
+      turnsPerSecond: this.#turns.perMsOfLast(now, scheduler.turns) * 1_000,
+      heapUsed: getHeapStatistics().used_heap_size,
+      processes: table.size,
+    });
+    this.#loopOfSecond.reset();
   }
 
   #ran(process: Process, ms: number, handled: number): void {
@@ -325,4 +373,18 @@ export function measure(node: Node, forMs = MEASURE_MS): Measurement {
     measurements.set(node, measurement);
   } else measurement.prolong(forMs);
   return measurement;
+}
+
+/** The last seconds of a node after a time, which is measured for a minute from now on. */
+export function secondsOf(node: Node, since: number): LoadPoint[] {
+  return measure(node, HISTORY_MS).seconds.filter(({ at }) => at > since);
+}
+
+/** A delay of the event loop in milliseconds, without the interval of the measurement. */
+function delay(nanoseconds: number): number {
+  return Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e6 - LOOP_RESOLUTION_MS) : 0;
+}
+
+function maxDelay({ count, max }: IntervalHistogram): number {
+  return count === 0 ? 0 : delay(max);
 }

@@ -26,9 +26,12 @@ import type {
   ProcessSummary,
   ScopeSummary,
   TraceTarget,
+  TreeLine,
   TreeOptions,
+  TreePageOptions,
   TreeRow,
 } from './inspector.ts';
+import type { LoadPoint } from './measure.ts';
 import { INSPECT_SERVER, TRACE_TAG } from './server.ts';
 import type { TraceEnd, TraceEvent, TraceOptions } from './trace.ts';
 import { Trace } from './trace-stream.ts';
@@ -71,6 +74,10 @@ export class RemoteInspector implements Inspector {
     return (await this.#ask('tree', options)) as TreeRow;
   }
 
+  async treePage(options?: TreePageOptions): Promise<Page<TreeLine>> {
+    return (await this.#ask('treePage', options)) as Page<TreeLine>;
+  }
+
   async scopes(): Promise<ScopeSummary[]> {
     return (await this.#ask('scopes')) as ScopeSummary[];
   }
@@ -97,6 +104,10 @@ export class RemoteInspector implements Inspector {
 
   async load(): Promise<LoadFigures> {
     return (await this.#ask('load')) as LoadFigures;
+  }
+
+  async loadHistory(since?: number): Promise<LoadPoint[]> {
+    return (await this.#ask('loadHistory', since)) as LoadPoint[];
   }
 
   async exit(target: string, reason: ExitReason): Promise<void> {

@@ -39,41 +39,98 @@ interface Limits {
 
 /** Reads the tree of a node, from init down. */
 export function readTree(node: Node, { open, limit = Infinity }: Limits = {}): TreeNode {
+  const { root, isOpen, childrenOf, factsOf } = treeOf(node, open);
+  let left = limit;
+  const read = (place: Place, level: number): TreeNode => {
+    left--;
+    const children: TreeNode[] = [];
+    if (level < LEVELS_MAX && isOpen(place))
+      childrenOf(place, (child) => {
+        if (left > 0) children.push(read(child, level + 1));
+      });
+    return { ...factsOf(place), children };
+  };
+  return read(root, 1);
+}
+
+/** A line of the tree as a list. */
+export interface TreeLine extends Omit<TreeNode, 'children'> {
+  /** Tells it from all others: its pid, or for a child that does not run the pid of its supervisor and its id. */
+  readonly key: string;
+  /** 0 for the root. */
+  readonly depth: number;
+  /** Whether its children are lines, if it has any. */
+  readonly open: boolean;
+}
+
+/** Reads a part of the tree as a list of lines, each before those of its children. Nothing is made of what lies outside of the part. */
+export function readLines(
+  node: Node,
+  open: readonly Pid[],
+  first: number,
+  limit: number,
+): { readonly total: number; readonly lines: TreeLine[] } {
+  const { root, isOpen, childrenOf, factsOf } = treeOf(node, open);
+  const lines: TreeLine[] = [];
+  let total = 0;
+  const read = (place: Place, depth: number, above: Pid | undefined): void => {
+    const isShown = total >= first && total < first + limit;
+    total++;
+    const isOpened = depth < LEVELS_MAX && isOpen(place);
+    if (isShown) {
+      const key = place.pid?.toString() ?? `${String(above)}/${String(place.id)}`;
+      lines.push({ key, depth, open: isOpened, ...factsOf(place) });
+    }
+    if (isOpened)
+      childrenOf(place, (child) => {
+        read(child, depth + 1, place.pid);
+      });
+  };
+  read(root, 0, undefined);
+  return { total, lines };
+}
+
+/** How a tree is walked. */
+interface Tree {
+  readonly root: Place;
+  isOpen(place: Place): boolean;
+  childrenOf(place: Place, visit: (child: Place) => void): void;
+  factsOf(place: Place): Omit<TreeNode, 'children'>;
+}
+
+function treeOf(node: Node, open: readonly Pid[] | undefined): Tree {
   const init = node.find(node.initPid) as Process;
   const below = belowEach(node, init);
   const opened = open === undefined ? undefined : new Set([init, ...open.map((pid) => node.find(pid))]);
-  let left = limit;
-  const read = (info: Info, level: number): TreeNode => {
-    left--;
-    const { process, pid, id, type, status } = info;
-    const supervisor = process === null ? undefined : supervisorIn(process);
-    const others = (process === null ? undefined : below.get(process)) ?? [];
-    const children: TreeNode[] = [];
-    const add = (child: Info): void => {
-      if (left > 0) children.push(read(child, level + 1));
-    };
-    if (level < LEVELS_MAX && (opened === undefined || opened.has(process))) {
-      for (const child of supervisor?.infos() ?? []) add(supervised(node, child));
-      for (const child of others) add(plain(child));
-    }
-    const { supervisors, workers } = supervisor?.counts() ?? NO_CHILDREN;
-    return {
-      pid,
-      id,
-      name: process?.extra?.name,
-      label: process?.label,
-      type,
-      status,
-      strategy: supervisor?.flags.strategy,
-      childCount: supervisors + workers + others.length,
-      children,
-    };
+  const othersBelow = ({ process }: Place): readonly Process[] =>
+    (process === null ? undefined : below.get(process)) ?? [];
+  return {
+    root: plain(init),
+    isOpen: ({ process }) => process !== null && (opened === undefined || opened.has(process)),
+    childrenOf(place, visit) {
+      for (const child of supervisorAt(place)?.infos() ?? []) visit(supervised(node, child));
+      for (const child of othersBelow(place)) visit(plain(child));
+    },
+    factsOf(place) {
+      const { process, pid, id, type, status } = place;
+      const supervisor = supervisorAt(place);
+      const { supervisors, workers } = supervisor?.counts() ?? NO_CHILDREN;
+      return {
+        pid,
+        id,
+        name: process?.extra?.name,
+        label: process?.label,
+        type,
+        status,
+        strategy: supervisor?.flags.strategy,
+        childCount: supervisors + workers + othersBelow(place).length,
+      };
+    },
   };
-  return read(plain(init), 1);
 }
 
 /** What is known of a place in the tree before its node is made; `process` is null for one that does not run here. */
-interface Info {
+interface Place {
   readonly process: Process | null;
   readonly pid: Pid | undefined;
   readonly id: string | undefined;
@@ -81,12 +138,12 @@ interface Info {
   readonly status: TreeNode['status'];
 }
 
-function supervised(node: Node, { id, pid, type, status }: ChildInfo): Info {
+function supervised(node: Node, { id, pid, type, status }: ChildInfo): Place {
   const process = pid === undefined ? null : node.find(pid);
   return { process, pid, id: id === undefined ? undefined : String(id), type, status };
 }
 
-function plain(process: Process): Info {
+function plain(process: Process): Place {
   const type = supervisorIn(process) === undefined ? 'worker' : 'supervisor';
   return { process, pid: process.pid, id: undefined, type, status: 'running' };
 }
@@ -115,6 +172,10 @@ function belowEach(node: Node, init: Process): Map<Process, Process[]> {
     else known.push(process);
   }
   return below;
+}
+
+function supervisorAt({ process }: Place): Supervisor | undefined {
+  return process === null ? undefined : supervisorIn(process);
 }
 
 function supervisorIn({ state }: Process): Supervisor | undefined {

@@ -3,7 +3,6 @@ export type {
   Act,
   Changes,
   FromPage,
-  LoadPoint,
   SessionStart,
   SessionState,
   TableChange,
@@ -11,3 +10,4 @@ export type {
   TreeLine,
   Views,
 } from './protocol.ts';
+export { observer, type ObserverOptions } from './plugin.ts';

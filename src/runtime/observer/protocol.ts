@@ -11,6 +11,7 @@ import type {
   ChannelRow,
   GroupSummary,
   LoadFigures,
+  LoadPoint,
   MemberRow,
   NodeRow,
   PeerRow,
@@ -62,6 +63,7 @@ export interface Views {
 /** What the page sends. `id` comes back in the answer; that of a `look` in all that is sent for it. */
 export type FromPage =
   | { readonly type: 'look'; readonly id: number; readonly views: Views }
+  /** On the node that is looked into. At most four at once. */
   | { readonly type: 'trace'; readonly id: number; readonly target: string | { readonly channel: string } }
   | { readonly type: 'untrace'; readonly id: number }
   | { readonly type: 'act'; readonly id: number; readonly node?: string; readonly act: Act };
@@ -100,15 +102,7 @@ export interface TableChange<Row> {
 }
 
 /** One second of load. */
-export interface LoadPoint {
-  readonly at: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-  readonly busyShare: number;
-  readonly turnsPerSecond: number;
-  readonly heapUsed: number;
-  readonly processes: number;
-}
+export type { LoadPoint };
 
 /** The figures that change, by view. */
 export interface Changes {

@@ -67,6 +67,14 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
     Object.freeze(this);
   }
 
+  /**
+   * Its place as text, `<epoch>:<position>`: what a client keeps, and hands in as `since` to go on from there. Undefined for a message that
+   * was not stored.
+   */
+  get id(): string | undefined {
+    return this.epoch === undefined ? undefined : `${this.epoch}:${this.position}`;
+  }
+
   /** Its fields in the order of the tuple. */
   *[Symbol.iterator](): Generator<string | Pid | Topic | Payload, void, void> {
     yield this.channel;

@@ -1,6 +1,6 @@
 // Which hosts a request may be sent to.
 import { describe, expect, test } from 'vitest';
-import { hostCheck, isLoopback } from '../../../src/app/http/host.ts';
+import { hostCheck } from '../../../src/app/http/host.ts';
 
 const LOOPBACK = [
   'localhost',
@@ -112,18 +112,4 @@ test('a listed host is one with every port, or with its own', () => {
   ])
     expect([host, isAllowed(host)]).toEqual([host, false]);
   expect(hostCheck('0.0.0.0', ['*'])('anything at all')).toBe(true);
-});
-
-test('loopback addresses are known in every form', () => {
-  for (const host of [
-    'localhost',
-    '127.0.0.1',
-    '127.255.255.254',
-    '::1',
-    '0:0:0:0:0:0:0:1',
-    '::ffff:127.0.0.1',
-  ])
-    expect([host, isLoopback(host)]).toEqual([host, true]);
-  for (const host of ['0.0.0.0', '::', '128.0.0.1', 'example.org', '', '::ffff:10.0.0.1'])
-    expect([host, isLoopback(host)]).toEqual([host, false]);
 });

@@ -6,7 +6,7 @@ import { type IndexerOptions, noteIndexer } from '../../../src/app/indexer/index
 import { notes } from '../../../src/app/notes/channel.ts';
 import { IncomingEvents } from '../../../src/app/notes/incoming.ts';
 import type { Note } from '../../../src/app/notes/note.ts';
-import { createNode, type Node } from 'troupe';
+import { ChannelReset, createNode, type Node } from 'troupe';
 import { createMemoryNetwork } from 'troupe/testing';
 
 let nodes: Node[];
@@ -100,6 +100,17 @@ test('looks after each change that it hears of, once for all that it has heard o
   await indexer.call('status');
   await indexer.call('status');
   expect(steps.taken).toBe(6);
+});
+
+test('looks when events were missed, and leaves the resets of other channels to others', async () => {
+  const { node, steps, indexer } = await start();
+  await until(() => steps.taken === 1);
+  node.send(indexer.pid, new ChannelReset(notes.name, { epoch: 'e', position: 7 }));
+  await until(() => steps.taken === 2);
+  node.send(indexer.pid, new ChannelReset('other', { epoch: 'e', position: 7 }));
+  await indexer.call('status');
+  await indexer.call('status');
+  expect(steps.taken).toBe(2);
 });
 
 test('answers others between its steps', async () => {

@@ -11,6 +11,7 @@ import { Vocabulary } from '../../../src/app/indexer/vocabulary.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
+import { describeCrashes } from './crash.contract.ts';
 import { describeIndexing } from './indexing.contract.ts';
 
 const limits = { queryTimeoutMs: 20_000 };
@@ -30,6 +31,9 @@ describe('on PGlite', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   describeIndexing(() => open({ kind: 'pglite', folder: join(folder, 'pglite'), ...limits }));
+  describe('crashes', () => {
+    describeCrashes(() => open({ kind: 'pglite', folder: join(folder, 'crashes'), ...limits }));
+  });
 });
 
 const part = requirePart('postgres');
@@ -44,6 +48,9 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
   const openAt = (url: string) => open({ kind: 'postgres', url, poolMax: 6, ...waits, ...limits });
 
   describeIndexing(async () => openAt((await server.createDatabase()).url));
+  describe('crashes', () => {
+    describeCrashes(async () => openAt((await server.createDatabase()).url));
+  });
 
   function parts(database: Database) {
     const told: NotIndexed[] = [];

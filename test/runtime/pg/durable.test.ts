@@ -41,10 +41,16 @@ describe('one node', () => {
     await settle(node);
     expect(new Set(numbers(got))).toEqual(new Set([1, 2]));
     const stored = got.find((message) => numbers([message])[0] === 1) as Broadcast;
-    expect(stored).toMatchObject({ epoch: store.epoch, position: 1, sender: node.initPid });
+    expect(stored).toMatchObject({
+      epoch: store.epoch,
+      position: 1,
+      id: `${store.epoch}:1`,
+      sender: node.initPid,
+    });
     expect(got.find((message) => message !== stored)).toMatchObject({
       epoch: undefined,
       position: undefined,
+      id: undefined,
     });
   });
 

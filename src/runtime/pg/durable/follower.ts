@@ -5,13 +5,25 @@
  * It takes a page at a time, each in a turn of its own, from memory or the store (`history.ts`). It becomes a member when it has nearly
  * caught up, then reads as far as the log had delivered when it joined; what came in between twice is left out by its position.
  *
+ * What it hears counts on from its position: what is lower it has had, and where something is missing, since its mailbox has a bound and has
+ * dropped it, it reads that from the history. Positions say this between two resets of the log only, so it knows how many of these
+ * its position has behind it.
+ *
  * A history that is too long to be worth it, is gone, or is of another epoch is answered with a `ChannelReset`: its reader reads
  * again what it shows, which was stored before the position in it.
  */
 import * as pubsub from '../pubsub.ts';
 import type { Process } from '../../process/process.ts';
 import { Broadcast } from '../pubsub.ts';
-import { ChannelMark, ChannelReset, type Progress, broadcastOf, findProgress } from './log.ts';
+import {
+  ChannelMark,
+  ChannelReset,
+  type Progress,
+  broadcastOf,
+  findProgress,
+  lookAtStore,
+  numberOf,
+} from './log.ts';
 import { type HistoryEntry, type HistoryPage, REPLAY } from './history.ts';
 import { type Cursor, formatCursor, parseCursor } from './store.ts';
 
@@ -46,11 +58,15 @@ const NONE: readonly never[] = Object.freeze([]);
 export class Follower<Message extends Broadcast = Broadcast> {
   readonly #self: Process;
   readonly #progress: Progress;
-  readonly #since: Cursor | undefined;
+  /** Where what it reads begins. */
+  #since: Cursor | undefined;
   readonly #asked: boolean;
   readonly #options: Required<FollowOptions>;
   #cursor: Cursor | undefined = undefined;
-  #state: 'waiting' | 'reading' | 'joined' | 'live' = 'waiting';
+  /** `astray`: the log has delivered a reset, which is in the mailbox: what is heard before it counts no more. */
+  #state: 'waiting' | 'reading' | 'joined' | 'live' | 'rereading' | 'astray' = 'waiting';
+  /** How many resets of the log the position has behind it. */
+  #resets = 0;
   /** How far the log had come when the process joined. */
   #target = 0;
   #events = 0;
@@ -80,25 +96,44 @@ export class Follower<Message extends Broadcast = Broadcast> {
     if (message instanceof Broadcast && message.channel === this.#progress.channel)
       return this.#heard(message as Message);
     if (message instanceof ReadOn && message.follower === this) return this.#readOn();
-    if (message instanceof ChannelReset && message.channel === this.#progress.channel) {
-      return [message, ...this.#live(message)];
-    }
+    if (message instanceof ChannelReset && message.channel === this.#progress.channel)
+      return this.#wasReset(message);
     return undefined;
   }
 
-  #heard(message: Message): readonly Message[] {
+  #heard(message: Message): readonly Followed<Message>[] | Promise<readonly Followed<Message>[]> {
     const { epoch, position } = message;
     if (position === undefined || epoch === undefined) return [message];
+    // Before it has joined, a process that is a member for another reason hears what it will read.
+    if (this.#state !== 'live') return NONE;
     const cursor = this.#cursor as Cursor;
-    if (epoch === cursor.epoch && position <= cursor.position) return NONE;
-    this.#cursor = { epoch, position };
-    return [message];
+    if (epoch !== cursor.epoch) return this.#reset(); // the reset before it was dropped
+    if (position <= cursor.position) return NONE;
+    if (position === cursor.position + 1) {
+      this.#cursor = { epoch, position };
+      return [message];
+    }
+    this.#state = 'rereading';
+    this.#since = cursor;
+    this.#target = position;
+    this.#events = 0;
+    this.#bytes = 0;
+    return this.#page();
+  }
+
+  /** A reset that the position has behind it was delivered before the position was taken. */
+  #wasReset(reset: ChannelReset): readonly Followed<Message>[] {
+    const number = numberOf(reset);
+    const isMember = this.#state === 'live' || this.#state === 'astray';
+    if (!isMember || (number !== undefined && number <= this.#resets)) return NONE;
+    this.#resets = number ?? this.#resets;
+    return [reset, ...this.#live(reset)];
   }
 
   #readOn(): readonly Followed<Message>[] | Promise<readonly Followed<Message>[]> {
     const reached = this.#progress.cursor;
     if (reached === undefined) {
-      this.#self.sendAfter(RETRY_MS, this.#self.pid, new ReadOn(this));
+      this.#readOnLater();
       return NONE;
     }
     if (this.#state === 'waiting') {
@@ -107,6 +142,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
       if (since === undefined || since.epoch !== reached.epoch || this.#isTooFar(since, reached))
         return this.#reset();
       this.#cursor = since;
+      this.#resets = this.#progress.resets;
       this.#state = 'reading';
     }
     return this.#page();
@@ -118,13 +154,20 @@ export class Follower<Message extends Broadcast = Broadcast> {
     for (;;) {
       const next = this.#next();
       const page = next instanceof Promise ? await next : next;
-      if (!this.#fits(page)) return this.#reset();
+      const isCurrent = this.#progress.resets === this.#resets;
+      if (!isCurrent && this.#state === 'joined') {
+        this.#state = 'astray';
+        return messages;
+      }
+      if (!isCurrent) return this.#reset();
+      if (page.epoch !== this.#cursorOfLog.epoch) return this.#awaitLog(messages);
+      if (!this.#fits(page)) return this.#isBehind(page) ? this.#awaitLog(messages) : this.#reset();
       for (const { message } of page.entries) messages.push(message as Message);
       const last: HistoryEntry | undefined = page.entries.at(-1);
       if (last !== undefined) this.#cursor = { epoch: page.epoch, position: last.position };
       if (this.#state === 'reading') {
         if (this.#position < page.head) break;
-        this.#target = this.#join(this.#progress.cursor as Cursor).position;
+        this.#target = this.#join(this.#cursorOfLog).position;
       }
       if (this.#position >= this.#target) return [...messages, ...this.#live()];
     }
@@ -132,9 +175,26 @@ export class Follower<Message extends Broadcast = Broadcast> {
     return messages;
   }
 
+  /** Whether the log has not come to the position of the process, and would set it back. */
+  #isBehind({ head }: HistoryPage): boolean {
+    return this.#state === 'reading' && this.#cursorOfLog.position < this.#position && this.#position <= head;
+  }
+
+  /** The store says what the log does not know yet, and it is the log that says where to go on. */
+  #awaitLog(messages: readonly Followed<Message>[]): readonly Followed<Message>[] {
+    lookAtStore(this.#progress);
+    if (this.#state === 'reading') this.#readOnLater();
+    else this.#state = 'astray';
+    return messages;
+  }
+
+  #readOnLater(): void {
+    this.#self.sendAfter(RETRY_MS, this.#self.pid, new ReadOn(this));
+  }
+
   /** The page after the position: from memory without waiting, so that nothing is heard meanwhile, or else from the store. */
   #next(): HistoryPage | Promise<HistoryPage> {
-    const cursor = this.#progress.cursor as Cursor;
+    const cursor = this.#cursorOfLog;
     const page = this.#progress.history.recall(this.#position, cursor);
     return page ?? (this.#position > cursor.position ? this.#ahead(cursor) : this.#load(this.#position));
   }
@@ -155,6 +215,11 @@ export class Follower<Message extends Broadcast = Broadcast> {
     return history.read(source, channel, { epoch, position: after }, (event) => broadcastOf(event, log.pid));
   }
 
+  /** Of a log that has read its store once. */
+  get #cursorOfLog(): Cursor {
+    return this.#progress.cursor as Cursor;
+  }
+
   get #position(): number {
     return (this.#cursor as Cursor).position;
   }
@@ -173,7 +238,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
     const replayed = this.#events;
     this.#events += entries.length;
     for (const { bytes } of entries) this.#bytes += bytes;
-    if (epoch !== cursor.epoch || head < cursor.position) return false;
+    if (epoch !== cursor.epoch || head < Math.max(cursor.position, this.#target)) return false;
     const isGone = first > cursor.position + 1;
     if (isGone || (this.#bytes > bytesMax && bytesMax >= REPLAY.bytes)) {
       this.#progress.history.markUnreachable((this.#since as Cursor).position);
@@ -182,9 +247,11 @@ export class Follower<Message extends Broadcast = Broadcast> {
   }
 
   #reset(): readonly Followed<Message>[] {
-    const reached = this.#progress.cursor as Cursor;
-    const cursor = this.#state === 'joined' ? reached : this.#join(reached);
+    const reached = this.#cursorOfLog;
+    const isMember = this.#state !== 'waiting' && this.#state !== 'reading';
+    const cursor = isMember ? reached : this.#join(reached);
     this.#cursor = cursor;
+    this.#resets = this.#progress.resets;
     this.#state = 'live';
     return [
       new ChannelReset(this.#progress.channel, cursor),
@@ -200,6 +267,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
 
   #join(reached: Cursor): Cursor {
     pubsub.join(this.#self, this.#progress.channel);
+    this.#resets = this.#progress.resets;
     this.#state = 'joined';
     return reached;
   }

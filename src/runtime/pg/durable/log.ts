@@ -11,6 +11,7 @@
  * - What arrives on the channel without a position, from a BEAM node for instance, does not pass through the log.
  * - When positions lose their meaning (another epoch), or what is next has been trimmed, the members get a `ChannelReset`.
  * - How far it has come outlives the process: a log that is started again on the node goes on from there.
+ * - It takes what it is handed while it reads the store, so that nothing piles up in its mailbox however long the store takes.
  * - The first of the logs by the name of its node trims the history.
  */
 import * as pg from '../pg.ts';
@@ -23,10 +24,18 @@ import type { Process } from '../../process/process.ts';
 import { telemetry } from '../../telemetry.ts';
 import { Tuple, atom, tuple } from '../../terms/index.ts';
 import { Pid } from '../../terms/identifiers.ts';
+import { Ahead, Published } from './ahead.ts';
 import { NOVA_SCOPE } from '../channel-forms.ts';
 import { Broadcast } from '../pubsub.ts';
 import { History } from './history.ts';
-import { type Cursor, type EventSource, type StoredEvent, type TrimLimit, isEpoch } from './store.ts';
+import {
+  type Cursor,
+  type EventSource,
+  type StoredEvent,
+  type TrimLimit,
+  formatCursor,
+  isEpoch,
+} from './store.ts';
 
 /** Settings of a log. */
 export interface ChannelLogOptions {
@@ -51,10 +60,23 @@ export class ChannelMark {
     this.position = position;
     Object.freeze(this);
   }
+
+  /** The place as text: `since` for who goes on from here. */
+  get id(): string {
+    return formatCursor(this);
+  }
 }
 
 /** What a member of a durable channel gets when it may have missed events that cannot be delivered any more. */
 export class ChannelReset extends ChannelMark {}
+
+/** The resets that logs have delivered, numbered on each node: positions do not tell which of two came later. */
+const numbers = new WeakMap<ChannelReset, number>();
+
+/** @internal Which reset of its node it is, from 1; undefined for one that no log has made. */
+export function numberOf(reset: ChannelReset): number | undefined {
+  return numbers.get(reset);
+}
 
 const SWEEP_MS = 30_000;
 const KEEP = 10_000;
@@ -67,28 +89,16 @@ const GAP_MS = 20;
 const FIRST_READ_MS = 1_000;
 /** How long a store that has failed is left alone. */
 const RETRY_MS = 1_000;
-/** Events that wait for those before them; when there are more, the store is read instead. */
-const AHEAD_MAX = 1_000;
 /** What is read at a time. */
 const READ = { events: 200, bytes: 262_144 } as const;
 const EVENT = atom('troupe_event');
 
+const LOOK = Symbol('look');
 const SWEEP = Symbol('sweep');
 const CATCH_UP = Symbol('catch up');
 const TRIM = Symbol('trim');
 
 const failed = telemetry('troupe:channel:log_failed');
-
-/** An event, on the way from who has stored it to the log of its node. */
-class Published {
-  readonly event: StoredEvent;
-  readonly sender: Pid;
-
-  constructor(event: StoredEvent, sender: Pid) {
-    this.event = event;
-    this.sender = sender;
-  }
-}
 
 /** How far a channel has come on a node; it outlives the log. */
 export interface Progress {
@@ -96,12 +106,14 @@ export interface Progress {
   source: EventSource;
   /** After the last event that the members got; undefined before the store has been read for the first time. */
   cursor: Cursor | undefined;
-  /** What has come before its turn, by position. */
-  readonly ahead: Map<number, Published>;
+  /** What has come before its turn. */
+  readonly ahead: Ahead;
   /** Before the first event that was published here while the store had not been read. */
   before: number;
   /** What its followers read. */
   readonly history: History;
+  /** How many resets the members got. */
+  resets: number;
   /** The process of the log; one that has ended stands here until the next. */
   log: Process;
 }
@@ -116,6 +128,9 @@ interface Log {
   wanted: number;
   /** The messages to itself that are under way. */
   readonly due: Set<symbol>;
+  /** Whether the store is being read, or trimmed: each is done once at a time, and nobody waits for it. */
+  reading: boolean;
+  trimming: boolean;
 }
 
 /**
@@ -134,6 +149,8 @@ export const channelLog = defineServer({
       group: tuple(EVENT, channel),
       wanted: Infinity,
       due: new Set(),
+      reading: false,
+      trimming: false,
     };
     log.progress.history.keep = keep;
     self.label = `log of ${channel}`;
@@ -156,17 +173,20 @@ export const channelLog = defineServer({
     cursor: ({ progress }): Cursor | undefined => progress.cursor,
   },
 
-  async info(log, message, self) {
+  info(log, message, self) {
     if (message instanceof Published) take(log, message, self);
     else if (message instanceof Tuple && message.elements[0] === EVENT)
       take(log, readEnvelope(log, message), self);
-    else if (message === CATCH_UP) await catchUp(log, self);
-    else if (message === TRIM) await trim(log, self);
+    else if (message === CATCH_UP) catchUp(log, self);
+    else if (message === LOOK) {
+      want(log, Infinity);
+      catchUp(log, self);
+    } else if (message === TRIM) trim(log, self);
     else if (message === SWEEP) {
       log.due.delete(SWEEP);
       after(log, spread(log.options.sweepMs), SWEEP, self);
       want(log, Infinity);
-      await catchUp(log, self);
+      catchUp(log, self);
       after(log, 0, TRIM, self);
     }
     return undefined;
@@ -209,6 +229,11 @@ export function findProgress(node: Node, channel: string): Progress {
   throw new TroupeError('TROUPE_NO_LOG', `The durable channel '${channel}' has no log on ${node.name}.`);
 }
 
+/** @internal Has the log read its store now: somebody knows that there is something new. */
+export function lookAtStore({ log }: Progress): void {
+  log.deliver(LOOK);
+}
+
 /** @internal The message with which the members of a channel get an event. */
 export function broadcastOf(event: StoredEvent, sender: Pid): Broadcast {
   const { channel, topic, payload, epoch, position } = event;
@@ -227,9 +252,10 @@ function begin(self: Process, channel: string, source: EventSource): Progress {
     channel,
     source,
     cursor: undefined,
-    ahead: new Map(),
+    ahead: new Ahead(),
     before: Infinity,
     history: new History(),
+    resets: 0,
     log: self,
   };
   progress.source = source;
@@ -276,7 +302,7 @@ function take(log: Log, published: Published | undefined, self: Process): void {
     return after(log, GAP_MS, CATCH_UP, self);
   }
   if (position <= cursor.position) return;
-  if (!deliverNext(progress, published) && ahead.size < AHEAD_MAX) ahead.set(position, published);
+  if (!deliverNext(progress, published)) ahead.add(published);
   if (want(log, position)) after(log, GAP_MS, CATCH_UP, self);
 }
 
@@ -287,36 +313,43 @@ function deliverNext(progress: Progress, published: Published): boolean {
   if (cursor === undefined || epoch !== cursor.epoch || position !== cursor.position + 1) return false;
   deliver(progress, published);
   for (let next = position + 1; ahead.size > 0; next++) {
-    const waiting = ahead.get(next);
+    const waiting = ahead.take(next);
     if (waiting === undefined) break;
-    ahead.delete(next);
     deliver(progress, waiting);
   }
   return true;
 }
 
-function deliver(progress: Progress, { event, sender }: Published): void {
+function deliver(progress: Progress, { event, sender, bytes }: Published): void {
   const { epoch, position, channel } = event;
   progress.cursor = { epoch, position };
   const message = broadcastOf(event, sender);
-  progress.history.add({ position, bytes: Buffer.byteLength(event.payload), message }, position);
+  progress.history.add({ position, bytes, message }, position);
   pubsub.deliverHere(progress.log.node, channel, message);
 }
 
-async function catchUp(log: Log, self: Process): Promise<void> {
+function catchUp(log: Log, self: Process): void {
   log.due.delete(CATCH_UP);
-  if (!isMissing(log)) return;
+  if (!log.reading && isMissing(log)) void readAll(log, self);
+}
+
+/** Never rejects. */
+async function readAll(log: Log, self: Process): Promise<void> {
+  log.reading = true;
   log.wanted = 0;
+  let waitMs = GAP_MS;
   try {
     while (await readOn(log, self));
-    // Heard of while it was read.
-    if (isMissing(log)) after(log, GAP_MS, CATCH_UP, self);
   } catch (error) {
-    if (self.signal.aborted) return;
+    if (!self.alive) return;
     if (failed.hasSubscribers) failed.publish({ node: self.node.name, channel: log.progress.channel, error });
     want(log);
-    after(log, spread(RETRY_MS), CATCH_UP, self);
+    waitMs = spread(RETRY_MS);
+  } finally {
+    log.reading = false;
   }
+  // The store has failed, or there was word of more while it was read.
+  if (isMissing(log)) after(log, waitMs, CATCH_UP, self);
 }
 
 /** Notes that there is an event of this position. @returns whether it is still missing */
@@ -344,14 +377,17 @@ async function readOn(log: Log, self: Process): Promise<boolean> {
     ahead.clear();
     progress.history.clear();
     progress.cursor = { epoch, position: head };
-    pubsub.deliverHere(self.node, channel, new ChannelReset(channel, progress.cursor));
+    const reset = new ChannelReset(channel, progress.cursor);
+    progress.resets += 1;
+    numbers.set(reset, progress.resets);
+    pubsub.deliverHere(self.node, channel, reset);
     return false;
   }
   // Some may have been delivered while this was read.
   for (const event of events)
-    deliverNext(progress, ahead.get(event.position) ?? new Published(event, self.pid));
+    deliverNext(progress, ahead.take(event.position) ?? new Published(event, self.pid));
   const { position } = progress.cursor;
-  for (const waiting of ahead.keys()) if (waiting <= position) ahead.delete(waiting);
+  ahead.dropUpTo(position);
   return events.length > 0 && head > position;
 }
 
@@ -373,16 +409,27 @@ async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
-async function trim(log: Log, self: Process): Promise<void> {
+function trim(log: Log, self: Process): void {
   log.due.delete(TRIM);
-  const { progress, options, group } = log;
-  if (pg.getMembers(self, NOVA_SCOPE, group).some(({ node }) => node < self.node.name)) return;
+  if (log.trimming || pg.getMembers(self, NOVA_SCOPE, log.group).some(({ node }) => node < self.node.name))
+    return;
+  void trimSome(log, self);
+}
+
+/** Never rejects. */
+async function trimSome(log: Log, self: Process): Promise<void> {
+  const { progress, options } = log;
+  log.trimming = true;
+  let isMore = false;
   try {
-    if (await progress.source.trim(progress.channel, options)) after(log, 0, TRIM, self);
+    isMore = await progress.source.trim(progress.channel, options);
   } catch (error) {
-    if (self.signal.aborted) return;
-    if (failed.hasSubscribers) failed.publish({ node: self.node.name, channel: progress.channel, error });
+    if (self.alive && failed.hasSubscribers)
+      failed.publish({ node: self.node.name, channel: progress.channel, error });
+  } finally {
+    log.trimming = false;
   }
+  if (isMore) after(log, 0, TRIM, self);
 }
 
 function after({ due }: Log, delayMs: number, what: symbol, self: Process): void {
