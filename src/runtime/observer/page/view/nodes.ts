@@ -101,8 +101,11 @@ function edgeView(node: string, { peers, rates }: NodesData, from: Layout, x: nu
   const traffic = rate === undefined ? 0 : rate.sentBytes + rate.receivedBytes;
   const width = 1.5 + Math.min(6, Math.log10(1 + traffic / 100) * 1.5);
   const state = peer === undefined ? 'none' : peer.queuedBytes > 0 ? 'queued' : peer.state;
-  const [labelX, labelY] = [from.x + (x - from.x) * 0.52, from.y + (y - from.y) * 0.52];
-  return svg`<g class="edge" data-state=${state}>
+  // Beside a line that is steep, above all others.
+  const steep = Math.abs(x - from.x) < Math.abs(y - from.y) / 2;
+  const labelX = from.x + (x - from.x) * 0.52 + (steep ? 10 : 0);
+  const labelY = from.y + (y - from.y) * 0.52 + (steep ? 8 : 0);
+  return svg`<g class=${steep ? 'edge steep' : 'edge'} data-state=${state}>
     <line x1=${from.x} y1=${from.y} x2=${x} y2=${y} stroke-width=${width.toFixed(1)} />
     <text x=${labelX} y=${labelY - 8}>${peer === undefined ? '' : rateText(peer, rate)}</text>
     <text class="queue" x=${labelX} y=${labelY + 16}>${peer === undefined || peer.queuedBytes === 0 ? '' : `${bytes(peer.queuedBytes)} wait`}</text>

@@ -37,7 +37,10 @@ export function sideView(state: State, actions: Actions): View {
 
 function channelBody(state: State, actions: Actions, channel: string): View {
   return html`
-    <p>${groupLink(state.route, channel, undefined)} <span class="soft">has the members.</span></p>
+    <dl class="facts">
+      <dt>Members</dt>
+      <dd>${groupLink(state.route, channel, undefined)}</dd>
+    </dl>
     ${traceView(state, actions, { channel })}
   `;
 }
