@@ -100,10 +100,11 @@ async function startApp(
   }
   const { node, peers } = await startNode(settings && carrier && { name: settings.node, carrier }, log);
   teardown.add(() => node.stop());
-  const { database, repository, changes, events, search, backlog, indexers, identity } = openNotes(
+  const { database, repository, changes, deleted, events, search, backlog, indexers, identity } = openNotes(
     config.database,
     node,
     own,
+    config.deleted.maxAgeMs,
     (what) => logNotIndexed(log, what),
   );
   if (own === undefined) teardown.add(logDatabase(log, database));
@@ -143,6 +144,12 @@ async function startApp(
     history: config.history,
     pageBytes: config.page.bytes,
     indexer: { backlog, search, incoming, group: indexers, ...indexerLog(log) },
+    deleted: deleted && {
+      notes: deleted,
+      limit: config.deleted,
+      onFailed: (err) =>
+        log.error({ err }, 'deleted notes could not be removed for good; they are tried again'),
+    },
     cluster: settings && { identity, indexer, strangers },
   };
   const tree = await node.start(notesTree, [treeParts], { name: rootName });

@@ -75,6 +75,8 @@ const variables = {
   WS_SEND_LIMIT_BYTES: wholeNumber(33_554_432, 2_097_152, 1_073_741_824, 'bytes'),
   NOTIFICATIONS_KEEP: wholeNumber(10_000, 0, 1_000_000_000, 'events'),
   NOTIFICATIONS_MAX_AGE_MS: wholeNumber(259_200_000, 1_000, 31_536_000_000, 'milliseconds'),
+  DELETED_KEEP: wholeNumber(1_000, 0, 1_000_000, 'notes'),
+  DELETED_MAX_AGE_MS: wholeNumber(3_600_000, 1_000, 31_536_000_000, 'milliseconds'),
   REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(10_000, 100, 600_000, 'milliseconds'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', description: `one of ${LOG_LEVELS.join(', ')}` }),
@@ -146,6 +148,8 @@ export interface Config {
   readonly wsSendLimitBytes: number;
   /** How many events are kept for clients that come back, and for how long. */
   readonly history: { readonly keep: number; readonly maxAgeMs: number };
+  /** How many deleted notes can be restored, and for how long. */
+  readonly deleted: { readonly keep: number; readonly maxAgeMs: number };
   /** How long a request may take before it is answered 503. */
   readonly requestTimeoutMs: number;
   /** How long a shutdown may take before the process ends all the same. */
@@ -239,6 +243,7 @@ function toConfig(settings: Settings): Config {
     wsMaxPayloadBytes: settings.WS_MAX_PAYLOAD_BYTES,
     wsSendLimitBytes: settings.WS_SEND_LIMIT_BYTES,
     history: { keep: settings.NOTIFICATIONS_KEEP, maxAgeMs: settings.NOTIFICATIONS_MAX_AGE_MS },
+    deleted: { keep: settings.DELETED_KEEP, maxAgeMs: settings.DELETED_MAX_AGE_MS },
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     logLevel: settings.LOG_LEVEL,

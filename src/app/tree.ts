@@ -19,6 +19,7 @@ import type { NoteReader } from './notes/repository.ts';
 import type { NoteSearch } from './notes/page.ts';
 import type { NoteChanges } from './notes/changes.ts';
 import { notes } from './notes/channel.ts';
+import { deletedNotesServer, purgeName, type PurgeOptions } from './notes/purge.ts';
 import { CALLS_MAX, noteStore, storeName, type StoreParts } from './notes/store.ts';
 import { type ReplOptions, replServer } from 'troupe/repl';
 
@@ -31,6 +32,8 @@ export interface TreeParts {
   readonly history: ChannelLogOptions;
   readonly search: NoteSearch;
   readonly indexer: IndexerOptions;
+  /** Undefined where another instance removes them. */
+  readonly deleted: PurgeOptions | undefined;
   readonly repl: ReplOptions;
   /** The size at which a page ends; see PAGE_BYTES. */
   readonly pageBytes: number;
@@ -66,7 +69,7 @@ export const notesTree = defineSupervisor({
   strategy: 'rest_for_one',
   intensity: 5,
   periodMs: 10_000,
-  children: ({ database, indexer, repl, cluster, events, history, ...stored }: TreeParts) => [
+  children: ({ database, indexer, deleted, repl, cluster, events, history, ...stored }: TreeParts) => [
     child(databaseKeeper, [database], {
       id: 'database',
       name: 'database',
@@ -76,6 +79,9 @@ export const notesTree = defineSupervisor({
     child(replServer, [repl], { id: 'repl', name: 'repl_server' }),
     child(channelLog, [notes.name, events, history], { id: 'log', name: logName }),
     child(noteIndexer, [indexer], { id: 'indexer', name: indexerName }),
+    ...(deleted === undefined
+      ? []
+      : [child(deletedNotesServer, [deleted], { id: 'deleted', name: purgeName })]),
     ...(cluster === undefined ? [] : clusterChildren(database, { ...stored, events }, cluster)),
   ],
 });

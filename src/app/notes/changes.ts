@@ -15,16 +15,24 @@ export interface Changed<Value> {
   readonly event: StoredEvent;
 }
 
+/** A note that is there after `restore`, and the event of its return; without one when it was there already. */
+export interface Restored {
+  readonly value: Note;
+  readonly event: StoredEvent | undefined;
+}
+
 /** Changes notes. Errors are those of `SqlRunner.run`. */
 export interface NoteChanges {
   create(note: NewNote): Promise<Changed<Note>>;
   /** Undefined when there is no such note. */
   update(id: number, change: NoteChange): Promise<Changed<Note> | undefined>;
   delete(id: number): Promise<Changed<true> | undefined>;
+  /** Undoes a deletion. Undefined when there is no such note, or its time is over. */
+  restore(id: number, by?: string): Promise<Restored | undefined>;
 }
 
-/** The changes of the notes in a database. */
-export function changesIn(database: Database, events: DatabaseEvents): NoteChanges {
+/** The changes of the notes in a database. @param restorableMs how long a deletion can be undone */
+export function changesIn(database: Database, events: DatabaseEvents, restorableMs: number): NoteChanges {
   return {
     create: (note) =>
       database.transaction(async (transaction) => {
@@ -41,6 +49,15 @@ export function changesIn(database: Database, events: DatabaseEvents): NoteChang
       database.transaction(async (transaction) => {
         if (!(await createNoteRepository(transaction).delete(id))) return undefined;
         return { value: true, event: await events.append(transaction, notes.event('note_deleted', { id })) };
+      }),
+    restore: (id, by) =>
+      database.transaction(async (transaction) => {
+        const repository = createNoteRepository(transaction);
+        const value = await repository.restore(id, restorableMs, by);
+        if (value !== undefined)
+          return { value, event: await events.append(transaction, notes.event('note_created', value)) };
+        const present = await repository.get(id);
+        return present && { value: present, event: undefined };
       }),
   };
 }

@@ -3,7 +3,7 @@
 import { defineChannel } from 'troupe';
 import type { Note } from './note.ts';
 
-/** The payloads of the channel, by topic. */
+/** The payloads of the channel, by topic. A deletion that was undone is a `note_created` with the id that the note had. */
 export interface NoteEvents {
   note_created: Note;
   note_updated: Note;
@@ -13,9 +13,15 @@ export interface NoteEvents {
 }
 
 /** The fields of a note: atoms as keys in Erlang, as in `maps:get(title, Note)`. */
-const atomKeys = ['id', 'title', 'body', 'author', 'createdAt', 'updatedAt'] as const satisfies ReadonlyArray<
-  keyof Note
->;
+const atomKeys = [
+  'id',
+  'title',
+  'body',
+  'author',
+  'createdAt',
+  'updatedAt',
+  'updatedBy',
+] as const satisfies ReadonlyArray<keyof Note>;
 
 /**
  * The channel `notes`. The event of a change is stored with it, and published once both are committed. What arrives may come from

@@ -16,7 +16,16 @@ import { Lane } from '../http/lane.ts';
 import type { Traffic } from '../http/traffic.ts';
 import type { Changed, NoteChanges } from './changes.ts';
 import { notes } from './channel.ts';
-import { checkNewNote, checkNoteChange, NewNote, Note, NoteChange } from './note.ts';
+import { Change } from './history.ts';
+import {
+  checkNewNote,
+  checkNoteChange,
+  checkRestoration,
+  NewNote,
+  Note,
+  NoteChange,
+  Restoration,
+} from './note.ts';
 import {
   BadCursorError,
   cursorMax,
@@ -61,6 +70,7 @@ const NoteList = Type.Object({
     }),
   ),
 });
+const ChangeList = Type.Object({ changes: Type.Array(Change) });
 const Query = Type.Object({
   q: Type.Optional(
     Type.String({ maxLength: queryMax, description: 'Words to search for.', examples: ['hello'] }),
@@ -91,12 +101,12 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
   /** Publishes a change as soon as it is stored. */
   const change = async <T>(
     self: Process,
-    stored: Promise<Changed<T> | undefined>,
+    stored: Promise<Changed<T> | { readonly value: T; readonly event: undefined } | undefined>,
   ): Promise<T | undefined> => {
     try {
       const changed = await stored;
       if (changed === undefined) return undefined;
-      notes.publish(self, changed.event);
+      if (changed.event !== undefined) notes.publish(self, changed.event);
       return changed.value;
     } catch (error) {
       if (error instanceof DatabaseUnavailableError && error.maybeDone) onUnsure();
@@ -161,6 +171,28 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
     ),
   );
 
+  app.get(
+    '/api/notes/:id/changes',
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'list_changes',
+        summary: 'The last changes of a note, the newest first',
+        params: Params,
+        response: { 200: ChangeList },
+      },
+      config: { api: { errors: [400, 404] } },
+    },
+    controller(
+      async (_self, request, reply) => {
+        const id = idOf(request.params.id);
+        const listed = await gets.run(reply.raw, () => repository.changes(id));
+        return { changes: [...found(listed)] };
+      },
+      { name: 'list_changes' },
+    ),
+  );
+
   app.post(
     '/api/notes',
     {
@@ -211,7 +243,7 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
       schema: {
         tags: ['notes'],
         operationId: 'delete_note',
-        summary: 'Deletes a note',
+        summary: 'Deletes a note; for a while this can be undone',
         params: Params,
         response: { 204: Type.Null() },
       },
@@ -225,6 +257,30 @@ export const notesController: FastifyPluginAsyncTypebox<NotesOptions> = async (
         return reply.code(204).send(null);
       },
       { name: 'delete_note', timeoutMs },
+    ),
+  );
+
+  app.post(
+    '/api/notes/:id/restore',
+    {
+      schema: {
+        tags: ['notes'],
+        operationId: 'restore_note',
+        summary:
+          'Undoes the deletion of a note, within DELETED_MAX_AGE_MS; answers the note, also when it is there already',
+        params: Params,
+        response: { 200: Note },
+      },
+      config: { api: { body: Restoration, errors: [400, 404, 413, 415, 422] } },
+    },
+    controller(
+      async (self, request) => {
+        self.trapExit(true);
+        const id = idOf(request.params.id);
+        const { updatedBy } = valid(checkRestoration(request.body));
+        return found(await change(self, changes.restore(id, updatedBy)));
+      },
+      { name: 'restore_note', timeoutMs },
     ),
   );
 };
@@ -256,9 +312,9 @@ function idOf(text: string): number {
   return Number(text);
 }
 
-function found(note: Note | undefined): Note {
-  if (note === undefined) throw new HttpError(404, 'note not found');
-  return note;
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new HttpError(404, 'note not found');
+  return value;
 }
 
 function valid<T>(checked: { ok: true; value: T } | { ok: false; error: string }): T {

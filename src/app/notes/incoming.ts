@@ -54,6 +54,7 @@ const ForeignNote = Type.Object({
   ...toldTexts,
   createdAt: Type.String({ pattern: TIME }),
   updatedAt: Type.String({ pattern: TIME }),
+  updatedBy: Type.Optional(toldTexts.author),
 });
 const ForeignDeletion = Type.Object({ id: Note.properties.id });
 
@@ -149,8 +150,8 @@ function eventOf({ topic, payload }: Broadcast): NoteEvent | string {
   }
 }
 
-function pick({ id, title, body, author, createdAt, updatedAt }: Note): Note {
-  return { id, title, body, author, createdAt, updatedAt };
+function pick({ id, title, body, author, createdAt, updatedAt, updatedBy }: Note): Note {
+  return { id, title, body, author, createdAt, updatedAt, ...(updatedBy !== undefined && { updatedBy }) };
 }
 
 /** Which field is wrong; not its value, which may be anything. */
@@ -160,7 +161,8 @@ function problemOf(schema: typeof ForeignNote | typeof ForeignDeletion, payload:
     return `the payload is no map with the keys ${names.join(', ')}`;
   const fields = new Map<string, unknown>(Object.entries(payload));
   const wrong = Object.entries(schema.properties).filter(
-    ([name, property]) => !Value.Check(property, fields.get(name)),
+    ([name, property]) =>
+      !Value.Check(property, fields.get(name)) && !(Type.IsOptional(property) && !fields.has(name)),
   );
   return `these keys of the payload are missing or no value of a note: ${wrong.map(([name]) => name).join(', ')}`;
 }

@@ -26,6 +26,7 @@ import type { Backlog } from '../indexer/backlog.ts';
 import { queryMax } from '../indexer/query.ts';
 import type { NoteChanges } from './changes.ts';
 import { notes as channel } from './channel.ts';
+import { Change, changesMax } from './history.ts';
 import { type NewNote, Note, type NoteChange } from './note.ts';
 import {
   BadCursorError,
@@ -71,6 +72,8 @@ const Event = Type.Object({
 });
 const Events = Type.Object({ epoch: Epoch, head: Position, first: Position, events: Type.Array(Event) });
 const Changed = <Schema extends TSchema>(value: Schema) => Type.Object({ value, event: Event });
+const Restored = Type.Object({ value: Note, event: Type.Optional(Event) });
+const Changes = Type.Array(Change, { maxItems: changesMax });
 const Answer = Type.Union([
   Type.Object({ ok: Type.Unknown() }),
   Type.Object({
@@ -242,6 +245,11 @@ function repositoryOf(notes: NotesOfInstance): NoteReader {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('get', id, MaybeNote)) ?? undefined;
     },
+
+    async changes(id) {
+      if (!isNoteId(id)) return undefined;
+      return (await notes.ask('changes', id, OrNull(Changes))) ?? undefined;
+    },
   };
 }
 
@@ -255,6 +263,12 @@ function changesOf(notes: NotesOfInstance): NoteChanges {
     async delete(id) {
       if (!isNoteId(id)) return undefined;
       return (await notes.ask('delete', id, OrNull(Changed(Type.Literal(true))))) ?? undefined;
+    },
+    async restore(id, updatedBy) {
+      if (!isNoteId(id)) return undefined;
+      const argument = updatedBy === undefined ? { id } : { id, updatedBy };
+      const restored = await notes.ask('restore', argument, OrNull(Restored));
+      return restored === null ? undefined : { value: restored.value, event: restored.event };
     },
   };
 }

@@ -1,11 +1,15 @@
 // Reads and writes notes, in the database or inside one of its transactions: the caller chooses the runner.
 //
-// Newest first means by id, descending: ids ascend and are never reused. A missing note is `undefined` or `false`, not an error,
-// and so is an id that no note can have.
+// - Newest first means by id, descending: ids ascend, and no second note gets one. A missing note is `undefined` or `false`, not an error,
+//   and so is an id that no note can have.
+// - Each version of a note is later than the one before, whatever the clock says: followers of the changes tell by it which is the newest.
+// - A deleted note can be restored for a while; see `deleted.ts`.
 // Errors are those of `SqlRunner.run`.
 import { desc, eq, lt, sql } from 'drizzle-orm';
 import type { Queryable, SqlRunner } from '../database/database.ts';
 import type { NewNote, Note, NoteChange } from './note.ts';
+import { bringBack, type DeletedLimit, moveAway, removeOld } from './deleted.ts';
+import { type Change, changesOf, laterThan, withChange } from './history.ts';
 import { assertPage, BadCursorError, type NotePage, type PageRequest } from './page.ts';
 import { noteColumns, type NoteRow, notes } from './schema.ts';
 
@@ -20,6 +24,8 @@ export interface NoteReader {
    */
   list(page: PageRequest): Promise<NotePage>;
   get(id: number): Promise<Note | undefined>;
+  /** The last changes of a note, the newest first. */
+  changes(id: number): Promise<readonly Change[] | undefined>;
 }
 
 export interface NoteRepository extends NoteReader {
@@ -27,8 +33,15 @@ export interface NoteRepository extends NoteReader {
   create(note: NewNote): Promise<Note>;
   /** Changes title and body, and sets `updatedAt` to now, or later if it would not grow otherwise. @returns the changed note */
   update(id: number, change: NoteChange): Promise<Note | undefined>;
-  /** Whether there was such a note. */
+  /** Whether there was such a note. It can be restored for a while. */
   delete(id: number): Promise<boolean>;
+  /**
+   * Brings back a note that was deleted less than `maxAgeMs` ago, with its id and its texts, as a later version.
+   * @returns undefined when there is none to bring back
+   */
+  restore(id: number, maxAgeMs: number, by?: string): Promise<Note | undefined>;
+  /** Removes for good some of the deleted notes that exceed the limit. @returns whether there may be more of them */
+  purge(limit: DeletedLimit): Promise<boolean>;
 }
 
 /** Whether a note can have this id: a whole number from 1 to 2,147,483,647. */
@@ -56,6 +69,13 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       return row && toNote(row);
     },
 
+    async changes(id) {
+      if (!isNoteId(id)) return undefined;
+      const columns = { history: notes.history, author: notes.author, createdAt: notes.createdAt };
+      const [row] = await runner.run((db) => db.select(columns).from(notes).where(eq(notes.id, id)));
+      return row && changesOf(row);
+    },
+
     async create({ title, body, author }) {
       const [row] = await runner.run((db) =>
         db.insert(notes).values({ title, body, author }).returning(noteColumns),
@@ -64,12 +84,14 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
       return toNote(row);
     },
 
-    async update(id, { title, body }) {
+    async update(id, { title, body, updatedBy }) {
       if (!isNoteId(id)) return undefined;
-      // Later than before even when the clock has not moved, or the statement waited for another change of the note: followers
-      // of the changes tell by it which version is the newest.
-      const updatedAt = sql`greatest(clock_timestamp(), ${notes.updatedAt} + interval '1 millisecond')`;
-      const values = { title, body, updatedAt };
+      const updatedAt = laterThan(notes.updatedAt);
+      const what = sql`array_remove(array[
+        case when ${notes.title} is distinct from ${title}::text then 'title' end,
+        case when ${notes.body} is distinct from ${body}::text then 'body' end], null)`;
+      const history = withChange(notes.history, updatedAt, updatedBy, what);
+      const values = { title, body, updatedAt, updatedBy: updatedBy ?? null, history };
       const [row] = await runner.run((db) =>
         db.update(notes).set(values).where(eq(notes.id, id)).returning(noteColumns),
       );
@@ -78,11 +100,15 @@ export function createNoteRepository(runner: SqlRunner): NoteRepository {
 
     async delete(id) {
       if (!isNoteId(id)) return false;
-      const rows = await runner.run((db) =>
-        db.delete(notes).where(eq(notes.id, id)).returning({ id: notes.id }),
-      );
-      return rows.length > 0;
+      return await runner.run((db) => moveAway(db, id));
     },
+
+    async restore(id, maxAgeMs, by) {
+      if (!isNoteId(id) || !(await runner.run((db) => bringBack(db, id, maxAgeMs, by)))) return undefined;
+      return await this.get(id);
+    },
+
+    purge: (limit) => runner.run((db) => removeOld(db, limit)),
   };
 }
 
@@ -137,6 +163,7 @@ function readCursor(cursor: string): number {
 }
 
 /** A row as a note. */
-export function toNote({ createdAt, updatedAt, ...row }: NoteRow): Note {
-  return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+export function toNote({ createdAt, updatedAt, updatedBy, ...row }: NoteRow): Note {
+  const times = { createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+  return { ...row, ...times, ...(updatedBy !== null && { updatedBy }) };
 }

@@ -14,7 +14,7 @@ import { Vocabulary } from '../indexer/vocabulary.ts';
 import { changesIn, type NoteChanges } from './changes.ts';
 import type { NoteSearch } from './page.ts';
 import { type InstanceSettings, openNotesOf } from './remote.ts';
-import { type NoteReader, createNoteRepository } from './repository.ts';
+import { type NoteReader, type NoteRepository, createNoteRepository } from './repository.ts';
 
 export type NotesSettings = DatabaseSettings | InstanceSettings;
 
@@ -23,6 +23,8 @@ export interface NotesSource {
   readonly database: DatabaseStatus;
   readonly repository: NoteReader;
   readonly changes: NoteChanges;
+  /** What removes deleted notes for good; undefined where another instance does. */
+  readonly deleted: Pick<NoteRepository, 'purge'> | undefined;
   /** The events of the changes. */
   readonly events: EventSource;
   readonly search: NoteSearch;
@@ -44,12 +46,14 @@ export function openOwnDatabase(settings: NotesSettings): Database | undefined {
 /**
  * The notes of an instance, in its own database or at another instance; returns at once.
  * @param own the result of `openOwnDatabase`, or a database in its place
+ * @param restorableMs how long a deletion can be undone, where the notes are in the own database
  * @param onNotIndexed called for notes that cannot be found by their words
  */
 export function openNotes(
   settings: NotesSettings,
   node: Node,
   own: Database | undefined,
+  restorableMs: number,
   onNotIndexed: (what: NotIndexed) => void,
 ): NotesSource {
   if (own !== undefined) {
@@ -60,9 +64,11 @@ export function openNotes(
     const indexers = `note_indexers of ${identity}`;
     const events = new DatabaseEvents(own);
     const repository = createNoteRepository(own);
-    const changes = changesIn(own, events);
-    return { database: own, repository, changes, events, search, backlog, indexers, identity };
+    const changes = changesIn(own, events, restorableMs);
+    const deleted = repository;
+    return { database: own, repository, changes, deleted, events, search, backlog, indexers, identity };
   }
   if (settings.kind !== 'instance') throw new Error('the notes are in a database, and none was opened');
-  return { ...openNotesOf(settings, node), indexers: undefined, identity: `the notes of ${settings.node}` };
+  const identity = `the notes of ${settings.node}`;
+  return { ...openNotesOf(settings, node), deleted: undefined, indexers: undefined, identity };
 }

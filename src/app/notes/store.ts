@@ -11,9 +11,10 @@ import { Value } from 'typebox/value';
 import { defineServer, type EventPage, type EventSource } from 'troupe';
 import { queryMax } from '../indexer/query.ts';
 import { DatabaseUnavailableError, type UnavailableReason } from '../database/errors.ts';
-import type { Changed, NoteChanges } from './changes.ts';
+import type { Changed, NoteChanges, Restored } from './changes.ts';
 import { notes } from './channel.ts';
-import { checkNewNote, checkNoteChange, type Note } from './note.ts';
+import type { Change } from './history.ts';
+import { checkNewNote, checkNoteChange, checkRestoration, type Note } from './note.ts';
 import { BadCursorError, cursorMax, type NoteSearch, pageNotesMax, type PageRequest } from './page.ts';
 import type { NoteReader } from './repository.ts';
 
@@ -49,6 +50,7 @@ const PageArgument = {
 const ListArgument = Type.Object(PageArgument);
 const SearchArgument = Type.Object({ query: Type.String({ maxLength: queryMax }), ...PageArgument });
 const IdArgument = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const RestoreArgument = Type.Object({ id: IdArgument, updatedBy: Type.Optional(Type.Unknown()) });
 const UpdateArgument = Type.Object({ id: IdArgument, change: Type.Unknown() });
 
 const EventsArgument = Type.Object({ after: IdArgument });
@@ -111,6 +113,20 @@ export const noteStore = defineServer({
     },
     delete: ({ changes }, id: unknown): Answers<Changed<true> | null> =>
       Value.Check(IdArgument, id) ? answer(async () => (await changes.delete(id)) ?? null) : REFUSED,
+    restore({ changes }, argument: unknown): Answers<Omit<Restored, 'event'> | null> {
+      if (!Value.Check(RestoreArgument, argument)) return REFUSED;
+      const { id, ...by } = argument;
+      const checked = checkRestoration(by);
+      if (!checked.ok) return { failed: checked.error };
+      return answer(async () => {
+        const restored = await changes.restore(id, checked.value.updatedBy);
+        if (restored === undefined) return null;
+        // What is undefined has no form between nodes.
+        return restored.event === undefined ? { value: restored.value } : restored;
+      });
+    },
+    changes: ({ repository }, id: unknown): Answers<readonly Change[] | null> =>
+      Value.Check(IdArgument, id) ? answer(async () => (await repository.changes(id)) ?? null) : REFUSED,
     /** The events of changes after a position, for the log of another instance. */
     events: ({ events }, argument: unknown): Answers<EventPage> =>
       Value.Check(EventsArgument, argument)

@@ -11,8 +11,11 @@ export type Api = {
   /** A page of the notes that match. */
   search(query: string, cursor: string | null, signal?: AbortSignal): Promise<Outcome<NotePage>>;
   create(draft: NoteDraft): Promise<Outcome<Note>>;
-  update(id: number, text: NoteText): Promise<Outcome<Note>>;
+  /** @param by who makes the change; undefined for somebody without a name */
+  update(id: number, text: NoteText, by: string | undefined): Promise<Outcome<Note>>;
   remove(id: number): Promise<Outcome<null>>;
+  /** Undoes a deletion. */
+  restore(id: number, by: string | undefined): Promise<Outcome<Note>>;
 };
 
 type Fetch = typeof fetch;
@@ -38,9 +41,15 @@ export function createApi(fetcher: Fetch, base: string): Api {
     search: (query, cursor, signal) =>
       request(fetcher, part(query, cursor), { signal: signal ?? null }, parsePage),
     create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
-    update: (id, text) => request(fetcher, `${notes}/${id}`, json('PUT', text), parseNote),
+    update: (id, text, by) =>
+      request(fetcher, `${notes}/${id}`, json('PUT', { ...text, ...named(by) }), parseNote),
     remove: (id) => request(fetcher, `${notes}/${id}`, { method: 'DELETE' }, () => null),
+    restore: (id, by) => request(fetcher, `${notes}/${id}/restore`, json('POST', named(by)), parseNote),
   };
+}
+
+function named(by: string | undefined): { updatedBy?: string } {
+  return by === undefined ? {} : { updatedBy: by };
 }
 
 async function request<T>(
@@ -79,7 +88,7 @@ function failureOf(status: number, body: unknown, retryAfter: string | null, pat
     const retryAfterSeconds = /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) : null;
     return { kind: 'unavailable', reason: said ?? 'it is busy', retryAfterSeconds };
   }
-  if (status === 404 && /\/\d+$/.test(path)) return { kind: 'missing' };
+  if (status === 404 && /\/\d+(\/\w+)?$/.test(path)) return { kind: 'missing' };
   if (status >= 400 && status < 500) return { kind: 'refused', reason: said ?? `status ${status}` };
   return { kind: 'broken', detail: said ?? `status ${status}` };
 }

@@ -2,6 +2,7 @@
 // time, storage) is handed in, so that tests drive it as a browser would.
 import { type ClientSocket, type ClientStatus, type ClientTimers, createChannelClient } from 'troupe/client';
 import type { Api } from './api.ts';
+import { nameIn } from './checks.ts';
 import { COUNTDOWN_TICK_MS, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseEvent } from './messages.ts';
@@ -80,9 +81,15 @@ export function startApp(options: AppOptions): App {
       case 'deletion_submitted':
         if (before.deletion?.sending === false) remove(before.deletion.note.id);
         break;
+      case 'undo_submitted':
+        if (before.undo?.sending === false) restore(before.undo.note.id);
+        break;
       default:
     }
   };
+
+  /** Which version of a note the page has. */
+  const versionOf = (id: number): string | undefined => current.replica.notes.get(id)?.updatedAt;
 
   /** Asks for the notes that are being edited but are older than the list goes back; they were found by searching. */
   const lookAfterOldEdits = ({ edits, replica }: State): void => {
@@ -90,9 +97,11 @@ export function startApp(options: AppOptions): App {
   };
 
   const lookAfter = async (id: number): Promise<void> => {
+    const known = { asked: current.replica.deletions, version: versionOf(id) };
     const outcome = await api.get(id);
-    if (outcome.ok) dispatch({ type: 'note_updated', note: outcome.value });
-    else if (outcome.failure.kind === 'missing') dispatch({ type: 'note_deleted', id });
+    if (outcome.ok) dispatch({ type: 'note_looked_up', id, note: outcome.value, ...known });
+    else if (outcome.failure.kind === 'missing')
+      dispatch({ type: 'note_looked_up', id, note: null, ...known });
     // Any other failure leaves it to the next list, or to the answer when it is saved.
   };
 
@@ -135,17 +144,28 @@ export function startApp(options: AppOptions): App {
   const save = (edit: Edit | undefined): void => {
     if (edit === undefined || edit.sending === null) return; // nothing to save, or something was wrong with it
     const { id, sending, base, gone } = edit;
-    const request = gone ? api.create({ ...sending, author: base.author }) : api.update(id, sending);
+    const version = versionOf(id);
+    const by = nameIn(current.draft.author);
+    const request = gone ? api.create({ ...sending, author: base.author }) : api.update(id, sending, by);
     void answered(request, (outcome) => {
       if (outcome.ok) dispatch({ type: 'edit_saved', id, note: outcome.value });
-      else dispatch({ type: 'edit_failed', id, failure: outcome.failure });
+      else dispatch({ type: 'edit_failed', id, failure: outcome.failure, version });
     });
   };
 
   const remove = (id: number): void => {
+    const version = versionOf(id);
     void answered(api.remove(id), (outcome) => {
-      if (outcome.ok) dispatch({ type: 'deletion_done', id });
-      else dispatch({ type: 'deletion_failed', id, failure: outcome.failure });
+      if (outcome.ok) dispatch({ type: 'deletion_done', id, version });
+      else dispatch({ type: 'deletion_failed', id, failure: outcome.failure, version });
+    });
+  };
+
+  const restore = (id: number): void => {
+    const asked = current.replica.deletions;
+    void answered(api.restore(id, nameIn(current.draft.author)), (outcome) => {
+      if (outcome.ok) dispatch({ type: 'undo_done', note: outcome.value, asked });
+      else dispatch({ type: 'undo_failed', id, failure: outcome.failure });
     });
   };
 
@@ -168,8 +188,8 @@ export function startApp(options: AppOptions): App {
     if (!isSame(next, current.connection)) dispatch({ type: 'connection_changed', status: next });
   });
   connection.onReset(() => dispatch({ type: 'doubted' })); // read when it is live, which follows
-  connection.onAny((payload, { topic }) => {
-    const message = parseEvent(topic, payload);
+  connection.onAny((payload, { topic, id }) => {
+    const message = parseEvent(topic, payload, id !== undefined);
     if (message === 'malformed' || message === 'resync') resync();
     else if (message !== 'unknown') dispatch(message);
   });

@@ -14,6 +14,11 @@ export function problemOf(field: Field, value: string): Problem | null {
   return length > FIELD_MAX[field] ? { field, kind: 'too_long', length } : null;
 }
 
+/** The name for a change: what was typed, unless it is no name. */
+export function nameIn(author: string): string | undefined {
+  return problemOf('author', author) === null ? author : undefined;
+}
+
 /** How many characters (Unicode code points) a text has. */
 export function characters(text: string): number {
   return text.length - (text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)?.length ?? 0);

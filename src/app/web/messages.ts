@@ -6,12 +6,16 @@ import type { PageEvent } from './state.ts';
 
 export type Message = PageEvent<'note_created' | 'note_updated' | 'note_deleted'>;
 
-/** The event of a topic with its payload. */
-export function parseEvent(topic: string, payload: unknown): Message | 'resync' | 'unknown' | 'malformed' {
+/** The event of a topic with its payload. @param stored whether it has a position, and so comes in order */
+export function parseEvent(
+  topic: string,
+  payload: unknown,
+  stored: boolean,
+): Message | 'resync' | 'unknown' | 'malformed' {
   switch (topic) {
     case 'note_created':
     case 'note_updated':
-      return isNote(payload) ? { type: topic, note: payload } : 'malformed';
+      return isNote(payload) ? { type: topic, note: payload, stored } : 'malformed';
     case 'note_deleted':
       return hasId(payload) ? { type: topic, id: payload.id } : 'malformed';
     case 'resync':

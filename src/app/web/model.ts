@@ -9,6 +9,8 @@ export type Note = Readonly<{
   author: string;
   createdAt: string;
   updatedAt: string;
+  /** Who made the last change; left out when there was none, or nobody said. */
+  updatedBy?: string;
 }>;
 
 /** The part of a note that can be edited. */
@@ -50,7 +52,8 @@ export function isNote(value: unknown): value is Note {
     typeof note['body'] === 'string' &&
     typeof note['author'] === 'string' &&
     isTime(note['createdAt']) &&
-    isTime(note['updatedAt'])
+    isTime(note['updatedAt']) &&
+    (note['updatedBy'] === undefined || typeof note['updatedBy'] === 'string')
   );
 }
 

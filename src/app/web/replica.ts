@@ -1,6 +1,7 @@
 // The page's copy of the server's notes, kept right by two sources that race: events from the socket, and pages of the
 // list read over HTTP. The rules:
-//   - an id is never used twice, so a deletion is final: a note once deleted stays away, whoever still speaks of it;
+//   - a note once deleted stays away, whoever still speaks of it, until it is restored: that is told by a stored event of a later version,
+//     since those come in order, or by an answer that was asked for after the page had heard of the deletion;
 //   - of two versions of a note the one with the later `updatedAt` stands; events may overtake one another;
 //   - a page that is read answers for every note from its last one up to where the page before ended, but for those that
 //     changed here after the reading began. Those are newer than the page may be, so there versions are compared, and a
@@ -19,8 +20,12 @@ export type Replica = Readonly<{
   notes: ReadonlyMap<number, Note>;
   /** How much text they hold. */
   characters: number;
-  /** Ids of deleted notes, oldest first. */
-  deleted: ReadonlySet<number>;
+  /** Deleted notes, those deleted first first. */
+  deleted: ReadonlyMap<number, Deleted>;
+  /** Counts the deletions that the page has heard of. */
+  deletions: number;
+  /** How many they were when the reading began that is on its way. */
+  deletionsAsked: number;
   /** Ids that arrived since the reading began that is on its way; null while there is none. */
   sinceAsked: ReadonlySet<number> | null;
   /** The lowest id that is listed: 0 when every note is, infinity before anything was read. */
@@ -29,14 +34,46 @@ export type Replica = Readonly<{
   next: string | null;
 }>;
 
+/**
+ * What is known of a deleted note: which deletion it was, counted from 1; and, when an answer told of it, the `updatedAt` that the note had, for
+ * events of earlier versions may still be on their way.
+ */
+export type Deleted = Readonly<{ at: number; version: string | undefined }>;
+
 export const emptyReplica: Replica = {
   notes: new Map(),
   characters: 0,
-  deleted: new Set(),
+  deleted: new Map(),
+  deletions: 0,
+  deletionsAsked: 0,
   sinceAsked: null,
   floor: Number.POSITIVE_INFINITY,
   next: null,
 };
+
+/** Takes a note from an event that was stored; it may be that of its return. */
+export function putStored(replica: Replica, note: Note): Replica {
+  const version = replica.deleted.get(note.id)?.version;
+  const isLater = version === undefined || Date.parse(note.updatedAt) > Date.parse(version);
+  return put(isLater ? recall(replica, note.id) : replica, note);
+}
+
+/** Takes a note from an answer. @param asked the `deletions` when it was asked for */
+export function putAnswer(replica: Replica, note: Note, asked: number): Replica {
+  return put(believe(replica, note.id, asked), note);
+}
+
+/** Forgets the deletion of a note that an answer brings, if it was asked for later. */
+export function believe(replica: Replica, id: number, asked: number): Replica {
+  return (replica.deleted.get(id)?.at ?? Number.POSITIVE_INFINITY) <= asked ? recall(replica, id) : replica;
+}
+
+function recall(replica: Replica, id: number): Replica {
+  if (!replica.deleted.has(id)) return replica;
+  const deleted = new Map(replica.deleted);
+  deleted.delete(id);
+  return { ...replica, deleted };
+}
 
 /** Takes a note from an event or an answer. `notes` stays the same object when nothing to be seen changed. */
 export function put(replica: Replica, note: Note): Replica {
@@ -48,26 +85,43 @@ export function put(replica: Replica, note: Note): Replica {
   return bounded({ ...replica, sinceAsked, characters, notes: new Map(replica.notes).set(note.id, note) });
 }
 
-/** Takes a deletion. */
+/** Takes a deletion from an event. It may be another one than the page knows of: answers that were asked for before are older. */
 export function remove(replica: Replica, id: number): Replica {
-  if (replica.deleted.has(id)) return replica;
-  const deleted = new Set(replica.deleted).add(id);
+  return removeAs(replica, id, replica.deleted.get(id)?.version);
+}
+
+function removeAs(replica: Replica, id: number, version: string | undefined): Replica {
+  const known = replica.notes.get(id);
+  const deletions = replica.deletions + 1;
+  const deleted = new Map(replica.deleted);
+  deleted.delete(id);
+  deleted.set(id, { at: deletions, version }); // the last now
   if (replica.sinceAsked === null) {
-    for (const oldest of deleted) {
+    for (const oldest of deleted.keys()) {
       if (deleted.size <= TOMBSTONES_MAX) break;
       deleted.delete(oldest);
     }
   }
-  const known = replica.notes.get(id);
-  if (known === undefined) return { ...replica, deleted };
+  if (known === undefined) return { ...replica, deleted, deletions };
   const notes = new Map(replica.notes);
   notes.delete(id);
-  return { ...replica, notes, deleted, characters: replica.characters - sizeOf(known) };
+  return { ...replica, notes, deleted, deletions, characters: replica.characters - sizeOf(known) };
+}
+
+/**
+ * Takes the answer that a note is gone. If the page has heard of another version since it asked, the note may have been restored meanwhile:
+ * then the events tell.
+ * @param version the `updatedAt` of the note here when it was asked; undefined when it was not here
+ */
+export function removeAnswered(replica: Replica, id: number, version: string | undefined): Replica {
+  if (replica.deleted.has(id)) return replica;
+  const known = replica.notes.get(id);
+  return known === undefined || known.updatedAt === version ? removeAs(replica, id, version) : replica;
 }
 
 /** Marks the moment at which a reading begins; the answers to an earlier one must then be thrown away. */
 export function beginReading(replica: Replica): Replica {
-  return { ...replica, sinceAsked: new Set() };
+  return { ...replica, sinceAsked: new Set(), deletionsAsked: replica.deletions };
 }
 
 /** Marks the end of a reading, with its last answer or without. */
@@ -81,7 +135,8 @@ export function endOf({ notes, next }: NotePage, above: number): number {
 }
 
 /** Takes a page of the reading that began last. The floor sinks with pages below it. */
-export function takePage(replica: Replica, page: NotePage, above: number): Replica {
+export function takePage(before: Replica, page: NotePage, above: number): Replica {
+  const replica = page.notes.reduce((all, { id }) => believe(all, id, before.deletionsAsked), before);
   const end = endOf(page, above);
   const asked = replica.sinceAsked ?? new Set();
   const notes = new Map<number, Note>();
@@ -155,6 +210,7 @@ function isSame(a: Note, b: Note): boolean {
     a.body === b.body &&
     a.author === b.author &&
     a.updatedAt === b.updatedAt &&
+    a.updatedBy === b.updatedBy &&
     a.createdAt === b.createdAt
   );
 }

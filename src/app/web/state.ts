@@ -8,6 +8,7 @@ import { editHandlers } from './reducers/edits.ts';
 import { listHandlers } from './reducers/list.ts';
 import { pageHandlers } from './reducers/common.ts';
 import { noSearch, searchHandlers } from './reducers/search.ts';
+import { undoHandlers } from './reducers/undo.ts';
 import { type Replica, emptyReplica } from './replica.ts';
 
 /** Where the connection stands. `retryAt` is in milliseconds since the epoch; `attempt` counts losses in a row. */
@@ -30,6 +31,7 @@ export type State = Readonly<{
   draft: Draft;
   edits: ReadonlyMap<number, Edit>;
   deletion: Deletion | null;
+  undo: Undo | null;
   /** Ids of long notes that are shown whole. */
   unfolded: ReadonlySet<number>;
   /** How often notes have arrived while the page watched, the last ARRIVALS_MAX; a change lets one light up. */
@@ -90,6 +92,8 @@ export type SearchState = Readonly<{
   /** Some notes may not be found yet, since the server is still indexing. */
   indexing: boolean;
   freshness: Freshness;
+  /** How many deletions were known when it was asked for. */
+  deletionsAsked: number;
   failure: Failure | null;
   moreFailure: Failure | null;
 }>;
@@ -125,6 +129,17 @@ export type Deletion = Readonly<{
   focusAfter: string;
 }>;
 
+/** The offer to undo the last deletion that was made here. */
+export type Undo = Readonly<{
+  note: Note;
+  /** Unsaved changes of the note, which come back with it. */
+  edit: Edit | null;
+  /** When it was made, in milliseconds since the epoch. */
+  since: number;
+  sending: boolean;
+  failure: Failure | null;
+}>;
+
 /** Every event and what it carries besides its type. */
 type EventMap = {
   // Time, the connection, the browser.
@@ -136,9 +151,11 @@ type EventMap = {
   reading_started: { part: 'all' | 'more' };
   page_read: { turn: number; page: NotePage };
   reading_failed: { turn: number; failure: Failure };
-  note_created: { note: Note };
-  note_updated: { note: Note };
+  note_created: { note: Note; stored: boolean };
+  note_updated: { note: Note; stored: boolean };
   note_deleted: { id: number };
+  // What came of asking for one note; `asked` is how many deletions were known then, `version` which version was.
+  note_looked_up: { id: number; note: Note | null; asked: number; version: string | undefined };
   fold_toggled: { id: number };
   more_wanted: { byHand: boolean };
   // The search. `turn` is the state's `search.turn` after it started.
@@ -148,6 +165,7 @@ type EventMap = {
   search_failed: { turn: number; failure: Failure };
   // The new note.
   draft_changed: { field: Field; value: string };
+  name_wanted: object;
   draft_submitted: object;
   draft_saved: { note: Note };
   draft_failed: { failure: Failure };
@@ -158,7 +176,7 @@ type EventMap = {
   edit_discarded: { id: number };
   edit_submitted: { id: number };
   edit_saved: { id: number; note: Note };
-  edit_failed: { id: number; failure: Failure };
+  edit_failed: { id: number; failure: Failure; version: string | undefined };
   edit_kept_mine: { id: number };
   edit_took_theirs: { id: number };
   edit_swapped: { id: number };
@@ -166,8 +184,12 @@ type EventMap = {
   deletion_asked: { note: Note };
   deletion_cancelled: object;
   deletion_submitted: object;
-  deletion_done: { id: number };
-  deletion_failed: { id: number; failure: Failure };
+  deletion_done: { id: number; version: string | undefined };
+  deletion_failed: { id: number; failure: Failure; version: string | undefined };
+  undo_submitted: object;
+  undo_dismissed: object;
+  undo_done: { note: Note; asked: number };
+  undo_failed: { id: number; failure: Failure };
 };
 
 export type EventType = keyof EventMap;
@@ -185,6 +207,7 @@ const handlers: Handlers = {
   ...draftHandlers,
   ...editHandlers,
   ...deletionHandlers,
+  ...undoHandlers,
 };
 
 /** The next state. Pure; the same object when the event changes nothing. */
@@ -227,6 +250,7 @@ export function initialState(now: number, remembered: Remembered): State {
     draft: { ...remembered.draft, sending: null, checked: false, failure: null, added: null },
     edits: new Map(remembered.edits.map((edit) => [edit.id, edit])),
     deletion: null,
+    undo: null,
     unfolded: new Set(),
     arrivals: new Map(),
     moreAfter: null,

@@ -5,20 +5,29 @@ import { FIELD_MAX } from './limits.ts';
 import type { Failure, Field, Note } from './model.ts';
 
 /** What was being done when a request failed. */
-export type Deed = 'add' | 'save' | 'delete' | 'search' | 'more';
+export type Deed = 'add' | 'save' | 'delete' | 'undo' | 'search' | 'more';
 
 const QUOTED_MAX = 60;
 
 export const sentences = {
   connectionLost: 'Connection lost. Trying again.',
   connectedAgain: 'Connected again. The list is up to date.',
+  restored: (note: Note): string => `Restored ${quoted(note)}.`,
+  restoredElsewhere: (note: Note): string => `${quoted(note)} was restored.`,
+  undoFailed: (failure: Failure): string =>
+    failure.kind === 'missing'
+      ? 'The note is gone for good: it was deleted too long ago.'
+      : failedTo('undo', failure),
   createdElsewhere: (note: Note): string => `${note.author} added ${quoted(note)}.`,
-  updatedElsewhere: (note: Note): string => `${quoted(note)} was changed elsewhere.`,
+  updatedElsewhere: (note: Note): string =>
+    note.updatedBy === undefined
+      ? `${quoted(note)} was changed elsewhere.`
+      : `${note.updatedBy} changed ${quoted(note)}.`,
   deletedElsewhere: (note: Note, edited: boolean): string =>
     `${quoted(note)} was deleted elsewhere.${edited ? ' The text that you were editing is kept.' : ''}`,
   added: (note: Note): string => `Added ${quoted(note)}.`,
   saved: (note: Note): string => `Saved ${quoted(note)}.`,
-  deleted: 'Note deleted.',
+  deleted: 'Note deleted. It can be undone.',
   deletedAlready: 'That note had been deleted already.',
   setAside: 'Changes set aside. They are kept with the note.',
   discarded: 'Changes discarded.',
@@ -31,10 +40,14 @@ export const sentences = {
   moreUnlisted: 'More notes match than can be shown. Another word in the search leaves fewer.',
   indexing: 'Older notes are still being indexed, so some may be missing here.',
   problem: problemSentence,
-  failed: (deed: Deed, failure: Failure): string => `${whatHappened(failure)} ${whatToDo(deed, failure)}`,
+  failed: failedTo,
   listFailed: (failure: Failure, phase: 'unread' | 'ready'): string =>
     `${whatHappened(failure)} ${phase === 'unread' ? 'The notes could not be read' : 'The list may be out of date'}; the page tries again by itself.`,
 };
+
+function failedTo(deed: Deed, failure: Failure): string {
+  return `${whatHappened(failure)} ${whatToDo(deed, failure)}`;
+}
 
 /** "1 note", "2 notes". */
 export function counted(count: number): string {
@@ -88,6 +101,7 @@ function whatToDo(deed: Deed, failure: Failure): string {
       ? 'The note may or may not be deleted. Try again when the connection is back.'
       : `The note is still there. ${again(failure)}`;
   }
+  if (deed === 'undo') return `The note has not been restored. ${again(failure)}`;
   if (failure.kind === 'unreachable' && deed === 'add') {
     return 'Your text is kept. Look whether the note has appeared in the list before you add it again.';
   }

@@ -98,9 +98,14 @@ describe('instances that share a database', () => {
     ).body;
     for (const app of [a, b, c]) await untilFound(app, 'changed');
     await a.ask('DELETE', `/api/notes/${made.id}`);
+    const { body: restored } = await b.ask('POST', `/api/notes/${made.id}/restore`);
+    for (const app of [a, b, c]) await untilFound(app, 'changed');
+    await a.ask('DELETE', `/api/notes/${made.id}`);
     for (const listener of listeners) {
       expect(await nextEvent(listener)).toEqual({ event: 'note_created', data: made });
       expect(await nextEvent(listener)).toEqual({ event: 'note_updated', data: changed });
+      expect(await nextEvent(listener)).toEqual({ event: 'note_deleted', data: { id: made.id } });
+      expect(await nextEvent(listener)).toEqual({ event: 'note_created', data: restored });
       expect(await nextEvent(listener)).toEqual({ event: 'note_deleted', data: { id: made.id } });
     }
     for (const app of [a, b, c]) while ((await app.search('changed')).length > 0) await nextTurn();
@@ -232,6 +237,16 @@ describe('an instance that uses the notes of another', () => {
     expect((await b.ask('PUT', '/api/notes/2147483647', { json: change })).status).toBe(404);
     expect((await b.ask('DELETE', `/api/notes/${made.id}`)).status).toBe(204);
     expect((await b.ask('DELETE', `/api/notes/${made.id}`)).status).toBe(404);
+    expect(await a.search('changed')).toEqual([]);
+    const back = await b.ask('POST', `/api/notes/${made.id}/restore`, { json: { updatedBy: 'Joe' } });
+    expect(back).toMatchObject({ status: 200, body: { ...change, updatedBy: 'Joe' } });
+    expect((await b.ask('POST', `/api/notes/${made.id}/restore`)).body).toEqual(back.body);
+    expect((await b.ask('POST', '/api/notes/2147483647/restore')).status).toBe(404);
+    expect((await a.ask('GET', `/api/notes/${made.id}`)).body).toEqual(back.body);
+    expect((await b.ask('GET', `/api/notes/${made.id}/changes`)).body).toMatchObject({
+      changes: [{ by: 'Joe', what: ['restored'] }, { what: ['title'] }, { by: 'Ada', what: ['created'] }],
+    });
+    expect((await b.ask('GET', '/api/notes/2147483647/changes')).status).toBe(404);
   });
 
   test('has pages as large as PAGE_BYTES of both says', async () => {
@@ -379,6 +394,8 @@ describe('what a node that is no instance broadcasts', () => {
         'update',
         'delete',
         'search',
+        'restore',
+        'changes',
         'events',
         'none',
       ])

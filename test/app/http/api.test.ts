@@ -140,7 +140,9 @@ describe('what the service answers is described', () => {
     expect(await ask('GET', `/api/notes/${id}`, 'get_note')).toBe(200);
     expect(await ask('POST', '/api/notes', 'create_note', { json: NOTE })).toBe(201);
     expect(await ask('PUT', `/api/notes/${id}`, 'update_note', { json: NOTE })).toBe(200);
+    expect(await ask('GET', `/api/notes/${id}/changes`, 'list_changes')).toBe(200);
     expect(await ask('DELETE', `/api/notes/${id}`, 'delete_note')).toBe(204);
+    expect(await ask('POST', `/api/notes/${id}/restore`, 'restore_note')).toBe(200);
     for (const name of ['livez', 'readyz', 'metrics']) expect(await ask('GET', `/${name}`, name)).toBe(200);
     for (const name of ['openapi', 'asyncapi']) expect(await ask('GET', `/${name}.json`, name)).toBe(200);
   });
@@ -159,14 +161,18 @@ describe('what the service answers is described', () => {
       expect(await ask(method, '/api/notes/999999', id)).toBe(404);
     }
     expect(await ask('PUT', '/api/notes/999999', 'update_note', { json: NOTE })).toBe(404);
+    expect(await ask('GET', '/api/notes/abc/changes', 'list_changes')).toBe(400);
+    expect(await ask('GET', '/api/notes/999999/changes', 'list_changes')).toBe(404);
+    expect(await ask('POST', '/api/notes/999999/restore', 'restore_note')).toBe(404);
     for (const [method, path, id] of [
       ['POST', '/api/notes', 'create_note'],
       ['PUT', '/api/notes/1', 'update_note'],
+      ['POST', '/api/notes/1/restore', 'restore_note'],
     ] as const) {
       expect(await ask(method, path, id, broken)).toBe(400);
       expect(await ask(method, path, id, large)).toBe(413);
       expect(await ask(method, path, id, plain)).toBe(415);
-      expect(await ask(method, path, id, { json: {} })).toBe(422);
+      expect(await ask(method, path, id, { json: { updatedBy: '' } })).toBe(422);
     }
     expect(await ask('GET', '/notifications', 'notifications')).toBe(426);
   });
@@ -190,6 +196,8 @@ describe('what the service answers is described', () => {
       expect(await ask('POST', '/api/notes', 'create_note', { json: NOTE })).toBe(status);
       expect(await ask('PUT', '/api/notes/1', 'update_note', { json: NOTE })).toBe(status);
       expect(await ask('DELETE', '/api/notes/1', 'delete_note')).toBe(status);
+      expect(await ask('GET', '/api/notes/1/changes', 'list_changes')).toBe(status);
+      expect(await ask('POST', '/api/notes/1/restore', 'restore_note')).toBe(status);
     }
     database.pretended = 'unavailable';
     expect(await ask('GET', '/readyz', 'readyz')).toBe(503);

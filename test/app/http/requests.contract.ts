@@ -201,6 +201,83 @@ export function describeRequests(app: () => TestApp): void {
     });
   });
 
+  describe('GET /api/notes/:id/changes', () => {
+    test('answers who changed what, the newest first; or 404', async () => {
+      const made = await app().make('a');
+      const path = `/api/notes/${made.id}`;
+      const json = { title: 'b', body: made.body, updatedBy: 'Joe' };
+      const { body } = await ask('PUT', path, { json });
+      expect(body).toMatchObject({ title: 'b', author: made.author, updatedBy: 'Joe' });
+      expect(await ask('GET', `${path}/changes`)).toMatchObject({
+        status: 200,
+        body: {
+          changes: [
+            { at: (body as { updatedAt: string }).updatedAt, by: 'Joe', what: ['title'] },
+            { at: made.createdAt, by: made.author, what: ['created'] },
+          ],
+        },
+      });
+      for (const id of ABSENT_IDS) {
+        expect(await ask('GET', `/api/notes/${id}/changes`)).toMatchObject({ status: 404, body: NOT_FOUND });
+      }
+    });
+
+    test('a name that is none is answered 422', async () => {
+      const { id } = await app().make('a');
+      const json = { title: 'b', body: 'c', updatedBy: ' ' };
+      const refusal = { status: 422, body: { error: 'updatedBy must be a name, or be left out' } };
+      expect(await ask('PUT', `/api/notes/${id}`, { json })).toMatchObject(refusal);
+      expect(await ask('POST', `/api/notes/${id}/restore`, { json: { updatedBy: 7 } })).toMatchObject(
+        refusal,
+      );
+    });
+  });
+
+  describe('POST /api/notes/:id/restore', () => {
+    test('brings a deleted note back: it is read, listed, found and told of', async () => {
+      const made = await app().make('come back');
+      const path = `/api/notes/${made.id}`;
+      const client = await app().connect();
+      await ask('DELETE', path);
+      expect(await app().search('come')).toEqual([]);
+      const restored = await ask('POST', `${path}/restore`, { json: { updatedBy: 'Joe' } });
+      expect(restored).toMatchObject({
+        status: 200,
+        body: { ...made, updatedBy: 'Joe', updatedAt: expect.stringMatching(TIMESTAMP) },
+      });
+      expect((await ask('GET', path)).body).toEqual(restored.body);
+      expect((await ask('GET', '/api/notes')).body).toEqual({ notes: [restored.body], next: null });
+      expect(await app().search('come')).toEqual(['come back']);
+      expect([await client.next(), await client.next()].map((frame) => JSON.parse(frame) as unknown)).toEqual(
+        [
+          { event: 'note_deleted', data: { id: made.id } },
+          { event: 'note_created', data: restored.body },
+        ],
+      );
+      await client.terminate();
+    });
+
+    test('answers a note that is there, and tells nobody', async () => {
+      const made = await app().make('a');
+      const client = await app().connect();
+      for (const what of [{}, { json: {} }, { headers: { 'content-type': 'application/json' } }]) {
+        expect(await ask('POST', `/api/notes/${made.id}/restore`, what)).toMatchObject({
+          status: 200,
+          body: made,
+        });
+      }
+      const next = await app().make('b');
+      expect(JSON.parse(await client.next())).toEqual({ event: 'note_created', data: next });
+      await client.terminate();
+    });
+
+    test('answers 404 for a note that never was', async () => {
+      for (const id of ABSENT_IDS) {
+        expect(await ask('POST', `/api/notes/${id}/restore`)).toMatchObject({ status: 404, body: NOT_FOUND });
+      }
+    });
+  });
+
   describe('DELETE /api/notes/:id', () => {
     test('answers 204 once, then 404', async () => {
       const { id } = await app().make('a');
@@ -225,6 +302,8 @@ export function describeRequests(app: () => TestApp): void {
       expect(await ask('GET', `/api/notes/${id}`)).toMatchObject({ status: 400, body: NO_NUMBER });
       expect(await ask('PUT', `/api/notes/${id}`, { json })).toMatchObject({ status: 400, body: NO_NUMBER });
       expect(await ask('DELETE', `/api/notes/${id}`)).toMatchObject({ status: 400, body: NO_NUMBER });
+      expect(await ask('GET', `/api/notes/${id}/changes`)).toMatchObject({ status: 400, body: NO_NUMBER });
+      expect(await ask('POST', `/api/notes/${id}/restore`)).toMatchObject({ status: 400, body: NO_NUMBER });
     }
   });
 

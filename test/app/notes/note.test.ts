@@ -1,7 +1,7 @@
 // What may be written into a note, and the exact errors for what may not.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkNewNote, checkNoteChange, noteLimits } from '../../../src/app/notes/note.ts';
+import { checkNewNote, checkNoteChange, checkRestoration, noteLimits } from '../../../src/app/notes/note.ts';
 
 const note = { title: 'A title', body: 'A body', author: 'An author' };
 const errorOf = (input: unknown) => {
@@ -77,6 +77,44 @@ describe('a change', () => {
       ok: false,
       error: 'title must not contain the character U+0000 or half of a surrogate pair',
     });
+  });
+});
+
+describe('a name for a change', () => {
+  const change = { title: 'a', body: 'b' };
+
+  test('is taken, and may be left out', () => {
+    expect(checkNoteChange({ ...change, updatedBy: 'Ada' })).toEqual({
+      ok: true,
+      value: { ...change, updatedBy: 'Ada' },
+    });
+    expect(checkNoteChange({ ...change, updatedBy: undefined })).toEqual({ ok: true, value: change });
+    expect(checkRestoration({ updatedBy: 'Ada', title: 7 })).toEqual({
+      ok: true,
+      value: { updatedBy: 'Ada' },
+    });
+    for (const none of [undefined, null, {}]) expect(checkRestoration(none)).toEqual({ ok: true, value: {} });
+  });
+
+  test('that is none, too long or cannot be stored is refused', () => {
+    const refusedFor = (updatedBy: unknown) => {
+      const checked = checkNoteChange({ ...change, updatedBy });
+      expect(checkRestoration({ updatedBy })).toEqual(checked);
+      return checked.ok ? undefined : checked.error;
+    };
+    for (const none of ['', ' \n', 7, null, ['Ada'], {}]) {
+      expect(refusedFor(none)).toBe('updatedBy must be a name, or be left out');
+    }
+    expect(refusedFor('😀'.repeat(101))).toBe('updatedBy must have at most 100 characters');
+    expect(refusedFor('a\u0000')).toBe(
+      'updatedBy must not contain the character U+0000 or half of a surrogate pair',
+    );
+    expect(checkNoteChange({ title: 'a', updatedBy: 7 })).toEqual({
+      ok: false,
+      error: 'title and body required',
+    });
+    for (const body of [[], 'text', 7])
+      expect(checkRestoration(body)).toEqual({ ok: false, error: 'a body must be an object' });
   });
 });
 

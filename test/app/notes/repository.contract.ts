@@ -6,21 +6,10 @@ import { DatabaseQueryError } from '../../../src/app/database/errors.ts';
 import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note.ts';
 import { BadCursorError, pageNotesMax, type PageRequest } from '../../../src/app/notes/page.ts';
 import { createNoteRepository, isNoteId, type NoteRepository } from '../../../src/app/notes/repository.ts';
-import { notes } from '../../../src/app/notes/schema.ts';
+import { deletedNotes, notes } from '../../../src/app/notes/schema.ts';
 import { firstPage } from '../support/first-page.ts';
+import { describeChanges, IMPOSSIBLE_IDS } from './changes.contract.ts';
 
-/** Ids that no note can have. */
-const IMPOSSIBLE_IDS = [
-  0,
-  -1,
-  1.5,
-  NaN,
-  Infinity,
-  -Infinity,
-  2_147_483_648,
-  Number.MAX_SAFE_INTEGER + 1,
-  1e300,
-];
 const MIB = 1_048_576;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -40,6 +29,7 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
   afterAll(() => database.close());
   beforeEach(async () => {
     await database.run((db) => db.delete(notes));
+    await database.run((db) => db.delete(deletedNotes));
   });
 
   const make = (title: string) => repository.create({ title, body: `body of ${title}`, author: 'someone' });
@@ -261,6 +251,8 @@ export function describeNoteRepository(open: () => Promise<Database>, callsMax: 
       expect(await firstPage(repository)).toEqual([b]);
     });
   });
+
+  describeChanges(() => database);
 
   describe('at the same time', () => {
     test('many calls are all carried out', async () => {

@@ -44,10 +44,17 @@ describe('requests', () => {
     ],
     [
       'update',
-      (api: Api) => api.update(7, { title: 't', body: 'b' }),
+      (api: Api) => api.update(7, { title: 't', body: 'b' }, undefined),
       'PUT /below/api/notes/7',
       '{"title":"t","body":"b"}',
     ],
+    [
+      'update with a name',
+      (api: Api) => api.update(7, { title: 't', body: 'b' }, 'a'),
+      'PUT /below/api/notes/7',
+      '{"title":"t","body":"b","updatedBy":"a"}',
+    ],
+    ['restore', (api: Api) => api.restore(7, 'a'), 'POST /below/api/notes/7/restore', '{"updatedBy":"a"}'],
     ['remove', (api: Api) => api.remove(7), 'DELETE /below/api/notes/7', ''],
   ])('%s', async (_name, call, line, body) => {
     const seen: unknown[] = [];
@@ -107,7 +114,12 @@ describe('answers', () => {
     [200, 'nonsense', {}, { kind: 'broken', detail: 'its answer is not what the page expects' }],
   ])('%i %s', async (status, body, headers, failure) => {
     const api = await answering(status, body, headers);
-    expect(await api.update(1, { title: 't', body: 'b' })).toEqual({ ok: false, failure });
+    expect(await api.update(1, { title: 't', body: 'b' }, undefined)).toEqual({ ok: false, failure });
+  });
+
+  test('a note that cannot be restored is missing', async () => {
+    const api = await answering(404, '{"error":"note not found"}');
+    expect(await api.restore(1, undefined)).toEqual({ ok: false, failure: { kind: 'missing' } });
   });
 
   test('an unknown address is no missing note', async () => {

@@ -107,7 +107,7 @@ describe('deletion', () => {
     bench.deliverFrames();
     expect(bench.titles).toEqual(['a', 'c']);
     expect(bench.state).toMatchObject({ deletion: null, focus: { target: 'note-1' } });
-    expect(bench.said).toBe('Note deleted.');
+    expect(bench.said).toBe('Note deleted. It can be undone.');
   });
 
   test('whose event comes first ends the same way', async () => {
@@ -118,7 +118,7 @@ describe('deletion', () => {
     expect(bench.state.deletion).not.toBeNull();
     await bench.answer('remove');
     expect(bench.state).toMatchObject({ deletion: null, focus: { target: 'note-1' } });
-    expect(bench.said).toBe('Note deleted.');
+    expect(bench.said).toBe('Note deleted. It can be undone.');
   });
 
   test('whose event came but whose answer was lost is done', async () => {

@@ -14,6 +14,8 @@ export type PendingRequest = {
 
 export class FakeApi implements Api {
   readonly notes = new Map<number, Note>();
+  /** Notes whose deletion can be undone. */
+  readonly deleted = new Map<number, Note>();
   /** Requests that have not been answered, oldest first. */
   requests: PendingRequest[] = [];
   /** Gets each event as the text of a frame, when it has been kept. */
@@ -49,10 +51,12 @@ export class FakeApi implements Api {
       return ok({ notes, next: end < found.length ? `from ${end}` : null, indexing: this.indexing });
     });
   create = (draft: NoteDraft): Promise<Outcome<Note>> => this.#request('create', () => ok(this.add(draft)));
-  update = (id: number, text: NoteText): Promise<Outcome<Note>> =>
-    this.#request('update', () => okOrMissing(this.change(id, text)));
+  update = (id: number, text: NoteText, by: string | undefined): Promise<Outcome<Note>> =>
+    this.#request('update', () => okOrMissing(this.change(id, text, by)));
   remove = (id: number): Promise<Outcome<null>> =>
     this.#request('remove', () => okOrMissing(this.drop(id) ? null : undefined));
+  restore = (id: number): Promise<Outcome<Note>> =>
+    this.#request('restore', () => okOrMissing(this.bringBack(id)));
 
   /** Loses the history of events, as a server does whose database was restored. */
   forget(): void {
@@ -86,19 +90,35 @@ export class FakeApi implements Api {
     return note;
   }
 
-  change(id: number, { title, body }: NoteText): Note | undefined {
+  change(id: number, { title, body }: NoteText, by?: string): Note | undefined {
     const old = this.notes.get(id);
     if (old === undefined) return undefined;
-    const note = { ...old, title, body, updatedAt: this.#tick() };
+    const { updatedBy: _before, ...kept } = old;
+    const said = by === undefined ? {} : { updatedBy: by };
+    const note: Note = { ...kept, title, body, updatedAt: this.#tick(), ...said };
     this.notes.set(id, note);
     this.#tell('note_updated', note);
     return note;
   }
 
   drop(id: number): boolean {
-    const existed = this.notes.delete(id);
-    if (existed) this.#tell('note_deleted', { id });
-    return existed;
+    const note = this.notes.get(id);
+    if (note === undefined) return false;
+    this.notes.delete(id);
+    this.deleted.set(id, note);
+    this.#tell('note_deleted', { id });
+    return true;
+  }
+
+  /** Undoes a deletion; answers a note that is there, too. */
+  bringBack(id: number): Note | undefined {
+    const old = this.deleted.get(id);
+    if (old === undefined) return this.notes.get(id);
+    const note = { ...old, updatedAt: this.#tick() };
+    this.deleted.delete(id);
+    this.notes.set(id, note);
+    this.#tell('note_created', note);
+    return note;
   }
 
   #tick(): string {

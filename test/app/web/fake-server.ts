@@ -21,6 +21,7 @@ type Answer = { status: number; body?: unknown; headers?: Record<string, string>
 
 export class FakeServer {
   readonly notes = new Map<number, Note>();
+  readonly deleted = new Map<number, Note>();
   /** Requests to the API so far, as "METHOD path". */
   readonly requests: string[] = [];
   /** While set, every request to the API is answered so. */
@@ -118,19 +119,34 @@ export class FakeServer {
     return note;
   }
 
-  update(id: number, text: NoteText): Note | undefined {
+  update(id: number, text: NoteText & { updatedBy?: string }): Note | undefined {
     const old = this.notes.get(id);
     if (old === undefined) return undefined;
-    const note = { ...old, ...pick(text), updatedAt: new Date(this.#tick()).toISOString() };
+    const { updatedBy: _before, ...kept } = old;
+    const by = text.updatedBy === undefined ? {} : { updatedBy: text.updatedBy };
+    const note: Note = { ...kept, ...pick(text), updatedAt: new Date(this.#tick()).toISOString(), ...by };
     this.notes.set(id, note);
     this.#broadcast('note_updated', note);
     return note;
   }
 
   remove(id: number): boolean {
-    const existed = this.notes.delete(id);
-    if (existed) this.#broadcast('note_deleted', { id });
-    return existed;
+    const note = this.notes.get(id);
+    if (note === undefined) return false;
+    this.notes.delete(id);
+    this.deleted.set(id, note);
+    this.#broadcast('note_deleted', { id });
+    return true;
+  }
+
+  restore(id: number): Note | undefined {
+    const old = this.deleted.get(id);
+    if (old === undefined) return this.notes.get(id);
+    const note = { ...old, updatedAt: new Date(this.#tick()).toISOString() };
+    this.deleted.delete(id);
+    this.notes.set(id, note);
+    this.#broadcast('note_created', note);
+    return note;
   }
 
   list(): Note[] {
@@ -176,7 +192,7 @@ export class FakeServer {
 
   #answer(line: string, asked: URLSearchParams, text: string): Answer {
     const [method, path] = line.split(' ') as [string, string];
-    const id = Number(/^\/api\/notes\/(\d+)$/.exec(path)?.[1]);
+    const id = Number(/^\/api\/notes\/(\d+)(?:\/\w+)?$/.exec(path)?.[1]);
     const missing: Answer = { status: 404, body: { error: 'note not found' } };
     switch (method) {
       case 'GET':
@@ -184,6 +200,10 @@ export class FakeServer {
           return this.notes.has(id) ? { status: 200, body: this.notes.get(id) } : missing;
         return { status: 200, body: this.#page(asked) };
       case 'POST': {
+        if (!Number.isNaN(id)) {
+          const back = this.restore(id);
+          return back === undefined ? missing : { status: 200, body: back };
+        }
         const draft = JSON.parse(text) as NoteDraft;
         if (draft.title === 'refuse me')
           return { status: 422, body: { error: 'title, body and author required' } };

@@ -148,6 +148,21 @@ describe.skipIf(part.missing)('the page', () => {
       expect(await edit.evaluate((button) => button === document.activeElement)).toBe(true);
     });
 
+    test('says whose change it is, here and elsewhere, when there is a name', async () => {
+      await form().getByTestId('edit-as').filter({ hasText: 'without a name' }).waitFor();
+      await form().getByRole('button', { name: 'Say yours' }).click();
+      await page.keyboard.type('Joe');
+      await form().getByTestId('edit-as').filter({ hasText: 'as Joe' }).waitFor();
+      const other = await stage.page();
+      await form().getByLabel('Text').fill('flour and water');
+      await form().getByRole('button', { name: 'Save' }).click();
+      for (const each of [page, other]) {
+        await each.getByTestId('note-changer').filter({ hasText: 'Joe' }).waitFor();
+        expect(await each.getByTestId('note-author').innerText()).toBe('Ada');
+      }
+      await announced(other, 'Joe changed “Bread”.');
+    });
+
     test('is set aside by Escape with what was typed, even over a reload', async () => {
       await form().getByLabel('Text').fill('flour and');
       await page.keyboard.press('Escape');
@@ -240,6 +255,45 @@ describe.skipIf(part.missing)('the page', () => {
       await announced(page, 'Note deleted.');
       expect(await noteNamed(page, 'c').evaluate((row) => row === document.activeElement)).toBe(true);
       expect(await page.getByRole('dialog').isVisible()).toBe(false);
+    });
+
+    test('is undone on every page, with what was being edited, by keyboard alone', async () => {
+      stage.server.create({ title: 'Bread', body: 'flour', author: 'Ada' });
+      const [page, other] = [await stage.page(), await stage.page()];
+      await page.getByLabel('Your name').fill('Joe');
+      await page.getByRole('button', { name: 'Edit “Bread”' }).click();
+      await page.getByRole('form', { name: 'Edit “Bread”' }).getByLabel('Text').fill('flour and');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Delete “Bread”' }).click();
+      await page.getByTestId('confirm-delete').click();
+      await page.getByTestId('undo').filter({ hasText: 'Bread' }).waitFor();
+      await page.getByTestId('empty').waitFor();
+      await other.getByTestId('empty').waitFor();
+      expect(await other.getByTestId('undo').count()).toBe(0);
+      await page.getByRole('button', { name: 'Undo' }).focus();
+      await page.keyboard.press('Enter');
+      for (const each of [page, other]) await noteNamed(each, 'Bread').waitFor();
+      await announced(page, 'Restored “Bread”.');
+      await announced(other, '“Bread” was restored.');
+      await page.getByTestId('undo').waitFor({ state: 'detached' });
+      expect(await noteNamed(page, 'Bread').evaluate((row) => row === document.activeElement)).toBe(true);
+      await page.getByTestId('note-aside').waitFor();
+      await noteNamed(page, 'Bread').waitFor();
+    });
+
+    test('that cannot be undone any more says so, and the offer can be dismissed', async () => {
+      provoked = [refusedRequest];
+      stage.server.create({ title: 'Bread', body: 'flour', author: 'Ada' });
+      const page = await stage.page();
+      await page.getByRole('button', { name: 'Delete “Bread”' }).click();
+      await page.getByTestId('confirm-delete').click();
+      await page.getByTestId('undo').waitFor();
+      stage.server.deleted.clear();
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await page.getByTestId('undo-error').filter({ hasText: 'gone for good' }).waitFor();
+      await page.getByRole('button', { name: 'Dismiss' }).click();
+      await page.getByTestId('undo').waitFor({ state: 'detached' });
+      expect(await titles(page)).toEqual([]);
     });
 
     test('that fails says so in the dialog', async () => {

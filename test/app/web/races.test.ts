@@ -26,6 +26,10 @@ const steps = {
     if (note !== undefined) bench.server.drop(note.id);
   },
   carryOut: (bench, n) => pick(bench.server.requests, n)?.carryOut(),
+  otherRestores: (bench, n) => {
+    const note = pick([...bench.server.deleted.values()], n);
+    if (note !== undefined) bench.server.bringBack(note.id);
+  },
   deliver: (bench, n) => pick(bench.server.requests, n)?.deliver(),
   deliverFailure: (bench, n) => pick(bench.server.requests, n)?.deliver({ kind: 'unreachable' }),
   frame: (bench, n) => {
@@ -63,6 +67,7 @@ const steps = {
     bench.send({ type: 'deletion_asked', note: row.note });
     bench.send({ type: 'deletion_submitted' });
   },
+  ownUndo: (bench) => bench.send({ type: 'undo_submitted' }),
   more: (bench, n) => bench.send({ type: 'more_wanted', byHand: n % 2 === 0 }),
   query: (bench, n) => bench.send({ type: 'query_changed', query: pick(['', 'ant', 'bee', ' '], n) ?? '' }),
 } satisfies Record<string, (bench: PageBench, n: number) => void>;
@@ -144,7 +149,7 @@ describe('any interleaving', () => {
       const { page, server } = await run(program, { pageNotes: 2 });
       expect(page).toEqual(server);
     });
-    await fc.assert(property, { numRuns: 400 });
+    await fc.assert(property, { numRuns: 500 });
   });
 
   test('ends equal to the server’s list and search, with a connection that comes and goes', async () => {
@@ -152,7 +157,7 @@ describe('any interleaving', () => {
       const { page, server } = await run(program);
       expect(page).toEqual(server);
     });
-    await fc.assert(property, { numRuns: 400 });
+    await fc.assert(property, { numRuns: 500 });
   });
 
   test('ends equal to the server’s search after a form that held its row in place was closed', async () => {
@@ -184,7 +189,7 @@ describe('any interleaving', () => {
         const { page, server } = await run(program, { start: true, pageNotes });
         expect(page).toEqual(server);
       });
-      await fc.assert(property, { numRuns: 400 });
+      await fc.assert(property, { numRuns: 500 });
     },
   );
 });

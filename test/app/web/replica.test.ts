@@ -2,12 +2,16 @@
 import { describe, expect, test } from 'vitest';
 import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from '../../../src/app/web/limits.ts';
 import {
+  believe,
   beginReading,
   emptyReplica,
   endReading,
   newestFirst,
   put,
+  putAnswer,
+  putStored,
   remove,
+  removeAnswered,
   takePage,
 } from '../../../src/app/web/replica.ts';
 import type { Replica } from '../../../src/app/web/replica.ts';
@@ -51,7 +55,30 @@ describe('events', () => {
   test('a deleted note stays away, whoever still speaks of it', () => {
     const replica = remove(put(emptyReplica, first), 1);
     expect(put(replica, second)).toBe(replica);
-    expect(takeAll(beginReading(replica), second).notes.size).toBe(0);
+    const asked = remove(beginReading(put(emptyReplica, first)), 1);
+    expect(takeAll(asked, second).notes.size).toBe(0);
+    expect(putAnswer(asked, second, 0).notes.size).toBe(0);
+  });
+
+  test('a deleted note is there again when a stored event says so, or what was asked for later', () => {
+    const deleted = remove(put(emptyReplica, first), 1);
+    expect(putStored(deleted, second).notes.get(1)).toBe(second);
+    expect(putAnswer(deleted, second, 1).notes.get(1)).toBe(second);
+    expect(takeAll(beginReading(deleted), second).notes.get(1)).toBe(second);
+    expect(believe(deleted, 1, 1).deleted.size).toBe(0);
+  });
+
+  test('an answer that a note is gone is not undone by events of earlier versions', () => {
+    const gone = removeAnswered(put(emptyReplica, second), 1, second.updatedAt);
+    expect(putStored(putStored(gone, first), second)).toBe(gone);
+    const third = noteOf(1, { version: 3 });
+    expect(putStored(gone, third).notes.get(1)).toBe(third);
+  });
+
+  test('an answer that a note is gone does not take away a version of which it cannot know', () => {
+    const restored = put(emptyReplica, second);
+    expect(removeAnswered(restored, 1, first.updatedAt)).toBe(restored);
+    expect(removeAnswered(restored, 1, undefined)).toBe(restored);
   });
 
   test('a note may be deleted before it arrives', () => {

@@ -43,6 +43,7 @@ const note = fc
 const value = fc.constantFrom('', 'one', 'two\nlines');
 const failure = fc.constantFrom({ kind: 'unreachable' } as const, { kind: 'missing' } as const);
 const turn = fc.nat(5);
+const known = fc.constantFrom(undefined, noteOf(1).updatedAt);
 const page = fc.record({
   notes: fc.uniqueArray(note, { selector: (each) => each.id, minLength: 1 }),
   next: fc.constantFrom(null, 'next'),
@@ -63,6 +64,8 @@ const event: fc.Arbitrary<PageEvent> = fc.oneof(
     { type: 'draft_submitted' },
     { type: 'deletion_cancelled' },
     { type: 'deletion_submitted' },
+    { type: 'undo_submitted' },
+    { type: 'undo_dismissed' },
   ),
   fc.record({
     type: fc.constantFrom('reading_started', 'search_started'),
@@ -72,9 +75,20 @@ const event: fc.Arbitrary<PageEvent> = fc.oneof(
   fc.record({ type: fc.constant('page_read'), turn, page }),
   fc.record({ type: fc.constantFrom('reading_failed', 'search_failed'), turn, failure }),
   fc.record({
-    type: fc.constantFrom('note_created', 'note_updated', 'edit_started', 'deletion_asked', 'draft_saved'),
+    type: fc.constantFrom('edit_started', 'deletion_asked', 'draft_saved'),
     note,
   }),
+  fc.record({ type: fc.constantFrom('note_created', 'note_updated'), note, stored: fc.boolean() }),
+  fc.record({
+    type: fc.constant('note_looked_up'),
+    id,
+    note: fc.constant(null),
+    asked: turn,
+    version: known,
+  }),
+  fc.record({ type: fc.constant('undo_done'), note, asked: turn }),
+  fc.record({ type: fc.constant('undo_failed'), id, failure }),
+  fc.record({ type: fc.constant('deletion_done'), id, version: known }),
   fc.record({
     type: fc.constantFrom(
       'note_deleted',
@@ -85,11 +99,10 @@ const event: fc.Arbitrary<PageEvent> = fc.oneof(
       'edit_kept_mine',
       'edit_took_theirs',
       'edit_swapped',
-      'deletion_done',
     ),
     id,
   }),
-  fc.record({ type: fc.constantFrom('edit_failed', 'deletion_failed'), id, failure }),
+  fc.record({ type: fc.constantFrom('edit_failed', 'deletion_failed'), id, failure, version: known }),
   fc.record({ type: fc.constant('edit_saved'), id, note }),
   fc.record({ type: fc.constant('edit_changed'), id, field: fc.constantFrom('title', 'body'), value }),
   fc.record({ type: fc.constant('draft_changed'), field: fc.constantFrom('title', 'body', 'author'), value }),

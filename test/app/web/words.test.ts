@@ -71,17 +71,17 @@ describe('checks', () => {
 describe('messages', () => {
   test('the three topics', () => {
     const note = noteOf(1);
-    expect(parseEvent('note_created', note)).toEqual({ type: 'note_created', note });
-    expect(parseEvent('note_updated', note)).toEqual({ type: 'note_updated', note });
-    expect(parseEvent('note_deleted', { id: 1 })).toEqual({ type: 'note_deleted', id: 1 });
+    expect(parseEvent('note_created', note, true)).toEqual({ type: 'note_created', note, stored: true });
+    expect(parseEvent('note_updated', note, false)).toEqual({ type: 'note_updated', note, stored: false });
+    expect(parseEvent('note_deleted', { id: 1 }, true)).toEqual({ type: 'note_deleted', id: 1 });
   });
 
   test('the advice to read again', () => {
-    expect(parseEvent('resync', {})).toBe('resync');
+    expect(parseEvent('resync', {}, false)).toBe('resync');
   });
 
   test('a topic of a newer server is passed over', () => {
-    expect(parseEvent('note_pinned', { id: 1 })).toBe('unknown');
+    expect(parseEvent('note_pinned', { id: 1 }, true)).toBe('unknown');
   });
 
   test.each([
@@ -92,7 +92,8 @@ describe('messages', () => {
     ['note_deleted', { id: '1' }],
     ['note_created', { ...noteOf(1), updatedAt: 'yesterday' }],
     ['note_updated', { ...noteOf(1), title: 1 }],
+    ['note_updated', { ...noteOf(1), updatedBy: null }],
   ])('malformed: %s %j', (topic, payload) => {
-    expect(parseEvent(topic, payload)).toBe('malformed');
+    expect(parseEvent(topic, payload, true)).toBe('malformed');
   });
 });

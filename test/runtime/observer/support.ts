@@ -55,7 +55,7 @@ export async function observe(options: ObserveOptions = {}): Promise<Observed> {
 }
 
 /** A folder with the files of a page. */
-export function pageFolder(): string {
+function pageFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-page-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, 'assets'));
@@ -84,7 +84,7 @@ export interface PageTable {
 }
 
 /** Applies a change as a page does. */
-export function applyChange(table: PageTable | undefined, change: TableChange<unknown>): PageTable {
+function applyChange(table: PageTable | undefined, change: TableChange<unknown>): PageTable {
   const order = change.order ?? table?.order ?? [];
   const rows = new Map<string, unknown>();
   for (const key of order) {

@@ -1,5 +1,5 @@
 // Steps that several reducers share, and the reducers of what concerns the whole page.
-import { ARRIVALS_MAX } from '../limits.ts';
+import { ARRIVALS_MAX, UNDO_OFFERED_MS } from '../limits.ts';
 import { rowsOf } from '../rows.ts';
 import type { Freshness, Handlers, State } from '../state.ts';
 import { sentences } from '../wording.ts';
@@ -55,9 +55,14 @@ export function caughtUp(state: State): State {
   return say({ ...state, lagging: false }, sentences.connectedAgain);
 }
 
+/** Withdraws the offer to undo the deletion of a note that is there again. */
+export function withoutOfferOf(state: State, id: number): State {
+  return state.undo?.note.id === id && !state.undo.sending ? { ...state, undo: null } : state;
+}
+
 /** Time, the connection and the browser's storage. */
 export const pageHandlers: Handlers<'ticked' | 'connection_changed' | 'doubted' | 'storage_refused'> = {
-  ticked: (state, { now }) => ({ ...state, now }),
+  ticked: (state, { now }) => withoutOldOffer({ ...state, now }),
 
   connection_changed(state, { status }) {
     const { list, lagging } = state;
@@ -80,4 +85,11 @@ export const pageHandlers: Handlers<'ticked' | 'connection_changed' | 'doubted' 
 function doubt(state: State): State {
   const { list, search } = state;
   return { ...state, list: { ...list, freshness: 'stale' }, search: { ...search, freshness: 'stale' } };
+}
+
+/** Withdraws an offer to undo a deletion that is old. */
+function withoutOldOffer(state: State): State {
+  const { undo, now } = state;
+  const isOld = undo !== null && !undo.sending && now - undo.since >= UNDO_OFFERED_MS;
+  return isOld ? { ...state, undo: null } : state;
 }

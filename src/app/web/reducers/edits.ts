@@ -4,8 +4,8 @@
 // - When its note changes or is deleted meanwhile, the typed text is never replaced: either the change does not matter to it,
 //   or the writer decides.
 import { firstProblem } from '../checks.ts';
-import { type Note, isNewer, sameText, unixLines } from '../model.ts';
-import { put, remove } from '../replica.ts';
+import { type Failure, type Note, isNewer, sameText, unixLines } from '../model.ts';
+import { put, removeAnswered } from '../replica.ts';
 import type { Edit, Handlers, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { focusOn, light, say } from './common.ts';
@@ -68,16 +68,19 @@ export const editHandlers: Handlers<
     const settled: Edit = { ...edit, sending: null, failure: null };
     if (replica.deleted.has(note.id)) return set(next, meetGone(settled)); // saved, and deleted before we heard of it
     const typedSince = edit.sending !== null && !sameText(edit, edit.sending);
-    if (typedSince) return say(set(next, { ...settled, base: note }), sentences.saved(note));
+    const base = note.id === id ? note : edit.base; // it may have been saved as a new note
+    if (typedSince) return say(set(next, { ...settled, base }), sentences.saved(note));
     const target = note.id === id ? `edit-${id}` : `note-${note.id}`;
     return say(focusOn(drop(next, id), target), sentences.saved(note));
   },
 
-  edit_failed(state, { id, failure }) {
+  edit_failed(state, { id, failure, version }) {
     if (failure.kind === 'missing') {
-      const next = alter({ ...state, replica: remove(state.replica, id) }, id, (edit) =>
-        meetGone({ ...edit, sending: null }),
-      );
+      const replica = removeAnswered(state.replica, id, version);
+      // Restored since it was sent: it can be sent again.
+      if (replica.notes.has(id))
+        return alter(state, id, (edit) => ({ ...edit, sending: null, failure: missed }));
+      const next = alter({ ...state, replica }, id, (edit) => meetGone({ ...edit, sending: null }));
       return say(focusOn(next, `gone-${id}`), sentences.editGone);
     }
     const next = alter(state, id, (edit) => ({ ...edit, sending: null, failure }));
@@ -94,6 +97,9 @@ export const editHandlers: Handlers<
 
   edit_swapped: (state, { id }) => focusOn(alter(state, id, swap), `edit-body-${id}`),
 };
+
+/** The note was deleted and restored while a change was on its way. */
+const missed: Failure = { kind: 'refused', reason: 'the note was deleted and restored meanwhile' };
 
 function newEdit(note: Note): Edit {
   return {
@@ -151,7 +157,8 @@ function alter(state: State, id: number, change: (edit: Edit) => Edit): State {
 
 /** The edit after the page has learnt of this version of its note. */
 export function meetNote(edit: Edit, note: Note): Edit {
-  if (edit.gone || !isNewer(note, edit.base)) return edit;
+  if (!isNewer(note, edit.base)) return edit;
+  if (edit.gone) return meetNote({ ...edit, gone: false }, note); // it is there again
   const typed = sameText(note, edit);
   const sent = edit.sending !== null && sameText(note, edit.sending); // our own change, before its answer
   if (typed || sent || sameText(note, edit.base)) return { ...edit, base: note, theirs: null };

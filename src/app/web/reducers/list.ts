@@ -1,11 +1,23 @@
 // The list of notes: its pages over HTTP, single changes from the socket. How the two are merged stands in replica.ts;
 // here is what follows from it for edits, lights and announcements.
 import { type Note, sameText } from '../model.ts';
-import { beginReading, endOf, endReading, isFull, put, raiseFloor, remove, takePage } from '../replica.ts';
+import {
+  beginReading,
+  endOf,
+  endReading,
+  isFull,
+  put,
+  putAnswer,
+  putStored,
+  raiseFloor,
+  remove,
+  removeAnswered,
+  takePage,
+} from '../replica.ts';
 import type { Handlers, ListState, State } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { rowsOf } from '../rows.ts';
-import { arrived, caughtUp, expected, focusOn, light, say, showMore } from './common.ts';
+import { arrived, caughtUp, expected, focusOn, light, say, showMore, withoutOfferOf } from './common.ts';
 import { meetGone, meetNote } from './edits.ts';
 
 export const listHandlers: Handlers<
@@ -15,6 +27,7 @@ export const listHandlers: Handlers<
   | 'note_created'
   | 'note_updated'
   | 'note_deleted'
+  | 'note_looked_up'
   | 'fold_toggled'
   | 'more_wanted'
 > = {
@@ -70,9 +83,26 @@ export const listHandlers: Handlers<
     return list.failure === null ? say(next, sentences.listFailed(failure, list.phase)) : next;
   },
 
-  note_created: (state, { note }) => arrive(state, note, sentences.createdElsewhere(note)),
+  note_created: (state, { note, stored }) =>
+    arrive(
+      state,
+      note,
+      stored,
+      state.replica.deleted.has(note.id)
+        ? sentences.restoredElsewhere(note)
+        : sentences.createdElsewhere(note),
+    ),
 
-  note_updated: (state, { note }) => arrive(state, note, sentences.updatedElsewhere(note)),
+  note_updated: (state, { note, stored }) => arrive(state, note, stored, sentences.updatedElsewhere(note)),
+
+  note_looked_up(state, { id, note, asked, version }) {
+    if (note !== null) return meetEdit({ ...state, replica: putAnswer(state.replica, note, asked) }, id);
+    const replica = removeAnswered(state.replica, id, version);
+    const edit = state.edits.get(id);
+    const gone = edit !== undefined && replica.deleted.has(id);
+    const edits = gone ? new Map(state.edits).set(id, meetGone(edit)) : state.edits;
+    return { ...state, replica, edits };
+  },
 
   note_deleted(state, { id }) {
     const note = state.replica.notes.get(id);
@@ -117,16 +147,17 @@ function finished(state: State): State {
 }
 
 /** Takes a note that an event brought; says so unless it is what this page has just sent itself. */
-function arrive(state: State, note: Note, sentence: string): State {
-  const replica = put(state.replica, note);
+function arrive(state: State, note: Note, stored: boolean, sentence: string): State {
+  const replica = stored ? putStored(state.replica, note) : put(state.replica, note);
   if (replica === state.replica) return state;
-  const next = meetEdit({ ...state, replica }, note.id);
+  const next = withoutOfferOf(meetEdit({ ...state, replica }, note.id), note.id);
   if (replica.notes === state.replica.notes) return next;
   const lit = light(next, [note.id]);
   return isOwn(state, note) ? lit : say(lit, sentence);
 }
 
-function isOwn({ draft, edits }: State, note: Note): boolean {
+function isOwn({ draft, edits, undo }: State, note: Note): boolean {
+  if (undo !== null && undo.sending && undo.note.id === note.id) return true;
   if (draft.sending !== null && sameText(draft.sending, note)) return true;
   const sending = edits.get(note.id)?.sending;
   return sending != null && sameText(sending, note);

@@ -1,7 +1,7 @@
 // The search. Results never enter the page's copy of the list: they may be older than it, and are asked for again
 // whenever it changes.
 import { FOUND_MAX } from '../limits.ts';
-import { reaches } from '../replica.ts';
+import { believe, reaches } from '../replica.ts';
 import { placesOf } from '../rows.ts';
 import type { Handlers, SearchState } from '../state.ts';
 import { sentences } from '../wording.ts';
@@ -21,6 +21,7 @@ export const noSearch: SearchState = {
   more: false,
   indexing: false,
   freshness: 'stale',
+  deletionsAsked: 0,
   failure: null,
   moreFailure: null,
 };
@@ -45,7 +46,8 @@ export const searchHandlers: Handlers<
     const { search } = state;
     const turn = search.turn + 1;
     const freshness = part === 'all' ? expected(state, search.freshness) : search.freshness;
-    const asked = { pending: part === 'all', more: part === 'more', moreFailure: null };
+    const { deletions: deletionsAsked } = state.replica;
+    const asked = { pending: part === 'all', more: part === 'more', moreFailure: null, deletionsAsked };
     return { ...state, search: { ...search, ...asked, turn, freshness } };
   },
 
@@ -57,8 +59,10 @@ export const searchHandlers: Handlers<
     const results = new Map([...before, ...found.notes].flatMap((note) => (note ? [[note.id, note]] : [])));
     const order = [...results.keys()];
     const cut = found.next !== null && reaches([...results.values()], FOUND_MAX);
+    const { deletionsAsked } = search;
     const next = {
       ...state,
+      replica: found.notes.reduce((replica, { id }) => believe(replica, id, deletionsAsked), state.replica),
       search: {
         ...search,
         pending: false,

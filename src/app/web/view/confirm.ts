@@ -24,8 +24,8 @@ export function confirmView({ deletion }: State, { send }: Actions): View {
       <div class="dialog">
         <h2 id="confirm-heading">Delete this note?</h2>
         <p id="confirm-text">
-          ${deletion === null ? nothing : html`<q>${deletion.note.title}</q>`} will be gone for everybody.
-          This cannot be undone.
+          ${deletion === null ? nothing : html`<q>${deletion.note.title}</q>`} will be gone for everybody. You
+          can undo this for a while.
         </p>
         ${
           deletion === null || deletion.failure === null

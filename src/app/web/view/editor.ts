@@ -6,7 +6,8 @@ import { sentences } from '../wording.ts';
 import { fieldView } from './field.ts';
 import { type Actions, type View, formKeys, onSubmit } from './types.ts';
 
-export function editorView(edit: Edit, actions: Actions): View {
+/** @param name whose change it will be; undefined for somebody who has not said */
+export function editorView(edit: Edit, name: string | undefined, actions: Actions): View {
   const { id } = edit;
   const { send } = actions;
   const sending = edit.sending !== null;
@@ -70,9 +71,17 @@ export function editorView(edit: Edit, actions: Actions): View {
                 Cancel
               </button>`
         }
+        <p class="hint" data-testid="edit-as">${nameView(name, actions)}</p>
       </div>
     </form>
   `;
+}
+
+function nameView(name: string | undefined, { send }: Actions): View {
+  return name === undefined
+    ? html`without a name.
+        <button type="button" class="quiet" @click=${() => send({ type: 'name_wanted' })}>Say yours</button>`
+    : html`as <span class="author">${name}</span>`;
 }
 
 function saveLabel({ sending, gone }: Edit): string {

@@ -3,6 +3,7 @@
 import { html, nothing } from 'lit-html';
 import type { DirectiveResult } from 'lit-html/directive.js';
 import { guard } from 'lit-html/directives/guard.js';
+import { nameIn } from '../checks.ts';
 import { TICK_MS } from '../limits.ts';
 import type { Note } from '../model.ts';
 import type { Row } from '../rows.ts';
@@ -18,10 +19,19 @@ export function noteView(row: Row, state: State, actions: Actions): DirectiveRes
   const arrivals = state.arrivals.get(id) ?? 0;
   const unfolded = state.unfolded.has(id);
   const sinceTick = Math.floor(state.now / TICK_MS);
-  return guard([note, edit, arrivals, unfolded, sinceTick], () => rowView(row, arrivals, state, actions));
+  const name = edit === null ? undefined : nameIn(state.draft.author);
+  return guard([note, edit, arrivals, unfolded, sinceTick, name], () =>
+    rowView(row, arrivals, name, state, actions),
+  );
 }
 
-function rowView({ id, note, edit }: Row, arrivals: number, state: State, actions: Actions): View {
+function rowView(
+  { id, note, edit }: Row,
+  arrivals: number,
+  name: string | undefined,
+  state: State,
+  actions: Actions,
+): View {
   const edited = edit !== null && isEdited(edit);
   // Two classes with the same animation, in turn: a change of class starts it afresh.
   const lit = arrivals === 0 || edited ? '' : arrivals % 2 === 1 ? 'lit-odd' : 'lit-even';
@@ -33,7 +43,7 @@ function rowView({ id, note, edit }: Row, arrivals: number, state: State, action
       data-id=${id}
       tabindex="-1"
     >
-      ${edited ? editorView(edit, actions) : readView(note, edit !== null, state, actions)}
+      ${edited ? editorView(edit, name, actions) : readView(note, edit !== null, state, actions)}
     </li>
   `;
 }
@@ -52,7 +62,12 @@ function readView(note: Note, hasAside: boolean, state: State, actions: Actions)
             note.updatedAt === note.createdAt
               ? nothing
               : html`<span class="changed"
-                  >edited ${timeView(note.updatedAt, state.now, 'note-updated')}</span
+                  >changed
+                  ${timeView(note.updatedAt, state.now, 'note-updated')}${
+                    note.updatedBy === undefined
+                      ? nothing
+                      : html` by <span class="author" data-testid="note-changer">${note.updatedBy}</span>`
+                  }</span
                 >`
           }
         </p>

@@ -6,6 +6,7 @@ import { composerView } from './composer.ts';
 import { confirmView } from './confirm.ts';
 import { listView } from './list.ts';
 import type { Actions, View } from './types.ts';
+import { undoView } from './undo.ts';
 
 /** What the page shows for a state. */
 export function view(state: State, actions: Actions): View {
@@ -16,7 +17,7 @@ export function view(state: State, actions: Actions): View {
       ${statusView(state, actions)}
     </header>
     <main>${composerView(state, actions)} ${listView(state, actions)}</main>
-    ${confirmView(state, actions)}
+    ${undoView(state, actions)} ${confirmView(state, actions)}
     <!-- The alternating space makes a screen reader repeat equal words. -->
     <div class="unseen" role="status" data-testid="announcer">${text}${turn % 2 === 0 ? '' : '\u00a0'}</div>
   `;
