@@ -1,7 +1,9 @@
-// What the tests of the observer's page begin with: a shop that runs on one node, a second node that follows its orders, the plugin on a
+// What the tests of the observer's page begin with: the shop, on one node or beside a second one that follows its orders, the plugin on a
 // port, the built page in Chromium. A page that reports an error, or breaks its policy, fails its test.
 //
 // Pictures of the views are kept in .tmp/observer.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,22 +11,11 @@ import { join } from 'node:path';
 import { source as axe } from 'axe-core';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import {
-  call,
-  child,
-  createNode,
-  defineChannel,
-  defineServer,
-  defineSupervisor,
-  type Node,
-  on,
-  pg,
-  type Pid,
-} from 'troupe';
-import { inspectServer } from 'troupe/inspect';
+import { call, cast, createNode, type Node, pg, type Pid } from 'troupe';
 import { observer, type ObserverOptions } from 'troupe/observer';
 import { build } from 'vite';
 import { startTroupe } from '../support/troupe-node.ts';
+import { orders, shop } from './observer-shop.ts';
 
 const root = join(import.meta.dirname, '../..');
 const PICTURES = join(root, '.tmp/observer');
@@ -41,68 +32,18 @@ export async function buildObserverPage(): Promise<{ readonly folder: string; re
 
 // ---- the shop ----
 
-/** What a page would run if it took a text of the node for HTML. */
-export const MARKUP = '<img src=x onerror="document.title=\'intruded\'">';
-
-const orders = defineChannel<{ placed: { readonly id: number; readonly item: string } }>('orders');
-
-const till = defineServer({
-  name: 'till',
-  init: (_self, start: number) => ({ total: start, note: MARKUP }),
-  call: {
-    add: (state, amount: number) => (state.total += amount),
-    /** Awaits until somebody lets it. */
-    wait: (_state, until: Promise<void>) => until,
-  },
-  info: () => undefined,
-});
-
-const warehouse = defineServer({
-  name: 'warehouse',
-  init: (self) => {
-    orders.join(self);
-    return { packed: 0 };
-  },
-  info: on(orders, {
-    placed: (state: { packed: number }) => {
-      state.packed++;
-    },
-  }),
-});
-
-const tills = defineSupervisor({
-  name: 'till_sup',
-  children: () => [1, 2, 3].map((number) => child(till, [number], { id: `till ${number}` })),
-});
-
-const shop = defineSupervisor({
-  name: 'shop_sup',
-  strategy: 'rest_for_one',
-  children: () => [
-    child(till, [40], { id: 'till', name: 'till' }),
-    child(warehouse, [], { id: 'warehouse', name: 'warehouse' }),
-    child(tills, [], { id: 'tills', name: 'till_sup' }),
-  ],
-});
-
-const inspected = defineSupervisor({
-  name: 'inspect_sup',
-  children: () => [child(inspectServer, [{ allow: true }], { id: 'inspect', name: 'troupe_inspect' })],
-});
-
 /** The shop, on one node or beside a second one. */
 export class Shop {
   readonly node: Node;
   /** A process that waits for messages. */
   readonly customer: Pid;
-  readonly #nodes: readonly Node[];
+  readonly #second: ChildProcess | undefined;
   readonly #trade: ReturnType<typeof setInterval>;
   #orders = 0;
 
-  private constructor(nodes: readonly [Node, ...Node[]]) {
-    const [node] = nodes;
-    this.#nodes = nodes;
+  private constructor(node: Node, second: ChildProcess | undefined) {
     this.node = node;
+    this.#second = second;
     this.customer = node.spawnWith({ label: 'customer' }, async (self) => {
       for (;;) await self.receive();
     });
@@ -111,21 +52,13 @@ export class Shop {
 
   /** @param epmdPort of the second node; without it there is none */
   static async open(epmdPort?: number): Promise<Shop> {
-    const nodes: [Node, ...Node[]] = [
-      epmdPort === undefined ? createNode() : await connectedNode('one', epmdPort),
-    ];
-    const [node] = nodes;
+    const name = 'one@127.0.0.1';
+    const node =
+      epmdPort === undefined ? createNode() : (await startTroupe({ name, epmd: 'auto', epmdPort })).node;
     await node.start(shop, [], { name: 'shop_sup' });
     pg.start(node, 'tools');
     pg.join(node, 'tools', ['hammer', 1], node.whereis('till') as Pid);
-    if (epmdPort !== undefined) {
-      const second = await connectedNode('two', epmdPort);
-      nodes.push(second);
-      await second.start(inspected, [], { name: 'inspect_sup' });
-      await second.start(warehouse, [], { name: 'far_warehouse' });
-      await node.connect(second.name);
-    }
-    return new Shop(nodes);
+    return new Shop(node, epmdPort === undefined ? undefined : await startSecond(epmdPort, name));
   }
 
   /** An order, a call and a message. */
@@ -136,24 +69,31 @@ export class Shop {
     call(this.node, 'till', 'add', 1).catch(() => {}); // while it is suspended or has been killed nobody answers
   }
 
-  /** A handler that holds the event loop up. */
+  /** Has a handler hold the event loop up. */
   block(ms: number): void {
-    const work = (): void => {
-      const end = performance.now() + ms;
-      while (performance.now() < end);
-    };
-    this.node.spawnWith({ label: 'yearly report' }, work);
+    cast(this.node, 'till', 'report', ms);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#trade);
-    for (const node of this.#nodes.toReversed()) await node.stop();
+    if (this.#second !== undefined) {
+      const gone = once(this.#second, 'close');
+      this.#second.stdin?.end();
+      await gone;
+    }
+    await this.node.stop();
   }
 }
 
-async function connectedNode(name: string, epmdPort: number): Promise<Node> {
-  const { node } = await startTroupe({ name: `${name}@127.0.0.1`, epmd: 'auto', epmdPort });
-  return node;
+/** Starts the second node; answers when it is connected. */
+async function startSecond(epmdPort: number, first: string): Promise<ChildProcess> {
+  const program = join(import.meta.dirname, 'observer-second-program.ts');
+  const args = ['--import', 'tsx', program, String(epmdPort), first];
+  const second = spawn(process.execPath, args, { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+  const gone = once(second, 'close').then(() => 'gone');
+  if ((await Promise.race([once(second.stdout, 'data'), gone])) === 'gone')
+    throw new Error('the second node has ended');
+  return second;
 }
 
 // ---- the server ----

@@ -9,13 +9,13 @@ import {
   buildObserverPage,
   focused,
   live,
-  MARKUP,
   Observed,
   Pages,
   picture,
   Shop,
   violations,
 } from './observer-stage.ts';
+import { MARKUP } from './observer-shop.ts';
 
 const part = requirePart('chromium');
 // Starts a browser and two nodes, and the machine may be busy.
@@ -63,7 +63,10 @@ describe.skipIf(part.missing)("the observer's page", () => {
           // The first may come before the page looks.
           await vi.waitFor(async () => {
             shop.block(30);
-            await page.getByRole('cell', { name: 'yearly report' }).first().waitFor({ timeout: 2_000 });
+            await page
+              .getByRole('cell', { name: /^<.*till$/ })
+              .first()
+              .waitFor({ timeout: 2_000 });
           }, 20_000);
           await page.locator('[data-chart=delay] canvas').waitFor();
         },
