@@ -10,7 +10,7 @@ export const orders = defineChannel<{ placed: { readonly id: number; readonly it
 
 const till = defineServer({
   name: 'till',
-  init: (_self, start: number) => ({ total: start, note: MARKUP }),
+  init: (_self, start: number, note: string) => ({ total: start, note }),
   call: {
     add: (state, amount: number) => (state.total += amount),
     /** Awaits until somebody lets it. */
@@ -42,7 +42,7 @@ export const warehouse = defineServer({
 
 const tills = defineSupervisor({
   name: 'till_sup',
-  children: () => [1, 2, 3].map((number) => child(till, [number], { id: `till ${number}` })),
+  children: () => [1, 2, 3].map((number) => child(till, [number, MARKUP], { id: `till ${number}` })),
 });
 
 /** The shop. */
@@ -50,7 +50,7 @@ export const shop = defineSupervisor({
   name: 'shop_sup',
   strategy: 'rest_for_one',
   children: () => [
-    child(till, [40], { id: 'till', name: 'till' }),
+    child(till, [40, 'main till'], { id: 'till', name: 'till' }),
     child(warehouse, [], { id: 'warehouse', name: 'warehouse' }),
     child(tills, [], { id: 'tills', name: 'till_sup' }),
   ],

@@ -1,5 +1,7 @@
 // The observer's page on a real node, in a real browser: every view in both schemes and on a phone, the links between them, the keyboard.
 // Axe finds nothing wrong with any of them.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { launch } from '../app/web/browser.ts';
@@ -84,7 +86,7 @@ describe.skipIf(part.missing)("the observer's page", () => {
       ],
       ['channels', '#/channels', (page) => row(page, 'orders').locator('polyline').waitFor()],
       ['nodes', '#/nodes', (page) => page.locator('.edge text', { hasText: '/s' }).first().waitFor()],
-      ['process', '#/tree?process=till', (page) => page.getByText(MARKUP).first().waitFor()],
+      ['process', '#/tree?process=till', (page) => page.getByText("note: 'main till'").waitFor()],
       [
         'channel',
         '#/channels?channel=orders',
@@ -111,6 +113,8 @@ describe.skipIf(part.missing)("the observer's page", () => {
     await page.getByRole('heading', { name: MARKUP }).waitFor();
     await page.goto(`${observed.url}#/tree`);
     await page.getByText(MARKUP).first().waitFor();
+    await page.getByRole('treeitem', { name: 'till 1' }).getByRole('link').click();
+    await page.getByTestId('side').locator('pre', { hasText: 'onerror' }).waitFor();
     expect(await page.locator('img').count()).toBe(0);
     expect(await page.title()).not.toBe('intruded');
   });
@@ -256,6 +260,19 @@ describe.skipIf(part.missing)("the observer's page", () => {
       .getByRole('columnheader', { name: 'Mailbox' })
       .and(page.locator('[aria-sort=descending]'))
       .waitFor();
+  });
+
+  test('the picture in README.md is small; TROUPE_UPDATE_IMAGES=true makes it anew', async () => {
+    const page = await pages.open(`${observed.url}#/processes?process=till`, {
+      viewport: { width: 1280, height: 960 },
+    });
+    await page.getByRole('button', { name: 'Trace messages' }).click();
+    await page.getByTestId('sequence').locator('.arrow').nth(12).waitFor();
+    await page.locator('.grid-body .rate', { hasText: /[1-9]/ }).first().waitFor();
+    const image = join(import.meta.dirname, '../../docs/images/observer.png');
+    await picture(page, 'readme');
+    if (process.env['TROUPE_UPDATE_IMAGES'] === 'true') await page.screenshot({ path: image });
+    expect(statSync(image).size).toBeLessThan(200_000);
   });
 
   test('nothing moves for who wants that', async () => {

@@ -6,6 +6,9 @@ import type { Route } from './route.ts';
 import type { GridName, PageEvent, State } from './state.ts';
 import { type Grid, keyAt, UNSEEN, wantedRows } from './table.ts';
 
+/** Ticks of the clock until scrolling counts as at rest: the last one may come at once. */
+const MOVING_TICKS = 2;
+
 type Handlers = { [Event in PageEvent as Event['type']]: (state: State, event: Event) => State };
 
 /** The next state. */
@@ -22,7 +25,7 @@ const handlers: Handlers = {
       channelRates: sampleChannels(channels, state.data.channelRates),
       nodes: silent(nodes, now),
     };
-    const ticked = { ...state, now, data };
+    const ticked = { ...state, now, data, grids: resting(state.grids) };
     if (doing?.outcome !== 'waiting' || now - doing.at < ANSWER_MS) return ticked;
     return fail(ticked, 'The node has not answered. It may have been done all the same.');
   },
@@ -86,6 +89,7 @@ const handlers: Handlers = {
       ...before,
       top,
       height,
+      moving: before.top === top ? before.moving : MOVING_TICKS,
       wanted: wantedRows(before.wanted, { top, height }),
     });
   },
@@ -140,6 +144,16 @@ const handlers: Handlers = {
 
   screen_changed: (state, { narrow, hidden }) => ({ ...state, narrow, hidden }),
 };
+
+/** The grids a tick later. */
+function resting(grids: State['grids']): State['grids'] {
+  if (Object.values(grids).every(({ moving }) => moving === 0)) return grids;
+  const entries = Object.entries(grids).map(([name, grid]) => [
+    name,
+    { ...grid, moving: Math.max(0, grid.moving - 1) },
+  ]);
+  return Object.fromEntries(entries) as State['grids'];
+}
 
 /** What was done, for people. */
 export function doneText({ kind }: Act): string {

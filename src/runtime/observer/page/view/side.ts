@@ -137,7 +137,7 @@ function watched(route: Route, target: string): unknown {
 
 function stateView({ state, stateProblem }: ProcessDetail): View {
   if (state === undefined && stateProblem === undefined) return nothing;
-  return html`<section aria-labelledby="state-title">
+  return html`<div>
     <h3 id="state-title">State</h3>
     ${
       state === undefined
@@ -145,7 +145,7 @@ function stateView({ state, stateProblem }: ProcessDetail): View {
         : html`<pre class="value-text" tabindex="0" role="region" aria-labelledby="state-title">
 ${state}</pre>`
     }
-  </section>`;
+  </div>`;
 }
 
 /** What may be done; not shown where the server allows nothing. */
