@@ -12,6 +12,7 @@ export default defineConfig({
       { find: /^troupe\/fastify$/, replacement: source('fastify/index.ts') },
       { find: /^troupe\/erlang$/, replacement: source('distribution/erlang/index.ts') },
       { find: /^troupe\/observer$/, replacement: source('observer/index.ts') },
+      { find: /^troupe\/log$/, replacement: source('log/index.ts') },
       { find: /^troupe\/otel$/, replacement: source('otel/index.ts') },
       { find: /^troupe\/repl$/, replacement: source('repl/index.ts') },
       { find: /^troupe\/testing$/, replacement: source('testing/index.ts') },

@@ -11,6 +11,7 @@
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { PAIRS } from './lib/measure.mjs';
 import { openOtp } from './lib/otp.mjs';
 import { columns, number } from './lib/table.mjs';
 import { calls } from './workloads/calls.mjs';
@@ -98,8 +99,6 @@ const workloads = [
   ]),
 ];
 
-/** How often two sides are measured in turns. */
-const PAIRS = 5;
 /** How long the processors are looked at before a workload, in milliseconds, and the sum of their use from which it is a warning. */
 const LOOK_MS = 200;
 const BUSY_MAX = 0.3;

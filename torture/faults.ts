@@ -32,7 +32,16 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'stop and go on',
+    name: 'stop in order',
+    async play({ instances }, dice) {
+      const instance = dice.pick(instances);
+      await instance.stop();
+      await pause(dice.below(AWAY_MS));
+      await instance.start();
+    },
+  },
+  {
+    name: 'freeze',
     async play({ instances }, dice) {
       const instance = dice.pick(instances);
       instance.signal('SIGSTOP');

@@ -3,7 +3,7 @@
 // A follower checks as it goes: after the position that it has, the next event is the next number. What an event said is kept as a digest,
 // and compared with the table at the end.
 import { WebSocket } from 'ws';
-import { type ChannelClient, createChannelClient } from 'troupe/client';
+import { type ChannelClient, type ClientLimits, createChannelClient } from 'troupe/client';
 import type { Dice } from '../fuzz/dice.ts';
 
 /** What went wrong for one client. */
@@ -13,6 +13,9 @@ interface Counts {
   disordered: number;
   changed: number;
 }
+
+/** Comes back sooner than a client should, so that more happens. */
+const IMPATIENT: Partial<ClientLimits> = { delayBaseMs: 50, delayCapMs: 1_000 };
 
 const noFaults = (): Counts => ({ lost: 0, twice: 0, disordered: 0, changed: 0 });
 
@@ -45,13 +48,19 @@ export class Follower {
   #epoch: string | undefined;
   #position = 0;
   #since: string | undefined;
+  /** Called at each attempt to connect, and with the delay that the server has named when a connection ends. */
+  onAttempt = (): void => undefined;
+  onClosed = (_advisedMs: number | undefined): void => undefined;
   /** Called for what comes without a position. */
   onUnplaced = (): void => undefined;
   #resetting = false;
   /** The id of the note that was created last. */
   #lastCreated = 0;
 
-  constructor(name: string, ports: readonly number[], dice: Dice) {
+  readonly #limits: Partial<ClientLimits>;
+
+  constructor(name: string, ports: readonly number[], dice: Dice, limits: Partial<ClientLimits> = IMPATIENT) {
+    this.#limits = limits;
     this.name = name;
     this.#ports = ports;
     this.#dice = dice;
@@ -79,13 +88,16 @@ export class Follower {
       open: (url) => {
         const address = new URL(url);
         address.port = String(this.#dice.pick(this.#ports));
+        this.onAttempt();
         this.#socket = new WebSocket(address, { perMessageDeflate: false });
-        this.#socket.on('close', (code) => {
+        this.#socket.on('close', (code, reason) => {
           if (code === 1013) this.closed += 1;
+          const [, advised] = /; retry=(\d+)$/.exec(reason.toString()) ?? [];
+          this.onClosed(advised === undefined ? undefined : Number(advised));
         });
         return this.#socket;
       },
-      limits: { delayBaseMs: 50, delayCapMs: 1_000 },
+      limits: this.#limits,
     });
     client.onAny((payload, { topic, id }) => this.#take(topic, payload, id));
     client.onReset(() => {

@@ -2,11 +2,12 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { findPart } from '../scripts/lib/parts.mjs';
-import { LONG, type Report, SHORT, SLOW, torture, type TortureOptions } from './run.ts';
+import { LONG, type Report, SHORT, SLOW, STORM, torture, type TortureOptions } from './run.ts';
 import { slow } from './slow.ts';
+import { storm } from './storm.ts';
 
 const DATABASES = ['postgres', 'pglite'] as const;
-const PARTS = [...DATABASES, 'slow'] as const;
+const PARTS = [...DATABASES, 'storm', 'slow'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,32 +15,43 @@ const { values, positionals } = parseArgs({
     short: { type: 'boolean', default: false },
     seed: { type: 'string' },
     events: { type: 'string' },
+    gap: { type: 'string' },
   },
 });
 const seed = Number(values.seed ?? randomInt(2 ** 31));
 const wanted = PARTS.filter((name) => positionals.length === 0 || positionals.includes(name));
 const events = values.events === undefined ? undefined : Number(values.events);
+const gap = values.gap === undefined ? undefined : Number(values.gap);
 
 if (
   !Number.isSafeInteger(seed) ||
   positionals.length > wanted.length ||
-  (events !== undefined && !(events > 0))
+  (events !== undefined && !(events > 0)) ||
+  (gap !== undefined && !(gap > 0))
 ) {
-  print('Usage: npm run torture -- [--short] [--seed N] [--events N] [postgres] [pglite] [slow]');
+  print(
+    'Usage: npm run torture -- [--short] [--seed N] [--events N] [--gap N] [postgres] [pglite] [storm] [slow]',
+  );
   process.exitCode = 2;
 } else {
   print(`seed ${seed}`);
-  for (const part of wanted) await (part === 'slow' ? runSlow() : run(part));
+  for (const part of wanted) {
+    if (part === 'slow') await runSlow();
+    else if (part === 'storm') await runStorm();
+    else await run(part);
+  }
 }
 
 async function run(database: TortureOptions['database']): Promise<void> {
-  const part = findPart('postgres');
-  if (database === 'postgres' && !part.found) {
-    print(`postgres   left out: ${part.reason}`);
-    return;
-  }
+  if (database === 'postgres' && isMissing('postgres')) return;
   const settings = (values.short ? SHORT : LONG)[database];
-  const report = await torture({ database, seed, ...settings, ...(events !== undefined && { events }) });
+  const report = await torture({
+    database,
+    seed,
+    ...settings,
+    ...(events !== undefined && { events }),
+    ...(gap !== undefined && { gap }),
+  });
   for (const line of describe(database, report)) print(line);
   if (report.faults.length > 0) {
     print(`again: npm run torture -- --seed ${seed}${values.short ? ' --short' : ''} ${database}`);
@@ -47,14 +59,46 @@ async function run(database: TortureOptions['database']): Promise<void> {
   }
 }
 
+/** Says so when PostgreSQL is. */
+function isMissing(what: string): boolean {
+  const part = findPart('postgres');
+  if (!part.found) print(`${what.padEnd(10)} left out: ${part.reason}`);
+  return !part.found;
+}
+
+async function runStorm(): Promise<void> {
+  if (isMissing('storm')) return;
+  const settings = values.short ? { ...STORM, clients: 60 } : STORM;
+  const report = await storm({ ...settings, seed });
+  print(
+    `storm      ${settings.clients} clients on three instances; ${report.events} events, ${report.delivered} deliveries, ${report.resets} resets`,
+  );
+  for (const { name, lost, advised, attempts, busiest, seconds } of report.storms) {
+    const delays =
+      advised.length === 0
+        ? 'no delay was named'
+        : `a delay named to ${advised.length}: ${advised[0]} to ${advised.at(-1)} ms, half of them up to ${median(advised)}`;
+    print(
+      `  ${name.padEnd(16)} ${lost} connections lost; ${delays}; ${attempts} attempts, ${busiest} in the busiest 100 ms; all live after ${seconds.toFixed(1)} s`,
+    );
+  }
+  for (const line of faultLines(report.faults)) print(line);
+  if (report.faults.length > 0) process.exitCode = 1;
+}
+
 async function runSlow(): Promise<void> {
   const settings = values.short ? { ...SLOW, clients: 100, rounds: 1 } : SLOW;
   const report = await slow(settings);
   const list = (numbers: readonly number[]): string => numbers.map((ms) => ms.toFixed(0)).join(', ');
-  const ratio = median(report.beside) / median(report.without);
-  print(`slow       ${settings.clients} clients, ${report.deliveries} deliveries to those that read`);
+  const ratios = report.beside.map((ms, round) => ms / (report.without[round] ?? Number.NaN));
   print(
-    `  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms; ${ratio.toFixed(2)} times`,
+    `slow       ${settings.clients} clients, ${report.deliveries} deliveries to those that read, ${report.seconds.toFixed(0)} s`,
+  );
+  print(
+    `  p99      ${list(report.without)} ms; beside a client that does not read ${list(report.beside)} ms`,
+  );
+  print(
+    `           ${median(ratios).toFixed(2)} times, in single rounds ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}; asked for is at most 1.1`,
   );
   print(`  memory   ${list(report.memory.map((bytes) => bytes / 1e6))} MB`);
   print(
@@ -73,11 +117,14 @@ function describe(database: string, report: Report): string[] {
   return [
     `${database.padEnd(10)} ${report.events} events in ${report.seconds.toFixed(0)} s; ${report.answered} answered, ${report.unanswered} requests without a sure answer`,
     `  faults   ${played}; ${report.losses} connections of clients dropped`,
-    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events`,
-    ...(faults.length === 0
-      ? ['  nothing lost, nothing twice, nothing out of order']
-      : faults.map((fault) => `  FAULT    ${fault}`)),
+    `  clients  ${report.delivered} deliveries; ${report.resets} resets for ${report.skipped} events; the index was compared with ${report.indexed} notes`,
+    ...faultLines(faults),
   ];
+}
+
+function faultLines(faults: readonly string[]): string[] {
+  if (faults.length === 0) return ['  nothing lost, nothing twice, nothing out of order'];
+  return faults.map((fault) => `  FAULT    ${fault}`);
 }
 
 function print(line: string): void {

@@ -2,19 +2,12 @@
 //
 // The last event is written when everything is calm: it is the last in the order, so that a follower that has seen it has seen all.
 // Bounded in time: when that is up, writers stop with fewer events; a follower that does not come to the last one is behind.
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import { Dice } from '../fuzz/dice.ts';
-import { type Database, openDatabase } from '../src/app/database/database.ts';
-import { DatabaseBacklog } from '../src/app/indexer/backlog.ts';
-import { Vocabulary } from '../src/app/indexer/vocabulary.ts';
-import { wronglyIndexed } from '../test/app/support/wrongly-indexed.ts';
-import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
-import { EVENTS, faultsOf, NOTES, type Stored } from './check.ts';
+import { faultsOf } from './check.ts';
 import { playFaults, unsettle } from './faults.ts';
 import { Follower } from './followers.ts';
-import { dataFolder, freePort, Instance, Proxy } from './service.ts';
+import { onPglite, onPostgres, type Service } from './services.ts';
 import { Writer } from './writers.ts';
 
 export interface TortureOptions {
@@ -41,18 +34,11 @@ export interface Report {
   readonly delivered: number;
   readonly resets: number;
   readonly skipped: number;
+  /** Notes whose words in the index were compared with their texts. */
+  readonly indexed: number;
   /** What is not as promised. */
   readonly faults: readonly string[];
   readonly seconds: number;
-}
-
-interface Service {
-  readonly instances: readonly Instance[];
-  readonly proxies: readonly Proxy[];
-  readonly postgres: TestPostgres | undefined;
-  /** Reads the tables; the service may be ended for it. */
-  read(): Promise<Stored>;
-  remove(): Promise<void>;
 }
 
 /** What `npm run torture` plays. */
@@ -66,13 +52,14 @@ export const SHORT = {
   pglite: { events: 300, followers: 4, writers: 3, gap: 90, limitMs: 30_000 },
 } as const;
 
-/** With a slow client: see `slow.ts`. */
-export const SLOW = { clients: 1_000, rounds: 3, events: 180, size: 40_000 } as const;
+/** Many clients at once: see `storm.ts`. */
+export const STORM = { clients: 600, writers: 4 } as const;
 
-const INSTANCES = 3;
+/** With a slow client: see `slow.ts`. */
+export const SLOW = { clients: 1_000, rounds: 7, events: 180, size: 40_000 } as const;
+
 /** From the end of the faults to the last event at every follower. */
 const CALM_LIMIT_MS = 90_000;
-const KEEP = { NOTIFICATIONS_KEEP: '1000000' };
 
 export async function torture(options: TortureOptions): Promise<Report> {
   const service = options.database === 'postgres' ? await onPostgres() : await onPglite();
@@ -129,13 +116,14 @@ async function play(service: Service, options: TortureOptions): Promise<Report> 
     delivered: sum((follower) => follower.events),
     resets: sum(({ resets }) => resets),
     skipped: sum(({ skipped }) => skipped),
+    indexed: stored.notes.length,
     faults: faultsOf(stored, followers, answered()),
     seconds: (performance.now() - start) / 1_000,
   };
 }
 
 /** @returns the id of the note whose creation is the last event */
-async function writeLast(port: number): Promise<number> {
+export async function writeLast(port: number): Promise<number> {
   const end = performance.now() + CALM_LIMIT_MS;
   while (performance.now() < end) {
     const answer = await fetch(`http://127.0.0.1:${port}/api/notes`, {
@@ -158,117 +146,4 @@ async function until(isSo: () => boolean, failure: string | undefined): Promise<
     }
     await pause(20);
   }
-}
-
-async function onPostgres(): Promise<Service> {
-  // A crash of the server keeps what was answered.
-  const server = await startPostgres({ synchronous_commit: 'on' });
-  const folders = Array.from({ length: INSTANCES }, dataFolder);
-  const distribution = await Promise.all(folders.map(() => freePort()));
-  const proxies = await Promise.all(distribution.map((port) => Proxy.to(port)));
-  const { url } = await server.createDatabase();
-  const nodeOf = (index: number) => `torture${index}@127.0.0.1`;
-  const instances: Instance[] = [];
-  for (const [index, { path }] of folders.entries()) {
-    const others = [...folders.keys()].filter((other) => other !== index);
-    const env = {
-      ...KEEP,
-      DATA_DIR: join(path, 'data'),
-      DATABASE_URL: url,
-      DATABASE_RETRY_MAX_MS: '500',
-      TROUPE_NODE: nodeOf(index),
-      TROUPE_COOKIE: 'cookie-of-the-torture',
-      TROUPE_SEEDS: others.map(nodeOf).join(','),
-      TROUPE_EPMD: 'off',
-      TROUPE_DIST_PORT: String(distribution[index]),
-      TROUPE_ADDRESSES: others
-        .map((other) => `${nodeOf(other)}=127.0.0.1:${(proxies[other] as Proxy).port}`)
-        .join(','),
-      TROUPE_NET_TICKTIME_MS: '4000',
-    };
-    instances.push(new Instance(await freePort(), env));
-  }
-  const remove = async () => {
-    await Promise.all(instances.map((instance) => instance.kill()));
-    for (const proxy of proxies) proxy.close();
-    for (const folder of folders) folder.remove();
-    await server.remove();
-  };
-  try {
-    for (const instance of instances) await instance.start();
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return {
-    instances,
-    proxies,
-    postgres: server,
-    async read() {
-      const limits = { poolMax: 2, connectTimeoutMs: 10_000, queryTimeoutMs: 60_000, retryMaxMs: 500 };
-      const database = openDatabase({ kind: 'postgres', url, ...limits });
-      try {
-        await database.opened();
-        return await readTables(database, () => pause(100)); // the service indexes
-      } finally {
-        await database.close();
-      }
-    },
-    remove,
-  };
-}
-
-async function onPglite(): Promise<Service> {
-  const home = dataFolder();
-  const data = join(home.path, 'data');
-  const instance = new Instance(await freePort(), { ...KEEP, DATA_DIR: data });
-  const remove = async () => {
-    await instance.kill();
-    home.remove();
-  };
-  try {
-    await instance.start();
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return {
-    instances: [instance],
-    proxies: [],
-    postgres: undefined,
-    async read() {
-      await instance.kill();
-      const folder = join(data, 'pglite');
-      const database = openDatabase({ kind: 'pglite', folder, queryTimeoutMs: 60_000 });
-      try {
-        await database.opened();
-        // It was killed: what it has left is for the next indexer.
-        const backlog = new DatabaseBacklog(database, new Vocabulary(database), () => {});
-        return await readTables(database, () => backlog.step());
-      } finally {
-        await database.close();
-      }
-    },
-    remove,
-  };
-}
-
-/** @param wait for an indexer, or works as one */
-async function readTables(database: Database, wait: () => Promise<unknown>): Promise<Stored> {
-  const rows = async <Row>(query: string): Promise<Row[]> => [
-    ...((await database.run((db) => db.execute(sql.raw(query)))) as unknown as Iterable<Row>),
-  ];
-  const [events, notes] = [
-    await rows<Stored['events'][number]>(EVENTS),
-    await rows<Stored['notes'][number]>(NOTES),
-  ];
-  // What is wrong now stays wrong: only marked notes are indexed.
-  const { wrong } = await wronglyIndexed(database);
-  const end = performance.now() + CALM_LIMIT_MS;
-  let index = await wronglyIndexed(database);
-  while (index.marked > 0 && performance.now() < end) {
-    await wait();
-    index = await wronglyIndexed(database);
-  }
-  return { events, notes, index: { ...index, wrong: [...new Set([...wrong, ...index.wrong])] } };
 }

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { root } from '../scripts/lib/run.mjs';
 
 const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
 const STDERR_KEPT = 4_000;
 
 /** A port of 127.0.0.1 that nobody listens on now. */
@@ -76,6 +77,17 @@ export class Instance {
     const exit = once(child, 'exit');
     process.kill(-child.pid, 'SIGKILL');
     await exit;
+  }
+
+  /** Stops it in order, as an update does: it says goodbye to its clients. Kills it when that takes too long. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !this.runs) return;
+    const exit = once(child, 'exit');
+    const timer = setTimeout(() => void this.kill(), STOP_LIMIT_MS);
+    child.kill('SIGTERM');
+    await exit;
+    clearTimeout(timer);
   }
 
   /** Freezes it, or lets it go on. */

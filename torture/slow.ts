@@ -3,18 +3,17 @@
 //
 // One writer, which writes again when all others have the event: so a latency is that of a broadcast to all of them. Latencies go from
 // the writer's request to the arrival at each client, all in this process, by one clock.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { WebSocket } from 'ws';
 import { Dice } from '../fuzz/dice.ts';
+import { Crowd } from './crowd.ts';
 import { Follower } from './followers.ts';
 import { dataFolder, freePort, Instance } from './service.ts';
 
 export interface SlowOptions {
   readonly clients: number;
-  /** Rounds of writing with all clients reading, then with one that does not. */
+  /** Rounds of writing with all clients reading, and with one that does not; either comes first by turns. */
   readonly rounds: number;
   /** In one part of a round: more than the kernel takes for a client that does not read. */
   readonly events: number;
@@ -28,6 +27,8 @@ export interface SlowReport {
   readonly beside: readonly number[];
   /** Resident memory of the service at the end of each round, in bytes. */
   readonly memory: readonly number[];
+  /** How long the rounds took. */
+  readonly seconds: number;
   /** How often the slow client was closed. */
   readonly closed: number;
   readonly resets: number;
@@ -48,15 +49,18 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     NOTIFICATIONS_KEEP: '1000000',
   });
   const crowd = new Crowd();
+  const laggard = new Follower('slow client', [instance.port], new Dice(1, 1));
   try {
     await instance.start();
     await crowd.gather(instance.port, clients - 1);
-    const laggard = new Follower('slow client', [instance.port], new Dice(1, 1));
     laggard.come();
     await until(() => laggard.isLive, 'the slow client is not live');
     const [without, beside, memory]: [number[], number[], number[]] = [[], [], []];
+    // What runs first is slower, whoever reads.
+    await crowd.hear(instance.port, size, Math.ceil(events / 4));
+    const start = performance.now();
     for (let round = 0; round < rounds; round++) {
-      without.push(await crowd.hear(instance.port, size, events));
+      if (round % 2 === 0) without.push(await crowd.hear(instance.port, size, events));
       const read = laggard.stopReading();
       beside.push(await crowd.hear(instance.port, size, events));
       read();
@@ -72,78 +76,26 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
         resets = laggard.resets;
         last = await crowd.write(instance.port, size);
       }
+      if (round % 2 === 1) without.push(await crowd.hear(instance.port, size, events));
       memory.push(residentBytes(instance.pid));
     }
+    const seconds = (performance.now() - start) / 1_000;
     const { lost, twice, disordered, changed } = laggard.counts;
     return {
       without,
       beside,
       memory,
+      seconds,
       closed: laggard.closed,
       resets: laggard.resets,
       missed: lost + twice + disordered + changed,
       deliveries: crowd.deliveries,
     };
   } finally {
+    laggard.leave();
     crowd.leave();
     await instance.kill();
     folder.remove();
-  }
-}
-
-/** All clients but the slow one. */
-class Crowd {
-  deliveries = 0;
-  readonly #sockets: WebSocket[] = [];
-  #sentAt = 0;
-  #arrived = 0;
-  #latencies: number[] = [];
-  #all = (): void => undefined;
-
-  async gather(port: number, count: number): Promise<void> {
-    for (let index = 0; index < count; index++) {
-      const socket = new WebSocket(`ws://127.0.0.1:${port}/notifications`, { perMessageDeflate: false });
-      this.#sockets.push(socket);
-      socket.on('message', () => this.#hear());
-      await once(socket, 'open');
-    }
-  }
-
-  /** Has the clients hear events. @returns the 99th percentile of their latencies */
-  async hear(port: number, size: number, events: number): Promise<number> {
-    this.#latencies = [];
-    for (let count = 0; count < events; count++) await this.write(port, size);
-    const sorted = this.#latencies.toSorted((a, b) => a - b);
-    return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-  }
-
-  /** Writes a note, and waits until all have it. @returns its id */
-  async write(port: number, size: number): Promise<number> {
-    const all = new Promise<void>((resolve) => {
-      this.#all = resolve;
-    });
-    this.#arrived = 0;
-    this.#sentAt = performance.now();
-    const answer = await fetch(`http://127.0.0.1:${port}/api/notes`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ title: 'slow', body: 'x'.repeat(size), author: 'torture' }),
-    });
-    if (answer.status !== 201) throw new Error(`a note was answered with ${answer.status}`);
-    const { id } = (await answer.json()) as { id: number };
-    await all;
-    return id;
-  }
-
-  leave(): void {
-    for (const socket of this.#sockets) socket.terminate();
-  }
-
-  #hear(): void {
-    this.deliveries += 1;
-    this.#latencies.push(performance.now() - this.#sentAt);
-    this.#arrived += 1;
-    if (this.#arrived === this.#sockets.length) this.#all();
   }
 }
 

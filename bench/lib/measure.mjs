@@ -3,6 +3,9 @@
  * when nothing else disturbs. OTP's side does the same (`otp/troupe_bench.erl`). `main.mjs` does so five times in turns with the other side.
  */
 
+/** How often two sides are measured in turns. */
+export const PAIRS = 5;
+
 const ROUNDS = 5;
 
 /**

@@ -1,6 +1,6 @@
 /**
  * A server of the WebSocket and HTTP workloads, in a process of its own: `node fanout-server.mjs KIND`. It sends its port to its
- * parent, answers `usage` with what it has used, and ends with its parent.
+ * parent, answers each message with what it has used, and ends with its parent.
  *
  * `troupe` and `ws` do the same: what a client sends goes to all clients, as an event around its JSON.
  */
@@ -90,8 +90,8 @@ async function listen(app) {
 const start = servers[process.argv[2] ?? ''];
 if (start === undefined) throw new Error(`one of ${Object.keys(servers).join(', ')}`);
 process.on('disconnect', () => process.exit());
-process.on('message', () => {
-  for (let i = 0; i < 4; i++) globalThis.gc?.();
+process.on('message', ({ collect = false }) => {
+  if (collect) for (let i = 0; i < 4; i++) globalThis.gc?.();
   const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   process.send?.({ rss, cpuMs: (user + system) / 1_000 });

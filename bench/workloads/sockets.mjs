@@ -1,14 +1,16 @@
 /**
- * WebSockets and controllers: a server in one process, its clients in another, beside a plain server of `ws` or of Fastify. The
- * servers stay up between runs, so that both can be measured in turns.
+ * WebSockets and controllers: a server in one process, its clients in another, beside a plain server of `ws` or of Fastify, and the
+ * `publish` of Bun where the tests have installed it. The servers stay up between runs, so that all can be measured in turns.
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { prepareRuntime } from '../../scripts/lib/nodes.mjs';
+import { PAIRS } from '../lib/measure.mjs';
 
 const RUN_MS = 1_000;
-const PAIRS = 5;
 const serverProgram = fileURLToPath(new URL('../peers/fanout-server.mjs', import.meta.url));
 const loadProgram = fileURLToPath(new URL('../peers/fanout-load.mjs', import.meta.url));
+const bunProgram = fileURLToPath(new URL('../peers/bun-server.mjs', import.meta.url));
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
@@ -19,9 +21,10 @@ class Peer {
   /**
    * @param {string} program
    * @param {string[]} args
+   * @param {import('node:child_process').ForkOptions} options
    */
-  constructor(program, args = [], execArgv = ['--expose-gc']) {
-    this.child = fork(program, args, { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  constructor(program, args = [], options = { execArgv: ['--expose-gc'] }) {
+    this.child = fork(program, args, { ...options, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     running.add(this.child);
     this.child.once('exit', () => running.delete(this.child));
     this.first = this.#next();
@@ -56,21 +59,19 @@ class Peer {
  * @param {number} clients
  */
 async function openFanout(kind, clients) {
-  const server = new Peer(serverProgram, [kind]);
+  const server =
+    kind === 'bun'
+      ? new Peer(bunProgram, [], { execArgv: [], execPath: bunPath })
+      : new Peer(serverProgram, [kind]);
   const load = new Peer(loadProgram);
   const { port } = await server.first;
-  const before = await server.ask({});
+  const before = await server.ask({ collect: true });
   await load.ask({ what: 'open', port, count: clients });
-  const after = await server.ask({});
+  const after = await server.ask({ collect: true });
   return {
     bytesPerConnection: (after.rss - before.rss) / clients,
     /** @param {number} writers */
-    async run(writers, forMs = RUN_MS) {
-      const start = await server.ask({});
-      const figures = await load.ask({ what: 'fanout', writers, forMs });
-      const end = await server.ask({});
-      return { ...figures, cpuUs: ((end.cpuMs - start.cpuMs) * 1_000) / figures.deliveries };
-    },
+    run: (writers, forMs = RUN_MS) => load.ask({ what: 'fanout', writers, forMs }),
     close() {
       load.close();
       server.close();
@@ -91,7 +92,7 @@ async function openHttp(kind) {
       const start = await server.ask({});
       const figures = await load.ask({ what: 'http', port, forMs });
       const end = await server.ask({});
-      return { ...figures, cpuUs: ((end.cpuMs - start.cpuMs) * 1_000) / figures.deliveries };
+      return { ...figures, cpuUs: ((end.cpuMs - start.cpuMs) * 1_000) / figures.answers };
     },
     close() {
       load.close();
@@ -100,41 +101,46 @@ async function openHttp(kind) {
   };
 }
 
-/** @param {number[]} values */
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+/** Bun, where it is installed. */
+const bun = await prepareRuntime('bun', '1.4', { install: false });
+const bunPath = 'path' in bun ? bun.path : undefined;
 
 /**
- * Measures two servers in turns, and gives the medians of each figure.
+ * Measures servers in turns, and gives all figures of each.
  * @param {Array<{ run: (...args: any[]) => Promise<Record<string, number>> }>} servers
  * @param {...unknown} args
  */
 async function inTurns(servers, ...args) {
   const all = servers.map(() => /** @type {Array<Record<string, number>>} */ ([]));
   for (let pair = 0; pair < PAIRS; pair++) {
-    for (const index of pair % 2 === 0 ? [0, 1] : [1, 0]) {
+    // None of them always follows the same one.
+    for (const index of pair % 2 === 0 ? servers.keys() : [...servers.keys()].toReversed()) {
       all[index]?.push((await servers[index]?.run(...args)) ?? {});
     }
   }
-  return all.map((figures) => ({
-    perSecond: median(figures.map(({ perSecond = 0 }) => perSecond)),
-    p99: median(figures.map(({ p99 = 0 }) => p99)),
-  }));
+  return all;
 }
 
 /**
- * What is measured once and shown in several rows.
- * @template T
- * @param {() => Promise<T>} measure
+ * What is measured once and shown in several rows: gives the figures of one server, one after the other.
+ * @param {() => Promise<Array<Array<Record<string, number>>>>} measure
  */
-function once(measure) {
-  /** @type {Promise<T> | undefined} */
+function shared(measure) {
+  /** @type {ReturnType<typeof measure> | undefined} */
   let measured;
-  return () => (measured ??= measure());
+  return (/** @type {number} */ server, /** @type {'perSecond' | 'p99' | 'cpuUs'} */ figure) => {
+    let next = 0;
+    return async () => {
+      measured ??= measure();
+      return (await measured)[server]?.[next++]?.[figure] ?? Number.NaN;
+    };
+  };
 }
 
 /** @param {number} clients @param {number} writers */
 async function fanout(clients, writers) {
   const servers = [await openFanout('troupe', clients), await openFanout('ws', clients)];
+  if (showsBun(clients)) servers.push(await openFanout('bun', clients));
   const figures = await inTurns(servers, writers, clients > 1_000 ? 3 * RUN_MS : RUN_MS);
   servers.forEach((server) => server.close());
   return figures;
@@ -148,13 +154,15 @@ async function requests(kind, beside) {
   return figures;
 }
 
-async function idle() {
-  const servers = [await openFanout('troupe', 5_000), await openFanout('ws', 5_000)];
-  servers.forEach((server) => server.close());
-  return servers.map(({ bytesPerConnection }) => bytesPerConnection);
+/** @param {string} kind */
+async function idleBytes(kind) {
+  const server = await openFanout(kind, 5_000);
+  server.close();
+  return server.bytesPerConnection;
 }
 
-const idleBytes = once(idle);
+/** @param {number} clients */
+const showsBun = (clients) => bunPath !== undefined && clients === 1_000;
 
 /** The workloads: a name, what is asked, and both sides. */
 export const socketWorkloads = [
@@ -164,49 +172,67 @@ export const socketWorkloads = [
       [8, 5],
       [64, 10],
     ].flatMap(([writers = 0, asked = 0]) => {
-      const figures = once(() => fanout(clients, writers));
+      const figures = shared(() => fanout(clients, writers));
+      const name = `websockets_${clients}_writers_${writers}`;
+      const unit = 'deliveries/s';
       return [
         {
-          name: `websockets_${clients}_writers_${writers}`,
-          unit: 'deliveries/s',
-          pairs: 1, // five inside
+          name,
+          unit,
           ...(clients === 100 ? {} : { asked }),
-          beside: { name: 'ws', run: async () => (await figures())[1]?.perSecond ?? 0 },
-          run: async () => (await figures())[0]?.perSecond ?? 0,
+          beside: { name: 'ws', run: figures(1, 'perSecond') },
+          run: figures(0, 'perSecond'),
         },
         {
-          name: `websockets_${clients}_writers_${writers}_p99`,
+          name: `${name}_p99`,
           unit: 'ms',
-          pairs: 1,
           less: true,
           ...(clients === 100 ? {} : { asked: 1 }),
-          beside: { name: 'ws', run: async () => (await figures())[1]?.p99 ?? 0 },
-          run: async () => (await figures())[0]?.p99 ?? 0,
+          beside: { name: 'ws', run: figures(1, 'p99') },
+          run: figures(0, 'p99'),
         },
+        ...(showsBun(clients)
+          ? [
+              {
+                name: `${name}_bun`,
+                unit,
+                beside: { name: 'Bun', run: figures(2, 'perSecond') },
+                run: figures(0, 'perSecond'),
+              },
+            ]
+          : []),
       ];
     }),
   ),
   {
     name: 'websocket_idle',
     unit: 'bytes',
-    pairs: 1,
     asked: 1.3,
     less: true,
-    beside: { name: 'ws', run: async () => (await idleBytes())[1] ?? 0 },
-    run: async () => (await idleBytes())[0] ?? 0,
+    beside: { name: 'ws', run: () => idleBytes('ws') },
+    run: () => idleBytes('troupe'),
   },
   ...[
     { name: 'controller', kind: 'controller' },
     { name: 'handler_beside_plugin', kind: 'beside' },
-  ].map(({ name, kind }) => {
-    const figures = once(() => requests(kind, 'plain'));
-    return {
-      name,
-      unit: 'requests/s',
-      pairs: 1,
-      asked: 0.9,
-      beside: { name: 'Fastify', run: async () => (await figures())[1]?.perSecond ?? 0 },
-      run: async () => (await figures())[0]?.perSecond ?? 0,
-    };
+  ].flatMap(({ name, kind }) => {
+    const figures = shared(() => requests(kind, 'plain'));
+    return [
+      {
+        name,
+        unit: 'requests/s',
+        asked: 0.9,
+        beside: { name: 'Fastify', run: figures(1, 'perSecond') },
+        run: figures(0, 'perSecond'),
+      },
+      {
+        name: `${name}_cpu`,
+        unit: 'µs a request',
+        less: true,
+        asked: 1.1,
+        beside: { name: 'Fastify', run: figures(1, 'cpuUs') },
+        run: figures(0, 'cpuUs'),
+      },
+    ];
   }),
 ];

@@ -1,5 +1,5 @@
 // The programs that parts of the tests need and npm cannot bring: PostgreSQL, PgBouncer, Erlang and its library for C, Elixir, a
-// browser, a pseudo-terminal, network namespaces, a compiler, a small disk.
+// browser, a pseudo-terminal, shells, network namespaces, a compiler, a small disk.
 // Finds them, and on Debian as root installs what is missing. test/support/parts.ts asks here too.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -12,7 +12,7 @@ const APT_LIMIT_MS = 10 * 60_000;
 /** Where Debian, and OTP's own installation, have erl_interface. */
 const EI_FOLDERS = ['/usr/lib/erlang/usr', '/usr/local/lib/erlang/usr'];
 
-/** @typedef {'postgres' | 'pgbouncer' | 'erl' | 'ei' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs'} PartName */
+/** @typedef {'postgres' | 'pgbouncer' | 'erl' | 'ei' | 'elixir' | 'chromium' | 'pty' | 'netns' | 'gcc' | 'tmpfs' | 'bash' | 'zsh' | 'fish'} PartName */
 /** @typedef {{ found: true, path: string } | { found: false, reason: string }} Part */
 
 /**
@@ -40,6 +40,9 @@ const PARTS = {
   pty: { title: 'pseudo-terminal', packages: ['bsdutils'], find: findScript },
   netns: { title: 'network namespaces', packages: ['iproute2'], find: findNamespaces },
   gcc: { title: 'C compiler', packages: ['gcc', 'libc6-dev'], find: findCompiler },
+  bash: { title: 'bash', packages: ['bash'], find: () => findShell('bash') },
+  zsh: { title: 'zsh', packages: ['zsh'], find: () => findShell('zsh') },
+  fish: { title: 'fish', packages: ['fish'], find: () => findShell('fish') },
   tmpfs: { title: 'disks in memory', packages: ['mount'], find: findTmpfs },
 };
 
@@ -120,6 +123,15 @@ function findPostgres() {
     return { found: false, reason: 'no user "postgres" to run it as, and it refuses to run as root' };
   }
   return { found: true, path };
+}
+
+/**
+ * @param {string} name
+ * @returns {Part}
+ */
+function findShell(name) {
+  const path = onPath(name);
+  return path === undefined ? { found: false, reason: `no ${name} in PATH` } : { found: true, path };
 }
 
 /** @returns {Part} */

@@ -18,6 +18,7 @@ const ORDER = {
     'terms.md',
     'guide/testing.md',
     'guide/inspecting.md',
+    'guide/observer.md',
     'repl.md',
     'guide/deployment.md',
   ],

@@ -29,7 +29,7 @@ import type { IncomingEvents } from './notes/incoming.ts';
 import type { NoteSearch } from './notes/page.ts';
 import type { NoteReader } from './notes/repository.ts';
 import { notifications } from './notifications/route.ts';
-import { Recurring } from './recurring.ts';
+import { Recurring } from 'troupe/log';
 
 /** What the routes work with. */
 export interface Served {

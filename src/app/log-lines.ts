@@ -2,7 +2,7 @@
 import type { PinoLoggerOptions } from 'fastify/types/logger.js';
 
 /** Characters of one text in a line. */
-export const TEXT_SHOWN_MAX = 2_000;
+const TEXT_SHOWN_MAX = 2_000;
 /** Characters of the stack of an error, which includes its message. */
 const STACK_SHOWN_MAX = 8_000;
 

@@ -1,5 +1,6 @@
 /** The public entry point of the runtime: `import { ... } from 'troupe'`. */
 export type { Carrier, CarrierHost, CarrierPeer, Signal } from './process/carrier.ts';
+export { type Backoff, backoffMs } from './backoff.ts';
 export { type ErrorCode, errorAdvice, TroupeError } from './errors.ts';
 export { call, type CallOptions, cast, type From } from './otp/gen.ts';
 export { type Program, run, type RunOptions } from './otp/run.ts';

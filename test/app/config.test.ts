@@ -40,6 +40,7 @@ describe('defaults', () => {
       requestTimeoutMs: 15_000,
       shutdownTimeoutMs: 10_000,
       logLevel: 'info',
+      observer: { allow: false },
       dataDir: resolve('data'),
       database: { kind: 'pglite', folder: resolve('data/pglite'), queryTimeoutMs: 5_000 },
     });
@@ -203,6 +204,39 @@ describe('values', () => {
     const many = Array.from({ length: 101 }, (_, index) => `http://a${index}`);
     expect(wrongVariables({ ALLOWED_ORIGINS: many.slice(1).join() })).toEqual([]);
     expect(wrongVariables({ ALLOWED_ORIGINS: many.join() })).toEqual(['ALLOWED_ORIGINS']);
+  });
+
+  test('the observer needs a token, unless only users of this machine can come', () => {
+    const token = 'a'.repeat(16);
+    const cases: ReadonlyArray<readonly [Record<string, string>, unknown]> = [
+      [{}, { allow: false }],
+      [{ HOST: 'localhost' }, { allow: false }],
+      [{ HOST: '::1' }, { allow: false }],
+      [{ HOST: '0.0.0.0' }, undefined],
+      [{ HOST: '192.168.0.1' }, undefined],
+      [{ TRUST_PROXY: 'loopback' }, undefined],
+      [{ ALLOWED_HOSTS: 'notes.example.org' }, undefined],
+      [
+        { HOST: '0.0.0.0', OBSERVER_TOKEN: token },
+        { token, allow: false },
+      ],
+      [
+        { OBSERVER_TOKEN: token, OBSERVER_ALLOW: 'on' },
+        { token, allow: true },
+      ],
+    ];
+    for (const [env, observer] of cases) expect([env, loadConfig(env).observer]).toEqual([env, observer]);
+    expect(wrongVariables({ OBSERVER_ALLOW: 'on' })).toEqual(['OBSERVER_ALLOW']);
+    for (const OBSERVER_TOKEN of [
+      'a'.repeat(15),
+      'a'.repeat(1_025),
+      'a token with blanks',
+      'ein-längeres-Wort-hier',
+    ]) {
+      const error = errorOf({ OBSERVER_TOKEN });
+      expect(error?.faults.map(({ variable }) => variable)).toEqual(['OBSERVER_TOKEN']);
+      expect(error?.message).not.toContain(OBSERVER_TOKEN);
+    }
   });
 
   test('an allowed host is a name or an address, with or without a port', () => {

@@ -124,6 +124,30 @@ test('an attempt to connect that fails as the one before is no warning, until th
   expect(lines.map(({ level }) => level)).toEqual([WARN, DEBUG, WARN, WARN, WARN, DEBUG, INFO, WARN]);
 });
 
+test('what the observer does is a warning, with who did it; what it was kept from is told seldom', () => {
+  const act = (problem?: string): void =>
+    publish('troupe:observer:act', {
+      pid: from,
+      address: '192.0.2.7',
+      act: 'send',
+      target: 'note_indexer',
+      what: 'x'.repeat(20_000),
+      problem,
+    });
+  act();
+  act();
+  act('Only looking is allowed here.');
+  act('Only looking is allowed here.');
+  publish('troupe:observer:session', { address: '192.0.2.7', outcome: 'started' });
+  for (let count = 0; count < 5; count++)
+    publish('troupe:observer:session', { address: '192.0.2.7', outcome: 'wrong' });
+  expect(lines.map(({ level, address }) => [level, address])).toEqual(
+    [WARN, WARN, INFO, INFO, WARN].map((level) => [level, '192.0.2.7']),
+  );
+  expect(lines[0]).toMatchObject({ act: 'send', target: 'note_indexer', what: 'x'.repeat(2_000) });
+  expect(lines[2]).toMatchObject({ problem: 'Only looking is allowed here.' });
+});
+
 test('a log of a channel that fails is an error, unless the database is away', () => {
   const fail = (error: unknown): void => publish('troupe:channel:log_failed', { channel: 'notes', error });
   fail(new Error('column is missing'));

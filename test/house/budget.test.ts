@@ -14,10 +14,11 @@ const CORE_LINES_MAX = 10_935;
 const FILES_MAX = 140;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {
-  cli: { files: 3, lines: 300 },
+  cli: { files: 6, lines: 720 },
   client: { files: 2, lines: 255 },
   inspect: { files: 17, lines: 1_875 },
   observer: { files: 23, lines: 3_000 },
+  log: { files: 2, lines: 320 },
   otel: { files: 1, lines: 85 },
   'pg/durable': { files: 6, lines: 830 },
 };

@@ -54,62 +54,114 @@ export interface TestPostgres {
   pause(): void;
   /** Lets a frozen server go on. */
   resume(): void;
+  /** Makes and starts a standby: a copy that follows this server, takes no changes, and has the same databases. */
+  standby(): Promise<TestStandby>;
   /** Ends the server, whatever its state, and removes its data. Call it in `afterAll`. */
   remove(): Promise<void>;
 }
 
+/** A standby of a test server. */
+export interface TestStandby extends TestPostgres {
+  /** The address of a database of the server that it is a copy of, here. */
+  at(url: string): string;
+  /** Follows no longer, and takes changes from now on. */
+  promote(): Promise<void>;
+}
+
 /** Makes and starts a server, with settings besides its own. Takes about a second. */
 export async function startPostgres(more: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
-  const { path: bin } = requirePart('postgres');
-  const account = process.getuid?.() === 0 ? userId('postgres') : undefined;
   removeAbandoned();
-  const folder = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
-  const data = join(folder, 'data');
+  const folder = newFolder();
   const password = randomBytes(12).toString('hex');
-  const command = (program: string, args: string[]): [string, string[]] =>
-    asAccount(account, join(bin, program), args);
-  let server: ChildProcess | undefined;
-
   try {
     const passwordFile = join(folder, 'password');
     writeFileSync(passwordFile, password, { mode: 0o600 });
-    mkdirSync(data);
-    if (account !== undefined) {
-      for (const path of [folder, data, passwordFile]) chownSync(path, account.uid, account.gid);
-    }
-    initialise(command, data, passwordFile);
-    return await serve();
+    mkdirSync(join(folder, 'data'));
+    own(folder, join(folder, 'data'), passwordFile);
+    initialise(join(folder, 'data'), passwordFile);
+    return await serve(folder, password, more);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
 
-  async function serve(): Promise<TestPostgres> {
-    const port = await freePort();
-    const run = async () => {
-      if (server !== undefined) throw new Error('the server is running already');
-      server = await startServer(command, data, port, folder, more);
+async function serve(
+  folder: string,
+  password: string,
+  more: Readonly<Record<string, string>>,
+): Promise<TestPostgres> {
+  const port = await freePort();
+  const address = `postgres://${USER}:${password}@127.0.0.1:${port}`;
+  let server: ChildProcess | undefined;
+  const run = async () => {
+    if (server !== undefined) throw new Error('the server is running already');
+    server = await startServer(join(folder, 'data'), port, folder, more);
+  };
+  const stop = async (how: 'fast' | 'immediate' = 'fast') => {
+    if (server === undefined) return;
+    await stopServer(server, how);
+    server = undefined;
+  };
+  await run();
+  return {
+    port,
+    createDatabase: () => createDatabase(address),
+    start: run,
+    stop,
+    pause: () => onTree(server, freeze),
+    resume: () => onTree(server, thaw),
+    standby: () => startStandby(port, password, more),
+    async remove() {
+      onTree(server, thaw);
+      await stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startStandby(
+  primary: number,
+  password: string,
+  more: Readonly<Record<string, string>>,
+): Promise<TestStandby> {
+  const folder = newFolder();
+  try {
+    own(folder);
+    const source = `host=127.0.0.1 port=${primary} user=${USER} password=${password}`;
+    const data = join(folder, 'data');
+    const how = ['--checkpoint=fast', '--no-sync', '--write-recovery-conf'];
+    runToEnd('pg_basebackup', ['--pgdata', data, '--dbname', source, ...how], folder);
+    const standby = await serve(folder, password, more);
+    const at = (url: string) => {
+      const here = new URL(url);
+      here.port = String(standby.port);
+      return here.href;
     };
-    const stop = async (how: 'fast' | 'immediate' = 'fast') => {
-      if (server === undefined) return;
-      await stopServer(server, how);
-      server = undefined;
-    };
-    await run();
     return {
-      port,
-      createDatabase: () => createDatabase(`postgres://${USER}:${password}@127.0.0.1:${port}`),
-      start: run,
-      stop,
-      pause: () => onTree(server, freeze),
-      resume: () => onTree(server, thaw),
-      async remove() {
-        onTree(server, thaw);
-        await stop();
-        rmSync(folder, { recursive: true, force: true });
-      },
+      ...standby,
+      at,
+      promote: () =>
+        administer(at(`postgres://${USER}:${password}@127.0.0.1:${primary}`), 'select pg_promote(true, 60)'),
     };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
   }
+}
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+}
+
+/** The account that servers run as; that of this process unless it is root. */
+function account(): { uid: number; gid: number } | undefined {
+  return process.getuid?.() === 0 ? userId('postgres') : undefined;
+}
+
+function own(...paths: readonly string[]): void {
+  const owner = account();
+  if (owner !== undefined) for (const path of paths) chownSync(path, owner.uid, owner.gid);
 }
 
 /** Removes the data of servers whose owner was killed. */
@@ -121,33 +173,30 @@ function removeAbandoned(): void {
   }
 }
 
-type Command = (program: string, args: string[]) => [string, string[]];
-
-/** The command that runs a program as the account given, and ends it with the process that started it. */
-function asAccount(
-  account: { uid: number; gid: number } | undefined,
-  program: string,
-  args: string[],
-): [string, string[]] {
-  if (process.platform !== 'linux') return [program, args];
+/** The command that runs a program of PostgreSQL as its account, and ends it with the process that started it. */
+function command(program: string, args: string[]): [string, string[]] {
+  const path = join(requirePart('postgres').path, program);
+  if (process.platform !== 'linux') return [path, args];
+  const owner = account();
   const identity =
-    account === undefined
-      ? []
-      : ['--reuid', String(account.uid), '--regid', String(account.gid), '--clear-groups'];
-  return ['setpriv', [...identity, '--pdeathsig', 'INT', '--', program, ...args]];
+    owner === undefined ? [] : ['--reuid', String(owner.uid), '--regid', String(owner.gid), '--clear-groups'];
+  return ['setpriv', [...identity, '--pdeathsig', 'INT', '--', path, ...args]];
 }
 
-function initialise(command: Command, data: string, passwordFile: string): void {
+function initialise(data: string, passwordFile: string): void {
   const authentication = ['--username', USER, '--auth', 'scram-sha-256', '--pwfile', passwordFile];
   const plain = ['--no-sync', '--no-instructions', '--encoding', 'UTF8', '--locale', 'C'];
-  const [program, args] = command('initdb', ['--pgdata', data, ...authentication, ...plain]);
-  const result = spawnSync(program, args, { cwd: data, encoding: 'utf8' });
-  if (result.status !== 0) throw new Error(`initdb failed: ${result.error?.message ?? result.stderr}`);
+  runToEnd('initdb', ['--pgdata', data, ...authentication, ...plain], data);
+}
+
+function runToEnd(program: string, args: string[], cwd: string): void {
+  const [path, all] = command(program, args);
+  const result = spawnSync(path, all, { cwd, encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${program} failed: ${result.error?.message ?? result.stderr}`);
 }
 
 /** Starts the server; answers when it says that it is ready. */
 function startServer(
-  command: Command,
   data: string,
   port: number,
   cwd: string,
@@ -173,7 +222,7 @@ function startServer(
     child.on('exit', onExit);
     const onLog = (chunk: Buffer) => {
       log += chunk.toString();
-      if (!log.includes('ready to accept connections')) return;
+      if (!/ready to accept (read-only )?connections/.test(log)) return;
       clearTimeout(timer);
       child.off('exit', onExit);
       child.stderr.off('data', onLog);
@@ -210,16 +259,24 @@ function onTree(server: ChildProcess | undefined, act: typeof freeze): void {
 
 async function createDatabase(server: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  const administer = async (statement: string) => {
-    const sql = postgres(`${server}/postgres`, { max: 1, onnotice: () => {} });
-    try {
-      await sql.unsafe(statement);
-    } finally {
-      await sql.end({ timeout: 5 });
-    }
+  await administer(`${server}/postgres`, `create database ${name}`);
+  return {
+    url: `${server}/${name}`,
+    drop: () => administer(`${server}/postgres`, `drop database if exists ${name} with (force)`),
   };
-  await administer(`create database ${name}`);
-  return { url: `${server}/${name}`, drop: () => administer(`drop database if exists ${name} with (force)`) };
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    database: new URL(url).pathname.slice(1) || 'postgres',
+  });
+  try {
+    await sql.unsafe(statement);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
 }
 
 /** A port of 127.0.0.1 that nobody listens on. */

@@ -6,7 +6,7 @@
 //   the failure, except a statement that the server already has. The error says whether that is possible (`maybeDone`).
 // - A transaction is `begin` and `commit` on the session of the call. It never outlives its session: a session whose
 //   connection is gone accepts no further statement (see `postgres-connection.ts`).
-import type { DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
+import type { DatabaseCall, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseQueryError, DatabaseUnavailableError, type UnavailableReason } from './errors.ts';
 import { explain } from './faults.ts';
 import { Gate, GateFullError } from './gate.ts';
@@ -43,6 +43,7 @@ export class Calls implements SqlRunner {
   readonly #source: SessionSource;
   readonly #gate: Gate;
   readonly #timeoutMs: number;
+  readonly #listeners = new Set<(call: DatabaseCall) => void>();
   #succeeded = 0;
   #failed = 0;
 
@@ -53,13 +54,22 @@ export class Calls implements SqlRunner {
   }
 
   run<T>(work: (db: Queryable) => PromiseLike<T>, { timeoutMs }: RunOptions = {}): Promise<T> {
-    return this.#carryOut(async (session, late) => await unlessAborted(work(session.db), late), timeoutMs);
+    const done = async (session: Session, late: AbortSignal) => await unlessAborted(work(session.db), late);
+    return this.#timed('call', () => this.#carryOut(done, timeoutMs));
   }
 
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T> {
-    return this.#carryOut((session, late) =>
-      inTransaction(session, work, late, () => this.#source.discard(session)),
+    return this.#timed('transaction', () =>
+      this.#carryOut((session, late) =>
+        inTransaction(session, work, late, () => this.#source.discard(session)),
+      ),
     );
+  }
+
+  /** Calls the listener with each call that ends. Returns a function that unsubscribes it. */
+  onCall(listener: (call: DatabaseCall) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   get load(): DatabaseLoad {
@@ -70,6 +80,23 @@ export class Calls implements SqlRunner {
   /** Resolves when no call is running. */
   idle(): Promise<void> {
     return this.#gate.empty();
+  }
+
+  async #timed<T>(kind: DatabaseCall['kind'], carryOut: () => Promise<T>): Promise<T> {
+    if (this.#listeners.size === 0) return await carryOut();
+    const begun = performance.now();
+    const tell = (outcome: DatabaseCall['outcome']): void => {
+      const call = { kind, outcome, seconds: (performance.now() - begun) / 1_000 };
+      for (const listener of this.#listeners) listener(call);
+    };
+    try {
+      const result = await carryOut();
+      tell('succeeded');
+      return result;
+    } catch (error) {
+      tell('failed');
+      throw error;
+    }
   }
 
   /** @param work ends soon after its signal is aborted */

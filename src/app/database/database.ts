@@ -77,6 +77,14 @@ export interface DatabaseLoad {
   readonly failed: number;
 }
 
+/** A call or transaction that has ended. */
+export interface DatabaseCall {
+  readonly kind: 'call' | 'transaction';
+  readonly outcome: 'succeeded' | 'failed';
+  /** From the call to its answer, with its wait for its turn. */
+  readonly seconds: number;
+}
+
 /** A database that statements run on. */
 export interface Database extends SqlRunner, DatabaseStatus {
   readonly kind: 'pglite' | 'postgres';
@@ -88,6 +96,11 @@ export interface Database extends SqlRunner, DatabaseStatus {
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
   /** Its calls, for whoever watches it; undefined for a stand-in that does not count. */
   readonly load?: DatabaseLoad;
+  /**
+   * Calls the listener with each call that ends; undefined as `load`. Nothing is timed while there is no listener.
+   * @returns a function that unsubscribes it
+   */
+  onCall?(listener: (call: DatabaseCall) => void): () => void;
   /** Tells the data folder from a copy of it; undefined on a server. */
   readonly folderIdentity?: string | undefined;
   /**
@@ -96,6 +109,11 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * @returns a function that unsubscribes it
    */
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
+  /**
+   * Calls the listener with why the server does not notify, so that `onNotify` depends on luck: once, until it does.
+   * @returns a function that unsubscribes it
+   */
+  onDeaf?(listener: (reason: string) => void): () => void;
 }
 
 /** A PostgreSQL server, or the embedded database. */

@@ -69,6 +69,7 @@ export function openPostgres(settings: PostgresSettings): Database {
           return pool.end();
         },
         onNotify: (topic, heard) => listener.onNotify(topic, heard),
+        onDeaf: (told) => listener.onDeaf(told),
       };
     },
     { activeMax: poolMax, waitingMax, timeoutMs: queryTimeoutMs + GRACE_MS, retryMaxMs, closeTimeoutMs },

@@ -5,9 +5,9 @@
 // - While it is `ready`, every sign of trouble (a connection that closes, a call that breaks or is not answered) makes it
 //   ask whether the database is lost. If so, everything is cut, so that running calls fail at once, as new ones do.
 // - A single failed call does not mean a loss, nor does a database that accepts no further call.
-import { RETRY_AFTER_MS, WithStatus, backoffMs } from './status.ts';
+import { RETRY_AFTER_MS, retryMs, WithStatus } from './status.ts';
 import { type CallLimits, Calls, type Session, type SessionSource } from './calls.ts';
-import type { Database, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
+import type { Database, DatabaseCall, DatabaseLoad, Queryable, RunOptions, SqlRunner } from './database.ts';
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './gate.ts';
@@ -37,6 +37,7 @@ export interface Engine {
   /** See `Database`. */
   readonly folderIdentity?: string | undefined;
   onNotify?(topic: string, listener: (payload: string) => void): () => void;
+  onDeaf?(listener: (reason: string) => void): () => void;
 }
 
 export interface ReopeningSettings extends CallLimits {
@@ -99,8 +100,16 @@ export class ReopeningDatabase extends WithStatus implements Database {
     return this.#engine.folderIdentity;
   }
 
+  onCall(listener: (call: DatabaseCall) => void): () => void {
+    return this.#calls.onCall(listener);
+  }
+
   onNotify(topic: string, listener: (payload: string) => void): () => void {
     return this.#engine.onNotify?.(topic, listener) ?? (() => undefined);
+  }
+
+  onDeaf(listener: (reason: string) => void): () => void {
+    return this.#engine.onDeaf?.(listener) ?? (() => undefined);
   }
 
   close(): Promise<void> {
@@ -136,7 +145,7 @@ export class ReopeningDatabase extends WithStatus implements Database {
   #openLater(reason: string): void {
     if (this.#closed !== undefined) return;
     this.#failures++;
-    const retryInMs = backoffMs(this.#failures, this.#settings.retryMaxMs, Math.random());
+    const retryInMs = retryMs(this.#failures, this.#settings.retryMaxMs);
     this.#retry = setTimeout(() => {
       this.#opening = this.#open();
     }, retryInMs);

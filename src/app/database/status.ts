@@ -1,5 +1,6 @@
 // The state of a database, the listeners of its changes, and the waits between attempts to open it. `closed` is final: later
 // changes are ignored, so an attempt that ends after `close` needs no check of its own.
+import { backoffMs } from 'troupe';
 import type { DatabaseEvent, DatabaseState } from './database.ts';
 import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 
@@ -117,16 +118,13 @@ function tell(listener: (event: DatabaseEvent) => void, event: DatabaseEvent): v
 }
 
 /** The wait before the second attempt is at most this. */
-export const RETRY_FIRST_MS = 250;
+const RETRY_FIRST_MS = 250;
 
 /**
- * The wait after failed attempts, in milliseconds: `RETRY_FIRST_MS`, doubled with each attempt after the first, at most
- * `maxMs`, spread at random between half and all of that, so that instances that lost the same database do not all return to
- * it at once.
+ * The wait after failed attempts, in milliseconds: at most `RETRY_FIRST_MS`, doubled with each attempt after the first, and `maxMs`; half of
+ * that is random, so that instances that lost the same database do not all return to it at once.
  * @param attempt the number of failed attempts, from 1
- * @param random at least 0 and less than 1, as from `Math.random()`
  */
-export function backoffMs(attempt: number, maxMs: number, random: number): number {
-  const ceiling = Math.min(maxMs, RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 30));
-  return Math.round(ceiling * (0.5 + random / 2));
+export function retryMs(attempt: number, maxMs: number): number {
+  return backoffMs({ firstMs: RETRY_FIRST_MS, maxMs, jitter: 0.5 }, attempt, Math.random());
 }

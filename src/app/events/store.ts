@@ -4,7 +4,10 @@
 //   gaps (docs/adr/0033). It also notifies listeners; the server delivers that at the commit, and only then.
 // - The epoch changes with the history: it combines a random text in the table with the identity of the database: the server's cluster,
 //   its timeline, the database and the table. So a backup restored elsewhere, or on a new timeline, has another epoch, and so has an
-//   embedded database whose folder was copied. It misses rows of the table that somebody puts back by hand.
+//   embedded database whose folder was copied, and a standby that was promoted, which may lack the last events. It misses rows of the
+//   table, and disks, that somebody puts back by hand.
+// - Each statement says which server has answered it and on which timeline. Connections may lead to another server at any moment, and
+//   nobody is told: what was learnt of one is not used for another.
 // - A read is one statement, so that it sees one moment.
 import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
@@ -18,7 +21,12 @@ const eventsTopic = 'troupe_channel_events';
 /** Events that one statement trims. */
 const TRIM_MAX = 1_000;
 
-interface ExtentRow extends Record<string, unknown> {
+/** A server that has answered: when it was started, and its timeline. */
+interface ServerRow extends Record<string, unknown> {
+  readonly server: string;
+}
+
+interface ExtentRow extends ServerRow {
   readonly epoch: string;
   readonly head: string;
   readonly first: string;
@@ -33,24 +41,17 @@ interface EventRow extends ExtentRow {
 /** Keeps the events of channels in a database. */
 export class DatabaseEvents implements ChannelStore<SqlRunner> {
   readonly #database: Database;
-  /** The identity of the database, read once each time that it is opened. */
-  #identity: string | undefined = undefined;
-  /** Counts the changes of its state. */
-  #opened = 0;
+  /** The identity of the database, and the server that it was read from. */
+  #identity: Identity | undefined = undefined;
 
   constructor(database: Database) {
     this.#database = database;
-    database.onEvent(() => {
-      this.#identity = undefined;
-      this.#opened++;
-    });
   }
 
   async append(transaction: SqlRunner, event: NewEvent): Promise<StoredEvent> {
     const { channel, topic, payload } = event;
-    const identity = await this.#identityBy(transaction);
     const [row] = await transaction.run((db) =>
-      rows<{ position: string; epoch: string }>(
+      rows<{ position: string; epoch: string } & ServerRow>(
         db,
         sql`with head as (
           insert into ${channelHeads} (channel, position) values (${channel}, 1)
@@ -59,19 +60,20 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
         )
         insert into ${channelEvents} (channel, position, topic, payload)
         select ${channel}, position, ${topic}, ${payload} from head
-        returning position, (select epoch from head) as epoch,
+        returning position, (select epoch from head) as epoch, ${server},
           pg_notify(${eventsTopic}, ${channel} || ':' || position)`,
       ),
     );
     if (row === undefined) throw new Error('an append returned no row');
-    return { ...event, epoch: epochOf(row.epoch, identity), position: Number(row.position) };
+    // On the caller's connection: a transaction that waited for another one could wait for a call that waits for it.
+    return { ...event, epoch: await this.#epochOf(row, transaction), position: Number(row.position) };
   }
 
   async read(channel: string, after: number, { events: most, bytes }: ReadLimit): Promise<EventPage> {
     const found = await this.#database.run((db) =>
       rows<EventRow>(
         db,
-        sql`select heads.epoch, heads.position as head, ${first}, events.position, events.topic, events.payload
+        sql`select heads.epoch, heads.position as head, ${first}, ${server}, events.position, events.topic, events.payload
         from ${channelHeads} as heads left join lateral (
           select position, topic, payload, sum(octet_length(payload)) over (order by position) - octet_length(payload) as before
           from (
@@ -129,7 +131,7 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
     const [row] = await this.#database.run((db) =>
       rows<ExtentRow>(
         db,
-        sql`select epoch, position as head, ${first} from ${channelHeads} as heads where channel = ${channel}`,
+        sql`select epoch, position as head, ${first}, ${server} from ${channelHeads} as heads where channel = ${channel}`,
       ),
     );
     return row;
@@ -143,48 +145,57 @@ export class DatabaseEvents implements ChannelStore<SqlRunner> {
     return row;
   }
 
-  async #extentOf({ epoch, head, first: oldest }: ExtentRow): Promise<Extent> {
-    const identity = await this.#identityBy(this.#database);
-    return { epoch: epochOf(epoch, identity), head: Number(head), first: Number(oldest) };
+  async #extentOf(row: ExtentRow): Promise<Extent> {
+    const epoch = await this.#epochOf(row, this.#database);
+    return { epoch, head: Number(row.head), first: Number(row.first) };
   }
 
-  /** Reads it on the caller's connection: a transaction that waited for another one could wait for a call that waits for it. */
-  async #identityBy(runner: SqlRunner): Promise<string> {
-    if (this.#identity !== undefined) return this.#identity;
-    const opened = this.#opened;
-    const identity = await identify(runner, this.#database.folderIdentity);
-    if (opened === this.#opened) this.#identity = identity;
-    return identity;
+  /** @throws Error when another server answers in between: it is to be read again */
+  async #epochOf(row: ServerRow & { readonly epoch: string }, runner: SqlRunner): Promise<string> {
+    let identity = this.#identity;
+    if (identity?.server !== row.server) {
+      identity = await identify(runner, this.#database.folderIdentity);
+      this.#identity = identity;
+    }
+    if (identity.server !== row.server) throw new Error('another server has taken over the database');
+    return createHash('sha256').update(`${row.epoch} ${identity.text}`).digest('base64url').slice(0, 22);
   }
 }
 
 const first = sql`coalesce((select min(position) from ${channelEvents} as kept where kept.channel = heads.channel), heads.position + 1) as first`;
 
+/**
+ * The timeline is that of what is written now: the last checkpoint, which `pg_control_checkpoint` knows, is still of the old one for a moment
+ * after a promotion.
+ */
+const timeline = sql`case when pg_is_in_recovery() then '' else left(pg_walfile_name(pg_current_wal_lsn()), 8) end`;
+const server = sql`pg_postmaster_start_time()::text || ' ' || ${timeline} as server`;
+
+interface Identity {
+  readonly text: string;
+  readonly server: string;
+}
+
 /** Distinguishes this database from a copy. A role without the right to read all of it gets a weaker identity. */
-async function identify(runner: SqlRunner, folder: string | undefined): Promise<string> {
+async function identify(runner: SqlRunner, folder: string | undefined): Promise<Identity> {
   const [allowed] = await runner.run((db) =>
     rows<{ allowed: boolean }>(
       db,
-      sql`select has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-        and has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute') as allowed`,
+      sql`select has_function_privilege('pg_catalog.pg_control_system()', 'execute') as allowed`,
     ),
   );
   const cluster =
-    allowed?.allowed === true
-      ? sql`(select system_identifier::text from pg_control_system()) || '.' || (select timeline_id from pg_control_checkpoint())`
-      : sql`''`;
+    allowed?.allowed === true ? sql`(select system_identifier::text from pg_control_system())` : sql`''`;
   const [row] = await runner.run((db) =>
-    rows<{ identity: string }>(
+    rows<{ identity: string } & ServerRow>(
       db,
-      sql`select ${cluster} || '.' || (select oid from pg_database where datname = current_database())
-        || '.' || to_regclass('channel_heads')::oid as identity`,
+      sql`select ${cluster} || '.' || ${timeline}
+        || '.' || (select oid from pg_database where datname = current_database())
+        || '.' || to_regclass('channel_heads')::oid as identity, ${server}`,
     ),
   );
-  return `${row?.identity ?? ''}.${folder ?? ''}`;
-}
-
-function epochOf(row: string, identity: string): string {
-  return createHash('sha256').update(`${row} ${identity}`).digest('base64url').slice(0, 22);
+  if (row === undefined) throw new Error('the database does not say which it is');
+  return { text: `${row.identity}.${folder ?? ''}`, server: row.server };
 }
 
 /** The rows of a statement in plain SQL, which determines their type. */

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TroupeError } from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
-import { Recurring } from '../recurring.ts';
+import { Recurring } from 'troupe/log';
 import { kindOf } from './request-lines.ts';
 
 /** Characters of an error that tell failures apart. */

@@ -45,7 +45,7 @@ export function hostCheck(listen: string, allowed: readonly string[]): (host: st
   return (text) => {
     const host = parse(text);
     if (host === undefined) return false;
-    if (isLoopbackHost(host.name) || host.name === own?.name) return true;
+    if (isLoopbackHost(text) || host.name === own?.name) return true;
     if (takesAddresses && isAddress(host.name)) return true;
     return entries.some((entry) => entry.name === host.name && portFits(entry.port, host.port));
   };

@@ -32,7 +32,7 @@ export interface Measured {
   readonly node: Node;
   /** The connections of a node in a cluster; undefined for one that is alone. */
   readonly peers: (() => readonly PeerInfo[]) | undefined;
-  readonly database: DatabaseStatus & Partial<Pick<Database, 'load'>>;
+  readonly database: DatabaseStatus & Partial<Pick<Database, 'load' | 'onCall'>>;
   /** Where the events of the notes are stored. */
   readonly events: Pick<EventSource, 'extent'>;
   /** How far the log of the notes has come on this node; undefined while it has not read its store. */
@@ -263,6 +263,21 @@ export class Metrics {
       );
       this.#total('notes_database_calls_total', 'Calls and transactions, by how they ended.', () =>
         OUTCOMES.map((outcome) => ({ labels: { outcome }, value: database.load?.[outcome] ?? 0 })),
+      );
+    }
+    if (database.onCall !== undefined) {
+      const durations = new Histogram({
+        name: 'notes_database_call_duration_seconds',
+        help: 'From a call or transaction to its answer, with its wait for its turn.',
+        labelNames: ['kind', 'outcome'],
+        buckets: [...SECONDS],
+        registers: [this.#registry],
+      });
+      for (const kind of ['call', 'transaction']) {
+        for (const outcome of OUTCOMES) durations.zero({ kind, outcome });
+      }
+      this.#ends.push(
+        database.onCall(({ kind, outcome, seconds }) => durations.observe({ kind, outcome }, seconds)),
       );
     }
     if (backlog.pending === undefined) return;

@@ -2,10 +2,10 @@
 // since the last line; at `debug` the start and the outcome of each.
 //
 // A kind is a route, a method, a status and a client. Whatever clients send, and however often, the log grows by a bounded number
-// of lines a second: see `recurring.ts`. An access log of every request is the job of the proxy in front.
+// of lines a second: see `Recurring` of troupe/log. An access log of every request is the job of the proxy in front.
 import { isIPv6 } from 'node:net';
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
-import { Recurring } from '../recurring.ts';
+import { Recurring } from 'troupe/log';
 
 const URL_SHOWN_MAX = 200;
 

@@ -6,12 +6,12 @@
 // - An event of an instance that keeps other notes is left out: here its ids mean other notes.
 // - A note with other fields for its times, or none, is looked up first; see `lookups.ts`.
 // - A message is checked once, however many processes of this node get it.
-// - What is left out is counted, and logged seldom (see `recurring.ts`); clients are then told to read everything again, at most
+// - What is left out is counted, and logged seldom (see `Recurring` of troupe/log); clients are then told to read everything again, at most
 //   every ten seconds.
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Broadcast } from 'troupe';
-import { Recurring } from '../recurring.ts';
+import { Recurring } from 'troupe/log';
 import { Lookups, type LookupOptions } from './lookups.ts';
 import { Note } from './note.ts';
 import { readToldNote, toldTexts } from './told-note.ts';

@@ -19,7 +19,7 @@ import {
   formatReason,
   matching,
 } from 'troupe';
-import { RETRY_AFTER_MS, WithStatus, backoffMs } from '../database/status.ts';
+import { RETRY_AFTER_MS, retryMs, WithStatus } from '../database/status.ts';
 import type { DatabaseStatus } from '../database/database.ts';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import type { Backlog } from '../indexer/backlog.ts';
@@ -170,7 +170,7 @@ class NotesOfInstance extends WithStatus implements DatabaseStatus {
     this.#node.monitorNodes(self.pid, true);
     for (;;) {
       const reason = await this.#untilLost(self);
-      const retryInMs = backoffMs(++this.#failures, retryMaxMs, Math.random());
+      const retryInMs = retryMs(++this.#failures, retryMaxMs);
       this.status.unavailable(`the notes of ${node} cannot be reached: ${reason}`, this.#failures, retryInMs);
       if ((await self.receive(comesUp, { after: retryInMs })) !== TIMEOUT) this.#failures = 0;
     }

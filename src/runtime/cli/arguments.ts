@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { Attachment } from '../repl/client-run.ts';
 import { DEFAULT_DATA_DIR, socketPath } from '../repl/socket.ts';
 import { type Command, COMMANDS, Wrong } from './commands.ts';
+import { SCRIPTS } from './completion-scripts.ts';
 
 /** How long a command may take by default, in milliseconds. */
 const TIMEOUT_MS = 30_000;
@@ -14,9 +15,15 @@ export type Asked =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'version' }
   | { readonly kind: 'wrong'; readonly problem: string; readonly help: string }
-  | ({ readonly kind: 'attach' } & Attachment);
+  | { readonly kind: 'complete'; readonly line: string }
+  | ({
+      readonly kind: 'attach';
+      /** The line for a terminal of so many rows, where each print takes the place of the one before; undefined for `code`. */
+      readonly live: (rows: number) => string | undefined;
+    } & Attachment);
 
-const COMMON = {
+/** The options that all commands take. */
+export const COMMON = {
   socket: { type: 'string' },
   node: { type: 'string' },
   json: { type: 'boolean' },
@@ -99,21 +106,36 @@ function read(
     throw new Wrong(`${name} takes ${command.takes === '' ? 'no argument' : command.takes}`);
   }
   const { socket, node, json = false } = values;
+  if (name === 'completion') return completionOf(positionals[0], values);
   if (socket === '') throw new Wrong('--socket is the path of a socket');
   if (node !== undefined && !/^[^@\s]+@[^@\s]+$/.test(node)) throw new Wrong('--node has the form name@host');
   const given = { positionals, values: values as Readonly<Record<string, string | boolean | undefined>> };
   const { eval: code, 'read-only': readOnly } = given.values;
-  const dataDir =
-    env['DATA_DIR'] === undefined || env['DATA_DIR'] === '' ? DEFAULT_DATA_DIR : env['DATA_DIR'];
   return {
     kind: 'attach',
-    socket: socket ?? socketPath(dataDir),
+    socket: socket ?? defaultSocket(env),
     code: command.line === undefined ? (code as string | undefined) : command.line(given),
     json,
     timeoutMs: timeoutOf(values.timeout, command),
     readOnly: command.evaluates !== true || readOnly === true,
     target: node,
+    live: (rows) => command.live?.(given, rows),
   };
+}
+
+/** The socket of the program that an environment means. */
+export function defaultSocket(env: Readonly<Record<string, string | undefined>>): string {
+  const { DATA_DIR: dataDir = '' } = env;
+  return socketPath(dataDir === '' ? DEFAULT_DATA_DIR : dataDir);
+}
+
+function completionOf(shell: string | undefined, { line }: Readonly<Record<string, unknown>>): Asked {
+  if ((shell === undefined) === (line === undefined)) throw new Wrong('completion takes bash, zsh or fish');
+  if (shell === undefined) return { kind: 'complete', line: String(line) };
+  const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+  if (script === undefined)
+    throw new Wrong(`there is no completion for '${shell}', only for bash, zsh and fish`);
+  return { kind: 'print', text: script };
 }
 
 function timeoutOf(given: string | undefined, { endless }: Command): number | undefined {

@@ -19,20 +19,30 @@ export interface Command {
   readonly options: OptionsConfig;
   /** The lines of `--help` for its own options. */
   readonly help: readonly string[];
+  /** What its arguments are, and the values of its options, for shells that complete them. */
+  readonly completes?: {
+    readonly arguments?: readonly Completed[];
+    readonly values?: Readonly<Record<string, Completed>>;
+  };
   /** The line that is run in the program; undefined for a REPL. @throws Wrong */
   readonly line: ((given: Given) => string) | undefined;
+  /** The line that is run at a terminal, where each of its tables takes the place of the one before; undefined for `line`. */
+  readonly live?: (given: Given, rows: number) => string | undefined;
   /** It may evaluate; all others only ask. */
   readonly evaluates?: true;
   /** It goes on until it is interrupted. */
   readonly endless?: true;
 }
 
+/** What a word of a command line can stand for: something in the program, or one of some words. */
+export type Completed = 'process' | 'group' | 'scope' | 'channel' | 'node' | 'file' | readonly string[];
+
 /** What is wrong with the command line: one sentence. */
 export class Wrong extends Error {
   override readonly name = 'Wrong';
 }
 
-const SORTS = 'pid, name, label, mailbox, handled, age, busy, oldest, rate';
+const SORTS = ['pid', 'name', 'label', 'mailbox', 'handled', 'age', 'busy', 'oldest', 'rate'];
 const TEXT = { type: 'string' } as const;
 const FLAG = { type: 'boolean' } as const;
 
@@ -74,10 +84,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     arity: [0, 0],
     options: { sort: TEXT, limit: TEXT, match: TEXT },
     help: [
-      `    --sort <order>    ${SORTS}`,
+      `    --sort <order>    ${SORTS.join(', ')}`,
       '    --limit <count>   how many are listed (default 1000)',
       '    --match <text>    those whose name, label or behaviour contains this',
     ],
+    completes: { values: { sort: SORTS } },
     line: ({ values }) => call('ps', { ...text(values, 'sort', 'match'), ...numbers(values, 'limit') }),
   },
   info: {
@@ -86,7 +97,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     arity: [1, 1],
     options: {},
     help: [],
-    line: ({ positionals }) => call('i', positionals[0]),
+    completes: { arguments: ['process'] },
+    line: ({ positionals }) => call('i', processText(positionals[0])),
   },
   tree: question('tree', 'the supervision tree'),
   scopes: question('scopes', 'the pg scopes'),
@@ -96,6 +108,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     arity: [0, 1],
     options: {},
     help: [],
+    completes: { arguments: ['scope'] },
     line: ({ positionals }) => call('groups', ...positionals),
   },
   members: {
@@ -104,6 +117,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     arity: [1, 2],
     options: {},
     help: [],
+    completes: { arguments: ['group', 'scope'] },
     line: ({ positionals }) => call('members', ...positionals),
   },
   channels: question('channels', 'the channels, their members and how much is broadcast on them'),
@@ -112,21 +126,26 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   load: question('load', 'how busy the node is, and which handlers have blocked it'),
   top: {
     takes: '',
-    about: 'what the node is busy with, as a table each second',
+    about: 'what the node is busy with, as a table; at a terminal a new one each second, until q',
     arity: [0, 0],
     options: { sort: TEXT, limit: TEXT, match: TEXT, times: TEXT, every: TEXT },
     help: [
-      `    --sort <order>    ${SORTS} (default busy)`,
+      `    --sort <order>    ${SORTS.join(', ')} (default busy)`,
       '    --limit <count>   how many processes (default 20)',
       '    --match <text>    those whose name, label or behaviour contains this',
-      '    --times <count>   how many tables (default 1)',
+      '    --times <count>   how many tables (default 1; at a terminal until q or Ctrl-C)',
       '    --every <ms>      the time between two (default 1000)',
     ],
-    line: ({ values }) => {
-      const { every, ...rest } = numbers(values, 'limit', 'times', 'every');
-      const everyMs = every === undefined ? {} : { everyMs: every };
-      return call('top', { ...text(values, 'sort', 'match'), ...rest, ...everyMs });
-    },
+    completes: { values: { sort: SORTS } },
+    line: ({ values }) => call('top', topOptions(values)),
+    live: ({ values }, rows) =>
+      values['times'] === undefined && values['json'] !== true
+        ? call('top', {
+            limit: Math.max(1, rows - TOP_LINES),
+            ...topOptions(values),
+            times: Number.MAX_SAFE_INTEGER,
+          })
+        : undefined,
     endless: true,
   },
   watch: {
@@ -135,8 +154,24 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     arity: [1, 1],
     options: {},
     help: [],
+    completes: { arguments: ['channel'] },
     line: ({ positionals }) => call('watch', positionals[0]),
     endless: true,
+  },
+  completion: {
+    takes: '<bash|zsh|fish>',
+    about: 'the script that completes command lines in a shell',
+    arity: [0, 1],
+    options: { line: TEXT },
+    help: [
+      '    --line <text>     what the scripts ask: how this beginning of a command line can go on',
+      '',
+      '  bash: eval "$(troupe completion bash)" in ~/.bashrc',
+      '  zsh:  eval "$(troupe completion zsh)" in ~/.zshrc, after compinit',
+      '  fish: troupe completion fish > ~/.config/fish/completions/troupe.fish',
+    ],
+    completes: { arguments: [['bash', 'zsh', 'fish']] },
+    line: undefined,
   },
   trace: {
     takes: '<pid or name>',
@@ -150,6 +185,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       '    --for <ms>        ends after this time (default 60000)',
       '    --chart           prints a sequence chart at the end, as text for Mermaid',
     ],
+    completes: { arguments: ['process'], values: { channel: 'channel' } },
     line: ({ positionals, values }) => {
       const { channel } = text(values, 'channel');
       const [target] = positionals;
@@ -157,7 +193,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
         throw new Wrong('trace takes a process, or --channel');
       }
       const { rate, for: forMs, ...limits } = numbers(values, 'limit', 'rate', 'for');
-      return call('trace', target ?? { channel }, {
+      return call('trace', target === undefined ? { channel } : processText(target), {
         ...limits,
         ...(rate === undefined ? {} : { perSecond: rate }),
         ...(forMs === undefined ? {} : { forMs }),
@@ -167,6 +203,19 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     endless: true,
   },
 };
+
+/** The lines of a live table besides those of processes: the load, the heading, and what leaves it. */
+const TOP_LINES = 3;
+
+function topOptions(values: Given['values']): Readonly<Record<string, unknown>> {
+  const { every, ...rest } = numbers(values, 'limit', 'times', 'every');
+  return { ...text(values, 'sort', 'match'), ...rest, ...(every === undefined ? {} : { everyMs: every }) };
+}
+
+/** A process as the program takes it. A pid may be given without its brackets, which mean something to shells. */
+function processText(target: string | undefined): string | undefined {
+  return target !== undefined && /^\d+\.\d+\.\d+$/.test(target) ? `<${target}>` : target;
+}
 
 /** A call with literals as arguments. */
 function call(name: string, ...args: unknown[]): string {

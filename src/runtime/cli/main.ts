@@ -2,6 +2,7 @@
 // The command `troupe`: looks into a running program, from a terminal or a script. It attaches to the socket of the program's REPL;
 // whether it may do more than ask is decided there.
 import process from 'node:process';
+import { isatty } from 'node:tty';
 import { attachAndRun, version } from '../repl/client-run.ts';
 import { readCommand } from './arguments.ts';
 
@@ -17,8 +18,17 @@ async function main(): Promise<number> {
     case 'wrong':
       process.stderr.write(`${asked.problem}\n${asked.help} lists the options\n`);
       return 2;
-    case 'attach':
-      return await attachAndRun(asked);
+    case 'complete': {
+      const { askProgram, completeLine } = await import('./completion.ts');
+      process.stdout.write(await completeLine(asked.line, askProgram(process.env)));
+      return 0;
+    }
+    case 'attach': {
+      const live = isatty(1) ? asked.live(process.stdout.rows) : undefined;
+      if (live === undefined) return await attachAndRun(asked);
+      const { runLive } = await import('./live.ts');
+      return await runLive(asked, live);
+    }
   }
 }
 

@@ -10,7 +10,7 @@
  * Limits: when the server has other listeners for upgrades, upgrades to other protocols are left to them. This file opens no
  * WebSocket.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingMessage, Server } from 'node:http';
 import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
@@ -25,11 +25,10 @@ import { isWebSocketHandler, TroupeHttpError } from './app.ts';
 
 /** Where a route notes whether it has a WebSocket. A route without this note was registered before the plugin was loaded. */
 const WEBSOCKET = Symbol('troupe.websocket');
-/** Where a connection keeps the last answer on it. */
-const LAST_ANSWER = Symbol('troupe.lastAnswer');
 
-interface Kept {
-  [LAST_ANSWER]?: ServerResponse;
+/** What Node.js keeps on a socket: the answer that is being sent on it. To keep it here would cost every request. */
+interface Answering {
+  readonly _httpMessage?: OutgoingMessage | null;
 }
 
 /** A listener to the upgrades of a server. */
@@ -56,9 +55,6 @@ export class Upgrades {
     };
     for (const upgrader of upgraders) this.#server.removeListener('upgrade', upgrader);
     this.#server.on('upgrade', this.#decide);
-    this.#server.on('request', (request, response) => {
-      (request.socket as Kept)[LAST_ANSWER] = response;
-    });
     app.addHook('onRoute', (route) => {
       this.#note(route);
     });
@@ -115,10 +111,17 @@ export class Upgrades {
       if (!(socket instanceof Socket)) endWhenSaid(socket);
       for (const upgrader of this.#upgraders) upgrader.call(this.#server, request, socket, head);
     } else if (socket instanceof Socket && this.#server.listenerCount('upgrade') === 1) {
-      const before = (socket as Kept)[LAST_ANSWER];
-      if (before === undefined || before.writableFinished) this.#answer(request, socket, head);
-      else before.once('close', () => this.#answer(request, socket, head));
+      this.#answerInTurn(request, socket, head);
     }
+  }
+
+  /** Answers a request once those before it on its connection are answered. */
+  #answerInTurn(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // oxlint-disable-next-line no-underscore-dangle
+    const before = (socket as Answering)._httpMessage;
+    if (before === undefined || before === null) this.#answer(request, socket, head);
+    // The next one, if several wait, is the socket's by then.
+    else before.once('close', () => this.#answerInTurn(request, socket, head));
   }
 
   /** Gives a request back to the server as one that asks for no upgrade. */

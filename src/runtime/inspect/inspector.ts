@@ -3,7 +3,7 @@
 // All answers are plain data that JSON keeps: a pid is its text as the inspected node prints it, a time is milliseconds since 1970, a
 // value of the program is text that may be cut. Lists are bounded. What is measured only while somebody looks is measured for
 // ten seconds after the last question that needs it; the first answer has no rates yet.
-import type { ExitReason } from '../index.ts';
+import type { ExitReason, NodeStatistics } from '../index.ts';
 import type { ProcessDetail } from './details.ts';
 import type { BlockedRow, LoadPoint } from './measure.ts';
 import type { TraceOptions } from './trace.ts';
@@ -197,16 +197,14 @@ export interface ChannelRow {
   readonly lastReach: number;
 }
 
-/** How busy a node is. */
-export interface LoadFigures {
+/** How busy a node is: what `nodeStatistics` counts, and what is measured while somebody looks. */
+export interface LoadFigures extends Omit<NodeStatistics, 'runQueue'> {
   readonly node: string;
   readonly at: number;
   readonly startedAt: number;
-  readonly processes: number;
-  /** Processes that wait to run. */
+  /** What stands in the run queue: processes with something to do, and answers that callers wait for. */
   readonly queued: number;
-  /** Turns of the scheduler so far, and in one second. */
-  readonly turns: number;
+  /** Turns of the scheduler in one second. */
   readonly turnsPerSecond: number;
   /** The part of the last one or two seconds that processes ran, 0 to 1. */
   readonly busyShare: number;

@@ -1,3 +1,3 @@
 // What the tests of this folder use. Nothing in src/ imports it, and it is not in the package.
-export { announceObserver } from './observer-pages.ts';
+export { announceObserver, observerAddresses } from './observer-pages.ts';
 export { sortedPart } from './page.ts';

@@ -1,5 +1,5 @@
 // The inspector of the own node. It reads the tables of the node, and asks nobody but a server for its state.
-import { type ExitReason, type Node, pg, Pid, sys, TroupeError } from '../index.ts';
+import { type ExitReason, type Node, nodeStatistics, pg, Pid, sys, TroupeError } from '../index.ts';
 import { badArgument, checkInteger, checkNumber } from '../options.ts';
 import { inspectProcess } from '../process/info.ts';
 import type { Process } from '../process/process.ts';
@@ -194,13 +194,13 @@ export class LocalInspector implements Inspector {
     const node = this.#node;
     const measurement = measure(node);
     const { rss, heapUsed } = process.memoryUsage();
+    const { runQueue: queued, ...counts } = nodeStatistics(node);
     return {
       node: node.name,
       at: node.clock.wallTime(),
       startedAt: node.startedAt,
-      processes: node.table.size,
-      queued: node.scheduler.length,
-      turns: node.scheduler.turns,
+      ...counts,
+      queued,
       memory: { rss, heapUsed },
       measuredMs: measurement.forMs,
       ...measurement.loadFigures(),

@@ -53,8 +53,9 @@ export class Looking {
   #asking = 0;
   #news: Record<string, unknown> = {};
   readonly #problems = new Map<ViewName, string>();
-  /** The page has not heard yet that its last look arrived. */
+  /** What is asked for the last look has been asked, and the page has not heard of it yet. */
   #owes = false;
+  #isNew = false;
 
   /** @param post gets the answers, which go to `answered` */
   constructor(node: Node, inspectorOf: (node: string) => Inspector, post: (answer: Answer) => void) {
@@ -82,7 +83,7 @@ export class Looking {
   /** The page looks at this from now on. */
   look(id: number, { node = this.#own.name, ...views }: Views): void {
     this.#look = id;
-    this.#owes = true;
+    this.#isNew = true;
     if (node !== this.#node) {
       this.#node = node;
       for (const name of this.#shown.keys()) this.#forget(name);
@@ -100,6 +101,8 @@ export class Looking {
       shown.dueAt = now + shown.view.periodMs;
       this.#ask({ name, shown });
     }
+    if (this.#isNew) this.#owes = true;
+    this.#isNew = false;
   }
 
   /** An answer has come. */

@@ -72,7 +72,7 @@ export class PageTraces {
       const trace = await inspectorOf().trace(target, LIMITS);
       made.trace = trace;
       if (made.end !== undefined) trace.stop();
-      for await (const event of trace) made.events.push(event);
+      for await (const event of trace) if (!isOwnQuestion(event)) made.events.push(event);
       made.end ??= textOfEnd(await trace.ended);
     } catch (error) {
       made.end ??= problemOf(error);
@@ -80,12 +80,18 @@ export class PageTraces {
   }
 }
 
+/** Whether this is how the page is shown the state of a process, once a second. */
+function isOwnQuestion({ kind, text }: TraceEvent): boolean {
+  if (kind === 'call') return text === "$system('get_state')";
+  return kind === 'reply' && text.startsWith("SystemAnswer { kind: 'state'");
+}
+
 function textOfEnd({ reason, reported, leftOut }: TraceEnd): string {
   const why = {
     limit: `after ${reported} messages`,
     time: `after ${LIMITS.forMs / 60_000} minutes`,
     exited: 'the process has ended',
-    stopped: 'it was stopped',
+    stopped: 'its node is gone, or ended it',
   }[reason];
   return leftOut === 0 ? why : `${why}; ${leftOut} messages came too fast and were left out`;
 }

@@ -125,8 +125,9 @@ export class Viewer {
     const { node } = this.#observed;
     switch (message.type) {
       case 'look': {
-        this.#looking.look(message.id, message.views);
         const now = node.clock.now();
+        if (this.#looking.isIdle) this.#sentAt = now; // its silence begins
+        this.#looking.look(message.id, message.views);
         if (now - this.#answeredLookAt < TICK_MS) return this.#awaitTick();
         this.#answeredLookAt = now;
         return this.#ticked();
@@ -157,6 +158,7 @@ export class Viewer {
     if (this.#isBusy) return undefined;
     const frames = [...this.#news(), ...this.#traces.take().map(frame)];
     this.#looking.askDue(now);
+    if (!this.#looking.isAsking) frames.push(...this.#news());
     return frames;
   }
 

@@ -47,9 +47,9 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
   readonly topic: Topic;
   readonly payload: Payload;
   /** The epoch of {@link position}; undefined without one. */
-  readonly epoch: string | undefined;
+  declare readonly epoch: string | undefined;
   /** Its place in the history of a durable channel; undefined when it was not stored. It does not leave the node with the message. */
-  readonly position: number | undefined;
+  declare readonly position: number | undefined;
 
   constructor(
     channel: string,
@@ -62,8 +62,10 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
     this.sender = sender;
     this.topic = topic;
     this.payload = payload;
-    this.epoch = at?.epoch;
-    this.position = at?.position;
+    if (at !== undefined) {
+      this.epoch = at.epoch;
+      this.position = at.position;
+    }
     Object.freeze(this);
   }
 

@@ -3,3 +3,4 @@ export { Mailbox } from './mailbox.ts';
 export { ProcessTable } from './process-table.ts';
 export { takeReports } from './report.ts';
 export { EMPTY } from './state.ts';
+export { coarseNow } from './timers.ts';

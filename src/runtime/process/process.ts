@@ -430,9 +430,14 @@ export class Process extends Mailbox implements scheduling.Runnable {
   #await(promise: PromiseLike<unknown>, starting: boolean): void {
     if (this.status === RUNNING) {
       this.status = AWAITING;
-      this.extra?.waiter?.park();
-      // A function awaits from its spawn on.
-      if (this.behaviour !== functionBody) this.ensureExtra().awaitingSince = coarseNow();
+      const { extra } = this;
+      if (extra !== null) {
+        extra.waiter?.park();
+        extra.awaitingSince = coarseNow();
+      } else if (this.behaviour !== functionBody) {
+        // A function awaits from its spawn on.
+        this.ensureExtra().awaitingSince = coarseNow();
+      }
     }
     // A thenable that is not a native promise may settle twice; then the process would be in two handlers at once.
     const settled = promise instanceof Promise ? promise : Promise.resolve(promise);

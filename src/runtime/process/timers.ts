@@ -63,28 +63,31 @@ export const systemClock: Clock = {
 
 /** How old the answer of {@link coarseNow} can be, in milliseconds, while the event loop is not held up. */
 const COARSE_MS = 100;
-let coarseMs = 0;
-let asked = false;
-let looks = false;
+/** How many looks at the clock follow one that was asked for. */
+const COARSE_LOOKS = 10;
+/** Below 0 while nobody looks at the clock. */
+let coarseMs = -1;
+let looksLeft = 0;
 const lookLater = (): void => void setTimeout(look, COARSE_MS).unref();
 
 function look(): void {
-  looks = asked;
-  asked = false;
-  if (!looks) return;
-  coarseMs = Math.trunc(performance.now());
-  withoutContext(lookLater);
+  coarseMs = looksLeft-- > 0 ? Math.trunc(performance.now()) : -1;
+  if (coarseMs >= 0) withoutContext(lookLater);
+}
+
+function beginLooking(): number {
+  looksLeft = COARSE_LOOKS;
+  look();
+  return coarseMs;
 }
 
 /**
  * @internal The time by `performance.now()` in whole milliseconds, for the price of reading a variable: a look at the clock costs some
- * 50 ns, as much as a turn. While it is asked a timer of the real event loop looks every {@link COARSE_MS}; the answer is too low by so
- * much at most, and by what the event loop has been held up.
+ * 50 ns, as much as a turn. A timer of the real event loop looks every {@link COARSE_MS}, for a second after it was asked while it did not;
+ * so the answer is too low by at most that, and by what the event loop has been held up.
  */
 export function coarseNow(): number {
-  asked = true;
-  if (!looks) look();
-  return coarseMs;
+  return coarseMs < 0 ? beginLooking() : coarseMs;
 }
 
 // ---- timers ----

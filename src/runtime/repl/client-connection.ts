@@ -140,7 +140,11 @@ export class ClientConnection {
  * Connects to the application.
  * @throws ConnectionFault that says what is in the way
  */
-export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<ClientConnection> {
+export function attach(
+  path: string,
+  hello: Omit<Hello, 'repl'>,
+  { readyMs = READY_TIMEOUT_MS }: { readonly readyMs?: number } = {},
+): Promise<ClientConnection> {
   return new Promise((resolve, reject) => {
     let connection: ClientConnection | undefined = undefined;
     const lines = new LineReader(SERVER_LINE_MAX);
@@ -153,7 +157,7 @@ export function attach(path: string, hello: Omit<Hello, 'repl'>): Promise<Client
     };
     const timer = setTimeout(() => {
       end(new ConnectionFault(`the application at ${path} does not answer; it may be busy`));
-    }, READY_TIMEOUT_MS);
+    }, readyMs);
     const receive = (message: ServerMessage): void => {
       if (connection !== undefined) connection.received(message);
       else if (message.type === 'bye') end(new ConnectionFault(message.text));

@@ -9,6 +9,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { attach, type ClientConnection, ConnectionFault } from './client-connection.ts';
+import type { Hello } from './protocol.ts';
 
 /** What a client does once it is attached. */
 export interface Attachment {
@@ -31,19 +32,11 @@ const COLUMNS_UNKNOWN = 80;
 /** Attaches and runs. @returns the exit code */
 export async function attachAndRun(asked: Attachment): Promise<number> {
   const { stdin, stdout } = process;
-  const onTerminal = isatty(1);
-  const interactive = asked.code === undefined && isatty(0) && onTerminal;
-  const colour = wantsColour();
+  const interactive = asked.code === undefined && isatty(0) && isatty(1);
+  const hello = helloFor(asked, interactive);
+  const { colour } = hello;
   try {
-    const connection = await attach(asked.socket, {
-      columns: onTerminal ? stdout.columns || COLUMNS_UNKNOWN : 0,
-      colour,
-      unicode: hasUnicode(),
-      json: asked.json,
-      interactive,
-      readOnly: asked.readOnly ?? false,
-      target: asked.target ?? '',
-    });
+    const connection = await attach(asked.socket, hello);
     if (!interactive) return await runBatch(connection, asked);
     const { historyFile, runInteractive } = await import('./client-interactive.ts');
     const history = historyFile(process.env, asked.socket);
@@ -53,6 +46,15 @@ export async function attachAndRun(asked: Attachment): Promise<number> {
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
+}
+
+/** How the program is to print for this process. @param interactive whether somebody types */
+export function helloFor(
+  { json, readOnly = false, target = '' }: Pick<Attachment, 'json' | 'readOnly' | 'target'>,
+  interactive: boolean,
+): Omit<Hello, 'repl'> {
+  const columns = isatty(1) ? process.stdout.columns || COLUMNS_UNKNOWN : 0;
+  return { columns, colour: wantsColour(), unicode: hasUnicode(), json, interactive, readOnly, target };
 }
 
 async function runBatch(connection: ClientConnection, { code, timeoutMs }: Attachment): Promise<number> {

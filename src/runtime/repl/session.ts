@@ -24,7 +24,16 @@ import { allHelpers } from './helpers/help.ts';
 import { exitLine } from './helpers/processes.ts';
 import { Inbox } from './helpers/messages.ts';
 import { inspectNode, inspectRemote } from '../inspect/index.ts';
-import { present, showError, showSyntaxError, showUncaught, showValue, toJson, visible } from './show.ts';
+import {
+  present,
+  showError,
+  showSyntaxError,
+  showUncaught,
+  showValue,
+  type TextFormat,
+  toJson,
+  visible,
+} from './show.ts';
 import { type ClientMessage, type Hello, RESULT_TEXT_MAX, type ResultStatus } from './protocol.ts';
 
 /** The settings that all REPLs of a server share. */
@@ -286,9 +295,9 @@ class Session {
     this.#print('err', `${this.#shown(() => showUncaught(error, this.#hello))}\n`);
   }
 
-  #announce(line: (colour: boolean) => string): void {
+  #announce(line: (format: TextFormat) => string): void {
     if (this.#connection.congested) this.#connection.leaveOut();
-    else this.#print('out', `${line(this.#hello.colour)}\n`);
+    else this.#print('out', `${line(this.#hello)}\n`);
   }
 
   #print(stream: 'out' | 'err', text: string): void {

@@ -4,7 +4,7 @@ import type { PeerInfo } from '../distribution/erlang/index.ts';
 import { type Destination, type Node, Pid, type Process } from '../index.ts';
 import type { Inspector } from '../inspect/index.ts';
 import type { Inbox } from './helpers/messages.ts';
-import type { Column } from './show.ts';
+import type { Column, TextFormat } from './show.ts';
 
 /** An expected failure: a mistake of the user, or something missing. Its message is one full sentence, shown without a stack. */
 export class Fault extends Error {
@@ -20,7 +20,7 @@ export interface Shell {
   /** Aborts when the running line is cancelled or the REPL ends. */
   readonly signal: () => AbortSignal;
   /** Prints a line above the prompt. The line is built only if it can be shown. */
-  readonly announce: (line: (colour: boolean) => string) => void;
+  readonly announce: (line: (format: TextFormat) => string) => void;
   /** Wraps a function so that it runs as code of this REPL, which then receives its later errors. */
   readonly own: <Args extends unknown[], T>(code: (...args: Args) => T) => (...args: Args) => T;
   /** Answers questions about this node, or another one. */

@@ -28,6 +28,18 @@ export interface TextFormat {
 export interface Column {
   readonly heading: string;
   readonly numeric?: boolean;
+  /** The colour of a cell, where there are colours; none for most. */
+  readonly tint?: (cell: string) => Tint | undefined;
+}
+
+/** The colours of what is worth a look. */
+const TINTS = { red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+/** One of them. */
+export type Tint = keyof typeof TINTS;
+
+/** Text in a colour, where there are colours. */
+export function tinted(text: string, tint: Tint | undefined, { colour }: Pick<TextFormat, 'colour'>): string {
+  return colour && tint !== undefined && text !== '' ? `\u001B[${TINTS[tint]}m${text}\u001B[39m` : text;
 }
 
 /** The layout width for values when the output is not a terminal. */
@@ -149,15 +161,23 @@ export function textTable(
     cells.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), heading.length),
   );
   if (format.columns > 0) fit(widths, columns, format.columns);
-  const line = (row: readonly string[]): string =>
+  const line = (row: readonly string[], isHeading = false): string =>
     columns
-      .map(({ numeric }, index) =>
-        pad(cut(row[index] ?? '', widths[index] as number, format), widths[index] as number, numeric),
-      )
+      .map(({ numeric, tint }, index) => {
+        const width = widths[index] as number;
+        const cell = cut(row[index] ?? '', width, format);
+        return pad(cell, width, numeric, (text) =>
+          tinted(text, isHeading ? undefined : tint?.(cell), format),
+        );
+      })
       .join(GAP)
       .trimEnd();
-  const heading = line(columns.map((column) => column.heading));
-  return [format.colour ? `\u001B[1m${heading}\u001B[22m` : heading, ...cells.map(line)].join('\n');
+  const heading = line(
+    columns.map((column) => column.heading),
+    true,
+  );
+  const lines = cells.map((row) => line(row));
+  return [format.colour ? `\u001B[1m${heading}\u001B[22m` : heading, ...lines].join('\n');
 }
 
 /** Takes excess width from the widest text columns. */
@@ -184,9 +204,10 @@ function secondWidest(widths: readonly number[], widest: number): number {
   return widths.reduce((width, each, index) => (index === widest ? width : Math.max(width, each)), 0);
 }
 
-function pad(text: string, width: number, right = false): string {
+/** @param dress gives the text its colour, which takes no room */
+function pad(text: string, width: number, right = false, dress = (plain: string): string => plain): string {
   const space = ' '.repeat(Math.max(0, width - widthOf(text)));
-  return right ? space + text : text + space;
+  return right ? space + dress(text) : dress(text) + space;
 }
 
 /** Text cut to a width in terminal cells, ending in an ellipsis when it was longer. */

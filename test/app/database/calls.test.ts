@@ -61,6 +61,24 @@ describe('a call that fails', () => {
   });
 });
 
+describe('a listener', () => {
+  test('hears of each call that ends, until it has enough', async () => {
+    const { calls } = fake(10_000);
+    const heard: unknown[] = [];
+    const end = calls.onCall(({ kind, outcome, seconds }) => heard.push([kind, outcome, seconds >= 0]));
+    await calls.run(() => Promise.resolve(1));
+    await calls.transaction(() => Promise.resolve(2));
+    await expect(calls.transaction(() => Promise.reject(refused))).rejects.toThrow('refused');
+    end();
+    await calls.run(() => Promise.resolve(3));
+    expect(heard).toEqual([
+      ['call', 'succeeded', true],
+      ['transaction', 'succeeded', true],
+      ['transaction', 'failed', true],
+    ]);
+  });
+});
+
 describe('a call that is late', () => {
   test('while it waits for its turn never has one', async () => {
     let provide = (): void => {};

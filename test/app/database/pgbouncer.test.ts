@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Database, openDatabase } from '../../../src/app/database/database.ts';
 import { createNoteRepository } from '../../../src/app/notes/repository.ts';
 import { requirePart } from '../../support/parts.ts';
@@ -91,4 +91,16 @@ describe.skipIf(missing)('behind PgBouncer', () => {
       expect(left).toEqual({ locks: 0 });
     },
   );
+
+  test('that shares connections between transactions, what it does not pass on is told of, once, and the database is ready', async () => {
+    const { url } = await server.createDatabase();
+    const database = open(await bounce(url, 'transaction'));
+    await database.opened();
+    const told: string[] = [];
+    database.onDeaf?.((reason) => told.push(reason));
+    database.onNotify?.('troupe_test', () => {});
+    await vi.waitUntil(() => told.length > 0, { timeout: 20_000 });
+    expect(told).toEqual([expect.stringContaining('the server does not notify')]);
+    expect(database.state).toBe('ready');
+  }, 60_000);
 });

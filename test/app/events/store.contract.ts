@@ -132,6 +132,14 @@ export function describeEvents(open: () => Promise<Database>): void {
     expect((await add('next')).position).toBe(2_501);
   });
 
+  test('a row that was given another epoch, after a disk was put back for instance, begins another history', async () => {
+    const { epoch } = await add('a');
+    await database.run((db) =>
+      db.execute(sql`update channel_heads set epoch = gen_random_uuid()::text where channel = 'notes'`),
+    );
+    expect((await store.extent('notes')).epoch).not.toBe(epoch);
+  });
+
   test('a history whose row was made anew has another epoch', async () => {
     const { epoch } = await add('a');
     await database.run((db) => db.delete(channelHeads));

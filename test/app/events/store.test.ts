@@ -1,11 +1,14 @@
 // The store of events on both databases, and what only a server has: several transactions at a time, and notifications.
 import * as fc from 'fast-check';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { channelLog, ChannelReset, createNode, matching, pubsub } from 'troupe';
 import { type Database, type DatabaseSettings, openDatabase } from '../../../src/app/database/database.ts';
 import { DatabaseEvents } from '../../../src/app/events/store.ts';
 import { requirePart } from '../../support/parts.ts';
@@ -16,6 +19,16 @@ async function open(settings: DatabaseSettings): Promise<Database> {
   const database = openDatabase(settings);
   await database.opened();
   return database;
+}
+
+async function rowsAt(url: string): Promise<number> {
+  const client = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await client`select count(*)::int as count from channel_heads`;
+    return Number(row?.['count']);
+  } finally {
+    await client.end();
+  }
 }
 
 function temporaryFolder(): string {
@@ -151,6 +164,90 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
     await one.transaction((transaction) => writer.append(transaction, event('c')));
     expect((await reader.read('notes', 2, { events: 9, bytes: 999 })).events).toHaveLength(1);
     expect(heard).toHaveLength(4);
+  }, 60_000);
+
+  test('a standby that was promoted has another epoch, though it has the same rows, and lacks the last events', async () => {
+    const primary = await startPostgres();
+    onTestFinished(() => primary.remove());
+    const { url } = await primary.createDatabase();
+    let port = primary.port;
+    const sockets = new Set<Socket>();
+    const proxy = createServer((near) => {
+      const far = connect(port, '127.0.0.1');
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        sockets.add(from.on('error', () => {}).on('close', () => to.destroy()));
+        from.pipe(to);
+      }
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    onTestFinished(() => void proxy.close());
+    const through = new URL(url);
+    through.port = String((proxy.address() as AddressInfo).port);
+    const database = await openAt(through.href);
+    onTestFinished(() => database.close());
+    const store = new DatabaseEvents(database);
+    const add = (payload: string) =>
+      database.transaction((transaction) => store.append(transaction, event(payload)));
+    const before = await add('a');
+
+    const standby = await primary.standby();
+    onTestFinished(() => standby.remove());
+    await standby.stop();
+    await add('never copied');
+    const node = createNode();
+    onTestFinished(() => node.stop());
+    await node.start(channelLog, ['notes', store, { sweepMs: 500 }]);
+    const resets: ChannelReset[] = [];
+    node.spawn(async (self) => {
+      pubsub.join(self, 'notes');
+      for (;;) resets.push(await self.receive(matching(ChannelReset)));
+    });
+
+    await standby.start();
+    // The same rows, read without the program's knowing of another server, and right after the promotion.
+    await primary.stop('immediate');
+    await standby.promote();
+    port = standby.port;
+    for (const socket of sockets) socket.destroy();
+    await vi.waitUntil(() => resets.length > 0, { timeout: 20_000 });
+    expect(resets).toMatchObject([{ position: 1 }]);
+    expect(resets[0]?.epoch).not.toBe(before.epoch);
+    const after = await add('in place of it');
+    expect(after).toMatchObject({ epoch: resets[0]?.epoch, position: 2 });
+    expect(await new DatabaseEvents(database).extent('notes')).toMatchObject({ epoch: after.epoch, head: 2 });
+  }, 60_000);
+
+  test('what was learnt of one server is not used for another, though nobody tells of the change', async () => {
+    const primary = await startPostgres();
+    onTestFinished(() => primary.remove());
+    const { url } = await primary.createDatabase();
+    const here = await openAt(url);
+    onTestFinished(() => here.close());
+    const standby = await primary.standby();
+    onTestFinished(() => standby.remove());
+    let answering = here;
+    const store = new DatabaseEvents({
+      ...here,
+      run: (work) => answering.run(work),
+      transaction: (work) => answering.transaction(work),
+    });
+    const { epoch } = await store.extent('notes');
+    await vi.waitUntil(async () => (await rowsAt(standby.at(url))) === 1, { timeout: 20_000 });
+    await standby.promote();
+    answering = await openAt(standby.at(url));
+    onTestFinished(() => answering.close());
+    expect((await store.extent('notes')).epoch).not.toBe(epoch);
+    const stored = await answering.transaction((transaction) => store.append(transaction, event('a')));
+    expect(stored.epoch).not.toBe(epoch);
+    answering = here;
+    expect((await store.extent('notes')).epoch).toBe(epoch);
+    answering = await openAt(standby.at(url));
+    onTestFinished(() => answering.close());
+    expect((await store.extent('notes')).epoch).toBe(stored.epoch);
+    await here.close();
   }, 60_000);
 
   test('another database has another epoch', async () => {

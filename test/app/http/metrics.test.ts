@@ -109,6 +109,25 @@ test('a change is a broadcast with a delivery for each member, and moves the log
   );
 });
 
+test('calls of the database are timed by kind and outcome', async () => {
+  const before = await figures();
+  await app.make('timed');
+  await database.run(() => Promise.reject(new Error('no such statement'))).catch(() => undefined);
+  const after = await figures();
+  const name = 'notes_database_call_duration_seconds';
+  const grown = (kind: string, outcome: string): number => {
+    const labels = `{kind="${kind}",outcome="${outcome}"}`;
+    return (after[`${name}_count${labels}`] ?? 0) - (before[`${name}_count${labels}`] ?? 0);
+  };
+  expect(grown('transaction', 'succeeded')).toBeGreaterThanOrEqual(1);
+  expect(grown('transaction', 'failed')).toBe(0);
+  expect(grown('call', 'failed')).toBe(1);
+  const sum = `${name}_sum{kind="transaction",outcome="succeeded"}`;
+  expect(Number(after[sum])).toBeGreaterThan(before[sum] ?? 0);
+  // Two kinds with two outcomes: no more, whatever happens.
+  expect(Object.keys(after).filter((each) => each.startsWith(`${name}_count`))).toHaveLength(4);
+});
+
 test('a child that was killed counts as restarted', async () => {
   const before = await figures();
   const indexer = app.node.whereis('note_indexer');

@@ -1,7 +1,7 @@
 // Whatever clients send, and however often, the log grows by a bounded number of bounded lines.
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { KEYS_MAX } from '../../../src/app/recurring.ts';
+import { KEYS_MAX } from 'troupe/log';
 import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
 import { FaultyDatabase, openPgliteForTests, type OpenedDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';

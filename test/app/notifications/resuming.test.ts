@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { WebSocket } from 'ws';
 import { type ChannelClient, createChannelClient } from 'troupe/client';
 import type { NoteEvents } from '../../../src/app/notes/channel.ts';
+import { openClient } from '../support/client.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
 let app: TestApp;
@@ -83,6 +84,37 @@ test.each([
   await app.make('after');
   await heardBy(at, 2);
   expect(at.heard).toEqual(['reset', 'after']);
+});
+
+test.each([
+  ['below zero', ':-1'],
+  ['beyond the newest', ':9007199254740991'],
+  ['beyond what a number holds', `:${'9'.repeat(16)}`],
+  ['with an exponent', ':1e1'],
+  ['with a zero before it', ':01'],
+  ['in other digits', ':١'],
+  ['of two parts', ':1:1'],
+  ['with an end of text in it', ':1\0'],
+  ['of another program', ":1'; select 1 --"],
+  ['that is long', `:1${' '.repeat(10_000)}`],
+])('a forged position %s is answered with a reset', async (_what, forged) => {
+  const own = follow();
+  await own.live();
+  await app.make('before');
+  await heardBy(own, 1);
+  const [epoch] = (own.client.position ?? '').split(':');
+  const at = follow(`${epoch}${forged}`);
+  await at.live();
+  await app.make('after');
+  await heardBy(at, 2);
+  expect(at.heard).toEqual(['reset', 'after']);
+});
+
+test('a position of a megabyte is not read: the request is refused', async () => {
+  const address = `ws://127.0.0.1:${app.port}/notifications?since=${'9'.repeat(1_000_000)}`;
+  await expect(openClient(address)).rejects.toThrow(/431|ECONNRESET|EPIPE|socket hang up/);
+  const own = follow();
+  await own.live();
 });
 
 test('a client without since is told in the form of old, without positions', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Database,
+  type DatabaseCall,
   type DatabaseState,
   type Queryable,
   type RunOptions,
@@ -80,6 +81,10 @@ export class FaultyDatabase implements Database {
 
   opened(): Promise<void> {
     return this.#inner.opened();
+  }
+
+  onCall(listener: (call: DatabaseCall) => void): () => void {
+    return this.#inner.onCall?.(listener) ?? (() => {});
   }
 
   onEvent(): () => void {

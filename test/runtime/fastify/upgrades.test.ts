@@ -78,6 +78,10 @@ describe('an upgrade to anything but a WebSocket', () => {
     const got = await answers(port, slow + h2c('GET /plain'));
     expect(got.match(/HTTP\/1.1 200 OK/g)).toHaveLength(2);
     expect(got.indexOf('slow')).toBeLessThan(got.indexOf('trailers'));
+    // The first of these has the socket; the others wait in Node.js.
+    const behind = await answers(port, slow.repeat(3) + h2c('GET /plain'));
+    expect(behind.match(/HTTP\/1.1 200 OK/g)).toHaveLength(4);
+    expect(behind.lastIndexOf('slow')).toBeLessThan(behind.indexOf('trailers'));
   });
 
   test('to where a WebSocket is needs one, too', async () => {

@@ -7,6 +7,7 @@ import {
   defineSupervisor,
   type Node,
   type NodeOptions,
+  nodeStatistics,
   pg,
   pubsub,
   type Process,
@@ -338,6 +339,9 @@ describe('load', () => {
     await settle(node);
     const load = await inspector.load();
     expect(load).toMatchObject({ node: 'here@test', processes: 2, queued: 0 });
+    // The counts are those of `nodeStatistics`.
+    const { runQueue, ...counts } = nodeStatistics(node);
+    expect(load).toMatchObject({ ...counts, queued: runQueue });
     expect(load.blocked).toMatchObject([{ pid: pid.toString(), label: 'greedy' }]);
     expect(load.blocked[0]?.ms).toBeGreaterThanOrEqual(25);
   });

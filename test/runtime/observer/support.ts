@@ -84,7 +84,7 @@ export interface PageTable {
 }
 
 /** Applies a change as a page does. */
-function applyChange(table: PageTable | undefined, change: TableChange<unknown>): PageTable {
+export function applyChange(table: PageTable | undefined, change: TableChange<unknown>): PageTable {
   const order = change.order ?? table?.order ?? [];
   const rows = new Map<string, unknown>();
   for (const key of order) {

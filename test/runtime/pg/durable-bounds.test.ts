@@ -4,7 +4,18 @@ import { expect, test } from 'vitest';
 import { createMemoryStore, defineChannel, type EventSource, type StoredEvent, sys, type Pid } from 'troupe';
 import { createMemoryNetwork, settle } from 'troupe/testing';
 import { Ahead, AHEAD_MAX, Published } from '../../../src/runtime/pg/durable/ahead.ts';
-import { add, bare, member, notes, numbers, pass, site, type Site, startLog } from './durable-helpers.ts';
+import {
+  add,
+  bare,
+  kinds,
+  member,
+  notes,
+  numbers,
+  pass,
+  site,
+  type Site,
+  startLog,
+} from './durable-helpers.ts';
 
 /** A store whose reads wait until they are let go. */
 function held(source: EventSource): { readonly source: EventSource; release(): void } {
@@ -151,6 +162,49 @@ test('one whose mailbox has dropped a reset is reset all the same', async () => 
     (one as { id: string }).id.replace(second.epoch, 'second').replace(first.epoch, 'first'),
   );
   expect(text).toEqual(['first:0', 'first:1', 'second:20', 'second:20', 'second:21']);
+});
+
+test('one whose mailbox has dropped a reset while it read is reset all the same, by the newest event', async () => {
+  const at = site();
+  const [first, second] = [createMemoryStore(), createMemoryStore()];
+  let store = first;
+  const gates: Array<() => void> = [];
+  const source: EventSource = {
+    // A log reads more at a time than a follower.
+    read: async (channel, after, limit) => {
+      const page = store.read(channel, after, limit);
+      if (limit.events === 100) await new Promise<void>((resolve) => gates.push(resolve));
+      return await page;
+    },
+    extent: (...args) => store.extent(...args),
+    trim: (...args) => store.trim(...args),
+  };
+  await startLog(at.node, source, { sweepMs: 1_000, keep: 1 });
+  const turn = () => new Promise(setImmediate);
+  const turns = async (count: number) => {
+    for (let left = count; left > 0; left--) await turn();
+  };
+  for (let n = 1; n <= 3; n++) notes.publish(at.node, await add(first, n));
+  await settle(at.node);
+  const seen: unknown[] = [];
+  at.node.spawnWith({ mailbox: { limit: 2, policy: 'dropOldest' } }, async (self) => {
+    const follower = notes.follow(self, `${first.epoch}:1`);
+    for (;;) seen.push(...((await follower.read(await self.receive())) ?? []));
+  });
+  while (gates.length === 0) await turn();
+  for (let n = 4; n <= 6; n++) notes.publish(at.node, await add(first, n));
+  gates.shift()?.(); // it has 2 and 3, joins, and reads on to 6
+  while (gates.length === 0) await turn();
+  for (let n = 11; n <= 13; n++) await add(second, n);
+  store = second;
+  await at.clock.advance(1_300);
+  await turns(20);
+  for (let n = 14; n <= 17; n++) notes.publish(at.node, await add(second, n));
+  gates.shift()?.();
+  await settle(at.node);
+  notes.publish(at.node, await add(second, 18));
+  await settle(at.node);
+  expect(kinds(seen)).toEqual([2, 3, 'reset 7', 'live 7', 18]);
 });
 
 test('a process that is a member besides hears nothing twice, and nothing before it has caught up', async () => {

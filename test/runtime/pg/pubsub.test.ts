@@ -1,4 +1,5 @@
 // Channels: what nova_pubsub does, what its members receive, and what goes to other nodes.
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
   Broadcast,
@@ -484,4 +485,14 @@ describe('typed channels', () => {
     expect(handler(1, new Broadcast('notes', self.pid, 'note_created', {}), self)).toBe(UNHANDLED);
     expect(handler(1, 'else', self)).toBe(UNHANDLED);
   });
+});
+
+test('a broadcast shows a place in a history only when it has one', () => {
+  const node = makeNode();
+  const plain = new Broadcast('notes', node.initPid, 'topic', 1);
+  expect(inspect(plain)).toMatch(/^Broadcast \{\n? +channel: 'notes',[^]*topic: 'topic',\s+payload: 1\s+\}$/);
+  expect([plain.epoch, plain.position, plain.id]).toEqual([undefined, undefined, undefined]);
+  const stored = new Broadcast('notes', node.initPid, 'topic', 1, { epoch: 'e', position: 7 });
+  expect(inspect(stored)).toContain("epoch: 'e',");
+  expect(stored.id).toBe('e:7');
 });

@@ -1,7 +1,8 @@
 // Messages sent later: erlang:send_after/3, erlang:cancel_timer/1, erlang:read_timer/1; and the clock beneath them.
 import { type Clock, type ClockTimer, systemClock } from 'troupe';
 import { createManualClock, createProbe, settle } from 'troupe/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { coarseNow } from '../../../src/runtime/process/internal.ts';
 import { idle, inProcess, makeNode, recordTelemetry } from './helpers.ts';
 
 function setUp() {
@@ -235,5 +236,27 @@ describe('the clock beneath', () => {
     expect(clock.pending).toBe(1);
     await clock.advance(10);
     expect(probe.messages()).toHaveLength(100_000);
+  });
+});
+
+describe('the coarse clock', () => {
+  test('is too low by a tenth of a second at most, and looks for a second after it was asked', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], now: 0 });
+    onTestFinished(() => void vi.useRealTimers());
+    vi.advanceTimersByTime(5_000); // what may be left of other tests
+    const first = coarseNow();
+    expect(first).toBe(Math.trunc(performance.now()));
+    expect(vi.getTimerCount()).toBe(1);
+    let late = 0;
+    for (let ms = 1; ms <= 900; ms++) {
+      vi.advanceTimersByTime(1);
+      late = Math.max(late, performance.now() - coarseNow());
+    }
+    expect(late).toBeGreaterThan(50);
+    expect(late).toBeLessThanOrEqual(100);
+    vi.advanceTimersByTime(5_000);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(coarseNow()).toBe(Math.trunc(performance.now()));
+    vi.advanceTimersByTime(5_000);
   });
 });

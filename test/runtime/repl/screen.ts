@@ -1,6 +1,9 @@
 // What a terminal shows after it was sent some text: as much of one as node:readline uses. Lines above the screen are kept.
 // oxlint-disable-next-line no-control-regex
 const CONTROL_SEQUENCE = /\u001B\[([\d;?]*)([A-Za-z])/y;
+/** A title, or a set of characters: nothing of it is on the screen. */
+// oxlint-disable-next-line no-control-regex
+const UNSEEN_SEQUENCE = /\u001B(?:\][^\u0007]*\u0007|\(.|[=>])/y;
 
 /** The screen of a terminal. */
 export class Screen {
@@ -39,7 +42,11 @@ export class Screen {
       if (match !== null) {
         this.#control(match[2] as string, match[1] as string);
         at += match[0].length;
-      } else {
+        continue;
+      }
+      UNSEEN_SEQUENCE.lastIndex = at;
+      if (UNSEEN_SEQUENCE.test(text)) at = UNSEEN_SEQUENCE.lastIndex;
+      else {
         this.#put(text[at] as string);
         at++;
       }

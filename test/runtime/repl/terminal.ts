@@ -29,16 +29,26 @@ export class TestTerminal {
   #seen = 0;
   #wake: () => void = () => undefined;
 
-  /** @param after a shell command that runs in the same terminal when the client has ended */
+  /**
+   * @param options `after` is a shell command that runs in the same terminal when the client has ended, `program` what runs in place of the
+   * client
+   */
   constructor(
     dataDir: string,
-    options: { columns?: number; env?: Record<string, string>; after?: string; args?: string } = {},
+    options: {
+      columns?: number;
+      env?: Record<string, string>;
+      after?: string;
+      args?: string;
+      program?: string;
+    } = {},
   ) {
-    const { columns = 100, env = {}, after = 'true', args = '' } = options;
+    const { columns = 100, env = {}, after = 'true', args = '', program = CLIENT.join(' ') } = options;
     this.#columns = columns;
     // The terminal tells its name first, so that a test can change its size.
-    const client = `sh -c 'echo client pid $$; exec ${CLIENT.join(' ')} ${args}'`;
-    const command = `stty cols ${columns} rows 40; tty; ${client}; code=$?; ${after}; echo "exit code $code"`;
+    const client = `sh -c 'echo client pid $$; exec ${program} ${args}'`;
+    // Ctrl-C is for the client, and this shell tells how that has ended.
+    const command = `trap : INT; stty cols ${columns} rows 40; tty; ${client}; code=$?; ${after}; echo "exit code $code"`;
     this.#script = spawn(pty.path, ['-qfec', command, '/dev/null'], {
       cwd: join(import.meta.dirname, '../../..'),
       env: cleanEnv({ DATA_DIR: dataDir, SHELL: '/bin/sh', ...env }),

@@ -23,6 +23,7 @@ Object.assign(LAYERS, {
   pg: [...BASE, 'process', 'otp'],
   distribution: [...BASE, 'etf', 'process', 'otp', 'pg'],
   fastify: [...BASE, 'process', 'otp', 'pg'],
+  log: [...BASE, 'process', 'index'],
   otel: ['errors', 'telemetry'],
   client: [],
   testing: [...BASE, 'process', 'otp', 'pg', 'distribution'],

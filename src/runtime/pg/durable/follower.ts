@@ -104,6 +104,11 @@ export class Follower<Message extends Broadcast = Broadcast> {
   #heard(message: Message): readonly Followed<Message>[] | Promise<readonly Followed<Message>[]> {
     const { epoch, position } = message;
     if (position === undefined || epoch === undefined) return [message];
+    if (this.#state === 'astray') {
+      // The newest comes after the reset, which a mailbox with a bound may have dropped.
+      const newest = this.#cursorOfLog;
+      return epoch === newest.epoch && position === newest.position ? this.#reset() : NONE;
+    }
     // Before it has joined, a process that is a member for another reason hears what it will read.
     if (this.#state !== 'live') return NONE;
     const cursor = this.#cursor as Cursor;
@@ -183,8 +188,8 @@ export class Follower<Message extends Broadcast = Broadcast> {
   /** The store says what the log does not know yet, and it is the log that says where to go on. */
   #awaitLog(messages: readonly Followed<Message>[]): readonly Followed<Message>[] {
     lookAtStore(this.#progress);
-    if (this.#state === 'reading') this.#readOnLater();
-    else this.#state = 'astray';
+    if (this.#state !== 'reading') return this.#reset(); // the log has come at least as far
+    this.#readOnLater();
     return messages;
   }
 

@@ -16,7 +16,19 @@ import type {
 import { sequenceChart } from '../../inspect/index.ts';
 import { PROCESS_SORTS } from '../../inspect/inspector.ts';
 import { observerAddresses } from '../../inspect/observer-pages.ts';
-import { type Column, present, presentRows, showLine, textTable, toJson, visible } from '../show.ts';
+import {
+  type Column,
+  cut,
+  present,
+  presentRows,
+  showLine,
+  textTable,
+  tinted,
+  type TextFormat,
+  type Tint,
+  toJson,
+  visible,
+} from '../show.ts';
 import { Fault, type Helpers, type Shell } from '../shell.ts';
 import { drawTree, properties } from './processes.ts';
 
@@ -43,13 +55,21 @@ const PROCESS_COLUMNS: readonly Column[] = [
   { heading: 'PID' },
   { heading: 'NAME' },
   { heading: 'LABEL' },
-  { heading: 'STATUS' },
+  { heading: 'STATUS', tint: statusTint },
   { heading: 'MAILBOX', numeric: true },
-  { heading: 'OLDEST', numeric: true },
+  { heading: 'OLDEST', numeric: true, tint: () => 'yellow' },
   { heading: 'HANDLED', numeric: true },
   { heading: 'MSG/S', numeric: true },
-  { heading: 'BUSY', numeric: true },
+  { heading: 'BUSY', numeric: true, tint: (cell) => (parseFloat(cell) >= BUSY_PERCENT ? 'red' : undefined) },
 ];
+
+/** From here on a process is busy enough to be looked at. */
+const BUSY_PERCENT = 50;
+
+function statusTint(status: string): Tint | undefined {
+  if (status.startsWith('awaiting')) return 'yellow';
+  return status === 'running' || status === 'runnable' ? 'green' : undefined;
+}
 
 /** The helpers that a REPL has for this. */
 export function inspectHelpers(shell: Shell): Helpers {
@@ -298,19 +318,20 @@ async function top(shell: Shell, { times, everyMs = EVERY_MS, ...options }: TopO
     // oxlint-disable-next-line no-await-in-loop
     const [load, rows] = await Promise.all([inspector.load(), inspector.processes(asked)]);
     if (shown >= tables) {
-      return present(
-        rows,
-        (format) => `${loadLine(load)}\n${textTable(PROCESS_COLUMNS, rows.map(processCells), format)}`,
-      );
+      return present(rows, (format) => topTable(load, rows, format));
     }
-    shell.announce((colour) => {
+    shell.announce((format) => {
       if (json) return toJson(rows);
-      const format = { columns: 0, colour, unicode: true };
-      const table = `${loadLine(load)}\n${textTable(PROCESS_COLUMNS, rows.map(processCells), format)}`;
+      const table = topTable(load, rows, format);
       // A terminal shows each in the place of the one before.
-      return interactive && colour ? `\u001B[H\u001B[2J${table}` : table;
+      return interactive && format.columns > 0 ? `\u001B[H\u001B[2J${table}` : table;
     });
   }
+}
+
+function topTable(load: LoadFigures, rows: readonly ProcessSummary[], format: TextFormat): string {
+  const line = format.columns > 0 ? cut(loadLine(load), format.columns, format) : loadLine(load);
+  return `${line}\n${textTable(PROCESS_COLUMNS, rows.map(processCells), format)}`;
 }
 
 function loadLine({ node, processes, queued, busyShare, loop, memory }: LoadFigures): string {
@@ -351,15 +372,24 @@ async function follow(shell: Shell, trace: Trace, keep: boolean): Promise<TraceE
   const events: TraceEvent[] = [];
   for await (const event of trace) {
     if (keep) events.push(event);
-    shell.announce(() => (shell.json ? toJson(event) : eventLine(event)));
+    shell.announce((format) => (shell.json ? toJson(event) : eventLine(event, format)));
   }
   return events;
 }
 
-function eventLine({ at, direction, kind, from, to, text }: TraceEvent): string {
+const KIND_TINTS: Readonly<Record<TraceEvent['kind'], Tint | undefined>> = {
+  message: undefined,
+  call: 'cyan',
+  cast: 'cyan',
+  reply: 'green',
+  broadcast: 'yellow',
+  signal: 'red',
+};
+
+function eventLine({ at, direction, kind, from, to, text }: TraceEvent, format: TextFormat): string {
   const time = new Date(at).toISOString().slice(11, 23);
   const way = direction === 'in' ? `${to ?? '?'} <- ${from ?? '?'}` : `${from ?? '?'} -> ${to ?? '?'}`;
-  return visible(`${time} ${way} ${kind} ${text}`);
+  return `${time} ${visible(way)} ${tinted(kind, KIND_TINTS[kind], format)} ${visible(text)}`;
 }
 
 function traceTarget(target: unknown): TraceTarget {

@@ -170,7 +170,7 @@ export class Inbox {
 export function groupHelpers(shell: Shell): Helpers {
   const { node, self } = shell;
   const watch = new ChannelWatch(self, (broadcast) => {
-    shell.announce((colour) => broadcastLine(broadcast, colour));
+    shell.announce(({ colour }) => broadcastLine(broadcast, colour));
   });
   return {
     scopes: {

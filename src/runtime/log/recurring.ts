@@ -6,7 +6,7 @@
 // - There is no timer: the last of a burst are counted in the line of the next of their kind.
 
 const PERIOD_MS = 10_000;
-/** Keys that are told apart. */
+/** How many keys are told apart. */
 export const KEYS_MAX = 200;
 /** The shared key of all further ones. */
 const OTHERS = Symbol('others');

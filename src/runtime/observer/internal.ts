@@ -1,0 +1,3 @@
+// What the tests of this folder use. Nothing in src/ imports it, and it is not in the package.
+export { NotUnderstood, readFromPage } from './from-page.ts';
+export { TableCopy } from './table-copy.ts';
