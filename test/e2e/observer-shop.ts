@@ -42,7 +42,10 @@ export const warehouse = defineServer({
 
 const tills = defineSupervisor({
   name: 'till_sup',
-  children: () => [1, 2, 3].map((number) => child(till, [number, MARKUP], { id: `till ${number}` })),
+  children: () =>
+    [1, 2, 3].map((number) =>
+      child(till, [number, MARKUP], { id: `till ${number}`, name: `till_${number}` }),
+    ),
 });
 
 /** The shop. */

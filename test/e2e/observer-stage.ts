@@ -65,7 +65,7 @@ export class Shop {
   trade(): void {
     const id = ++this.#orders;
     orders.broadcast(this.node, 'placed', { id, item: ['bread', 'milk', 'tea'][id % 3] ?? '' });
-    this.node.send('till', 'next, please');
+    for (const till of ['till', `till_${1 + (id % 3)}`]) this.node.send(till, 'next, please');
     call(this.node, 'till', 'add', 1).catch(() => {}); // while it is suspended or has been killed nobody answers
   }
 

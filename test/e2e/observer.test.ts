@@ -3,7 +3,17 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { launch } from '../app/web/browser.ts';
 import { freePort } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
@@ -38,7 +48,6 @@ describe.skipIf(part.missing)("the observer's page", () => {
       launch(part.path),
       freePort().then((port) => Shop.open(port)),
     ]);
-    shop.node.spawnWith({ label: MARKUP }, (self) => self.receive());
     observed = await Observed.open({ node: shop.node, folder: built.folder, allow: true });
   });
   afterAll(async () => {
@@ -108,6 +117,8 @@ describe.skipIf(part.missing)("the observer's page", () => {
   });
 
   test('what the node says is text, wherever it stands', async () => {
+    const pid = shop.node.spawnWith({ label: MARKUP }, (self) => self.receive());
+    onTestFinished(() => void shop.node.exit(pid, 'kill'));
     const page = await pages.open(`${observed.url}#/processes?match=img`);
     await row(page, MARKUP).first().click();
     await page.getByRole('heading', { name: MARKUP }).waitFor();

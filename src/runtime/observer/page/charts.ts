@@ -92,8 +92,9 @@ function dataOf(element: HTMLElement, points: readonly LoadPoint[]): uPlot.Align
 }
 
 /** All points; at least the last two minutes, so that the first seconds do not fill the chart. */
-function timeRange(_plot: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
-  return [Math.min(min ?? Infinity, (max ?? 0) - SPAN_MIN_S), max ?? 0];
+function timeRange({ data: [times] }: uPlot): uPlot.Range.MinMax {
+  const last = times.at(-1) ?? 0; // of a single point uPlot makes a day
+  return [Math.min(times[0] ?? last, last - SPAN_MIN_S), last];
 }
 
 function optionsOf(element: HTMLElement): uPlot.Options {
