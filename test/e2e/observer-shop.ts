@@ -44,7 +44,7 @@ const tills = defineSupervisor({
   name: 'till_sup',
   children: () =>
     [1, 2, 3].map((number) =>
-      child(till, [number, MARKUP], { id: `till ${number}`, name: `till_${number}` }),
+      child(till, [number, MARKUP], { id: `till_${number}`, name: `till_${number}` }),
     ),
 });
 
