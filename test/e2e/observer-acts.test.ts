@@ -94,6 +94,7 @@ describe.skipIf(part.missing)("the observer's page", () => {
       await live(other);
       await other.getByRole('button', { name: 'Sign out' }).click();
       await page.getByLabel('Token').waitFor();
+      expect(await page.getByRole('navigation').count()).toBe(0);
     });
 
     test('is not asked for where no token is needed', async () => {
@@ -205,7 +206,9 @@ describe.skipIf(part.missing)("the observer's page", () => {
       const page = await pages.open(`${observed.url}#/channels`);
       await page.getByRole('link', { name: 'orders' }).click();
       await side(page).getByRole('button', { name: 'Trace messages' }).click();
-      await page.getByTestId('sequence').locator('.arrow[data-kind=broadcast]').nth(1).waitFor();
+      const broadcasts = page.getByTestId('sequence').locator('.arrow[data-kind=broadcast]');
+      await broadcasts.nth(1).waitFor();
+      expect(await broadcasts.first().locator('title').textContent()).toMatch(/^broadcast placed \{ id: \d+/);
       await picture(page, 'trace-channel');
     });
   });

@@ -118,7 +118,7 @@ describe.skipIf(part.missing)("the observer's page", () => {
 
   test('what the node says is text, wherever it stands', async () => {
     const pid = shop.node.spawnWith({ label: MARKUP }, (self) => self.receive());
-    onTestFinished(() => void shop.node.exit(pid, 'kill'));
+    onTestFinished(() => shop.node.exit(pid, 'kill'));
     const page = await pages.open(`${observed.url}#/processes?match=img`);
     await row(page, MARKUP).first().click();
     await page.getByRole('heading', { name: MARKUP }).waitFor();
@@ -192,7 +192,8 @@ describe.skipIf(part.missing)("the observer's page", () => {
     const page = await pages.open(`${observed.url}#/processes?match=no+such+process`);
     await page.getByText('No process has this in its name').waitFor();
     await page.goto(`${observed.url}#/processes?process=no_such_process`);
-    await page.getByTestId('side').getByRole('status').waitFor();
+    const problem = await page.getByTestId('side').getByRole('status').innerText();
+    expect(problem).toMatch(/no_such_process/);
   });
 
   describe('with the keyboard alone', () => {
