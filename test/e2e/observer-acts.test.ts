@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { call } from 'troupe';
 import { launch } from '../app/web/browser.ts';
+import type { ObserverOptions } from 'troupe/observer';
 import { requirePart } from '../support/parts.ts';
 import {
   buildObserverPage,
@@ -50,7 +51,7 @@ describe.skipIf(part.missing)("the observer's page", () => {
     await shop.close();
   });
 
-  const serve = async (options: { token?: string; allow?: boolean } = {}, port = 0): Promise<void> => {
+  const serve = async (options: Partial<ObserverOptions> = {}, port = 0): Promise<void> => {
     observed = await Observed.open({ node: shop.node, folder: built.folder, ...options }, port);
   };
   const side = (page: Page) => page.getByTestId('side');
@@ -236,6 +237,19 @@ describe.skipIf(part.missing)("the observer's page", () => {
     await cell('only_after').first().waitFor();
     expect(await cell('only_before').count()).toBe(0);
     expect(await page.getByRole('searchbox').inputValue()).toBe('only');
+  });
+
+  test('a page that is one too many says so, and comes in when another has gone', async () => {
+    await serve({ maxPages: 1 });
+    const first = await pages.open(observed.url);
+    await live(first);
+    const second = await pages.open(observed.url);
+    const status = second.getByTestId('status');
+    await status.filter({ hasText: 'too many pages look into this node' }).waitFor();
+    await first.close();
+    await second.getByRole('button', { name: 'Try now' }).click();
+    await live(second);
+    expect(await status.innerText()).toBe('Live');
   });
 
   test('a page that nobody sees asks for nothing', async () => {

@@ -29,9 +29,9 @@ class FakeSocket extends EventTarget {
     this.dispatchEvent(Object.assign(new Event('message'), { data: JSON.stringify(message) }));
   }
 
-  lose(): void {
+  lose(reason = ''): void {
     this.readyState = 3;
-    this.dispatchEvent(new Event('close'));
+    this.dispatchEvent(Object.assign(new Event('close'), { reason }));
   }
 }
 
@@ -111,7 +111,7 @@ describe('a lost connection', () => {
     sockets.at(-1)?.say(hello);
     expect(states.at(-1)).toEqual({ phase: 'online' });
     sockets.at(-1)?.lose();
-    expect(states.at(-1)).toEqual({ phase: 'waiting', retryAt: now + RETRY_BASE_MS });
+    expect(states.at(-1)).toEqual({ phase: 'waiting', retryAt: now + RETRY_BASE_MS, reason: '' });
   });
 
   test('is one that says nothing while something is expected, and no other', async () => {
@@ -164,6 +164,15 @@ describe('the page', () => {
     app.send({ type: 'scrolled', grid: 'processes', top: 336_700, height: 600 });
     await pass(1_000);
     expect(looks()).toHaveLength(2);
+  });
+
+  test('asks a server that comes back once, wherever it has gone meanwhile', async () => {
+    const app = await start();
+    sockets[0]?.lose();
+    app.send({ type: 'routed', route: { ...HOME, view: 'tree' } });
+    await pass(RETRY_BASE_MS);
+    sockets[1]?.say(hello);
+    expect(sockets[1]?.sent).toMatchObject([{ type: 'look', views: { tree: {} } }]);
   });
 
   test('does not hear what is said of a node that it looks into no more', async () => {

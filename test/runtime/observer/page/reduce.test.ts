@@ -159,7 +159,10 @@ describe('what is let go of', () => {
   });
 
   test('a server that comes back: all that was known, but not the place', () => {
-    const lost = after(filled, { type: 'connection_changed', connection: { phase: 'waiting', retryAt: 1 } });
+    const lost = after(filled, {
+      type: 'connection_changed',
+      connection: { phase: 'waiting', retryAt: 1, reason: '' },
+    });
     expect(lost).toMatchObject({ stale: true, trace: { end: 'The connection was lost.' } });
     expect(lost.data).toEqual(filled.data);
     const back = after(lost, greeted);
