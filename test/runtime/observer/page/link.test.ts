@@ -172,6 +172,7 @@ describe('the page', () => {
     app.send({ type: 'routed', route: { ...HOME, view: 'tree' } });
     await pass(RETRY_BASE_MS);
     sockets[1]?.say(hello);
+    await pass(LOOK_EVERY_MS);
     expect(sockets[1]?.sent).toMatchObject([{ type: 'look', views: { tree: {} } }]);
   });
 
