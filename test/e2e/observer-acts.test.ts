@@ -3,7 +3,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { call } from 'troupe';
-import { launch } from '../app/web/browser.ts';
+import { launch } from '../support/page.ts';
 import type { ObserverOptions } from 'troupe/observer';
 import { requirePart } from '../support/parts.ts';
 import {

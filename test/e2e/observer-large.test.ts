@@ -2,7 +2,7 @@
 // (frames in a second, and how many came late), for it says as much of the machine as of the page.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { launch } from '../app/web/browser.ts';
+import { launch } from '../support/page.ts';
 import { requirePart } from '../support/parts.ts';
 import { buildObserverPage, live, Observed, Pages, picture, Shop } from './observer-stage.ts';
 

@@ -14,7 +14,7 @@ import {
   test,
   vi,
 } from 'vitest';
-import { launch } from '../app/web/browser.ts';
+import { launch } from '../support/page.ts';
 import { freePort } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import {
