@@ -1,16 +1,16 @@
 // The way to the server: how long it waits before it tries again, what it takes for lost, and that it does not try without a session.
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
+  App,
+  type Connection,
+  HOME,
   LOOK_EVERY_MS,
   RETRY_BASE_MS,
   RETRY_CAP_MS,
+  ServerLink,
   SILENCE_MS,
-} from '../../../../src/runtime/observer/page/limits.ts';
-import { App } from '../../../../src/runtime/observer/page/app.ts';
-import { HOME } from '../../../../src/runtime/observer/page/route.ts';
-import { ServerLink } from '../../../../src/runtime/observer/page/server.ts';
-import type { Connection } from '../../../../src/runtime/observer/page/state.ts';
-import type { FromPage, ToPage } from '../../../../src/runtime/observer/protocol.ts';
+} from '../../../../src/runtime/observer/page/internal.ts';
+import type { FromPage, ToPage } from '../../../../src/runtime/observer/index.ts';
 
 /** A socket that the test speaks through. */
 class FakeSocket extends EventTarget {

@@ -1,19 +1,22 @@
 // What the page makes of what happens: its bounds, and what it lets go of when it goes to another place, another node or another server.
 import { describe, expect, test } from 'vitest';
-import type { TraceEvent } from '../../../../src/runtime/inspect/index.ts';
 import {
   ANSWER_MS,
+  HOME,
+  initialState,
   LOAD_POINTS_MAX,
   OPEN_MAX,
   OPENED_CHILDREN_MAX,
+  type PageEvent,
+  reduce,
+  type Route,
   SPARK_POINTS,
+  type State,
   TRACE_EVENTS_MAX,
-} from '../../../../src/runtime/observer/page/limits.ts';
-import { viewsOf } from '../../../../src/runtime/observer/page/looking.ts';
-import { reduce } from '../../../../src/runtime/observer/page/reduce.ts';
-import { HOME, type Route } from '../../../../src/runtime/observer/page/route.ts';
-import { initialState, type PageEvent, type State } from '../../../../src/runtime/observer/page/state.ts';
-import type { Changes, LoadPoint, TreeLine } from '../../../../src/runtime/observer/protocol.ts';
+  viewsOf,
+} from '../../../../src/runtime/observer/page/internal.ts';
+import type { LoadPoint, TraceEvent } from '../../../../src/runtime/inspect/index.ts';
+import type { Changes, TreeLine } from '../../../../src/runtime/observer/index.ts';
 
 const after = (state: State, ...events: readonly PageEvent[]): State => events.reduce(reduce, state);
 const greeted: PageEvent = { type: 'greeted', node: 'one@test', allow: true };

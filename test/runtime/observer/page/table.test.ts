@@ -16,7 +16,7 @@ import {
   wantedRows,
   WINDOW_MAX_ROWS,
 } from '../../../../src/runtime/observer/page/internal.ts';
-import type { TableChange } from '../../../../src/runtime/observer/internal.ts';
+import type { TableChange } from '../../../../src/runtime/observer/index.ts';
 
 const table = (first: number, total: number, ...keys: string[]): Table<string> => ({
   first,
