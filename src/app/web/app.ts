@@ -111,8 +111,14 @@ export function startApp(options: AppOptions): App {
   };
 
   const lookAfter = async (id: number): Promise<void> => {
+    const { turn } = current.list;
     const known = { asked: current.replica.deletions, version: versionOf(id) };
     const outcome = await api.get(id);
+    // A list that was asked for meanwhile may be newer than the answer.
+    if (current.list.turn !== turn) {
+      if (current.opened?.id === id || current.edits.has(id)) void lookAfter(id);
+      return;
+    }
     if (outcome.ok) dispatch({ type: 'note_looked_up', id, note: outcome.value, ...known });
     else if (outcome.failure.kind === 'missing')
       dispatch({ type: 'note_looked_up', id, note: null, ...known });

@@ -68,6 +68,11 @@ const steps = {
     bench.send({ type: 'deletion_submitted' });
   },
   ownUndo: (bench) => bench.send({ type: 'undo_submitted' }),
+  openNote: (bench, n) => {
+    const note = pick([...bench.server.listed(), ...bench.server.deleted.values()], n);
+    bench.send({ type: 'note_opened', id: note?.id ?? 999 });
+  },
+  closeNote: (bench) => bench.send({ type: 'note_opened', id: null }),
   more: (bench, n) => bench.send({ type: 'more_wanted', byHand: n % 2 === 0 }),
   query: (bench, n) => bench.send({ type: 'query_changed', query: pick(['', 'ant', 'bee', ' '], n) ?? '' }),
 } satisfies Record<string, (bench: PageBench, n: number) => void>;
@@ -104,6 +109,7 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
     const ids = rowsOf(bench.state).map(({ id }) => id);
     twice ||= new Set(ids).size !== ids.length;
   }
+  bench.send({ type: 'note_opened', id: null });
   await bench.quiesce();
   const { floor, next } = bench.state.replica;
   const known = ({ id }: Note): boolean => id >= floor;
