@@ -107,7 +107,7 @@ export function startApp(options: AppOptions): App {
   const lookAfterOldNotes = ({ edits, opened, replica }: State): void => {
     const ids = new Set(edits.keys());
     if (opened !== null) ids.add(opened.id);
-    for (const id of ids) if (id < replica.floor && !replica.deleted.has(id)) void lookAfter(id);
+    for (const id of ids) if (id < replica.floor) void lookAfter(id); // it may have been restored, too
   };
 
   const lookAfter = async (id: number): Promise<void> => {

@@ -109,6 +109,8 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
     const ids = rowsOf(bench.state).map(({ id }) => id);
     twice ||= new Set(ids).size !== ids.length;
   }
+  await bench.quiesce();
+  const alone = aloneIn(bench);
   bench.send({ type: 'note_opened', id: null });
   await bench.quiesce();
   const { floor, next } = bench.state.replica;
@@ -134,9 +136,10 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
   const all = bench.state.search.next === null;
   const expected = query === '' ? server.listed().filter(known) : all ? found : found.slice(0, shown.length);
   return {
-    page: { twice, held, shown, live: standingOf(bench.state), whole: next === null },
+    page: { twice, alone: alone.page, held, shown, live: standingOf(bench.state), whole: next === null },
     server: {
       twice: false,
+      alone: alone.server,
       held: server.listed().filter(known),
       shown: expected,
       live: 'live',
@@ -145,8 +148,24 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
   };
 }
 
+/** The opened note as the page and as the server has it; one that is edited stays in sight whatever happens. */
+function aloneIn({ state, server }: PageBench): Record<'page' | 'server', Alone> {
+  const { opened, edits } = state;
+  if (opened === null || edits.has(opened.id)) return { page: 'none', server: 'none' };
+  const note = server.notes.get(opened.id);
+  return { page: rowsOf(state).map((row) => row.note), server: note === undefined ? [] : [note] };
+}
+
 type Program = readonly (readonly [Step, number])[];
-type Shown = { twice: boolean; held: readonly Note[]; shown: readonly Note[]; live: string; whole: boolean };
+type Alone = readonly (Note | undefined)[] | 'none';
+type Shown = {
+  twice: boolean;
+  alone: Alone;
+  held: readonly Note[];
+  shown: readonly Note[];
+  live: string;
+  whole: boolean;
+};
 type Ending = Record<'page' | 'server', Shown>;
 
 describe('any interleaving', () => {
