@@ -22,6 +22,7 @@ import { ControlReader } from './control-reader.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
 import { type Assembled, type FragmentFault, Fragments, FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from '../line.ts';
+import { isShared, readsIntoShared } from './read-buffer.ts';
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
 const NOW = Promise.resolve();
@@ -37,7 +38,7 @@ const BYTES_PER_WORK = 256;
 /** Sequence and number of a fragment. */
 const COUNTER_BYTES = 16;
 
-/** Receives what is read, and learns what is wrong. */
+/** Receives what was read, and the faults. */
 export interface InboundOwner extends ControlSink {
   /** Something has come. */
   came(): void;
@@ -146,7 +147,8 @@ export class Inbound implements FrameSink, TakesTurns {
   /** Begins to read. */
   start(): void {
     const socket = this.#socket;
-    socket.on('data', this.#data);
+    const shares = readsIntoShared(socket, this.#data);
+    if (!shares) socket.on('data', this.#data);
     socket.on('end', () => this.#closed());
     socket.on('close', () => this.#closed());
     // 'close' follows.
@@ -156,6 +158,10 @@ export class Inbound implements FrameSink, TakesTurns {
       return;
     }
     if (this.#leftover.length > 0) this.#arrived(this.#leftover);
+    // What came while it was paused; without a buffer it comes as `data`.
+    for (let more = shares ? early(socket) : undefined; more !== undefined; more = early(socket)) {
+      if (!this.#stopped) this.#arrived(more);
+    }
     if (this.#rest === undefined && !this.#stopped) socket.resume();
   }
 
@@ -177,6 +183,7 @@ export class Inbound implements FrameSink, TakesTurns {
   }
 
   #arrived(chunk: Buffer): void {
+    if (this.#stopped) return;
     this.chunks++;
     this.traffic.bytes += chunk.length;
     this.#owner.came();
@@ -188,7 +195,7 @@ export class Inbound implements FrameSink, TakesTurns {
       // Little can come while the rest of what came before waits: the socket is paused then, or soon.
       this.#rest = Buffer.concat([this.#rest, chunk]);
     } else if (this.#sliceOpen ? performance.now() >= this.#sliceEnd : turns.crowded) {
-      this.#rest = chunk;
+      this.#rest = kept(chunk);
       this.#socket.pause();
       this.#openSlice();
     } else {
@@ -245,7 +252,7 @@ export class Inbound implements FrameSink, TakesTurns {
       this.#bad(`A frame is longer than ${this.#maxFrameBytes} bytes`);
       return;
     }
-    this.#rest = this.#frames.rest();
+    this.#rest = kept(this.#frames.rest());
     this.#frames.resume();
     if (this.#control.full) this.#socket.pause();
     else void NOW.then(this.#goOn);
@@ -281,7 +288,7 @@ export class Inbound implements FrameSink, TakesTurns {
     if (!this.#stopped) this.#owner.bad(reason);
   }
 
-  /** @returns what is wrong with the frame. */
+  /** @returns the fault of the frame. */
   #passThrough(buffer: Buffer, start: number, end: number): string | undefined {
     if (buffer[start] !== control.PASS_THROUGH) return 'A frame does not begin as it has to';
     this.#message(buffer, start + 1, end, null);
@@ -349,12 +356,22 @@ export class Inbound implements FrameSink, TakesTurns {
   }
 }
 
+/** Bytes that nothing overwrites. */
+function kept(bytes: Buffer): Buffer {
+  return isShared(bytes) ? Buffer.from(bytes) : bytes;
+}
+
+/** What a socket has read already. */
+function early(socket: Socket): Buffer | undefined {
+  return (socket.read() as Buffer | null) ?? undefined;
+}
+
 /**
  * Shares the turns of the event loop among connections that have more to read than fits into a slice: in order, some slices in
- * each turn, so that a turn is no longer the more of them there are.
+ * each turn, so that more connections do not make a turn longer.
  */
 
-/** How long connections work in one turn, besides what is small. */
+/** How long connections work in one turn, besides small messages. */
 const TURN_MS = 20;
 /** How many connections may wait until what comes on another waits, too. */
 const CROWD = 4;
