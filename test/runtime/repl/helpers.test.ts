@@ -244,7 +244,7 @@ describe('groups and channels', () => {
       "'ok'",
       "'ok'",
       "[ 'plain', 1n ]",
-      `Broadcast { channel: 'talk', sender: ${repl.connection.pid}, topic: 'said', payload: { text: 'hello' }, epoch: undefined, position: undefined }\n[ 'plain', 1n ]`,
+      `Broadcast { channel: 'talk', sender: ${repl.connection.pid}, topic: 'said', payload: { text: 'hello' } }\n[ 'plain', 1n ]`,
       'no messages',
       "'ok'",
       "! ** this REPL has not joined 'talk'",
