@@ -264,8 +264,6 @@ describe('groups and channels', () => {
         sender: repl.connection.pid,
         topic: 'said',
         payload: { at: '1970-01-01T00:00:00.000Z' },
-        epoch: null,
-        position: null,
       },
     ]);
   });

@@ -96,7 +96,7 @@ export function inspectHelpers(shell: Shell): Helpers {
       about: 'how busy the node is, and which handlers have blocked it',
       run: async () => {
         const load = await inspector.load();
-        return present(load, ({ colour }) => properties(load, (value) => showLine(value, { colour })));
+        return presentFigures(load);
       },
     },
     channels: {
@@ -277,7 +277,28 @@ export function questionHelpers(shell: Shell): Helpers {
 
 async function one(inspector: Inspector, target: unknown): Promise<ProcessDetail> {
   const detail = await inspector.process(textOf(target));
-  return present(detail, ({ colour }) => properties(detail, (value) => showLine(value, { colour })));
+  return presentFigures(detail);
+}
+
+/** Shows times as dates, and no more digits than anybody reads. */
+function presentFigures<T extends object>(figures: T): T {
+  return present(figures, ({ colour }) => {
+    const shown = Object.entries(figures).map(([name, value]: [string, unknown]) => [
+      name,
+      TIMES.has(name) ? new Date(value as number) : rounded(value),
+    ]);
+    return properties(Object.fromEntries(shown) as object, (value) => showLine(value, { colour }));
+  });
+}
+
+const TIMES: ReadonlySet<string> = new Set(['at', 'startedAt']);
+
+function rounded(value: unknown): unknown {
+  if (typeof value === 'number') return Math.round(value * 1_000) / 1_000;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]: [string, unknown]) => [name, rounded(each)]),
+  );
 }
 
 function rowsOf(rows: readonly ProcessSummary[]): readonly ProcessSummary[] {
