@@ -28,6 +28,7 @@ import { HOST, wholeNumber } from './setting-types.ts';
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const METRICS = ['off', 'own', 'public'] as const;
 const SWITCH = ['off', 'on'] as const;
+const WATCH = ['local', 'on', 'off'] as const;
 const SHOWN_VALUE_MAX = 80;
 
 /** Each setting by its variable. `description` is what a fault says is allowed. */
@@ -75,6 +76,7 @@ const variables = {
   WS_SEND_LIMIT_BYTES: wholeNumber(33_554_432, 2_097_152, 1_073_741_824, 'bytes'),
   NOTIFICATIONS_KEEP: wholeNumber(10_000, 0, 1_000_000_000, 'events'),
   NOTIFICATIONS_MAX_AGE_MS: wholeNumber(259_200_000, 1_000, 31_536_000_000, 'milliseconds'),
+  WATCH: Type.Enum(WATCH, { default: 'local', description: `one of ${WATCH.join(', ')}` }),
   DELETED_KEEP: wholeNumber(1_000, 0, 1_000_000, 'notes'),
   DELETED_MAX_AGE_MS: wholeNumber(3_600_000, 1_000, 31_536_000_000, 'milliseconds'),
   REQUEST_TIMEOUT_MS: wholeNumber(15_000, 100, 600_000, 'milliseconds'),
@@ -148,6 +150,8 @@ export interface Config {
   readonly wsSendLimitBytes: number;
   /** How many events are kept for clients that come back, and for how long. */
   readonly history: { readonly keep: number; readonly maxAgeMs: number };
+  /** Whether clients that ask are told of the processes behind their connection. */
+  readonly watch: boolean;
   /** How many deleted notes can be restored, and for how long. */
   readonly deleted: { readonly keep: number; readonly maxAgeMs: number };
   /** How long a request may take before it is answered 503. */
@@ -243,6 +247,7 @@ function toConfig(settings: Settings): Config {
     wsMaxPayloadBytes: settings.WS_MAX_PAYLOAD_BYTES,
     wsSendLimitBytes: settings.WS_SEND_LIMIT_BYTES,
     history: { keep: settings.NOTIFICATIONS_KEEP, maxAgeMs: settings.NOTIFICATIONS_MAX_AGE_MS },
+    watch: isWatched(settings),
     deleted: { keep: settings.DELETED_KEEP, maxAgeMs: settings.DELETED_MAX_AGE_MS },
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
@@ -253,6 +258,15 @@ function toConfig(settings: Settings): Config {
     database: Object.freeze(databaseSettings(settings, dataDir)),
     cluster: clusterOf(settings),
   });
+}
+
+/** `local`: nothing says that others than the users of this machine reach the service. */
+function isWatched({ WATCH: who, HOST: host, ...settings }: Settings): boolean {
+  if (who !== 'local') return who === 'on';
+  const { ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY } = settings;
+  return (
+    isLoopback(host) && [ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY].every(({ length }) => length === 0)
+  );
 }
 
 function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: Settings): Config['metrics'] {

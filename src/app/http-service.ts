@@ -29,6 +29,7 @@ import type { IncomingEvents } from './notes/incoming.ts';
 import type { NoteSearch } from './notes/page.ts';
 import type { NoteReader } from './notes/repository.ts';
 import { notifications } from './notifications/route.ts';
+import { Watch } from './notifications/watch.ts';
 import { Recurring } from 'troupe/log';
 
 /** What the routes work with. */
@@ -130,7 +131,7 @@ export async function addRoutes(
     changeTimeoutMs: Math.max(config.requestTimeoutMs, config.database.queryTimeoutMs + CHANGE_GRACE_MS),
     onUnsure,
   });
-  await http.register(notifications, { incoming });
+  await http.register(notifications, { incoming, watch: new Watch(node, config.watch) });
   if (metrics !== undefined && config.metrics === 'public') await http.register(metricsRoute, { metrics });
   await http.ready();
   return end;

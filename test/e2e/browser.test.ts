@@ -83,6 +83,22 @@ describe.skipIf(requirePart('chromium').missing)('two pages on the running progr
     await write(other, 'Sour cream', 'milk');
     await noteNamed(mine, 'Sour cream').waitFor();
 
+    await mine.getByRole('button', { name: 'What is happening' }).click();
+    await other.getByRole('button', { name: 'What is happening' }).click();
+    const [pid, otherPid] = [
+      await mine.getByTestId('happening-pid').innerText(),
+      await other.getByTestId('happening-pid').innerText(),
+    ];
+    expect(pid).toMatch(/^<0\.\d+\.0>$/);
+    for (const name of [pid, otherPid, 'note_indexer'])
+      await mine.getByTestId('happening-members').filter({ hasText: name }).waitFor();
+
+    await other.getByRole('button', { name: 'Delete “Sourdough”' }).click();
+    await other.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await mine.getByTestId('happening-messages').filter({ hasText: 'note_deleted' }).waitFor();
+    await noteNamed(mine, 'Sourdough').waitFor({ state: 'detached' });
+    await other.getByRole('button', { name: 'Undo' }).click();
+    for (const page of [mine, other]) await noteNamed(page, 'Sourdough').waitFor();
     await other.getByRole('button', { name: 'Delete “Sourdough”' }).click();
     await other.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     await noteNamed(other, 'Sourdough').waitFor({ state: 'detached' });

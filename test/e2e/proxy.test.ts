@@ -52,6 +52,12 @@ describe.skipIf(requirePart('chromium').missing)('the page below a path of a pro
     await noteNamed(other, 'Bread').waitFor();
     await other.getByRole('searchbox').fill('flour');
     await other.getByTestId('count').filter({ hasText: '1 note found' }).waitFor();
+    await noteNamed(page, 'Bread').getByRole('link', { name: 'Bread' }).click();
+    await page.getByTestId('changes').filter({ hasText: 'Ada wrote it' }).waitFor();
+    expect(page.url()).toMatch(new RegExp(`^${origin}${PREFIX}/#/notes/\\d+$`));
+    await page.reload();
+    await page.getByTestId('changes').waitFor();
+    await page.getByTestId('back').click();
     await other.getByRole('button', { name: 'Delete “Bread”' }).click();
     await other.getByTestId('confirm-delete').click();
     await page.getByTestId('empty').waitFor();

@@ -3,6 +3,7 @@
 // "send" and "receive" are the service's, as AsyncAPI has it. What the frames mean stands in docs/http-api.md.
 import { Type, type TSchema } from 'typebox';
 import { Note } from '../notes/note.ts';
+import { namedMax } from '../notifications/watch.ts';
 
 const Nothing = Type.Object({}, { additionalProperties: false });
 const Position = Type.String({
@@ -82,6 +83,95 @@ const messages: Readonly<Record<string, Message>> = {
     payload: Type.Literal('pong'),
     example: 'pong',
     by: 'service',
+  },
+  connection: {
+    summary:
+      'Only after `watch`: the process of this connection; `hidden` where nothing is shown, `full` when too many watch.',
+    payload: Type.Object({
+      event: Type.Literal('connection'),
+      data: Type.Union([
+        Type.Object({ hidden: Type.Literal(true) }),
+        Type.Object({
+          pid: Type.String(),
+          node: Type.String(),
+          channel: Type.String(),
+          full: Type.Optional(Type.Literal(true)),
+        }),
+      ]),
+    }),
+    example: { event: 'connection', data: { pid: '<0.57.0>', node: 'one@127.0.0.1', channel: 'notes' } },
+    by: 'service',
+  },
+  members: {
+    summary: 'Only after `watch`: the members of the channel on each node, and again when they have changed.',
+    payload: Type.Object({
+      event: Type.Literal('members'),
+      data: Type.Object({
+        channel: Type.String(),
+        nodes: Type.Array(
+          Type.Object({
+            node: Type.String(),
+            count: Type.Integer({ minimum: 1, description: 'All members; not all are named.' }),
+            members: Type.Array(Type.Object({ pid: Type.String(), name: Type.Optional(Type.String()) }), {
+              maxItems: namedMax.pids,
+            }),
+          }),
+          { maxItems: namedMax.nodes },
+        ),
+        nodeCount: Type.Integer({ minimum: 0, description: 'All nodes; not all are named.' }),
+      }),
+    }),
+    example: {
+      event: 'members',
+      data: {
+        channel: 'notes',
+        nodes: [{ node: 'one@127.0.0.1', count: 1, members: [{ pid: '<0.12.0>', name: 'note_indexer' }] }],
+        nodeCount: 1,
+      },
+    },
+    by: 'service',
+  },
+  message: {
+    summary:
+      'Only after `watch`: a broadcast as the process of this connection got it, before the frame of its event.',
+    payload: Type.Object({
+      event: Type.Literal('message'),
+      data: Type.Object({
+        channel: Type.String(),
+        sender: Type.String({ description: 'The pid of the sender.' }),
+        node: Type.String({ description: 'The node of the sender.' }),
+        topic: Type.String(),
+        payload: Type.Object(
+          {},
+          { description: 'The payload; of a note its id and the beginning of its title.' },
+        ),
+        id: Type.Optional(Position),
+      }),
+    }),
+    example: {
+      event: 'message',
+      data: {
+        channel: 'notes',
+        sender: '<0.99.0>',
+        node: 'one@127.0.0.1',
+        topic: 'note_deleted',
+        payload: { id: 1 },
+        id: 'kq3:44',
+      },
+    },
+    by: 'service',
+  },
+  watch: {
+    summary: 'Asks for `connection`, `members` and `message`, until `unwatch`.',
+    payload: Type.Literal('watch'),
+    example: 'watch',
+    by: 'client',
+  },
+  unwatch: {
+    summary: 'Ends `watch`.',
+    payload: Type.Literal('unwatch'),
+    example: 'unwatch',
+    by: 'client',
   },
   ping: {
     summary:

@@ -1,6 +1,6 @@
 // The indexer: a server that follows the channel and keeps the words of each note in the database's full-text search.
 //
-// - It has no state of its own, no position either: the database marks the work (`backlog.ts`, docs/adr/0039). An event on the channel, or
+// - It has no state of its own, no position either: the database marks the work (`backlog.ts`, docs/adr/0038). An event on the channel, or
 //   that events were missed, only says that there is some. A sweep finds changes without an event, because another program made them.
 //   So a start costs nothing, however many notes there are, and a crash at any moment loses nothing.
 // - Of the indexers of one database in a cluster one works, the first by the name of its node; when it is gone, the next. They

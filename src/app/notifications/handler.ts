@@ -4,6 +4,7 @@
 //   the connection's own process, so that the membership ends with the connection.
 // - With `?since=<position>` it gets what it has missed, with positions, then `live`, then what comes; `reset` first when that cannot be given
 //   to it. An empty `since` begins with `live`.
+// - With the text frame `watch` it is told of the processes behind its connection, too, until `unwatch`; see `watch.ts`.
 // - An event is checked and encoded once, however many connections it goes to.
 import type { FastifyRequest } from 'fastify';
 import { ChannelLive, ChannelReset, type Followed, type Follower, UNHANDLED } from 'troupe';
@@ -11,11 +12,15 @@ import { close, defineWebSocketHandler, encodeOnce, text } from 'troupe/fastify'
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents, NoteEvent } from '../notes/incoming.ts';
+import { arrived, asMessage, LOOK, type Watch, Watcher } from './watch.ts';
 
 interface Connection {
   readonly incoming: IncomingEvents;
   /** Of a client that asked to be brought up to date. */
   readonly follower: Follower | undefined;
+  readonly watch: Watch;
+  /** Of a client that has watched. */
+  watcher: Watcher | undefined;
 }
 
 const asEvent = encodeOnce(({ topic, payload }: NoteEvent) =>
@@ -38,31 +43,44 @@ const pong = text('pong');
 export const notificationsHandler = defineWebSocketHandler({
   name: 'notifications',
 
-  init(self, request: FastifyRequest, incoming: IncomingEvents): Connection {
+  init(self, request: FastifyRequest, incoming: IncomingEvents, watch: Watch): Connection {
     const since = sinceOf(request.query);
-    if (since !== undefined) return { incoming, follower: notes.follow(self, since) };
-    notes.join(self);
-    return { incoming, follower: undefined };
+    const follower = since === undefined ? undefined : notes.follow(self, since);
+    if (follower === undefined) notes.join(self);
+    return { incoming, follower, watch, watcher: undefined };
   },
 
-  handle(_connection, frame) {
+  handle(connection, frame, self) {
     if (frame.type === 'text' && frame.data === 'ping') return pong;
     if (frame.type === 'binary') return close(1003, 'text frames only');
+    if (frame.type === 'text' && frame.data === 'watch')
+      return (connection.watcher ??= new Watcher(connection.watch, self)).begin();
+    if (frame.type === 'text' && frame.data === 'unwatch') connection.watcher?.end();
     return undefined;
   },
 
-  info({ incoming, follower }, message) {
+  terminate: ({ watcher }) => watcher?.end(),
+
+  info(connection, message) {
+    if (message === LOOK) return connection.watcher?.lookAgain();
+    const { incoming, follower } = connection;
     if (follower === undefined) {
       if (message instanceof ChannelReset && message.channel === notes.name) return asEvent(missed);
       if (!notes.matches(message)) return UNHANDLED;
       const event = incoming.read(message);
-      return event === undefined ? undefined : asEvent(event);
+      if (event === undefined) return undefined;
+      if (!isWatching(connection)) return asEvent(event);
+      return [asMessage(arrived(message, event)), asEvent(event)];
     }
     const read = follower.read(message);
     if (read === undefined) return UNHANDLED;
-    return read instanceof Promise ? whenRead(incoming, read) : framesOf(incoming, read);
+    return read instanceof Promise ? whenRead(connection, read) : framesOf(connection, read);
   },
 });
+
+function isWatching({ watcher }: Connection): boolean {
+  return watcher?.isWatching === true;
+}
 
 /** The position that a client names; one that names several names none that there is. */
 function sinceOf(query: unknown): string | undefined {
@@ -70,10 +88,17 @@ function sinceOf(query: unknown): string | undefined {
   return typeof query.since === 'string' ? query.since : 'none';
 }
 
-function framesOf(incoming: IncomingEvents, followed: readonly Followed[]) {
+function framesOf(connection: Connection, followed: readonly Followed[]) {
+  if (isWatching(connection)) return followed.flatMap((one) => watchedFramesOf(connection, one));
   const [only, ...more] = followed;
-  if (only !== undefined && more.length === 0) return frameOf(incoming, only);
-  return followed.map((one) => frameOf(incoming, one)).filter((frame) => frame !== undefined);
+  if (only !== undefined && more.length === 0) return frameOf(connection.incoming, only);
+  return followed.map((one) => frameOf(connection.incoming, one)).filter((frame) => frame !== undefined);
+}
+
+function watchedFramesOf({ incoming }: Connection, one: Followed) {
+  if (one instanceof ChannelReset || one instanceof ChannelLive) return [asMark(one)];
+  const event = incoming.read(one);
+  return event === undefined ? [] : [asMessage(arrived(one, event)), asStoredEvent(event)];
 }
 
 function frameOf(incoming: IncomingEvents, one: Followed) {
@@ -82,9 +107,9 @@ function frameOf(incoming: IncomingEvents, one: Followed) {
   return event && asStoredEvent(event);
 }
 
-async function whenRead(incoming: IncomingEvents, read: Promise<readonly Followed[]>) {
+async function whenRead(connection: Connection, read: Promise<readonly Followed[]>) {
   try {
-    return framesOf(incoming, await read);
+    return framesOf(connection, await read);
   } catch (error) {
     if (error instanceof DatabaseUnavailableError) return close(1013, 'the history cannot be read now');
     throw error;

@@ -4,12 +4,16 @@ import { webSocketHandler } from 'troupe/fastify';
 import { NotificationsQuery } from '../http/asyncapi.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';
 import { notificationsHandler } from './handler.ts';
+import type { Watch } from './watch.ts';
+
+/** What the connections work with. */
+export interface NotificationsOptions {
+  readonly incoming: IncomingEvents;
+  readonly watch: Watch;
+}
 
 /** `GET /notifications`. */
-export const notifications: FastifyPluginAsync<{ readonly incoming: IncomingEvents }> = async (
-  app,
-  { incoming },
-) => {
+export const notifications: FastifyPluginAsync<NotificationsOptions> = async (app, { incoming, watch }) => {
   const schema = {
     tags: ['notes'],
     operationId: 'notifications',
@@ -23,6 +27,6 @@ export const notifications: FastifyPluginAsync<{ readonly incoming: IncomingEven
   app.get(
     '/notifications',
     { websocket: true, schema, config: { api } },
-    webSocketHandler(notificationsHandler, incoming),
+    webSocketHandler(notificationsHandler, incoming, watch),
   );
 };

@@ -1,13 +1,15 @@
 // The server's HTTP interface. Every request comes to an outcome, within REQUEST_TIMEOUT_MS; none throws, and none is
 // repeated here: whoever asked decides.
 import { PAGE_NOTES, REQUEST_TIMEOUT_MS } from './limits.ts';
-import { isNote } from './model.ts';
-import type { Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from './model.ts';
+import { isChange, isNote } from './model.ts';
+import type { Change, Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from './model.ts';
 
 export type Api = {
   /** A page of the list: the newest notes, or what follows the page that gave this cursor. */
   list(cursor: string | null, signal?: AbortSignal): Promise<Outcome<NotePage>>;
   get(id: number): Promise<Outcome<Note>>;
+  /** The last changes of a note, the newest first. */
+  changes(id: number): Promise<Outcome<readonly Change[]>>;
   /** A page of the notes that match. */
   search(query: string, cursor: string | null, signal?: AbortSignal): Promise<Outcome<NotePage>>;
   create(draft: NoteDraft): Promise<Outcome<Note>>;
@@ -38,6 +40,7 @@ export function createApi(fetcher: Fetch, base: string): Api {
   return {
     list: (cursor, signal) => request(fetcher, part(null, cursor), { signal: signal ?? null }, parsePage),
     get: (id) => request(fetcher, `${notes}/${id}`, {}, parseNote),
+    changes: (id) => request(fetcher, `${notes}/${id}/changes`, {}, parseChanges),
     search: (query, cursor, signal) =>
       request(fetcher, part(query, cursor), { signal: signal ?? null }, parsePage),
     create: (draft) => request(fetcher, notes, json('POST', draft), parseNote),
@@ -100,6 +103,12 @@ function errorOf(body: unknown): string | null {
 
 function parseNote(body: unknown): Note | undefined {
   return isNote(body) ? body : undefined;
+}
+
+function parseChanges(body: unknown): readonly Change[] | undefined {
+  if (typeof body !== 'object' || body === null || !('changes' in body)) return undefined;
+  const { changes } = body;
+  return Array.isArray(changes) && changes.every(isChange) ? changes : undefined;
 }
 
 /** An answer without `next` is all there is. */

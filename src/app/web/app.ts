@@ -6,6 +6,8 @@ import { nameIn } from './checks.ts';
 import { COUNTDOWN_TICK_MS, RESYNC_SPREAD_MS, TICK_MS } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { parseEvent } from './messages.ts';
+import { parseTold } from './told.ts';
+import { openedNote } from './rows.ts';
 import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
@@ -37,6 +39,9 @@ export function startApp(options: AppOptions): App {
   let current = initialState(timers.now(), memory.recall());
   let cancelTick = (): void => {};
   let cancelResync: (() => void) | null = null;
+  let changesRead = '';
+  let readsChanges = false;
+  let socket: ClientSocket | null = null;
   const state = (): State => current;
 
   const dispatch = (event: PageEvent): void => {
@@ -56,9 +61,16 @@ export function startApp(options: AppOptions): App {
   const follow = (event: PageEvent, before: State, after: State): void => {
     const { notes, deleted } = before.replica;
     if (after.replica.notes !== notes || after.replica.deleted !== deleted) searching.changed();
+    readChanges();
     switch (event.type) {
+      case 'note_opened':
+        if (event.id !== null) void lookAfter(event.id);
+        break;
+      case 'happening_switched':
+        watch();
+        break;
       case 'page_read':
-        if (before.list.reading === 'all' && after.list.reading === null) lookAfterOldEdits(after);
+        if (before.list.reading === 'all' && after.list.reading === null) lookAfterOldNotes(after);
         break;
       case 'more_wanted':
         if (after.search.order === null) reading.more();
@@ -91,9 +103,11 @@ export function startApp(options: AppOptions): App {
   /** Which version of a note the page has. */
   const versionOf = (id: number): string | undefined => current.replica.notes.get(id)?.updatedAt;
 
-  /** Asks for the notes that are being edited but are older than the list goes back; they were found by searching. */
-  const lookAfterOldEdits = ({ edits, replica }: State): void => {
-    for (const id of edits.keys()) if (id < replica.floor && !replica.deleted.has(id)) void lookAfter(id);
+  /** Asks for the notes that are being edited, or shown alone, but are older than the list goes back. */
+  const lookAfterOldNotes = ({ edits, opened, replica }: State): void => {
+    const ids = new Set(edits.keys());
+    if (opened !== null) ids.add(opened.id);
+    for (const id of ids) if (id < replica.floor && !replica.deleted.has(id)) void lookAfter(id);
   };
 
   const lookAfter = async (id: number): Promise<void> => {
@@ -102,7 +116,31 @@ export function startApp(options: AppOptions): App {
     if (outcome.ok) dispatch({ type: 'note_looked_up', id, note: outcome.value, ...known });
     else if (outcome.failure.kind === 'missing')
       dispatch({ type: 'note_looked_up', id, note: null, ...known });
-    // Any other failure leaves it to the next list, or to the answer when it is saved.
+    else dispatch({ type: 'look_up_failed', id, failure: outcome.failure }); // until the next list, or the answer when it is saved
+  };
+
+  /** Reads the changes of the opened note, once for each of its versions and one at a time. */
+  const readChanges = (): void => {
+    const { opened } = current;
+    const version = openedNote(current)?.updatedAt;
+    if (opened === null || version === undefined) {
+      changesRead = '';
+      return;
+    }
+    const key = `${opened.id} ${version}`;
+    if (changesRead === key || readsChanges) return;
+    changesRead = key;
+    readsChanges = true;
+    void api.changes(opened.id).then((outcome) => {
+      readsChanges = false;
+      if (outcome.ok) dispatch({ type: 'changes_read', id: opened.id, changes: outcome.value });
+      readChanges(); // of another note, or a later version
+    });
+  };
+
+  /** Has the server tell what is happening, or no longer. */
+  const watch = (): void => {
+    if (connection.status.state === 'live') socket?.send(current.happening.open ? 'watch' : 'unwatch');
   };
 
   /** Reads what is not right already: after a loss, whatever was missed has come. */
@@ -179,16 +217,27 @@ export function startApp(options: AppOptions): App {
   tick();
   const connection = createChannelClient({
     url: options.notifications,
-    open: (url) => options.openSocket(url),
+    open: (url) => (socket = options.openSocket(url)),
     timers,
   });
   connection.onStatus((status) => {
     if (status.state === 'closed') return;
+    moved();
+    if (status.state === 'live' && current.happening.open) watch();
     const next = connectionOf(status);
     if (!isSame(next, current.connection)) dispatch({ type: 'connection_changed', status: next });
   });
+  const moved = (): void =>
+    dispatch({
+      type: 'client_moved',
+      client: connection.status.state,
+      position: connection.position ?? null,
+    });
   connection.onReset(() => dispatch({ type: 'doubted' })); // read when it is live, which follows
   connection.onAny((payload, { topic, id }) => {
+    const told = parseTold(topic, payload);
+    if (told !== undefined) return dispatch({ type: 'happening_told', told, now: timers.now() });
+    if (current.happening.open) moved();
     const message = parseEvent(topic, payload, id !== undefined);
     if (message === 'malformed' || message === 'resync') resync();
     else if (message !== 'unknown') dispatch(message);
@@ -199,7 +248,8 @@ export function startApp(options: AppOptions): App {
     dispatch,
     tryNow() {
       connection.wake();
-      const { list, search } = current;
+      const { list, search, opened } = current;
+      if (opened !== null && opened.failure !== null) void lookAfter(opened.id);
       if (list.failure !== null && list.reading === null) reading.read();
       if (search.failure !== null && !search.pending) searching.search();
     },

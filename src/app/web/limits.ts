@@ -36,6 +36,9 @@ export const TOMBSTONES_MAX = 1_000;
 /** Notes of which is known how often they have arrived, to light up. Those that arrived first are forgotten first. */
 export const ARRIVALS_MAX = 200;
 
+/** Messages that the panel shows, at most. */
+export const MESSAGES_MAX = 50;
+
 /** How long the undoing of a deletion is offered, in milliseconds; the server allows it for an hour, unless its settings say otherwise. */
 export const UNDO_OFFERED_MS = 600_000;
 

@@ -1,4 +1,4 @@
-// What the browser keeps for the page: the author's name for good; the new note and unsaved changes for the life of the
+// What the browser keeps for the page: the author's name, and whether single keys do something, for good; the new note and unsaved changes for the life of the
 // tab, so that they outlive a reload. Kept text is checked when it is read, for anything may stand in a storage, and
 // what does not fit is passed over. A storage that refuses (private browsing, quota) is reported, never fatal.
 import { type Note, type NoteDraft, type NoteText, isNote } from './model.ts';
@@ -15,6 +15,7 @@ export type Memory = {
 };
 
 const AUTHOR_KEY = 'troupe.notes.author';
+const SHORTCUTS_KEY = 'troupe.notes.shortcuts';
 const DRAFT_KEY = 'troupe.notes.draft';
 const EDITS_KEY = 'troupe.notes.edits';
 
@@ -24,12 +25,14 @@ export function createMemory(session: Store | null, local: Store | null): Memory
     recall() {
       const draft = readText(session?.getItem(DRAFT_KEY)) ?? { title: '', body: '' };
       const edits = readEdits(session?.getItem(EDITS_KEY));
-      return { draft: { ...draft, author: local?.getItem(AUTHOR_KEY) ?? '' }, edits };
+      const shortcuts = local?.getItem(SHORTCUTS_KEY) !== 'off';
+      return { draft: { ...draft, author: local?.getItem(AUTHOR_KEY) ?? '' }, edits, shortcuts };
     },
-    keep({ draft, edits }, before) {
+    keep({ draft, edits, shortcuts }, before) {
       const { title, body, author } = draft;
       const kept: boolean[] = [];
       if (author !== before.draft.author) kept.push(write(local, AUTHOR_KEY, author));
+      if (shortcuts !== before.shortcuts) kept.push(write(local, SHORTCUTS_KEY, shortcuts ? 'on' : 'off'));
       if (title !== before.draft.title || body !== before.draft.body) {
         kept.push(write(session, DRAFT_KEY, JSON.stringify({ title, body })));
       }

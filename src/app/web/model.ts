@@ -13,6 +13,9 @@ export type Note = Readonly<{
   updatedBy?: string;
 }>;
 
+/** A change of a note; `what` names the texts that it changed, or is `created` or `restored`. */
+export type Change = Readonly<{ at: string; by?: string; what: readonly string[] }>;
+
 /** The part of a note that can be edited. */
 export type NoteText = Readonly<{ title: string; body: string }>;
 
@@ -54,6 +57,18 @@ export function isNote(value: unknown): value is Note {
     isTime(note['createdAt']) &&
     isTime(note['updatedAt']) &&
     (note['updatedBy'] === undefined || typeof note['updatedBy'] === 'string')
+  );
+}
+
+/** Whether a value from the network is a change. */
+export function isChange(value: unknown): value is Change {
+  if (typeof value !== 'object' || value === null) return false;
+  const { at, by, what } = value as Record<string, unknown>;
+  return (
+    isTime(at) &&
+    (by === undefined || typeof by === 'string') &&
+    Array.isArray(what) &&
+    what.every((each) => typeof each === 'string')
   );
 }
 

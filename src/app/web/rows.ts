@@ -10,6 +10,22 @@ export type Row = Readonly<{ id: number; note: Note; edit: Edit | null }>;
 
 /** Every row, in order. */
 export function rowsOf(state: State): readonly Row[] {
+  return state.opened === null ? listRows(state) : openedRows(state, state.opened.id);
+}
+
+/** The opened note; null when there is none, or it is not known. */
+export function openedNote({ opened, replica }: State): Note | null {
+  if (opened === null || replica.deleted.has(opened.id)) return null;
+  return newest(replica.notes.get(opened.id), opened.note ?? undefined) ?? null;
+}
+
+function openedRows(state: State, id: number): readonly Row[] {
+  const edit = state.edits.get(id) ?? null;
+  const note = openedNote(state) ?? (isEdited(edit) ? edit?.base : undefined);
+  return note === undefined ? [] : [{ id, note, edit }];
+}
+
+function listRows(state: State): readonly Row[] {
   return state.search.order === null ? allRows(state) : foundRows(state, state.search.order);
 }
 
@@ -22,7 +38,7 @@ export function isEdited(edit: Edit | null | undefined): boolean {
 export function placesOf(state: State): ReadonlyMap<number, number> {
   const places = new Map<number, number>();
   if (state.search.order === null) return places;
-  for (const [index, { id, edit }] of rowsOf(state).entries()) if (isEdited(edit)) places.set(id, index);
+  for (const [index, { id, edit }] of listRows(state).entries()) if (isEdited(edit)) places.set(id, index);
   return places;
 }
 

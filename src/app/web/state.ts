@@ -1,12 +1,15 @@
 // Everything the page knows, and `reduce`, the only way it changes: reduce(state, event) gives the next state and
 // touches nothing else. What an event means stands in reducers/, one file per part of the page; what follows from it
 // outside (requests, storage, the socket) is the business of app.ts, which looks at the state before and after.
-import type { Failure, Field, Note, NoteDraft, NotePage, NoteText } from './model.ts';
+import type { ClientState } from 'troupe/client';
+import type { Change, Failure, Field, Note, NoteDraft, NotePage, NoteText } from './model.ts';
 import { deletionHandlers } from './reducers/deletion.ts';
 import { draftHandlers } from './reducers/draft.ts';
 import { editHandlers } from './reducers/edits.ts';
 import { listHandlers } from './reducers/list.ts';
 import { pageHandlers } from './reducers/common.ts';
+import { happeningHandlers, notWatched } from './reducers/happening.ts';
+import { openedHandlers } from './reducers/opened.ts';
 import { noSearch, searchHandlers } from './reducers/search.ts';
 import { undoHandlers } from './reducers/undo.ts';
 import { type Replica, emptyReplica } from './replica.ts';
@@ -32,6 +35,12 @@ export type State = Readonly<{
   edits: ReadonlyMap<number, Edit>;
   deletion: Deletion | null;
   undo: Undo | null;
+  opened: Opened | null;
+  happening: Happening;
+  /** The dialog that lists the keys is open. */
+  help: boolean;
+  /** Keys without Ctrl do something. */
+  shortcuts: boolean;
   /** Ids of long notes that are shown whole. */
   unfolded: ReadonlySet<number>;
   /** How often notes have arrived while the page watched, the last ARRIVALS_MAX; a change lets one light up. */
@@ -129,6 +138,50 @@ export type Deletion = Readonly<{
   focusAfter: string;
 }>;
 
+/** The one note that is shown alone, at an address of its own. */
+export type Opened = Readonly<{
+  id: number;
+  /** The last version that is known; null while none is. */
+  note: Note | null;
+  /** The server has said that there is no such note. */
+  missing: boolean;
+  failure: Failure | null;
+  /** Its last changes, the newest first; null while they are not known. */
+  changes: readonly Change[] | null;
+}>;
+
+/** What the server tells of the processes behind the page. */
+export type Happening = Readonly<{
+  open: boolean;
+  /** The connection's own process; `hidden` when the server does not tell. */
+  own: OwnProcess | 'hidden' | null;
+  members: Members | null;
+  /** The newest first, MESSAGES_MAX at most. */
+  messages: readonly Arrival[];
+  /** What the client of the channel says of itself. */
+  client: ClientState;
+  position: string | null;
+}>;
+
+export type OwnProcess = Readonly<{ pid: string; node: string; channel: string; full: boolean }>;
+export type Members = Readonly<{
+  nodes: readonly Readonly<{
+    node: string;
+    count: number;
+    members: readonly Readonly<{ pid: string; name?: string }>[];
+  }>[];
+  nodeCount: number;
+}>;
+/** A message of the channel; `number` counts them. */
+export type Arrival = Readonly<{
+  number: number;
+  at: number;
+  channel: string;
+  sender: string;
+  topic: string;
+  payload: string;
+}>;
+
 /** The offer to undo the last deletion that was made here. */
 export type Undo = Readonly<{
   note: Note;
@@ -165,7 +218,6 @@ type EventMap = {
   search_failed: { turn: number; failure: Failure };
   // The new note.
   draft_changed: { field: Field; value: string };
-  name_wanted: object;
   draft_submitted: object;
   draft_saved: { note: Note };
   draft_failed: { failure: Failure };
@@ -180,6 +232,19 @@ type EventMap = {
   edit_kept_mine: { id: number };
   edit_took_theirs: { id: number };
   edit_swapped: { id: number };
+  // One note alone; null for the list.
+  note_opened: { id: number | null };
+  look_up_failed: { id: number; failure: Failure };
+  changes_read: { id: number; changes: readonly Change[] };
+  // The keyboard.
+  row_stepped: { from: number | null; by: 1 | -1 };
+  focus_wanted: { target: string };
+  help_switched: { open: boolean };
+  shortcuts_switched: { on: boolean };
+  // What is happening.
+  happening_switched: { open: boolean };
+  happening_told: { told: Told; now: number };
+  client_moved: { client: ClientState; position: string | null };
   // Deletion.
   deletion_asked: { note: Note };
   deletion_cancelled: object;
@@ -191,6 +256,12 @@ type EventMap = {
   undo_done: { note: Note; asked: number };
   undo_failed: { id: number; failure: Failure };
 };
+
+/** What a watching page is told. */
+export type Told =
+  | Readonly<{ kind: 'connection'; own: OwnProcess | 'hidden' }>
+  | Readonly<{ kind: 'members'; members: Members }>
+  | Readonly<{ kind: 'message'; message: Omit<Arrival, 'number' | 'at'> }>;
 
 export type EventType = keyof EventMap;
 export type PageEvent<Type extends EventType = EventType> = {
@@ -208,6 +279,8 @@ const handlers: Handlers = {
   ...editHandlers,
   ...deletionHandlers,
   ...undoHandlers,
+  ...openedHandlers,
+  ...happeningHandlers,
 };
 
 /** The next state. Pure; the same object when the event changes nothing. */
@@ -226,7 +299,7 @@ export function standingOf({ connection, list, search }: State): Standing {
 }
 
 /** What was kept from an earlier visit or from before a reload. */
-export type Remembered = Readonly<{ draft: NoteDraft; edits: readonly Edit[] }>;
+export type Remembered = Readonly<{ draft: NoteDraft; edits: readonly Edit[]; shortcuts: boolean }>;
 
 /** The state of a page that has just been opened, at `now` milliseconds since the epoch. */
 export function initialState(now: number, remembered: Remembered): State {
@@ -251,6 +324,10 @@ export function initialState(now: number, remembered: Remembered): State {
     edits: new Map(remembered.edits.map((edit) => [edit.id, edit])),
     deletion: null,
     undo: null,
+    opened: null,
+    happening: notWatched,
+    help: false,
+    shortcuts: remembered.shortcuts,
     unfolded: new Set(),
     arrivals: new Map(),
     moreAfter: null,

@@ -24,11 +24,16 @@ export function absoluteTime(iso: string, timeZone?: string): string {
   return format(Date.parse(iso), { dateStyle: 'full', timeStyle: 'short' }, timeZone);
 }
 
+/** The time of day, to the second. */
+export function clockTime(ms: number, timeZone?: string): string {
+  return format(ms, { timeStyle: 'medium' }, timeZone);
+}
+
 // To make one takes a hundred times as long as to use it.
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(ms: number, options: Intl.DateTimeFormatOptions, timeZone: string | undefined): string {
-  const key = `${options.dateStyle ?? ''} ${timeZone ?? ''}`;
+  const key = `${options.dateStyle ?? ''} ${options.timeStyle ?? ''} ${timeZone ?? ''}`;
   let known = formats.get(key);
   if (known === undefined) {
     known = new Intl.DateTimeFormat('en-GB', { ...options, ...(timeZone === undefined ? {} : { timeZone }) });

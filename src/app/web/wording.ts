@@ -41,6 +41,8 @@ export const sentences = {
   indexing: 'Older notes are still being indexed, so some may be missing here.',
   problem: problemSentence,
   failed: failedTo,
+  noteFailed: (failure: Failure): string =>
+    `${whatHappened(failure)} The note could not be read. ${again(failure)}`,
   listFailed: (failure: Failure, phase: 'unread' | 'ready'): string =>
     `${whatHappened(failure)} ${phase === 'unread' ? 'The notes could not be read' : 'The list may be out of date'}; the page tries again by itself.`,
 };

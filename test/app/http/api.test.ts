@@ -280,5 +280,10 @@ describe('the WebSocket', () => {
         expect(messageOf(read(text))).toEqual([name]);
         expect('id' in (JSON.parse(text) as Json)).toBe(client !== plain);
       }
+    since.send('watch');
+    for (const name of ['connection', 'members']) expect(messageOf(read(await since.next()))).toEqual([name]);
+    await app.make('watched');
+    for (const name of ['message', 'note_created'])
+      expect(messageOf(read(await since.next()))).toEqual([name]);
   });
 });

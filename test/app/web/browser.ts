@@ -48,8 +48,12 @@ export class Stage {
     return new Stage(server, browser);
   }
 
-  /** Opens the page in a browser profile of its own, and waits until it is live. */
-  async page(options: BrowserContextOptions = {}): Promise<Page> {
+  /** Opens the page in a browser profile of its own, at a fragment or not, and waits until it is live, unless it cannot be. */
+  async page(
+    options: BrowserContextOptions = {},
+    fragment = '',
+    until: 'live' | 'any' = 'live',
+  ): Promise<Page> {
     const context = await this.#browser.newContext({ viewport: { width: 1200, height: 860 }, ...options });
     this.#closing.push(() => context.close());
     context.setDefaultTimeout(15_000);
@@ -58,8 +62,8 @@ export class Stage {
       if (message.type() === 'error' || message.type() === 'warning') this.#errors.push(message.text());
     });
     const page = await context.newPage();
-    await page.goto(this.server.url);
-    await live(page);
+    await page.goto(`${this.server.url}${fragment}`);
+    if (until === 'live') await live(page);
     return page;
   }
 
@@ -75,7 +79,10 @@ export class Stage {
 /** Waits until the page is connected and has read its list. */
 export async function live(page: Page): Promise<void> {
   await page.locator('[data-testid=status][data-state=live]').waitFor();
-  await page.locator('[data-testid=notes][data-state=ready], [data-testid=empty]').first().waitFor();
+  await page
+    .locator('[data-testid=notes][data-state=ready], [data-testid=empty], [data-testid=missing]')
+    .first()
+    .waitFor();
 }
 
 /** The row of the note with this title. */

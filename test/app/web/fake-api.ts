@@ -1,7 +1,15 @@
 // The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
 // delivered, so that a test chooses any order of the two. Events are kept, with their positions, and go to the page's socket.
 import type { Api } from '../../../src/app/web/api.ts';
-import type { Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from '../../../src/app/web/model.ts';
+import type {
+  Change,
+  Failure,
+  Note,
+  NoteDraft,
+  NotePage,
+  NoteText,
+  Outcome,
+} from '../../../src/app/web/model.ts';
 
 export type PendingRequest = {
   readonly name: string;
@@ -39,6 +47,11 @@ export class FakeApi implements Api {
       const notes = rest.slice(0, this.pageNotes);
       const next = notes.length < rest.length ? `below ${notes.at(-1)?.id}` : null;
       return ok({ notes, next, indexing: false });
+    });
+  changes = (id: number): Promise<Outcome<readonly Change[]>> =>
+    this.#request('changes', () => {
+      const note = this.notes.get(id);
+      return okOrMissing(note && [{ at: note.createdAt, by: note.author, what: ['created'] }]);
     });
   get = (id: number): Promise<Outcome<Note>> => this.#request('get', () => okOrMissing(this.notes.get(id)));
   /** A cursor is a place in the result, so that a result that changes between two pages shifts the second. */

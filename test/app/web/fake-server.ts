@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Note, NoteDraft, NoteText } from '../../../src/app/web/model.ts';
 
 const CSP = "default-src 'self'; connect-src 'self'";
@@ -38,6 +38,7 @@ export class FakeServer {
   #nowMs: number;
   #epoch = 1;
   #history: string[] = [];
+  readonly #watching = new Set<WebSocket>();
   #held: { pattern: RegExp; arrived: () => void; until: Promise<void> }[] = [];
 
   constructor(pageDir: string, nowMs: number) {
@@ -55,7 +56,12 @@ export class FakeServer {
     sockets.on('connection', (socket, { url = '' }) => {
       for (const frame of this.#resume(new URL(url, this.url).searchParams.get('since'))) socket.send(frame);
       socket.on('message', (data) => {
-        if ((data as Buffer).toString() === 'ping') socket.send('pong');
+        const text = (data as Buffer).toString();
+        if (text === 'ping') socket.send('pong');
+        if (text === 'unwatch') this.#watching.delete(socket);
+        if (text !== 'watch') return;
+        this.#watching.add(socket);
+        for (const frame of watched) socket.send(JSON.stringify(frame));
       });
     });
     await new Promise<void>((resolve, reject) => {
@@ -158,7 +164,11 @@ export class FakeServer {
     return this.#nowMs;
   }
 
-  #broadcast(event: string, data: unknown): void {
+  #broadcast(event: string, data: { readonly id: number; readonly title?: string }): void {
+    const { id, title } = data;
+    const payload = title === undefined ? { id } : { id, title };
+    const told = { channel: 'notes', sender: '<0.99.0>', node: 'one@127.0.0.1', topic: event, payload };
+    for (const socket of this.#watching) socket.send(JSON.stringify({ event: 'message', data: told }));
     const frame = JSON.stringify({ event, data, id: `e${this.#epoch}:${this.#history.length + 1}` });
     this.#history.push(frame);
     this.send(frame);
@@ -196,6 +206,10 @@ export class FakeServer {
     const missing: Answer = { status: 404, body: { error: 'note not found' } };
     switch (method) {
       case 'GET':
+        if (path.endsWith('/changes')) {
+          const note = this.notes.get(id);
+          return note === undefined ? missing : { status: 200, body: { changes: changesOf(note) } };
+        }
         if (!Number.isNaN(id))
           return this.notes.has(id) ? { status: 200, body: this.notes.get(id) } : missing;
         return { status: 200, body: this.#page(asked) };
@@ -252,6 +266,32 @@ export class FakeServer {
       response.end(String(error));
     }
   }
+}
+
+/** What a socket that watches gets first. */
+const watched = [
+  { event: 'connection', data: { pid: '<0.57.0>', node: 'one@127.0.0.1', channel: 'notes' } },
+  {
+    event: 'members',
+    data: {
+      channel: 'notes',
+      nodes: [
+        {
+          node: 'one@127.0.0.1',
+          count: 14,
+          members: [{ pid: '<0.12.0>', name: 'note_indexer' }, { pid: '<0.57.0>' }, { pid: '<0.58.0>' }],
+        },
+        { node: 'beam@127.0.0.1', count: 1, members: [{ pid: '<8123.85.0>' }] },
+      ],
+      nodeCount: 2,
+    },
+  },
+];
+
+function changesOf({ createdAt, updatedAt, author, updatedBy }: Note): object[] {
+  const created = { at: createdAt, by: author, what: ['created'] };
+  const changed = { at: updatedAt, what: ['body'], ...(updatedBy === undefined ? {} : { by: updatedBy }) };
+  return updatedAt === createdAt ? [created] : [changed, created];
 }
 
 function pick({ title, body }: NoteText): NoteText {

@@ -439,7 +439,7 @@ describe.skipIf(part.missing)('the page', () => {
       stage.server.create({ title: 'Bread', body: 'flour', author: 'Ada' });
       const page = await stage.page();
       const reached: string[] = [];
-      for (let step = 0; step < 7; step += 1) {
+      for (let step = 0; step < 10; step += 1) {
         await page.keyboard.press('Tab');
         const { testid, outline } = await page.evaluate(() => {
           const element = document.activeElement as HTMLElement;
@@ -449,11 +449,14 @@ describe.skipIf(part.missing)('the page', () => {
         expect(outline).toBe('solid');
       }
       expect(reached).toEqual([
+        'happening-toggle',
+        'help-open',
         'new-title',
         'new-body',
         'new-author',
         'new-submit',
         'search',
+        'note-link',
         'note-edit',
         'note-delete',
       ]);

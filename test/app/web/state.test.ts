@@ -5,7 +5,7 @@ import { initialState, reduce } from '../../../src/app/web/state.ts';
 import type { PageEvent, State } from '../../../src/app/web/state.ts';
 import { noteOf } from './notes.ts';
 
-const fresh = initialState(0, { draft: { title: '', body: '', author: '' }, edits: [] });
+const fresh = initialState(0, { draft: { title: '', body: '', author: '' }, edits: [], shortcuts: true });
 
 function after(...events: PageEvent[]): State {
   return events.reduce((state, event) => reduce(state, event), fresh);

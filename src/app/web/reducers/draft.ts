@@ -5,15 +5,11 @@ import type { Draft, Handlers } from '../state.ts';
 import { sentences } from '../wording.ts';
 import { focusOn, light, say } from './common.ts';
 
-export const draftHandlers: Handlers<
-  'draft_changed' | 'name_wanted' | 'draft_submitted' | 'draft_saved' | 'draft_failed'
-> = {
+export const draftHandlers: Handlers<'draft_changed' | 'draft_submitted' | 'draft_saved' | 'draft_failed'> = {
   draft_changed: (state, { field, value }) => ({
     ...state,
     draft: { ...state.draft, [field]: value, added: null },
   }),
-
-  name_wanted: (state) => focusOn(state, 'new-author'),
 
   draft_submitted(state) {
     const { draft } = state;

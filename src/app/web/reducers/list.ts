@@ -19,6 +19,7 @@ import { sentences } from '../wording.ts';
 import { rowsOf } from '../rows.ts';
 import { arrived, caughtUp, expected, focusOn, light, say, showMore, withoutOfferOf } from './common.ts';
 import { meetGone, meetNote } from './edits.ts';
+import { withOpened } from './opened.ts';
 
 export const listHandlers: Handlers<
   | 'reading_started'
@@ -96,12 +97,15 @@ export const listHandlers: Handlers<
   note_updated: (state, { note, stored }) => arrive(state, note, stored, sentences.updatedElsewhere(note)),
 
   note_looked_up(state, { id, note, asked, version }) {
-    if (note !== null) return meetEdit({ ...state, replica: putAnswer(state.replica, note, asked) }, id);
+    if (note !== null)
+      return withOpened(meetEdit({ ...state, replica: putAnswer(state.replica, note, asked) }, id));
     const replica = removeAnswered(state.replica, id, version);
+    const missing = state.opened?.id === id && !replica.notes.has(id);
+    const opened = missing && state.opened !== null ? { ...state.opened, note: null, missing } : state.opened;
     const edit = state.edits.get(id);
     const gone = edit !== undefined && replica.deleted.has(id);
     const edits = gone ? new Map(state.edits).set(id, meetGone(edit)) : state.edits;
-    return { ...state, replica, edits };
+    return { ...state, replica, edits, opened };
   },
 
   note_deleted(state, { id }) {
@@ -150,7 +154,7 @@ function finished(state: State): State {
 function arrive(state: State, note: Note, stored: boolean, sentence: string): State {
   const replica = stored ? putStored(state.replica, note) : put(state.replica, note);
   if (replica === state.replica) return state;
-  const next = withoutOfferOf(meetEdit({ ...state, replica }, note.id), note.id);
+  const next = withOpened(withoutOfferOf(meetEdit({ ...state, replica }, note.id), note.id));
   if (replica.notes === state.replica.notes) return next;
   const lit = light(next, [note.id]);
   return isOwn(state, note) ? lit : say(lit, sentence);

@@ -34,12 +34,13 @@ export const searchHandlers: Handlers<
     if (query.trim() === '') {
       return {
         ...state,
+        opened: null,
         search: { ...noSearch, query, turn },
       };
     }
     // What is shown still is what was found before.
     const search: SearchState = { ...state.search, query, turn, pending: true, goal: 0, more: false };
-    return { ...state, moreAfter: null, search: { ...search, moreFailure: null } };
+    return { ...state, opened: null, moreAfter: null, search: { ...search, moreFailure: null } };
   },
 
   search_started(state, { part }) {

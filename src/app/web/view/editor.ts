@@ -80,7 +80,13 @@ export function editorView(edit: Edit, name: string | undefined, actions: Action
 function nameView(name: string | undefined, { send }: Actions): View {
   return name === undefined
     ? html`without a name.
-        <button type="button" class="quiet" @click=${() => send({ type: 'name_wanted' })}>Say yours</button>`
+        <button
+          type="button"
+          class="quiet"
+          @click=${() => send({ type: 'focus_wanted', target: 'new-author' })}
+        >
+          Say yours
+        </button>`
     : html`as <span class="author">${name}</span>`;
 }
 

@@ -4,7 +4,8 @@ import { repeat } from 'lit-html/directives/repeat.js';
 import { QUERY_MAX } from '../limits.ts';
 import type { Row } from '../rows.ts';
 import { rowsOf } from '../rows.ts';
-import type { State } from '../state.ts';
+import { fragmentOf } from '../address.ts';
+import type { Opened, State } from '../state.ts';
 import { counted, sentences } from '../wording.ts';
 import { endView } from './end.ts';
 import { noteView } from './note.ts';
@@ -15,17 +16,24 @@ export function listView(state: State, actions: Actions): View {
   return html`
     <section class="list" aria-labelledby="list-heading">
       <div class="list-head">
-        <h2 id="list-heading" data-testid="count" tabindex="-1">${countText(state, rows.length)}</h2>
+        <h2 id="list-heading" data-testid="count" tabindex="-1">
+          ${state.opened === null ? countText(state, rows.length) : 'One note'}
+        </h2>
+        ${
+          state.opened === null
+            ? nothing
+            : html`<a class="back" data-testid="back" href=${fragmentOf(null)}>← All notes</a>`
+        }
         ${state.lagging ? html`<p class="doubt">perhaps out of date</p>` : nothing}
         ${searchView(state, actions)}
       </div>
       ${failureView(state, actions)}
       ${
-        state.search.order !== null && state.search.indexing
+        state.opened === null && state.search.order !== null && state.search.indexing
           ? html`<p class="indexing" data-testid="indexing">${sentences.indexing}</p>`
           : nothing
       }
-      ${bodyOf(state, rows, actions)} ${endView(state, actions)}
+      ${bodyOf(state, rows, actions)} ${state.opened === null ? endView(state, actions) : nothing}
     </section>
   `;
 }
@@ -85,7 +93,8 @@ function failureView({ list, search }: State, { tryNow }: Actions): View {
 }
 
 function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
-  if (rows.length === 0) return emptyView(state, actions);
+  if (rows.length === 0)
+    return state.opened === null ? emptyView(state, actions) : lackingView(state, state.opened, actions);
   return html`
     <ol class="notes" data-testid="notes" role="list" data-state=${state.list.reading ?? 'ready'}>
       ${repeat(
@@ -94,6 +103,25 @@ function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
         (row) => noteView(row, state, actions),
       )}
     </ol>
+  `;
+}
+
+/** The note of the address cannot be shown. */
+function lackingView({ replica }: State, { id, missing, failure }: Opened, { tryNow }: Actions): View {
+  if (missing || replica.deleted.has(id)) {
+    return html`
+      <div class="empty" data-testid="missing">
+        <p>There is no note ${id}.</p>
+        <p>It was deleted, or never was. <a href=${fragmentOf(null)}>Show all notes</a></p>
+      </div>
+    `;
+  }
+  if (failure === null) return html`<p class="empty" data-testid="loading">Reading the note…</p>`;
+  return html`
+    <div class="failure" data-testid="note-error">
+      <p>${sentences.noteFailed(failure)}</p>
+      <button type="button" @click=${tryNow}>Try now</button>
+    </div>
   `;
 }
 

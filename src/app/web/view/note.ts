@@ -5,7 +5,8 @@ import type { DirectiveResult } from 'lit-html/directive.js';
 import { guard } from 'lit-html/directives/guard.js';
 import { nameIn } from '../checks.ts';
 import { TICK_MS } from '../limits.ts';
-import type { Note } from '../model.ts';
+import { fragmentOf } from '../address.ts';
+import type { Change, Note } from '../model.ts';
 import type { Row } from '../rows.ts';
 import { isEdited } from '../rows.ts';
 import type { State } from '../state.ts';
@@ -20,7 +21,8 @@ export function noteView(row: Row, state: State, actions: Actions): DirectiveRes
   const unfolded = state.unfolded.has(id);
   const sinceTick = Math.floor(state.now / TICK_MS);
   const name = edit === null ? undefined : nameIn(state.draft.author);
-  return guard([note, edit, arrivals, unfolded, sinceTick, name], () =>
+  const { opened } = state;
+  return guard([note, edit, arrivals, unfolded, sinceTick, name, opened], () =>
     rowView(row, arrivals, name, state, actions),
   );
 }
@@ -50,10 +52,12 @@ function rowView(
 
 function readView(note: Note, hasAside: boolean, state: State, actions: Actions): View {
   const { id } = note;
+  const alone = state.opened !== null;
   return html`
     <article aria-labelledby=${`title-${id}`}>
-      <h3 id=${`title-${id}`} data-testid="note-title">${note.title}</h3>
-      ${bodyView(note, state.unfolded.has(id), actions)} ${hasAside ? asideView(note, actions) : nothing}
+      <h3 id=${`title-${id}`} data-testid="note-title">${titleView(note, alone)}</h3>
+      ${bodyView(note, alone || state.unfolded.has(id), actions, !alone)}
+      ${hasAside ? asideView(note, actions) : nothing}
       <footer>
         <p class="byline">
           <span class="author" data-testid="note-author">${note.author}</span>
@@ -92,11 +96,16 @@ function readView(note: Note, hasAside: boolean, state: State, actions: Actions)
           </button>
         </p>
       </footer>
+      ${alone ? changesView(state.opened?.changes ?? null, state.now) : nothing}
     </article>
   `;
 }
 
-function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): View {
+function titleView({ id, title }: Note, alone: boolean): View | string {
+  return alone ? title : html`<a href=${fragmentOf(id)} data-testid="note-link">${title}</a>`;
+}
+
+function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions, foldable: boolean): View {
   const excerpt = excerptOf(body);
   const long = excerpt.length < body.length;
   const folded = long && !unfolded;
@@ -104,7 +113,7 @@ function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): Vie
   return html`
     <p class="body ${folded ? 'folded' : ''}" id=${`body-${id}`} data-testid="note-body">${shown}</p>
     ${
-      long
+      long && foldable
         ? html`<button
             type="button"
             class="fold"
@@ -118,6 +127,32 @@ function bodyView({ id, body }: Note, unfolded: boolean, { send }: Actions): Vie
         : nothing
     }
   `;
+}
+
+/** Who changed what, the newest first. */
+function changesView(changes: readonly Change[] | null, now: number): View {
+  if (changes === null) return nothing;
+  return html`
+    <section class="changes" aria-label="Changes" data-testid="changes">
+      <h4>Changes</h4>
+      <ol role="list">
+        ${changes.map(
+          ({ at, by, what }) =>
+            html`<li>
+              <span class="author">${by ?? 'Somebody'}</span> ${deedOf(what)}
+              ${timeView(at, now, 'change-time')}
+            </li>`,
+        )}
+      </ol>
+    </section>
+  `;
+}
+
+function deedOf(what: readonly string[]): string {
+  if (what.includes('created')) return 'wrote it';
+  if (what.includes('restored')) return 'restored it';
+  const texts = [what.includes('title') && 'the title', what.includes('body') && 'the text'].filter(Boolean);
+  return texts.length === 0 ? 'saved it unchanged' : `changed ${texts.join(' and ')}`;
 }
 
 function asideView(note: Note, { send }: Actions): View {

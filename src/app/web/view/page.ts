@@ -4,6 +4,8 @@ import { html, nothing } from 'lit-html';
 import { type State, standingOf } from '../state.ts';
 import { composerView } from './composer.ts';
 import { confirmView } from './confirm.ts';
+import { happeningView } from './happening.ts';
+import { helpView } from './help.ts';
 import { listView } from './list.ts';
 import type { Actions, View } from './types.ts';
 import { undoView } from './undo.ts';
@@ -15,9 +17,30 @@ export function view(state: State, actions: Actions): View {
     <header class="page-head">
       <h1>Notes</h1>
       ${statusView(state, actions)}
+      <p class="page-deeds">
+        <button
+          type="button"
+          class="quiet"
+          data-testid="happening-toggle"
+          aria-expanded=${state.happening.open ? 'true' : 'false'}
+          aria-controls="happening"
+          @click=${() => actions.send({ type: 'happening_switched', open: !state.happening.open })}
+        >
+          What is happening
+        </button>
+        <button
+          type="button"
+          class="quiet keys"
+          data-testid="help-open"
+          @click=${() => actions.send({ type: 'help_switched', open: true })}
+        >
+          Keys
+        </button>
+      </p>
     </header>
+    ${happeningView(state, actions)}
     <main>${composerView(state, actions)} ${listView(state, actions)}</main>
-    ${undoView(state, actions)} ${confirmView(state, actions)}
+    ${undoView(state, actions)} ${confirmView(state, actions)} ${helpView(state, actions)}
     <!-- The alternating space makes a screen reader repeat equal words. -->
     <div class="unseen" role="status" data-testid="announcer">${text}${turn % 2 === 0 ? '' : '\u00a0'}</div>
   `;
