@@ -265,7 +265,7 @@ function isWatched({ WATCH: who, HOST: host, ...settings }: Settings): boolean {
   if (who !== 'local') return who === 'on';
   const { ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY } = settings;
   return (
-    isLoopback(host) && [ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY].every(({ length }) => length === 0)
+    isLoopbackHost(host) && [ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY].every(({ length }) => length === 0)
   );
 }
 
