@@ -47,8 +47,8 @@ describe('one node', () => {
       id: `${store.epoch}:1`,
       sender: node.initPid,
     });
-    const local = got.find((message) => message !== stored) as Broadcast;
-    expect([local.epoch, local.position, local.id]).toEqual([undefined, undefined, undefined]);
+    const plain = got.find((message) => message !== stored) as Broadcast;
+    expect([plain.epoch, plain.position, plain.id]).toEqual([undefined, undefined, undefined]);
   });
 
   test('events that are published out of order come in order', async () => {
