@@ -169,6 +169,14 @@ export interface ProcessFigures {
   readonly handledPerSecond: number;
 }
 
+const NO_FIGURES: ProcessFigures = {
+  oldestMs: 0,
+  busyMs: 0,
+  longestMs: 0,
+  busyShare: 0,
+  handledPerSecond: 0,
+};
+
 /** What was measured of a channel. */
 export interface ChannelFigures {
   readonly published: number;
@@ -196,6 +204,7 @@ export class Measurement extends TimerEntry {
   readonly #busy: Growth;
   readonly #turns: Growth;
   #busyMs = 0;
+  #sampledAt: number;
   #until: number;
 
   /** Use {@link measure}. */
@@ -204,6 +213,7 @@ export class Measurement extends TimerEntry {
     const now = node.clock.now();
     this.#node = node;
     this.#since = now;
+    this.#sampledAt = now;
     this.#until = now + forMs;
     this.#busy = new Growth(now, 0);
     this.#turns = new Growth(now, node.scheduler.turns);
@@ -262,8 +272,10 @@ export class Measurement extends TimerEntry {
 
   /** What was measured of a process. */
   processFigures(process: Process): ProcessFigures {
+    const account = this.#accounts.get(process);
+    // It has done nothing and nothing waits for it, or not since the last sample.
+    if (account === undefined) return NO_FIGURES;
     const now = this.#node.clock.now();
-    const account = this.#accountOf(process, process.handled);
     return {
       oldestMs: account.oldestMs(now, process),
       busyMs: account.busyMs,
@@ -332,7 +344,8 @@ export class Measurement extends TimerEntry {
   #accountOf(process: Process, handled: number): Account {
     let account = this.#accounts.get(process);
     if (account === undefined) {
-      account = new Account(this.#node.clock.now(), handled);
+      // Until the last sample it had done nothing.
+      account = new Account(this.#sampledAt, handled);
       this.#accounts.set(process, account);
     }
     return account;
@@ -352,6 +365,7 @@ export class Measurement extends TimerEntry {
 
   #sample(): void {
     const now = this.#node.clock.now();
+    this.#sampledAt = now;
     this.#busy.sample(now, this.#busyMs);
     this.#turns.sample(now, this.#node.scheduler.turns);
     for (const { rate, published } of this.#channels.values()) rate.sample(now, published);

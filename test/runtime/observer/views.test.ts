@@ -1,5 +1,15 @@
 // What a page sees of a node: each view whole, then what changes; nothing when nothing does; and what cannot be shown, with why.
-import { child, createNode, defineServer, defineSupervisor, type Node, pg, type Pid, pubsub } from 'troupe';
+import {
+  child,
+  createNode,
+  defineServer,
+  defineSupervisor,
+  type Node,
+  pg,
+  type Pid,
+  pubsub,
+  sys,
+} from 'troupe';
 import { inspectServer } from 'troupe/inspect';
 import { awaitExit, createMemoryNetwork } from 'troupe/testing';
 import { expect, onTestFinished, test } from 'vitest';
@@ -254,4 +264,36 @@ test('another node, until it goes down; and only one that is connected', async (
   page.look({ node: 'here@test', load: true });
   await page.until(() => page.values.has('load'));
   expect(page.problems.size).toBe(0);
+});
+
+test('answers that come late, for what the page has turned away from, are dropped', async () => {
+  const network = createMemoryNetwork();
+  const far = createNode({ name: 'far@test', carrier: network.carrier('far@test') });
+  const here = createNode({ name: 'here@test', carrier: network.carrier('here@test') });
+  onTestFinished(() => far.stop());
+  const { pid } = await far.start(inspectServer, [], { name: 'troupe_inspect' });
+  idle(far, 40, 'a far one');
+  await here.connect('far@test');
+  const { port } = await observe({ node: here });
+  const page = await Page.open(port);
+  const look = (first: number): number =>
+    page.look({ node: 'far@test', processes: { sort: 'pid', match: 'a far one', first, count: 10 } });
+  const asked = async (count: number): Promise<void> => {
+    while ((far.processInfo(pid)?.messageQueueLength ?? 0) < count) await new Promise(setImmediate);
+  };
+  await sys.suspend(far, pid);
+  look(0);
+  await asked(1);
+  look(5);
+  await asked(2);
+  const last = look(30);
+  await asked(3);
+  await sys.resume(far, pid);
+  await page.until(() => page.tables.has('processes'));
+  const told = page.frames.filter(
+    (frame) => frame.type === 'changes' && frame.changes.processes !== undefined,
+  );
+  expect(told).toMatchObject([{ look: last, changes: { processes: { first: 30 } } }]);
+  expect(page.tables.get('processes')).toMatchObject({ first: 30, total: 40 });
+  expect(page.column('processes', 'label')).toEqual(Array(10).fill('a far one'));
 });

@@ -122,6 +122,38 @@ test('positions beyond the newest event share two reads: the second has not begu
   expect(reads).toEqual([3, 3]);
 });
 
+test('a follower that has joined shares no read for good that is older than its joining', async () => {
+  const { node } = site();
+  const store = createMemoryStore();
+  const gates = new Map<number, () => void>();
+  // What was read is old when it arrives; the log reads more at a time.
+  const read: EventSource['read'] = async (channel, after, limit) => {
+    const page = await store.read(channel, after, limit);
+    if (limit.events === 100) await new Promise<void>((resolve) => gates.set(after, resolve));
+    return page;
+  };
+  await startLog(node, { ...bare(store), read }, { keep: 1 });
+  const turns = async (until: () => boolean) => {
+    while (!until()) await new Promise(setImmediate);
+  };
+  for (let n = 1; n <= 3; n++) notes.publish(node, await add(store, n));
+  await settle(node);
+  const beyond = follow(node, `${store.epoch}:7`);
+  const back = follow(node, `${store.epoch}:1`);
+  await turns(() => gates.has(3) && gates.has(1));
+  for (let n = 4; n <= 5; n++) notes.publish(node, await add(store, n));
+  gates.get(1)?.(); // it has 2 and 3, joins, and shares the read after 3
+  const shared = gates.get(3);
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  gates.delete(3);
+  shared?.();
+  await turns(() => gates.has(3));
+  gates.get(3)?.();
+  await settle(node);
+  expect(kinds(back.seen)).toEqual([2, 3, 4, 5, 'live 5']);
+  expect(kinds(beyond.seen)).toEqual(['reset 5', 'live 5']);
+});
+
 test('a position that another node was faster to deliver is resumed from, too', async () => {
   const { node, store, reads } = await stored(3);
   for (let n = 4; n <= 6; n++) await add(store, n);

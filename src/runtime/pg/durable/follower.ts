@@ -156,7 +156,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
   /** Reads one page; the last ones in one turn, so that nothing is heard between what is read and what was delivered since joining. */
   async #page(): Promise<readonly Followed<Message>[]> {
     const messages: Followed<Message>[] = [];
-    for (;;) {
+    for (let vain = 0; ;) {
       const next = this.#next();
       const page = next instanceof Promise ? await next : next;
       const isCurrent = this.#progress.resets === this.#resets;
@@ -175,6 +175,8 @@ export class Follower<Message extends Broadcast = Broadcast> {
         this.#target = this.#join(this.#cursorOfLog).position;
       }
       if (this.#position >= this.#target) return [...messages, ...this.#live()];
+      // A read that others had begun may be from before it joined; when one that begins now has no more, the history went back.
+      if (last === undefined && (vain += 1) > 1) return this.#reset();
     }
     this.#self.send(this.#self.pid, new ReadOn(this));
     return messages;
@@ -243,7 +245,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
     const replayed = this.#events;
     this.#events += entries.length;
     for (const { bytes } of entries) this.#bytes += bytes;
-    if (epoch !== cursor.epoch || head < Math.max(cursor.position, this.#target)) return false;
+    if (epoch !== cursor.epoch || head < cursor.position) return false;
     const isGone = first > cursor.position + 1;
     if (isGone || (this.#bytes > bytesMax && bytesMax >= REPLAY.bytes)) {
       this.#progress.history.markUnreachable((this.#since as Cursor).position);
