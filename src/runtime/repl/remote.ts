@@ -114,14 +114,17 @@ export const relayBehaviour: Behaviour<Relay, [Connection, Hello, string, () => 
   handle: (self, message, relay) => {
     if (message instanceof Down) {
       if (relay.link === undefined) relay.refused();
-      else relay.connection.bye('the REPL of the other node has ended');
+      else if (!(message.target instanceof Pid)) return; // what lets others in has ended; the link has its own end
+      else relay.connection.bye('the other node, or the REPL there, is gone');
       self.exit('shutdown');
     }
     const [tag, what, text, link] = Array.isArray(message) ? (message as unknown[]) : [];
     if (tag !== TAG || what !== 'line' || typeof text !== 'string' || !(link instanceof Pid)) return;
     if (relay.link === undefined) begin(self, relay, link);
-    if (!link.equals(relay.link as Pid)) return;
-    relay.connection.send(parseServerMessage(text));
+    if (!link.equals(relay.link)) return;
+    const said = parseServerMessage(text);
+    if (said.type === 'bye') relay.connection.bye(said.text);
+    else relay.connection.send(said);
     self.send(link, [TAG, 'ack']);
   },
 };

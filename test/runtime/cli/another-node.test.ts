@@ -137,7 +137,33 @@ test('the client is told when the REPL there ends, or the node is gone', async (
   await letIn();
   const two = await client();
   network.cut('here@test', 'other@test');
-  expect(await two.ended).toBe('the REPL of the other node has ended');
+  expect(await two.ended).toBe('the other node, or the REPL there, is gone');
   network.heal('here@test', 'other@test');
   await here.connect('other@test');
+});
+
+test('a pid of another node is looked at, and traced, there', async () => {
+  const busy = other.spawnWith({ label: 'far away' }, async (self) => {
+    for (;;) await self.receive(); // oxlint-disable-line no-await-in-loop
+  });
+  const hello = { columns: 0, colour: false, unicode: true, json: false, interactive: false };
+  const local = await startRepl(here, {
+    socket: join(folder.path, 'local.sock'),
+    variables: { far: here.pid(busy.toString()) },
+  });
+  const connection = await attach(local.socket as string, hello);
+  connections.push(connection);
+  connection.use({ onPrint: () => undefined, onEnd: () => undefined });
+  expect(await connection.evaluate('(await i(far)).label')).toMatchObject({ status: 'ok', text: 'far away' });
+  const traced = connection.evaluate('(await trace(far, { limit: 1 })).reason');
+  const over = traced.then(() => true);
+  const tick = async (): Promise<void> => {
+    other.send(busy, 'tick');
+    await new Promise(setImmediate);
+  };
+  // oxlint-disable-next-line no-await-in-loop
+  while ((await Promise.race([over, tick()])) !== true);
+  expect(await traced).toMatchObject({ status: 'ok', text: 'limit' });
+  other.exit(busy, 'kill');
+  await local.stop();
 });
