@@ -132,6 +132,33 @@ async function compile(fresh, { exports }) {
     if (code !== 0) throw new Failure(`package failed: tsc ended with exit code ${code}`);
   }
   await indentWithTabs(join(fresh, 'package/dist'));
+  const types = Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [] : [target.types],
+  );
+  removeUnreachable(
+    join(fresh, 'package/dist'),
+    types.map((path) => join(fresh, 'package', path)),
+  );
+}
+
+/**
+ * Removes the declarations that no entry point leads to: of a folder whose code has one public function, the compiler writes those of
+ * every file.
+ * @param {string} folder
+ * @param {string[]} entries
+ */
+function removeUnreachable(folder, entries) {
+  const reached = new Set(entries);
+  for (const path of reached) {
+    for (const [, specifier = ''] of readFileSync(path, 'utf8').matchAll(
+      /\b(?:from|import)\b[ (]*['"](\.[^'"]+)['"]/g,
+    ))
+      reached.add(join(dirname(path), specifier.replace(/\.[jt]s$/, '.d.ts')));
+  }
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, name);
+    if (name.endsWith('.d.ts') && !reached.has(path)) rmSync(path);
+  }
 }
 
 /**

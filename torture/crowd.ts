@@ -4,6 +4,7 @@
 import { connect, type Socket } from 'node:net';
 
 const BUFFER_BYTES = 262_144;
+const EVENTS_BETWEEN = 4;
 const HEADER_MAX = 10;
 const PING = 9;
 const CONTROL_MAX = 125;
@@ -26,10 +27,17 @@ export class Crowd {
     }
   }
 
-  /** Has the clients hear events. @returns the 99th percentile of their latencies, in milliseconds */
-  async hear(port: number, size: number, events: number): Promise<number> {
+  /**
+   * Has the clients hear events.
+   * @param between called after some of them
+   * @returns the 99th percentile of their latencies, in milliseconds
+   */
+  async hear(port: number, size: number, events: number, between?: () => Promise<void>): Promise<number> {
     this.#latencies = [];
-    for (let count = 0; count < events; count++) await this.write(port, size);
+    for (let count = 1; count <= events; count++) {
+      await this.write(port, size);
+      if (count % EVENTS_BETWEEN === 0) await between?.();
+    }
     const sorted = this.#latencies.toSorted((a, b) => a - b);
     return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
   }

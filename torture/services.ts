@@ -3,9 +3,8 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import { type Database, openDatabase } from '../src/app/database/database.ts';
-import { DatabaseBacklog } from '../src/app/indexer/backlog.ts';
-import { Vocabulary } from '../src/app/indexer/vocabulary.ts';
+import { type Database, openDatabase } from '../src/app/database/internal.ts';
+import { DatabaseBacklog, Vocabulary } from '../src/app/indexer/internal.ts';
 import { wronglyIndexed } from '../test/app/support/wrongly-indexed.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 import { EVENTS, NOTES, type Stored } from './check.ts';

@@ -3,6 +3,8 @@
 //
 // One writer, which writes again when all others have the event: so a latency is that of a broadcast to all of them. Latencies go from
 // the writer's request to the arrival at each client, all in this process, by one clock.
+//
+// The slow client reads on once the service has closed it, before it has missed more than is read for one client.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -29,7 +31,7 @@ export interface SlowReport {
   readonly memory: readonly number[];
   /** How long the rounds took. */
   readonly seconds: number;
-  /** How often the slow client was closed. */
+  /** In how many rounds the service closed the slow client. */
   readonly closed: number;
   readonly resets: number;
   /** What the slow client has missed, seen twice or out of order. */
@@ -47,6 +49,7 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     SEND_TIMEOUT_MS: '2000',
     WS_SEND_LIMIT_BYTES: '2097152',
     NOTIFICATIONS_KEEP: '1000000',
+    METRICS: 'public',
   });
   const crowd = new Crowd();
   const laggard = new Follower('slow client', [instance.port], new Dice(1, 1));
@@ -55,14 +58,26 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     await crowd.gather(instance.port, clients - 1);
     laggard.come();
     await until(() => laggard.isLive, 'the slow client is not live');
+    let closed = 0;
+    const hear = (onClosed?: () => void): Promise<number> =>
+      crowd.hear(instance.port, size, events, async () => {
+        // Asked in both parts, as it costs something.
+        if ((await connections(instance.port)) < clients) onClosed?.();
+      });
     const [without, beside, memory]: [number[], number[], number[]] = [[], [], []];
     // What runs first is slower, whoever reads.
     await crowd.hear(instance.port, size, Math.ceil(events / 4));
     const start = performance.now();
     for (let round = 0; round < rounds; round++) {
-      if (round % 2 === 0) without.push(await crowd.hear(instance.port, size, events));
+      if (round % 2 === 0) without.push(await hear());
       const read = laggard.stopReading();
-      beside.push(await crowd.hear(instance.port, size, events));
+      let isClosed = false;
+      const onClosed = (): void => {
+        isClosed = true;
+        read();
+      };
+      beside.push(await hear(onClosed));
+      closed += Number(isClosed);
       read();
       // After a reset it gets only what is written from then on.
       let last = await crowd.write(instance.port, size);
@@ -76,7 +91,7 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
         resets = laggard.resets;
         last = await crowd.write(instance.port, size);
       }
-      if (round % 2 === 1) without.push(await crowd.hear(instance.port, size, events));
+      if (round % 2 === 1) without.push(await hear());
       memory.push(residentBytes(instance.pid));
     }
     const seconds = (performance.now() - start) / 1_000;
@@ -86,7 +101,7 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
       beside,
       memory,
       seconds,
-      closed: laggard.closed,
+      closed,
       resets: laggard.resets,
       missed: lost + twice + disordered + changed,
       deliveries: crowd.deliveries,
@@ -105,6 +120,12 @@ async function until(isSo: () => boolean, failure: string): Promise<void> {
     if (performance.now() > end) throw new Error(failure);
     await pause(20);
   }
+}
+
+/** How many WebSockets the service has open. */
+async function connections(port: number): Promise<number> {
+  const figures = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^troupe_websocket_connections(?:\{.*\})? (\d+)/m.exec(figures)?.[1] ?? Number.NaN);
 }
 
 /** Resident memory of a process; 0 where the system does not tell. */

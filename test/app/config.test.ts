@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, settingNames, type ConfigFault } from '../../src/app/config.ts';
-import { noteLimits } from '../../src/app/notes/note.ts';
+import { ConfigError, type ConfigFault, loadConfig, settingNames } from '../../src/app/internal.ts';
+import { noteLimits } from '../../src/app/notes/internal.ts';
 
 function errorOf(env: Record<string, string>): ConfigError | undefined {
   try {

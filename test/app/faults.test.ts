@@ -1,7 +1,7 @@
 // The application when something fails, stops or reaches a limit: requests, the supervision tree, the end. One PGlite serves
 // all of these tests, each of which starts an application of its own on it; its start takes seconds.
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { Database } from '../../src/app/database/database.ts';
+import type { Database } from '../../src/app/database/internal.ts';
 import { describeAccess } from './faults/access.cases.ts';
 import { describeFaultyRequests } from './faults/requests.cases.ts';
 import { describeLimits } from './faults/limits.cases.ts';

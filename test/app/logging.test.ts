@@ -2,10 +2,12 @@
 import { channel } from 'node:diagnostics_channel';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { boundedLines } from '../../src/app/log-lines.ts';
-import type { DatabaseEvent, DatabaseStatus } from '../../src/app/database/database.ts';
-import { DatabaseUnavailableError } from '../../src/app/database/errors.ts';
-import { holdErrors, logDatabase, logRuntime } from '../../src/app/logging.ts';
+import { boundedLines, holdErrors, logDatabase, logRuntime } from '../../src/app/internal.ts';
+import {
+  type DatabaseEvent,
+  type DatabaseStatus,
+  DatabaseUnavailableError,
+} from '../../src/app/database/internal.ts';
 import { createNode, type TelemetryEvents, type TelemetryName } from 'troupe';
 
 interface Line {

@@ -6,7 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { root } from '../../scripts/lib/run.mjs';
-import { connectionsFor } from '../../src/app/http/connections.ts';
+import { connectionsFor } from '../../src/app/http/internal.ts';
 import { openRaw } from './support/client.ts';
 import { requirePart } from '../support/parts.ts';
 import { startPostgres } from '../support/postgres.ts';

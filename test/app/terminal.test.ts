@@ -1,8 +1,7 @@
 // The log on a terminal. That the program uses it is in program.test.ts.
 import Fastify from 'fastify';
 import { expect, test, vi } from 'vitest';
-import { boundedLines } from '../../src/app/log-lines.ts';
-import { terminalLog } from '../../src/app/terminal.ts';
+import { boundedLines, terminalLog } from '../../src/app/internal.ts';
 
 function fakeTerminal(isTTY: boolean) {
   const written: string[] = [];

@@ -3,7 +3,7 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { makeNote, type Program, startProgram } from '../app/support/program.ts';
-import { announced, live, noteNamed, titles } from '../app/web/browser.ts';
+import { announced, live, noteNamed, titles } from '../support/page.ts';
 import { requirePart } from '../support/parts.ts';
 import { stage } from './setup.ts';
 

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { describe, expect, test, vi } from 'vitest';
 import { connected, settingsOf, startInstance } from '../app/support/instances.ts';
 import { makeNote } from '../app/support/program.ts';
-import { live, noteNamed, titles } from '../app/web/browser.ts';
+import { live, noteNamed, titles } from '../support/page.ts';
 import { freePort } from '../support/erl.ts';
 import { freeze, thaw } from '../support/freeze.ts';
 import { requirePart } from '../support/parts.ts';

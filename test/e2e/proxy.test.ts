@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Program, startProgram } from '../app/support/program.ts';
-import { live, noteNamed } from '../app/web/browser.ts';
+import { live, noteNamed } from '../support/page.ts';
 import { requirePart } from '../support/parts.ts';
 import { stage } from './setup.ts';
 

@@ -2,7 +2,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll } from 'vitest';
 import { buildProgram, type DataFolders, prepareDataFolders } from '../app/support/program.ts';
-import { launch } from '../app/web/browser.ts';
+import { launch } from '../support/page.ts';
 import { requirePart } from '../support/parts.ts';
 
 /** What there is while the tests of a group run. */

@@ -23,6 +23,7 @@ interface Rule {
 }
 
 const inSource = (path: string) => path.startsWith('src/') && isCode(path);
+const isTypeScript = (path: string) => /^(src|test|fuzz|attack|torture|bench|examples)\/.*\.ts$/.test(path);
 const inRuntime = (path: string) => path.startsWith('src/runtime/') && isCode(path);
 /** What opens ports besides the main file: the socket of the REPL, carriers, and the socket that can be a lock. */
 const LISTENERS = [
@@ -39,7 +40,7 @@ const rules: Rule[] = [
   {
     title: 'dependencies point one way',
     faults: importFaults,
-    applies: inSource,
+    applies: isTypeScript,
     bad: [
       ['src/runtime/process/a.ts', "import { x } from '../otp/server.ts';", 1],
       ['src/runtime/process/a.ts', "\nimport type { X } from '../pg/pg.ts';", 2],
@@ -62,6 +63,10 @@ const rules: Rule[] = [
       ['src/app/main.ts', "import { x } from '../runtime/terms/pid.ts';", 1],
       ['src/app/main.ts', "import { x } from '../runtime/index.ts';", 1],
       ['src/runtime/pg/a.ts', "import { x } from './internal.ts';", 1],
+      ['src/app/notes/a.ts', "import { x } from './internal.ts';", 1],
+      ['test/runtime/pg/a.test.ts', "import { x } from '../../../src/runtime/pg/scope.ts';", 1],
+      ['test/app/a.test.ts', "import type { X } from '../../src/app/config.ts';", 1],
+      ['fuzz/a.ts', "import { x } from '../src/runtime/pg/scope.ts';", 1],
     ],
     good: [
       ['src/runtime/process/a.ts', "import { x } from './b.ts';\nimport { y } from '../errors.ts';"],
@@ -81,6 +86,10 @@ const rules: Rule[] = [
         "import fastifyWebsocket from '@fastify/websocket';\nimport { x } from '../pg/pg.ts';",
       ],
       ['src/app/notes/a.ts', "import { x } from 'troupe';\nimport { y } from 'fastify';"],
+      [
+        'test/runtime/pg/a.test.ts',
+        "import { x } from '../../../src/runtime/pg/internal.ts';\nimport { y } from '../support/a.ts';",
+      ],
     ],
   },
   {

@@ -1,6 +1,6 @@
 // How long is waited between attempts.
 import { describe, expect, test } from 'vitest';
-import { backoffMs } from '../../src/runtime/backoff.ts';
+import { backoffMs } from '../../src/runtime/internal.ts';
 
 const limits = { firstMs: 500, maxMs: 30_000 };
 

@@ -8,6 +8,7 @@ import { ensureBuild } from '../../scripts/lib/fresh.mjs';
 import { faultsOf, type Stored } from '../../torture/check.ts';
 import { Follower } from '../../torture/followers.ts';
 import { SHORT, torture } from '../../torture/run.ts';
+import { storm } from '../../torture/storm.ts';
 import { requirePart } from '../support/parts.ts';
 
 // Starts several programs again and again, and the machine may be busy.
@@ -23,6 +24,19 @@ describe('the torture', () => {
       expect(report.faults).toEqual([]);
       expect(report.events).toBeGreaterThanOrEqual(report.answered);
       expect(report.played.size).toBeGreaterThan(0);
+    },
+  );
+
+  test.skipIf(requirePart('postgres').missing)(
+    'spreads clients that all lose their connections at once, by delays that servers name where they can',
+    async () => {
+      const report = await storm({ clients: 24, writers: 2, seed: 20_260_101 });
+      expect(report.faults).toEqual([]);
+      const [inTurn, atOnce, killed] = report.storms;
+      expect(inTurn?.advised.length).toBeGreaterThanOrEqual(24);
+      expect(atOnce?.advised.length).toBeGreaterThanOrEqual(24);
+      expect(new Set(atOnce?.advised).size).toBeGreaterThan(12);
+      expect(killed).toMatchObject({ name: 'killed at once', advised: [] });
     },
   );
 

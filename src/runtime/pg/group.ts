@@ -363,11 +363,6 @@ export class Member extends Watcher {
     else this.#many?.delete(membership.group);
   }
 
-  /** How many groups it is in. */
-  get groupCount(): number {
-    return this.#only === null ? (this.#many?.size ?? 0) : 1;
-  }
-
   /** Its memberships, without those that are removed during the iteration. */
   memberships(): Iterable<Membership> {
     return this.#only === null ? (this.#many?.values() ?? []) : [this.#only];

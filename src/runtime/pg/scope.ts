@@ -314,8 +314,8 @@ function localProcess(node: Node, pid: Pid): Process | null {
 
 // ---- monitors ----
 
-/** `{Ref, join, Group, Pids}`: processes joined a monitored group, each as often as it is listed. */
-export class GroupJoined {
+/** What a monitor of a group tells. */
+abstract class GroupChange {
   readonly ref: Ref;
   readonly group: unknown;
   readonly pids: readonly Pid[];
@@ -331,24 +331,12 @@ export class GroupJoined {
     return true;
   }
 }
+
+/** `{Ref, join, Group, Pids}`: processes joined a monitored group, each as often as it is listed. */
+export class GroupJoined extends GroupChange {}
 
 /** `{Ref, leave, Group, Pids}`: processes left a monitored group, or ended. */
-export class GroupLeft {
-  readonly ref: Ref;
-  readonly group: unknown;
-  readonly pids: readonly Pid[];
-
-  constructor(ref: Ref, group: unknown, pids: readonly Pid[]) {
-    this.ref = ref;
-    this.group = group;
-    this.pids = pids;
-  }
-
-  /** @internal */
-  get [KEPT](): boolean {
-    return true;
-  }
-}
+export class GroupLeft extends GroupChange {}
 
 /** A process that monitors a group, or a whole scope. */
 class GroupMonitor extends Watcher {

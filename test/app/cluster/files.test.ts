@@ -4,10 +4,8 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ConfigError, loadConfig } from '../../../src/app/config.ts';
-import { openCarrier } from '../../../src/app/cluster/carrier.ts';
-import { readClusterFiles } from '../../../src/app/cluster/files.ts';
-import type { ClusterSettings } from '../../../src/app/cluster/settings.ts';
+import { ConfigError, loadConfig } from '../../../src/app/internal.ts';
+import { type ClusterSettings, openCarrier, readClusterFiles } from '../../../src/app/cluster/internal.ts';
 import { Authority, hasOpenssl } from '../../runtime/distribution/erlang/certificates.ts';
 import { temporaryFolder } from '../support/program.ts';
 

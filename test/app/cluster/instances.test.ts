@@ -1,9 +1,7 @@
 // Several instances as one service, over a network in memory that can be cut. With real connections: ../cluster.test.ts.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { notes } from '../../../src/app/notes/channel.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
-import { CALLS_MAX } from '../../../src/app/notes/store.ts';
+import { CALLS_MAX, type Note, notes } from '../../../src/app/notes/internal.ts';
 import { call, cast, createNode, type Node, pubsub, type TroupeError } from 'troupe';
 import { createMemoryNetwork, type MemoryNetwork } from 'troupe/testing';
 import type { TestClient } from '../support/client.ts';

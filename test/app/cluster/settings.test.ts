@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, type ConfigFault, loadConfig } from '../../../src/app/config.ts';
+import { ConfigError, type ConfigFault, loadConfig } from '../../../src/app/internal.ts';
 
 const node = { TROUPE_NODE: 'a@127.0.0.1', TROUPE_COOKIE: 'secret' };
 

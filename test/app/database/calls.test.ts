@@ -1,7 +1,7 @@
 // How calls are carried out, on sessions that do what the test says.
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { describe, expect, test } from 'vitest';
-import { Calls, type Session, type SessionSource } from '../../../src/app/database/calls.ts';
+import { Calls, type Session, type SessionSource } from '../../../src/app/database/internal.ts';
 
 /** A connection that is never used: the statements of these tests are commands. */
 const db = drizzle.mock();

@@ -1,7 +1,7 @@
 // What the errors of Node.js, of the two drivers and of drizzle mean.
 import { DrizzleQueryError } from 'drizzle-orm';
 import { describe, expect, test } from 'vitest';
-import { explain } from '../../../src/app/database/faults.ts';
+import { explain } from '../../../src/app/database/internal.ts';
 
 const nodeError = (code: string) =>
   Object.assign(new Error(`connect ${code} 127.0.0.1:5432`), { code, syscall: 'connect' });

@@ -3,8 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { FolderInUseError } from '../../../src/app/database/errors.ts';
-import { lockFolder } from '../../../src/app/database/folder-lock.ts';
+import { FolderInUseError, lockFolder } from '../../../src/app/database/internal.ts';
 import { freeze } from '../../support/freeze.ts';
 import { startProgram, temporaryFolder, type Program } from './support.ts';
 

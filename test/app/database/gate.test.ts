@@ -1,7 +1,7 @@
 // The gate: so many inside, so many in line, first come first served, and who gives up never gets in.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Gate, GateFullError } from '../../../src/app/database/gate.ts';
+import { Gate, GateFullError } from '../../../src/app/database/internal.ts';
 
 const patient = new AbortController().signal;
 

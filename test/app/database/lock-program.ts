@@ -1,7 +1,6 @@
 // Takes the lock of a file each time a line comes in, and says what came of it. Ends with its input.
 import { createInterface } from 'node:readline';
-import { FolderInUseError } from '../../../src/app/database/errors.ts';
-import { lockFolder } from '../../../src/app/database/folder-lock.ts';
+import { FolderInUseError, lockFolder } from '../../../src/app/database/internal.ts';
 
 const [, , path = '', waitMs = '0'] = process.argv;
 

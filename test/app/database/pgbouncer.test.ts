@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Database, openDatabase } from '../../../src/app/database/database.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { type Database, openDatabase } from '../../../src/app/database/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 

@@ -2,8 +2,8 @@
 // database a statement without an end. Ends with its input.
 import { createInterface } from 'node:readline';
 import { sql } from 'drizzle-orm';
-import { openDatabase } from '../../../src/app/database/database.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { openDatabase } from '../../../src/app/database/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 
 const database = openDatabase({ kind: 'pglite', folder: process.argv[2] ?? '', queryTimeoutMs: 600_000 });
 database.onEvent((event) => process.stdout.write(`${JSON.stringify(event)}\n`));

@@ -16,9 +16,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Database, openDatabase } from '../../../src/app/database/database.ts';
-import { DatabaseOpenError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import {
+  type Database,
+  DatabaseOpenError,
+  DatabaseUnavailableError,
+  openDatabase,
+} from '../../../src/app/database/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { startProgram, temporaryFolder, watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
 

@@ -6,10 +6,9 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { FastifyBaseLogger } from 'fastify';
-import { openDatabase } from '../../../src/app/database/database.ts';
-import { PostgresListener } from '../../../src/app/database/postgres-listener.ts';
-import { logDatabase } from '../../../src/app/logging.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { openDatabase, PostgresListener } from '../../../src/app/database/internal.ts';
+import { logDatabase } from '../../../src/app/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 

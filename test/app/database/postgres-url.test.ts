@@ -6,7 +6,7 @@ import {
   parsePostgresUrl,
   PostgresUrlError,
   tlsOptions,
-} from '../../../src/app/database/postgres-url.ts';
+} from '../../../src/app/database/internal.ts';
 
 const plain = {
   host: 'h',

@@ -3,11 +3,13 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { type Database, openDatabase } from '../../../src/app/database/database.ts';
-import { migrationLockKey } from '../../../src/app/database/migrations.ts';
-import type { PostgresSettings } from '../../../src/app/database/postgres.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
-import { notes } from '../../../src/app/notes/schema.ts';
+import {
+  type Database,
+  migrationLockKey,
+  openDatabase,
+  type PostgresSettings,
+} from '../../../src/app/database/internal.ts';
+import { createNoteRepository, notesTable as notes } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 import { watch } from './support.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
-import type { Database, DatabaseEvent, DatabaseState } from '../../../src/app/database/database.ts';
+import type { Database, DatabaseEvent, DatabaseState } from '../../../src/app/database/internal.ts';
 
 export interface Watched {
   readonly events: DatabaseEvent[];
@@ -62,6 +62,7 @@ export function startProgram(file: string, ...args: string[]): Program {
   const path = join(import.meta.dirname, file);
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), path, ...args], {
     cwd: tmpdir(), // nothing depends on the folder that a program is started in
+    env: { ...process.env, TSX_TSCONFIG_PATH: join(import.meta.dirname, '../../../tsconfig.json') },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   onTestFinished(async () => {

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type Database, openDatabase } from '../../../src/app/database/database.ts';
-import { DatabaseBacklog } from '../../../src/app/indexer/backlog.ts';
-import { Vocabulary } from '../../../src/app/indexer/vocabulary.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { type Database, openDatabase } from '../../../src/app/database/internal.ts';
+import { DatabaseBacklog, Vocabulary } from '../../../src/app/indexer/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { temporaryFolder } from './support.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,7 +1,7 @@
 // Where the messages of PostgreSQL's protocol end, however their bytes arrive.
 import { array, assert, nat, property, string } from 'fast-check';
 import { expect, test } from 'vitest';
-import { MessageReader, simpleQuery } from '../../../src/app/database/wire.ts';
+import { MessageReader, simpleQuery } from '../../../src/app/database/internal.ts';
 
 const startup = Buffer.from([0, 0, 0, 9, 0, 3, 0, 0, 0]);
 const terminate = Buffer.from([0x58, 0, 0, 0, 4]);

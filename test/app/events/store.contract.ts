@@ -3,9 +3,8 @@
 import { sql } from 'drizzle-orm';
 import { beforeAll, beforeEach, afterAll, expect, test } from 'vitest';
 import type { NewEvent, StoredEvent } from 'troupe';
-import type { Database } from '../../../src/app/database/database.ts';
-import { channelEvents, channelHeads } from '../../../src/app/events/schema.ts';
-import { DatabaseEvents } from '../../../src/app/events/store.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import { channelEvents, channelHeads, DatabaseEvents } from '../../../src/app/events/internal.ts';
 
 const ALL = { events: 1_000, bytes: 1_000_000 };
 const NEVER = 1_000_000_000;

@@ -1,7 +1,7 @@
 // Who may reach the service, by which host, and through which proxy.
 import { request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
 import { openClient, openRaw } from '../support/client.ts';
 import { FaultyDatabase } from '../support/faulty-database.ts';
 import { startPrefixProxy } from '../support/prefix-proxy.ts';

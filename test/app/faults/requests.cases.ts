@@ -2,8 +2,8 @@
 // real, with faults put in front of it.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
-import { notes } from '../../../src/app/notes/schema.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import { notesTable as notes } from '../../../src/app/notes/internal.ts';
 import { sys } from 'troupe';
 import { openRaw } from '../support/client.ts';
 import { away, barrier, FaultyDatabase } from '../support/faulty-database.ts';

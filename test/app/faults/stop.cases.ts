@@ -1,7 +1,7 @@
 // How the application stops: what clients are told, what is finished, what is cut off. Its limits are set so that a test
 // would never end, or fail, if it waited for a limit that it should not wait for.
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
 import { openRaw, type Raw, UPGRADE } from '../support/client.ts';
 import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';

@@ -1,10 +1,10 @@
 // The supervision tree of the application: what is started again, what comes back with it, and when it gives up.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
-import { indexerName } from '../../../src/app/indexer/indexer.ts';
-import { notes } from '../../../src/app/notes/schema.ts';
-import { rootName } from '../../../src/app/tree.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import { indexerName } from '../../../src/app/indexer/internal.ts';
+import { notesTable as notes } from '../../../src/app/notes/internal.ts';
+import { rootName } from '../../../src/app/internal.ts';
 import { type Pid, supervisionTrees, type TreeNode } from 'troupe';
 import { awaitExit } from 'troupe/testing';
 import { away, barrier, FaultyDatabase } from '../support/faulty-database.ts';

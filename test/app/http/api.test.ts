@@ -6,7 +6,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import Schema from 'typebox/schema';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openClient } from '../support/client.ts';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/internal.ts';
 import { FaultyDatabase, openPgliteForTests, type OpenedDatabase } from '../support/faulty-database.ts';
 import { type Ask, startTestApp, type TestApp } from '../support/test-app.ts';
 

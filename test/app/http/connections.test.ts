@@ -1,6 +1,6 @@
 // How many connections there may be, from the number of files that the process may open.
 import { expect, test } from 'vitest';
-import { connectionsFor, openFilesLimit } from '../../../src/app/http/connections.ts';
+import { connectionsFor, openFilesLimit } from '../../../src/app/http/internal.ts';
 
 test('some descriptors are left to others, and half of few', () => {
   const cases = [

@@ -1,6 +1,6 @@
 // Which hosts a request may be sent to.
 import { describe, expect, test } from 'vitest';
-import { hostCheck } from '../../../src/app/http/host.ts';
+import { hostCheck } from '../../../src/app/http/internal.ts';
 
 const LOOPBACK = [
   'localhost',

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Down } from 'troupe';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { loadConfig } from '../../../src/app/config.ts';
-import { LABELS_MAX } from '../../../src/app/http/metrics.ts';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { loadConfig } from '../../../src/app/internal.ts';
+import { LABELS_MAX } from '../../../src/app/http/internal.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/internal.ts';
 import { FaultyDatabase, openPgliteForTests, type OpenedDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 

@@ -1,7 +1,7 @@
 // Lists and searches in pages, on either database: how many notes and bytes a page has, how it leads to the next one, and what
 // is refused.
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Note } from '../../../src/app/notes/note.ts';
+import type { Note } from '../../../src/app/notes/internal.ts';
 import type { Answer, TestApp } from '../support/test-app.ts';
 
 interface Page {

@@ -2,7 +2,7 @@
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { KEYS_MAX } from 'troupe/log';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/internal.ts';
 import { FaultyDatabase, openPgliteForTests, type OpenedDatabase } from '../support/faulty-database.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 

@@ -1,6 +1,6 @@
 // What every request is answered, on either database: the table of the design, its limits, and what goes wrong.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { noteLimits } from '../../../src/app/notes/note.ts';
+import { noteLimits } from '../../../src/app/notes/internal.ts';
 import type { TestApp } from '../support/test-app.ts';
 
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

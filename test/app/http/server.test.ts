@@ -4,7 +4,7 @@ import { Agent, get, type IncomingMessage, type Server, type ServerResponse } fr
 import type { AddressInfo } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { boundedServers, PIPELINED_MAX, type ServerLimits } from '../../../src/app/http/server.ts';
+import { boundedServers, PIPELINED_MAX, type ServerLimits } from '../../../src/app/http/internal.ts';
 import { openRaw } from '../support/client.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;

@@ -3,15 +3,22 @@
 import { sql } from 'drizzle-orm';
 import { createNode } from 'troupe';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import type { Database, Queryable, SqlRunner } from '../../../src/app/database/database.ts';
-import { DatabaseBacklog } from '../../../src/app/indexer/backlog.ts';
-import { noteIndexer } from '../../../src/app/indexer/indexer.ts';
-import { DatabaseSearch } from '../../../src/app/indexer/search.ts';
-import { NoteWords } from '../../../src/app/indexer/tsvector.ts';
-import { Vocabulary, vocabularyOf } from '../../../src/app/indexer/vocabulary.ts';
-import { IncomingEvents } from '../../../src/app/notes/incoming.ts';
-import { createNoteRepository, type NoteRepository } from '../../../src/app/notes/repository.ts';
-import { notes, noteWords } from '../../../src/app/notes/schema.ts';
+import type { Database, Queryable, SqlRunner } from '../../../src/app/database/internal.ts';
+import {
+  DatabaseBacklog,
+  DatabaseSearch,
+  noteIndexer,
+  NoteWords,
+  Vocabulary,
+  vocabularyOf,
+} from '../../../src/app/indexer/internal.ts';
+import {
+  createNoteRepository,
+  IncomingEvents,
+  type NoteRepository,
+  notesTable as notes,
+  noteWords,
+} from '../../../src/app/notes/internal.ts';
 import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
 import { wronglyIndexed } from '../support/wrongly-indexed.ts';
 

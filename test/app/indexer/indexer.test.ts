@@ -1,11 +1,9 @@
 // The indexer as a server: what wakes it, what it survives, and which of several works.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DatabaseQueryError, DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { type IndexerOptions, noteIndexer } from '../../../src/app/indexer/indexer.ts';
-import { notes } from '../../../src/app/notes/channel.ts';
-import { IncomingEvents } from '../../../src/app/notes/incoming.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
+import { DatabaseQueryError, DatabaseUnavailableError } from '../../../src/app/database/internal.ts';
+import { type IndexerOptions, noteIndexer } from '../../../src/app/indexer/internal.ts';
+import { IncomingEvents, type Note, notes } from '../../../src/app/notes/internal.ts';
 import { ChannelReset, createNode, type Node } from 'troupe';
 import { createMemoryNetwork } from 'troupe/testing';
 

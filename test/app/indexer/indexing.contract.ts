@@ -3,13 +3,15 @@
 import { sql } from 'drizzle-orm';
 import { array, assert, asyncProperty, constant, constantFrom, nat, oneof, record } from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/app/database/database.ts';
-import { DatabaseBacklog, readMax } from '../../../src/app/indexer/backlog.ts';
-import { DatabaseSearch } from '../../../src/app/indexer/search.ts';
-import { Vocabulary } from '../../../src/app/indexer/vocabulary.ts';
-import { BadCursorError } from '../../../src/app/notes/page.ts';
-import { createNoteRepository, type NoteRepository } from '../../../src/app/notes/repository.ts';
-import { notes, noteWords } from '../../../src/app/notes/schema.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import { DatabaseBacklog, DatabaseSearch, readMax, Vocabulary } from '../../../src/app/indexer/internal.ts';
+import {
+  BadCursorError,
+  createNoteRepository,
+  type NoteRepository,
+  notesTable as notes,
+  noteWords,
+} from '../../../src/app/notes/internal.ts';
 import { barrier, FaultyDatabase } from '../support/faulty-database.ts';
 
 const ALL = { limit: 1_000, maxBytes: 1_000_000_000 };

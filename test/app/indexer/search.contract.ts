@@ -1,7 +1,7 @@
 // Searching over HTTP, on either database: what is found, that a change is found at once, and that an indexer which is killed
 // comes back complete.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { indexerName } from '../../../src/app/indexer/indexer.ts';
+import { indexerName } from '../../../src/app/indexer/internal.ts';
 import { awaitExit } from 'troupe/testing';
 import type { TestApp } from '../support/test-app.ts';
 

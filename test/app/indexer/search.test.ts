@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, type DatabaseSettings, openDatabase } from '../../../src/app/database/database.ts';
-import { DatabaseBacklog, type NotIndexed } from '../../../src/app/indexer/backlog.ts';
-import { DatabaseSearch } from '../../../src/app/indexer/search.ts';
-import { Vocabulary } from '../../../src/app/indexer/vocabulary.ts';
-import { createNoteRepository } from '../../../src/app/notes/repository.ts';
+import { type Database, type DatabaseSettings, openDatabase } from '../../../src/app/database/internal.ts';
+import {
+  DatabaseBacklog,
+  DatabaseSearch,
+  type NotIndexed,
+  Vocabulary,
+} from '../../../src/app/indexer/internal.ts';
+import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
 import { describeCrashes } from './crash.contract.ts';

@@ -1,9 +1,16 @@
 // What counts as a word, in which form, and that cutting is linear in the text whatever is in it.
 import { describe, expect, test } from 'vitest';
-import { fold } from '../../../src/app/indexer/fold.ts';
-import { distance, NoteQuery, queryMax, termsMax } from '../../../src/app/indexer/query.ts';
-import { NoteWords, wordsMax } from '../../../src/app/indexer/tsvector.ts';
-import { termsOf, wordMax } from '../../../src/app/indexer/words.ts';
+import {
+  distance,
+  fold,
+  NoteQuery,
+  NoteWords,
+  queryMax,
+  termsMax,
+  termsOf,
+  wordMax,
+  wordsMax,
+} from '../../../src/app/indexer/internal.ts';
 
 /** The words that a note with this text is found by, each once. */
 function wordsOf(body: string): string[] {

@@ -1,12 +1,16 @@
 // What a repository of notes does about who changed what, and about deleted notes, on whichever database.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { sql } from 'drizzle-orm';
-import type { Database } from '../../../src/app/database/database.ts';
-import { removedMax } from '../../../src/app/notes/deleted.ts';
-import { changesMax } from '../../../src/app/notes/history.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
-import { createNoteRepository, type NoteRepository } from '../../../src/app/notes/repository.ts';
-import { deletedNotes, notes } from '../../../src/app/notes/schema.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import {
+  changesMax,
+  createNoteRepository,
+  deletedNotes,
+  type Note,
+  type NoteRepository,
+  notesTable as notes,
+  removedMax,
+} from '../../../src/app/notes/internal.ts';
 import { firstPage } from '../support/first-page.ts';
 
 /** Ids that no note can have. */

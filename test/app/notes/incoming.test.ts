@@ -1,9 +1,8 @@
 // What is taken of the channel's messages, and how often it is told that something was left out.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { KEYS_MAX } from 'troupe/log';
-import { IncomingEvents, type LeftOut } from '../../../src/app/notes/incoming.ts';
-import { Strangers } from '../../../src/app/cluster/strangers.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
+import { IncomingEvents, type LeftOut, type Note } from '../../../src/app/notes/internal.ts';
+import { Strangers } from '../../../src/app/cluster/internal.ts';
 import { atom, Broadcast, charlist, createNode, type Pid, tuple } from 'troupe';
 
 const note = {

@@ -1,7 +1,12 @@
 // What may be written into a note, and the exact errors for what may not.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkNewNote, checkNoteChange, checkRestoration, noteLimits } from '../../../src/app/notes/note.ts';
+import {
+  checkNewNote,
+  checkNoteChange,
+  checkRestoration,
+  noteLimits,
+} from '../../../src/app/notes/internal.ts';
 
 const note = { title: 'A title', body: 'A body', author: 'An author' };
 const errorOf = (input: unknown) => {

@@ -1,8 +1,8 @@
 // The server that removes deleted notes for good: it works in turns, outlives what goes wrong, and keeps to its limit.
 import { afterEach, expect, test } from 'vitest';
 import { createNode, type Node } from 'troupe';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
-import { deletedNotesServer } from '../../../src/app/notes/purge.ts';
+import { DatabaseUnavailableError } from '../../../src/app/database/internal.ts';
+import { deletedNotesServer } from '../../../src/app/notes/internal.ts';
 
 const limit = { maxAgeMs: 1_000, keep: 5 };
 let node: Node;

@@ -1,12 +1,20 @@
 // What a repository of notes does, on whichever database.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sql } from 'drizzle-orm';
-import type { Database } from '../../../src/app/database/database.ts';
-import { DatabaseQueryError } from '../../../src/app/database/errors.ts';
-import { checkNewNote, noteLimits, type Note } from '../../../src/app/notes/note.ts';
-import { BadCursorError, pageNotesMax, type PageRequest } from '../../../src/app/notes/page.ts';
-import { createNoteRepository, isNoteId, type NoteRepository } from '../../../src/app/notes/repository.ts';
-import { deletedNotes, notes } from '../../../src/app/notes/schema.ts';
+import { type Database, DatabaseQueryError } from '../../../src/app/database/internal.ts';
+import {
+  BadCursorError,
+  checkNewNote,
+  createNoteRepository,
+  deletedNotes,
+  isNoteId,
+  type Note,
+  noteLimits,
+  type NoteRepository,
+  notesTable as notes,
+  pageNotesMax,
+  type PageRequest,
+} from '../../../src/app/notes/internal.ts';
 import { firstPage } from '../support/first-page.ts';
 import { describeChanges, IMPOSSIBLE_IDS } from './changes.contract.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { openDatabase, type DatabaseSettings } from '../../../src/app/database/database.ts';
+import { type DatabaseSettings, openDatabase } from '../../../src/app/database/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { describeNoteRepository } from './repository.contract.ts';

@@ -1,7 +1,6 @@
 // The WebSocket connections at /notifications, on either database: what clients are told, and what hostile ones are.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { notes } from '../../../src/app/notes/channel.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
+import { type Note, notes } from '../../../src/app/notes/internal.ts';
 import { Down } from 'troupe';
 import { openClient, openRaw, type TestClient, UPGRADE } from '../support/client.ts';
 import type { TestApp } from '../support/test-app.ts';

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { type ChannelClient, createChannelClient } from 'troupe/client';
-import type { NoteEvents } from '../../../src/app/notes/channel.ts';
+import type { NoteEvents } from '../../../src/app/notes/internal.ts';
 import { openClient } from '../support/client.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 

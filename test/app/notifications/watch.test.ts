@@ -1,6 +1,6 @@
 // What a client that watches is told of the processes behind its connection, who is told nothing, and what it costs at most.
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { namedMax, WATCHERS_MAX } from '../../../src/app/notifications/watch.ts';
+import { namedMax, WATCHERS_MAX } from '../../../src/app/notifications/internal.ts';
 import { pubsub } from 'troupe';
 import { openClient, type TestClient } from '../support/client.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';

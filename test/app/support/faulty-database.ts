@@ -7,12 +7,12 @@ import {
   type Database,
   type DatabaseCall,
   type DatabaseState,
+  DatabaseUnavailableError,
+  openDatabase,
   type Queryable,
   type RunOptions,
   type SqlRunner,
-  openDatabase,
-} from '../../../src/app/database/database.ts';
-import { DatabaseUnavailableError } from '../../../src/app/database/errors.ts';
+} from '../../../src/app/database/internal.ts';
 
 export interface OpenedDatabase {
   readonly database: Database;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ensureBuild } from '../../../scripts/lib/fresh.mjs';
 import { root } from '../../../scripts/lib/run.mjs';
-import { openPglite } from '../../../src/app/database/pglite.ts';
+import { openPglite } from '../../../src/app/database/internal.ts';
 
 export interface Ended {
   readonly code: number | null;

@@ -4,11 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type App, createApp } from '../../../src/app/app.ts';
-import type { ClusterCarrier } from '../../../src/app/cluster/carrier.ts';
-import { loadConfig } from '../../../src/app/config.ts';
-import type { Database } from '../../../src/app/database/database.ts';
-import type { Note } from '../../../src/app/notes/note.ts';
+import { type App, createApp, loadConfig } from '../../../src/app/internal.ts';
+import type { ClusterCarrier } from '../../../src/app/cluster/internal.ts';
+import type { Database } from '../../../src/app/database/internal.ts';
+import type { Note } from '../../../src/app/notes/internal.ts';
 import type { Pid } from 'troupe';
 import { openClient, type TestClient } from './client.ts';
 

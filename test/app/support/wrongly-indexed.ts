@@ -1,8 +1,8 @@
 // Compares the index with the texts: what the words of each note should be is worked out anew.
 import { sql } from 'drizzle-orm';
-import type { SqlRunner } from '../../../src/app/database/database.ts';
-import { NoteWords } from '../../../src/app/indexer/tsvector.ts';
-import { notes } from '../../../src/app/notes/schema.ts';
+import type { SqlRunner } from '../../../src/app/database/internal.ts';
+import { NoteWords } from '../../../src/app/indexer/internal.ts';
+import { notesTable as notes } from '../../../src/app/notes/internal.ts';
 
 /** Notes compared with one statement. */
 const PAGE = 500;

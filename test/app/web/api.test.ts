@@ -3,8 +3,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createApi } from '../../../src/app/web/api.ts';
-import type { Api } from '../../../src/app/web/api.ts';
+import { type Api, createApi } from '../../../src/app/web/internal.ts';
 import { noteOf } from './notes.ts';
 
 const servers: Server[] = [];

@@ -1,7 +1,6 @@
 // The page without a screen: new notes, deletion, memory, long lists. Reading and searching are in requests.test.ts.
 import { describe, expect, test } from 'vitest';
-import { FIELD_MAX, TYPING_PAUSE_MS } from '../../../src/app/web/limits.ts';
-import type { Note } from '../../../src/app/web/model.ts';
+import { FIELD_MAX, type Note, TYPING_PAUSE_MS } from '../../../src/app/web/internal.ts';
 import { FakeStore, PageBench } from './page-bench.ts';
 
 const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;

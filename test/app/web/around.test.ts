@@ -3,8 +3,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { requirePart } from '../../support/parts.ts';
-import { buildPage, launch, live, noteNamed, Stage, titles } from './browser.ts';
-import type { BuiltPage } from './browser.ts';
+import { launch, live, noteNamed, titles } from '../../support/page.ts';
+import { buildPage, type BuiltPage, Stage } from './browser.ts';
 
 const part = requirePart('chromium');
 const refusedRequest = /status of (404|422|503)/;

@@ -3,9 +3,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { build } from 'vite';
+import { live } from '../../support/page.ts';
 import { FakeServer } from './fake-server.ts';
 
 export type BuiltPage = { dir: string; remove(): Promise<void> };
@@ -16,18 +16,6 @@ export async function buildPage(): Promise<BuiltPage> {
   const configFile = join(import.meta.dirname, '../../../vite.config.ts');
   await build({ configFile, logLevel: 'warn', build: { outDir: dir, emptyOutDir: true } });
   return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
-}
-
-/** Starts the browser at `path`. */
-export function launch(path: string): Promise<Browser> {
-  const args = [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ];
-  return chromium.launch({ executablePath: path, args });
 }
 
 /** A server and the pages that are open on it. */
@@ -74,28 +62,4 @@ export class Stage {
     const faults = this.#errors.filter((error) => !provoked.some((pattern) => pattern.test(error)));
     if (faults.length > 0) throw new Error(`The browser reports: ${faults.join('; ')}`);
   }
-}
-
-/** Waits until the page is connected and has read its list. */
-export async function live(page: Page): Promise<void> {
-  await page.locator('[data-testid=status][data-state=live]').waitFor();
-  await page
-    .locator('[data-testid=notes][data-state=ready], [data-testid=empty], [data-testid=missing]')
-    .first()
-    .waitFor();
-}
-
-/** The row of the note with this title. */
-export function noteNamed(page: Page, title: string): Locator {
-  return page.getByTestId('note').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
-}
-
-/** The titles in the list, in order. */
-export function titles(page: Page): Promise<string[]> {
-  return page.getByTestId('note-title').allTextContents();
-}
-
-/** Waits until a screen reader has been told this. */
-export function announced(page: Page, text: string): Promise<void> {
-  return page.getByTestId('announcer').filter({ hasText: text }).waitFor({ state: 'attached' });
 }

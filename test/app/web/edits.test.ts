@@ -1,7 +1,6 @@
 // Editing while others change and delete the same notes: what is typed is never replaced and never lost.
 import { describe, expect, test } from 'vitest';
-import type { Note } from '../../../src/app/web/model.ts';
-import type { Edit } from '../../../src/app/web/state.ts';
+import type { Edit, Note } from '../../../src/app/web/internal.ts';
 import { PageBench } from './page-bench.ts';
 
 class EditBench extends PageBench {

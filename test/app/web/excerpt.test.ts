@@ -1,7 +1,6 @@
 // What is shown of a long body.
 import { expect, test } from 'vitest';
-import { excerptOf } from '../../../src/app/web/excerpt.ts';
-import { FOLD_CHARACTERS, FOLD_LINES } from '../../../src/app/web/limits.ts';
+import { excerptOf, FOLD_CHARACTERS, FOLD_LINES } from '../../../src/app/web/internal.ts';
 
 test('a short body is its own excerpt', () => {
   const lines = Array.from({ length: FOLD_LINES }, (_, line) => `line ${line}`).join('\n');

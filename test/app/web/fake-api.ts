@@ -1,7 +1,7 @@
 // The server behind the page, stepped by hand: each request waits to be carried out, then its answer waits to be
 // delivered, so that a test chooses any order of the two. Events are kept, with their positions, and go to the page's socket.
-import type { Api } from '../../../src/app/web/api.ts';
 import type {
+  Api,
   Change,
   Failure,
   Note,
@@ -9,7 +9,7 @@ import type {
   NotePage,
   NoteText,
   Outcome,
-} from '../../../src/app/web/model.ts';
+} from '../../../src/app/web/internal.ts';
 
 export type PendingRequest = {
   readonly name: string;

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Note, NoteDraft, NoteText } from '../../../src/app/web/model.ts';
+import type { Note, NoteDraft, NoteText } from '../../../src/app/web/internal.ts';
 
 const CSP = "default-src 'self'; connect-src 'self'";
 const types: Record<string, string> = {

@@ -1,9 +1,7 @@
 // The page's limits on fields are the server's.
 import { expect, test } from 'vitest';
-import { checkNewNote, noteLimits } from '../../../src/app/notes/note.ts';
-import { firstProblem } from '../../../src/app/web/checks.ts';
-import { FIELD_MAX } from '../../../src/app/web/limits.ts';
-import type { Field } from '../../../src/app/web/model.ts';
+import { checkNewNote, noteLimits } from '../../../src/app/notes/internal.ts';
+import { type Field, FIELD_MAX, firstProblem } from '../../../src/app/web/internal.ts';
 
 test('the values are the same', () => {
   expect(FIELD_MAX).toEqual(noteLimits);

@@ -2,10 +2,10 @@
 // scrolling goes on to the end. Work is counted, not timed.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ARRIVALS_MAX, FOLD_CHARACTERS, PAGE_NOTES } from '../../../src/app/web/limits.ts';
+import { ARRIVALS_MAX, FOLD_CHARACTERS, PAGE_NOTES } from '../../../src/app/web/internal.ts';
 import { requirePart } from '../../support/parts.ts';
-import { announced, buildPage, launch, live, noteNamed, Stage, titles } from './browser.ts';
-import type { BuiltPage } from './browser.ts';
+import { announced, launch, live, noteNamed, titles } from '../../support/page.ts';
+import { buildPage, type BuiltPage, Stage } from './browser.ts';
 
 const part = requirePart('chromium');
 const provoked = /status of (400|503)/;

@@ -6,7 +6,8 @@ import { source as axe } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { requirePart } from '../../support/parts.ts';
-import { buildPage, type BuiltPage, launch, noteNamed, Stage } from './browser.ts';
+import { launch, noteNamed } from '../../support/page.ts';
+import { buildPage, type BuiltPage, Stage } from './browser.ts';
 
 // Starts a browser, and the machine may be busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

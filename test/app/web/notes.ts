@@ -1,5 +1,5 @@
 // Notes for tests.
-import type { Note } from '../../../src/app/web/model.ts';
+import type { Note } from '../../../src/app/web/internal.ts';
 
 const startMs = Date.UTC(2026, 0, 1);
 

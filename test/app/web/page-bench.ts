@@ -1,12 +1,15 @@
 // The page without a screen, over a server, a socket and a clock that a test drives by hand.
 import { setImmediate as settled } from 'node:timers/promises';
-import { startApp } from '../../../src/app/web/app.ts';
-import type { App } from '../../../src/app/web/app.ts';
-import { createMemory } from '../../../src/app/web/memory.ts';
-import type { Store } from '../../../src/app/web/memory.ts';
-import type { Failure } from '../../../src/app/web/model.ts';
-import { rowsOf } from '../../../src/app/web/rows.ts';
-import type { PageEvent, State } from '../../../src/app/web/state.ts';
+import {
+  type App,
+  createMemory,
+  type Failure,
+  type PageEvent,
+  rowsOf,
+  startApp,
+  type State,
+  type Store,
+} from '../../../src/app/web/internal.ts';
 import { FakeApi } from './fake-api.ts';
 import { FakeSocket } from './fake-socket.ts';
 import { ManualTime } from './manual-time.ts';

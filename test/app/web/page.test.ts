@@ -2,8 +2,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { requirePart } from '../../support/parts.ts';
-import { announced, buildPage, launch, live, noteNamed, Stage, titles } from './browser.ts';
-import type { BuiltPage } from './browser.ts';
+import { announced, launch, live, noteNamed, titles } from '../../support/page.ts';
+import { buildPage, type BuiltPage, Stage } from './browser.ts';
 
 const part = requirePart('chromium');
 const refusedRequest = /status of (404|422|503)/;

@@ -7,9 +7,9 @@ import {
   RELOAD_CAP_MS,
   REQUERY_PAUSE_MS,
   RESYNC_SPREAD_MS,
+  standingOf,
   TYPING_PAUSE_MS,
-} from '../../../src/app/web/limits.ts';
-import { standingOf } from '../../../src/app/web/state.ts';
+} from '../../../src/app/web/internal.ts';
 import { PageBench, settled } from './page-bench.ts';
 
 const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;

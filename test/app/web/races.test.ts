@@ -2,11 +2,14 @@
 // with what the server has, as far as it was asked for, and holds no note twice meanwhile.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { REQUERY_PAUSE_MS, TYPING_PAUSE_MS } from '../../../src/app/web/limits.ts';
-import type { Note } from '../../../src/app/web/model.ts';
-import { newestFirst } from '../../../src/app/web/replica.ts';
-import { rowsOf } from '../../../src/app/web/rows.ts';
-import { standingOf } from '../../../src/app/web/state.ts';
+import {
+  newestFirst,
+  type Note,
+  REQUERY_PAUSE_MS,
+  rowsOf,
+  standingOf,
+  TYPING_PAUSE_MS,
+} from '../../../src/app/web/internal.ts';
 import { PageBench, settled } from './page-bench.ts';
 
 /** Pages of a result in these programs, at most. */

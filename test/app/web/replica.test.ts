@@ -1,22 +1,25 @@
 // The merge of lists and events, rule by rule; races.test.ts has them all at once.
 import { describe, expect, test } from 'vitest';
-import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from '../../../src/app/web/limits.ts';
 import {
-  believe,
   beginReading,
+  believe,
   emptyReplica,
   endReading,
+  KEPT_MAX,
+  listed,
+  LISTED_MAX,
   newestFirst,
+  type Note,
+  type NotePage,
   put,
   putAnswer,
   putStored,
   remove,
   removeAnswered,
+  type Replica,
   takePage,
-} from '../../../src/app/web/replica.ts';
-import type { Replica } from '../../../src/app/web/replica.ts';
-import type { Note, NotePage } from '../../../src/app/web/model.ts';
-import { listed } from '../../../src/app/web/rows.ts';
+  TOMBSTONES_MAX,
+} from '../../../src/app/web/internal.ts';
 import { noteOf } from './notes.ts';
 
 const first = noteOf(1, { version: 1 });

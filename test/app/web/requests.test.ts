@@ -1,14 +1,14 @@
 // The page's own requests: reading the list, and searching, with what goes wrong and what overtakes them.
 import { describe, expect, test } from 'vitest';
 import {
+  type Note,
   RELOAD_BASE_MS,
   RELOAD_CAP_MS,
   REQUERY_PAUSE_MS,
   RESYNC_SPREAD_MS,
+  standingOf,
   TYPING_PAUSE_MS,
-} from '../../../src/app/web/limits.ts';
-import type { Note } from '../../../src/app/web/model.ts';
-import { standingOf } from '../../../src/app/web/state.ts';
+} from '../../../src/app/web/internal.ts';
 import { PageBench } from './page-bench.ts';
 
 const away = { kind: 'unavailable', reason: 'database is away', retryAfterSeconds: 3 } as const;

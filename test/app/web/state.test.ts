@@ -1,8 +1,7 @@
 // The reducer by itself: it is pure, and counts only the answers that it waits for.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { initialState, reduce } from '../../../src/app/web/state.ts';
-import type { PageEvent, State } from '../../../src/app/web/state.ts';
+import { initialState, type PageEvent, reduce, type State } from '../../../src/app/web/internal.ts';
 import { noteOf } from './notes.ts';
 
 const fresh = initialState(0, { draft: { title: '', body: '', author: '' }, edits: [], shortcuts: true });

@@ -1,10 +1,13 @@
 // Times, sentences and messages: the small pure parts.
 import { describe, expect, test } from 'vitest';
-import { firstProblem } from '../../../src/app/web/checks.ts';
-import { FIELD_MAX } from '../../../src/app/web/limits.ts';
-import { parseEvent } from '../../../src/app/web/messages.ts';
-import { absoluteTime, relativeTime } from '../../../src/app/web/time.ts';
-import { sentences } from '../../../src/app/web/wording.ts';
+import {
+  absoluteTime,
+  FIELD_MAX,
+  firstProblem,
+  parseEvent,
+  relativeTime,
+  sentences,
+} from '../../../src/app/web/internal.ts';
 import { noteOf } from './notes.ts';
 
 describe('times', () => {

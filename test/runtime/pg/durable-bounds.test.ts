@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { createMemoryStore, defineChannel, type EventSource, type StoredEvent, sys, type Pid } from 'troupe';
 import { createMemoryNetwork, settle } from 'troupe/testing';
-import { Ahead, AHEAD_MAX, Published } from '../../../src/runtime/pg/durable/ahead.ts';
+import { Ahead, AHEAD_MAX, Published } from '../../../src/runtime/pg/internal.ts';
 import {
   add,
   bare,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCommand } from '../../../src/runtime/cli/internal.ts';
-import { loadConfig } from '../../../src/app/config.ts';
+import { loadConfig } from '../../../src/app/internal.ts';
 import {
   type Application,
   attachTo,

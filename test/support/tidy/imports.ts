@@ -1,4 +1,5 @@
-// Which layer may import which. Dependencies point one way: app -> fastify -> pg and otp -> process.
+// Which layer may import which. Dependencies point one way: app -> fastify -> pg and otp -> process. Tests, and all else beside src/,
+// come in by the doors of a folder.
 import { posix } from 'node:path';
 import { isBuiltin } from 'node:module';
 import { faultAt, isSyntax, parse, visit, type Fault, type SourceFile } from './source.ts';
@@ -32,6 +33,7 @@ Object.assign(LAYERS, {
   cli: ['repl'],
   observer: [...BASE, 'process', 'otp', 'pg', 'index', 'inspect', 'fastify'],
   index: [...BASE, 'process', 'otp', 'pg'],
+  internal: BASE,
 });
 const RUNTIME = 'src/runtime/';
 /** What the tests use of a folder besides its public names. */
@@ -39,7 +41,7 @@ const INTERNAL = '/internal.ts';
 /** May depend on packages: Fastify, OpenTelemetry, what reads the code of a line, and what draws the observer's page. */
 const WITH_PACKAGES: readonly string[] = ['fastify', 'observer', 'otel', 'repl'];
 
-/** Faults of the imports of one file of src/. Imports of types count. */
+/** Faults of the imports of one file. Imports of types count. */
 export function importFaults(file: SourceFile): Fault[] {
   return importsOf(file).flatMap(({ specifier, offset }) => {
     const reason = forbidden(file.path, specifier);
@@ -50,8 +52,11 @@ export function importFaults(file: SourceFile): Fault[] {
 function forbidden(path: string, specifier: string): string | undefined {
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(path), specifier));
+    if (!path.startsWith('src/')) return fromOutside(target);
+    if (target.endsWith(INTERNAL)) return 'internal.ts is for tests';
     return path.startsWith(RUNTIME) ? runtimeToFile(path, target) : appToFile(target);
   }
+  if (!path.startsWith('src/')) return undefined;
   if (path.startsWith(RUNTIME) && !WITH_PACKAGES.includes(layerOf(path)) && !isNodeBuiltin(specifier)) {
     return 'the core of the runtime has no dependency but Node.js (as node:...)';
   }
@@ -62,13 +67,17 @@ function runtimeToFile(path: string, target: string): string | undefined {
   if (!target.startsWith(RUNTIME)) return 'the runtime imports nothing from outside src/runtime';
   const from = layerOf(path);
   const to = layerOf(target);
-  if (target.endsWith(INTERNAL)) return 'internal.ts is for tests';
   if (from === to) return undefined;
   const allowed = LAYERS[from];
   if (allowed === undefined)
     return `src/runtime/${from} is not a known layer: name it in test/support/tidy/imports.ts`;
   if (allowed.includes(to)) return undefined;
   return `${from} may import ${allowed.join(', ')}, not ${to}`;
+}
+
+function fromOutside(target: string): string | undefined {
+  if (!target.startsWith('src/') || /\/(index|internal)\.ts$/.test(target)) return undefined;
+  return 'tests use the public names (troupe, ...) or the internal.ts of a folder';
 }
 
 function appToFile(target: string): string | undefined {

@@ -44,11 +44,9 @@ import {
   NEW_FLOAT,
   NEW_FUN,
   NEW_PID,
-  NEW_PORT,
   NEW_REFERENCE,
   NIL,
   PID,
-  PORT,
   RECORD,
   REFERENCE,
   SMALL_ATOM,
@@ -57,7 +55,6 @@ import {
   SMALL_INTEGER,
   SMALL_TUPLE,
   STRING,
-  V4_PORT,
   isTupleTag,
   TooDeep,
   TooManyValues,
@@ -234,9 +231,6 @@ export class TermReader extends ScalarReader {
         return this.oldFloat();
       case RECORD:
         return this.#native(depth);
-      case V4_PORT:
-      case NEW_PORT:
-      case PORT:
       default:
         if (isPortTag(tag)) return this.portTagged(tag);
         throw this.bad(`No term begins with ${tag}`);
@@ -270,6 +264,9 @@ export class TermReader extends ScalarReader {
 
   #elements(count: number, depth: number): unknown[] {
     this.#enter(depth);
+    // An array that grows gets room for 17, and most have few elements.
+    if (count === 1) return [this.value(depth + 1)];
+    if (count === 2) return [this.value(depth + 1), this.value(depth + 1)];
     const elements: unknown[] = [];
     for (let at = 0; at < count; at++) elements.push(this.value(depth + 1));
     return elements;

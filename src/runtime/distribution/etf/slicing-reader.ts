@@ -34,6 +34,7 @@ import {
   STRING,
   TooManyValues,
   skipTerm,
+  TooDeep,
 } from './tags.ts';
 
 /** How many values are read at once. */
@@ -43,6 +44,8 @@ export const MESSAGE_VALUES = 1_048_576;
 /** How many values are read between two looks at the clock, and how many steps are made. */
 const VALUES_PER_LOOK = 512;
 const STEPS_PER_LOOK = 64;
+/** How many values a part may hold that is read in one step. */
+const SMALL_VALUES = 64;
 /** How many bytes of a long text are read in a step. */
 const TEXT_BYTES = 262_144;
 /** How many bytes that only have to be copied: those of a binary, and of a text in ASCII, which the engine need not make out. */
@@ -52,6 +55,9 @@ const RECORD_FIELDS = 65_536;
 
 /** Stands for a part of a term that is nested too deeply. */
 export const TOO_DEEP: unique symbol = Symbol('too deep');
+
+/** Stands for a part that holds too much to be read in one step. */
+const LARGE: unique symbol = Symbol('large');
 
 /** What is read: a message by its grammar, an exit reason, or any term. */
 export type Wanted = Grammar | 'reason' | 'term';
@@ -70,6 +76,8 @@ interface Open {
   map: Record<string, unknown> | ErlMap | null;
   spread: KeySpread | undefined;
   made: number;
+  /** Whether all parts so far were small. */
+  small: boolean;
 }
 
 /** Reads the terms of one connection. */
@@ -175,7 +183,12 @@ export class SlicingReader extends TermReader {
   }
 
   #next(): boolean {
-    switch (this.peek()) {
+    const tag = this.peek();
+    if ((tag === SMALL_TUPLE || tag === LIST) && this.#open.length > 1) {
+      const value = this.#small();
+      if (value !== LARGE) return this.#has(value);
+    }
+    switch (tag) {
       case SMALL_TUPLE:
       case LARGE_TUPLE:
         return this.#begins(SMALL_TUPLE, 1);
@@ -193,6 +206,30 @@ export class SlicingReader extends TermReader {
         return this.#bits();
       default:
         return this.#has(this.value(this.#open.length));
+    }
+  }
+
+  /**
+   * Reads a part the quick way, as most parts of a long list can be. Where one was too large, or nested too deeply, the others beside it
+   * are read in steps, so that reading in vain is rare.
+   */
+  #small(): unknown {
+    const top = this.#open.at(-1);
+    if (top?.small !== true) return LARGE;
+    const { position, left, keyNesting } = this;
+    const allowed = Math.min(left, SMALL_VALUES);
+    this.left = allowed;
+    try {
+      const value = this.value(this.#open.length);
+      this.left += left - allowed;
+      return value;
+    } catch (error) {
+      if (!(error instanceof TooManyValues || error instanceof TooDeep)) throw error;
+      top.small = false;
+      this.position = position;
+      this.left = left;
+      this.keyNesting = keyNesting;
+      return LARGE;
     }
   }
 
@@ -217,7 +254,17 @@ export class SlicingReader extends TermReader {
       record = { exported, names };
     }
     const spread = tag === MAP && count > 2 * MANY_KEYS ? new KeySpread(count / 2) : undefined;
-    this.#open.push({ tag, items: [], left: count, tail: false, record, map: null, spread, made: 0 });
+    this.#open.push({
+      tag,
+      items: [],
+      left: count,
+      tail: false,
+      record,
+      map: null,
+      spread,
+      made: 0,
+      small: true,
+    });
     return false;
   }
 

@@ -183,6 +183,27 @@ describe('what is read', () => {
     );
   });
 
+  test('a list whose parts are small but for one, wherever that stands', () => {
+    const small = tuple(tuple(atom('group'), 1), [peer], { a: 'b' });
+    const keyed = new ErlMap([[tuple('key', tuple(1, 2)), tuple(3, 4)]]);
+    const large = [
+      tuple(
+        'many',
+        Array.from({ length: 100 }, (_, at) => tuple(at, 'x')),
+      ),
+      Array.from({ length: 65 }, (_, at) => 1_000 + at),
+      tuple(new ErlMap(Array.from({ length: 40 }, (_, at) => [tuple(at, 'key'), tuple(at)]))),
+      tuple('long', 'x'.repeat(20_000)),
+    ];
+    for (const [index, one] of large.entries()) {
+      const list: unknown[] = Array.from({ length: 50 }, () => tuple(small, keyed));
+      list.splice(index * 16, 0, tuple(small, one));
+      const bytes = bytesOf(tuple('sync', peer, list));
+      expect(sliced(bytes, 'term')).toMatchObject({ position: bytes.length });
+      expect(sliced(bytes, 'term').value).toStrictEqual(atOnce(bytes, 'term').value);
+    }
+  });
+
   test('a long text, whose characters lie across its pieces', () => {
     for (const text of ['é'.repeat(400_000), `a${'😀'.repeat(300_000)}`, 'x'.repeat(6_000_000)]) {
       const { value, slices } = sliced(bytesOf([text, 1]), 'term');

@@ -1,10 +1,21 @@
 // The small parts of the observer's page: addresses, figures, sequence charts, the colours of the style sheets.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { age, bytes, duration, percent, rate } from '../../../../src/runtime/observer/page/format.ts';
-import { LIFELINES_MAX, MATCH_MAX, ROW_PX } from '../../../../src/runtime/observer/page/limits.ts';
-import { HOME, hashOf, parseRoute, type Route } from '../../../../src/runtime/observer/page/route.ts';
-import { lifelines } from '../../../../src/runtime/observer/page/view/trace.ts';
+import {
+  age,
+  bytes,
+  duration,
+  hashOf,
+  HOME,
+  lifelines,
+  LIFELINES_MAX,
+  MATCH_MAX,
+  parseRoute,
+  percent,
+  rate,
+  type Route,
+  ROW_PX,
+} from '../../../../src/runtime/observer/page/internal.ts';
 
 describe('an address', () => {
   test.each<Partial<Route>>([

@@ -1,18 +1,20 @@
 // The window of a table: changes of the server give what it has; what is seen, drawn and asked for stays within its bounds. The random
 // tables print their seed.
 import { describe, expect, test } from 'vitest';
-import { OVERSCAN_ROWS, ROW_PX, WINDOW_MAX_ROWS } from '../../../../src/runtime/observer/page/limits.ts';
 import {
   changeTable,
   drawnRows,
   followActive,
+  OVERSCAN_ROWS,
+  ROW_PX,
   rowAt,
   seenRows,
   type Span,
   type Table,
   wantedRows,
-} from '../../../../src/runtime/observer/page/table.ts';
-import type { TableChange } from '../../../../src/runtime/observer/protocol.ts';
+  WINDOW_MAX_ROWS,
+} from '../../../../src/runtime/observer/page/internal.ts';
+import type { TableChange } from '../../../../src/runtime/observer/internal.ts';
 
 const table = (first: number, total: number, ...keys: string[]): Table<string> => ({
   first,

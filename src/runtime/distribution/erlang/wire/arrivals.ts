@@ -19,6 +19,7 @@ import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from './control.ts';
 import { type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
+import { isShared } from './read-buffer.ts';
 
 /** Gets what is read. */
 export interface ControlSink {
@@ -241,7 +242,8 @@ export class Arrivals {
   #wait(message: Carrying, carried: Carried, at: number): void {
     this.#reader.position = at;
     const { unread, atoms, ownsBuffer: own } = this.#reader;
-    const bytes = unread.length < COPIED_BYTES ? Buffer.from(unread) : unread;
+    const copied = unread.length < COPIED_BYTES || isShared(unread);
+    const bytes = copied ? Buffer.from(unread) : unread;
     const refs = atoms === null ? null : atoms.slice();
     this.#add({ sender: this.#senderOf(message), message, carried, bytes, own, refs, hand: undefined });
   }

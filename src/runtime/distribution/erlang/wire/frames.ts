@@ -176,7 +176,7 @@ const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
 
 const FIRST_MESSAGE_BYTES = 1024;
 /** How many times as large as what has come the buffer of a message may be. */
-const MESSAGE_GROWTH = 8;
+const MESSAGE_GROWTH = 16;
 
 /** Why a fragment was not taken. The connection is of no use then. */
 export type FragmentFault =

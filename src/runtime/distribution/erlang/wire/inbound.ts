@@ -22,6 +22,7 @@ import { ControlReader } from './control-reader.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
 import { type Assembled, type FragmentFault, Fragments, FrameReader, type FrameSink } from './frames.ts';
 import type { PeerTraffic } from '../line.ts';
+import { isShared, readsIntoShared } from './read-buffer.ts';
 
 /** As in the scheduler: `queueMicrotask` costs three times as much. */
 const NOW = Promise.resolve();
@@ -146,7 +147,8 @@ export class Inbound implements FrameSink, TakesTurns {
   /** Begins to read. */
   start(): void {
     const socket = this.#socket;
-    socket.on('data', this.#data);
+    const shares = readsIntoShared(socket, this.#data);
+    if (!shares) socket.on('data', this.#data);
     socket.on('end', () => this.#closed());
     socket.on('close', () => this.#closed());
     // 'close' follows.
@@ -156,6 +158,10 @@ export class Inbound implements FrameSink, TakesTurns {
       return;
     }
     if (this.#leftover.length > 0) this.#arrived(this.#leftover);
+    // What came while it was paused; without a buffer it comes as `data`.
+    for (let more = shares ? early(socket) : undefined; more !== undefined; more = early(socket)) {
+      if (!this.#stopped) this.#arrived(more);
+    }
     if (this.#rest === undefined && !this.#stopped) socket.resume();
   }
 
@@ -177,6 +183,7 @@ export class Inbound implements FrameSink, TakesTurns {
   }
 
   #arrived(chunk: Buffer): void {
+    if (this.#stopped) return;
     this.chunks++;
     this.traffic.bytes += chunk.length;
     this.#owner.came();
@@ -188,7 +195,7 @@ export class Inbound implements FrameSink, TakesTurns {
       // Little can come while the rest of what came before waits: the socket is paused then, or soon.
       this.#rest = Buffer.concat([this.#rest, chunk]);
     } else if (this.#sliceOpen ? performance.now() >= this.#sliceEnd : turns.crowded) {
-      this.#rest = chunk;
+      this.#rest = kept(chunk);
       this.#socket.pause();
       this.#openSlice();
     } else {
@@ -245,7 +252,7 @@ export class Inbound implements FrameSink, TakesTurns {
       this.#bad(`A frame is longer than ${this.#maxFrameBytes} bytes`);
       return;
     }
-    this.#rest = this.#frames.rest();
+    this.#rest = kept(this.#frames.rest());
     this.#frames.resume();
     if (this.#control.full) this.#socket.pause();
     else void NOW.then(this.#goOn);
@@ -347,6 +354,16 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#terms.ownsBuffer = own;
     this.#control.read();
   }
+}
+
+/** Bytes that nothing overwrites. */
+function kept(bytes: Buffer): Buffer {
+  return isShared(bytes) ? Buffer.from(bytes) : bytes;
+}
+
+/** What a socket has read already. */
+function early(socket: Socket): Buffer | undefined {
+  return (socket.read() as Buffer | null) ?? undefined;
 }
 
 /**
