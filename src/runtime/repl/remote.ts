@@ -16,7 +16,7 @@ import { encodeLine, type Hello, parseServerMessage } from './protocol.ts';
 import type { Connection } from './server.ts';
 
 /** The registered name of the process that lets other nodes in. */
-export const REMOTE_REPL = 'troupe_repl';
+const REMOTE_REPL = 'troupe_repl';
 const TAG = 'troupe_repl';
 
 /** What stands in for a socket. */
