@@ -150,7 +150,7 @@ describe.skipIf(part.missing)('links', () => {
       await own.expectNone();
     });
 
-    test('and made anew, from both sides at the same time, in any order', async () => {
+    test('and made again, from both sides at the same time, in any order', async () => {
       const operations = fc.array(fc.constantFrom('link', 'unlink', 'there:link', 'there:unlink'), {
         minLength: 2,
         maxLength: 12,
@@ -227,7 +227,7 @@ describe.skipIf(part.missing)('links', () => {
     });
   });
 
-  test('when the connection is lost both ends are told, and nothing stays behind', async () => {
+  test('when the connection is lost both ends hear it, and nothing stays behind', async () => {
     const { name, pid } = await agent(true);
     const own = createProbe(troupe.node);
     own.link(pid);

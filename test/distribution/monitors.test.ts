@@ -148,7 +148,7 @@ describe.skipIf(part.missing)('monitors', () => {
     });
   });
 
-  test('when the connection is lost both sides are told', async () => {
+  test('when the connection is lost both sides hear it', async () => {
     const { pid } = await agent();
     const own = createProbe(troupe.node);
     const ref = own.monitor(pid);

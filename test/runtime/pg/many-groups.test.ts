@@ -191,7 +191,7 @@ function longestRun(node: Node): () => number {
   };
 }
 
-test('a member of very many groups leaves them in slices, and nobody sees it in any', async () => {
+test('a member of very many groups leaves them in slices, and reads find it in none', async () => {
   const { cluster, a, spy } = await watched();
   const [one, two] = [forever(a), forever(a)];
   joinMany(a, one);
@@ -270,7 +270,7 @@ test('changes that wait behind a snapshot do not become more and more', async ()
   expect(waiting).toBeLessThan(sliceLimits.waiting + 1);
 });
 
-test('a peer that has told too much to wait is asked for a snapshot, and what it told before is dropped', async () => {
+test('a peer that sends more than may wait is asked for a snapshot, and what it sent before is dropped', async () => {
   Object.assign(sliceLimits, { waiting: 100, mostWaiting: 1_000 });
   const { cluster, a, b, spy } = await watched();
   const pid = forever(b);

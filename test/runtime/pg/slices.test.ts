@@ -154,7 +154,7 @@ test('of snapshots that wait, the last counts', async () => {
   expect(events()).toHaveLength(MANY + MANY - 10);
 });
 
-test('a group of very many members is taken in parts, each told once', async () => {
+test('a group of very many members is taken in parts, each announced once', async () => {
   const { cluster, a, spy, tell, pid } = await watched();
   const other = forever(a);
   const pids = Array.from({ length: MANY * 10 }, () => pid);

@@ -289,7 +289,7 @@ describe('groups and channels', () => {
     expect(await two.run("groups().some(({group}) => group === 'seen' || group === 'other')")).toBe('false');
   });
 
-  test('a watch that is killed is told, and can be set again', async () => {
+  test('a watch that is killed is reported, and can be set again', async () => {
     const repl = await client();
     await repl.run("watch('frail')");
     await repl.run("exit(members('frail')[0], 'kill')");

@@ -57,7 +57,7 @@ test('has the channel of the application, and does not end it', async () => {
   expect((await fetch(`${address}/livez`)).status).toBe(200);
 });
 
-test('says that a node is alone when nobody else is to be seen', async () => {
+test('says that a node is alone when no other is connected', async () => {
   const { code, err } = await runClient(['--eval', 'peers()'], DATA);
   expect([code, err]).toEqual([
     1,
