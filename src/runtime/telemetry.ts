@@ -1,5 +1,5 @@
 /**
- * What the runtime tells the world: events over `node:diagnostics_channel`, and the hook for a tracer. The runtime does not log;
+ * What the runtime publishes: events over `node:diagnostics_channel`, and the hook for a tracer. The runtime does not log;
  * subscribe for a log, a metric or a trace. An event without a subscriber costs one check.
  *
  * Channel names and payloads are below; docs/telemetry.md lists them for users.
@@ -174,7 +174,7 @@ export interface TracedProcess {
   readonly label: string;
 }
 
-/** @internal What the runtime tells a tracer. */
+/** @internal The calls that the runtime makes to a tracer. */
 export interface Tracer {
   /** Runs the code of a controller, in the async context of its request. */
   controller<T>(self: TracedProcess, method: string, route: string | undefined, run: () => T): T;

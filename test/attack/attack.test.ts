@@ -109,7 +109,7 @@ describe('an attack on a node', () => {
   );
 });
 
-test('a kind that there is not is told', async () => {
+test('an unknown kind is reported', async () => {
   const code = await run(process.execPath, ['--import', 'tsx', 'attack/main.ts', 'peers:nothing'], {
     quiet: true,
   });

@@ -33,7 +33,7 @@ describe.skipIf(part.missing)('connecting', () => {
     expect(await erl.eval('nodes()')).toBe('[]');
   });
 
-  test('either side ends a connection, and both are told', async () => {
+  test('either side ends a connection, and both hear it', async () => {
     const lab = shared.forTest();
     const troupe = await lab.troupe('leaving');
     const watcher = nodeWatcher(troupe);
@@ -87,7 +87,7 @@ describe.skipIf(part.missing)('connecting', () => {
     });
   });
 
-  test('a node that lacks what is needed is refused, and told so', async () => {
+  test('a node that lacks required features is refused with a reason', async () => {
     const lab = shared.forTest();
     const refused = telemetry('troupe:distribution:refused');
     const troupe = await lab.troupe('modern');
@@ -163,7 +163,7 @@ describe.skipIf(part.missing)('connecting', () => {
     for (const probe of probes) await probe.expectNone();
   });
 
-  test('who comes anew while the old connection seems up takes its place', async () => {
+  test('a node that connects again while the old connection seems up takes its place', async () => {
     const lab = shared.forTest();
     const frozen = await lab.program('frozen');
     expect(await frozen.run('connect', { peer: erl.name })).toBe(true);
@@ -176,7 +176,7 @@ describe.skipIf(part.missing)('connecting', () => {
     expect(await erl.eval(`net_adm:ping('${anew.name}')`)).toBe('pong');
   });
 
-  test('an Erlang node that comes anew while its old connection seems up takes its place', async () => {
+  test('an Erlang node that connects again while its old connection seems up takes its place', async () => {
     const lab = shared.forTest();
     const troupe = await lab.troupe('steady');
     const probe = createProbe(troupe.node, { name: 'steady' });

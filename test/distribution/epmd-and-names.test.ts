@@ -43,7 +43,7 @@ describe.skipIf(part.missing)('with an epmd', () => {
   });
 });
 
-test.skipIf(part.missing)('when epmd ends and begins anew, nodes register again, as they were', async () => {
+test.skipIf(part.missing)('when epmd restarts, nodes register again, as they were', async () => {
   const lab = new Lab(await freePort()).forTest();
   const first = await lab.epmd();
   const states = telemetry('troupe:distribution:epmd');

@@ -68,7 +68,7 @@ describe.skipIf(part.missing)('ticks', () => {
     expect(await program.run('connect', { peer: erl.name })).toBe(true);
   });
 
-  test.concurrent('an event loop that is busy for a third of the time drops nobody', async ({
+  test.concurrent('an event loop that is busy for a third of the time drops no connection', async ({
     onTestFinished,
   }) => {
     const lab = shared.forTest(onTestFinished);

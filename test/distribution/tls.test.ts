@@ -67,7 +67,7 @@ describe.skipIf(part.missing || !hasOpenssl())('over TLS', () => {
     expect(await erl.eval(`net_adm:ping('${troupe.name}')`)).toBe('pang');
   });
 
-  test('who has no certificate, or speaks no TLS, is refused', async () => {
+  test('a node without a certificate, or without TLS, is refused', async () => {
     const lab = shared.forTest();
     const troupe = await lab.troupe('strict', { tls: good });
     const port = Number(await erl.eval('{port, P, _} = erl_epmd:port_please("strict", {127,0,0,1}), P'));

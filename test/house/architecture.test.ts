@@ -1,6 +1,6 @@
 // The way from a request to a frame, as docs/ARCHITECTURE.md draws it: each of its functions is in the file that it names, and the way
 // enters no room twice in one direction.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -59,4 +59,17 @@ test('the way enters each room once in each direction', () => {
       ...new Set(entered.filter((room) => room !== 'src/runtime/fastify')),
     ]);
   }
+});
+
+test('docs/ARCHITECTURE.md names every folder', () => {
+  const text = read('docs/ARCHITECTURE.md');
+  const folders = ['runtime', 'app', 'runtime/distribution', 'runtime/pg'].flatMap((parent) =>
+    readdirSync(join(root, 'src', parent), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${parent}/${name}`),
+  );
+  expect(folders.length).toBeGreaterThan(20);
+  expect(
+    folders.filter((folder) => folder !== 'runtime/distribution' && !text.includes(`\`${folder}\``)),
+  ).toEqual([]);
 });

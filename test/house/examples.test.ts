@@ -152,7 +152,7 @@ describe('what runs the examples', () => {
       },
     );
 
-    test('a type error is told at its line', async () => {
+    test('a type error is reported at its line', async () => {
       const [example] = document('text', '```ts no-run', 'export const a: string = 1;', '```');
       const compiled = await compileExamples(root, `examples-${process.pid}-types`, [example!]);
       compiled.remove();

@@ -107,12 +107,18 @@ export function startApp(options: AppOptions): App {
   const lookAfterOldNotes = ({ edits, opened, replica }: State): void => {
     const ids = new Set(edits.keys());
     if (opened !== null) ids.add(opened.id);
-    for (const id of ids) if (id < replica.floor && !replica.deleted.has(id)) void lookAfter(id);
+    for (const id of ids) if (id < replica.floor) void lookAfter(id); // it may have been restored, too
   };
 
   const lookAfter = async (id: number): Promise<void> => {
+    const { turn } = current.list;
     const known = { asked: current.replica.deletions, version: versionOf(id) };
     const outcome = await api.get(id);
+    // A list that was asked for meanwhile may be newer than the answer.
+    if (current.list.turn !== turn) {
+      if (current.opened?.id === id || current.edits.has(id)) void lookAfter(id);
+      return;
+    }
     if (outcome.ok) dispatch({ type: 'note_looked_up', id, note: outcome.value, ...known });
     else if (outcome.failure.kind === 'missing')
       dispatch({ type: 'note_looked_up', id, note: null, ...known });

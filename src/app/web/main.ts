@@ -76,6 +76,7 @@ function act(action: Action, id: number): boolean {
   const row = rowsOf(app.state()).find((each) => each.id === (opened?.id ?? id));
   switch (action) {
     case 'write':
+      if (opened !== null) send({ type: 'note_opened', id: null }); // the form may be hidden beside one note
       send({ type: 'focus_wanted', target: 'new-title' });
       return true;
     case 'search':

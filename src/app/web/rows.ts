@@ -16,7 +16,13 @@ export function rowsOf(state: State): readonly Row[] {
 /** The opened note; null when there is none, or it is not known. */
 export function openedNote({ opened, replica }: State): Note | null {
   if (opened === null || replica.deleted.has(opened.id)) return null;
+  if (isCovered(replica, opened.id)) return replica.notes.get(opened.id) ?? null;
   return newest(replica.notes.get(opened.id), opened.note ?? undefined) ?? null;
+}
+
+/** Whether the list says if there is a note with this id. */
+export function isCovered({ floor }: Replica, id: number): boolean {
+  return id >= floor;
 }
 
 function openedRows(state: State, id: number): readonly Row[] {

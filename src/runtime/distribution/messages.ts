@@ -16,7 +16,7 @@
  * such a tuple may mean something else. Any other message is the term that it is. A request `{Name, Argument}` or `Name` is a call by
  * name; any other has the name `$request`.
  *
- * Invariant: what a message says about somebody else makes nothing more of it than a tuple. Only signals make an `Exit`, a `Down`, a
+ * Invariant: what a message claims about another process stays a tuple. Only signals make an `Exit`, a `Down`, a
  * `NodeUp` and a `NodeDown`, and a broadcast is one only when its sender is of the node that the message came from. See
  * docs/adr/0023.
  */

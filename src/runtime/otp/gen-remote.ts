@@ -38,7 +38,7 @@ export class ForeignTag {
     return isAlias && first.tail instanceof Ref ? first.tail : undefined;
   }
 
-  /** The ref in it that is the client's monitor, as far as it can be told. */
+  /** The ref in it that is the client's monitor, if it can be recognised. */
   get monitor(): Ref | undefined {
     const ref = this.tag instanceof ImproperList ? this.tag.tail : this.tag;
     return ref instanceof Ref ? ref : undefined;

@@ -4,7 +4,7 @@
  * A call within the node is one object in several roles, so that it allocates nothing else: the request in the server's
  * mailbox, the watch on the server (whose exit answers the caller), the timer, and the entry in the run queue that resumes the
  * caller; and what the caller's exit and an AbortSignal settle. To another node goes a `RemoteCall`; its answer comes back to
- * an alias, so a late answer finds nobody and is dropped.
+ * an alias, so a late answer is dropped.
  *
  * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
@@ -186,7 +186,7 @@ export class Call
   run(): number {
     if (this.caller?.alive === false) {
       // The caller was killed while it waited: its code runs on only as far as its `finally` blocks.
-      // It may not even wait for this call, which is no unhandled rejection then.
+      // It may not even wait for this call; that must not become an unhandled rejection.
       this.promise.catch(() => undefined);
       this.reject(quietExit(this.caller.exitReason));
       return 1;
@@ -226,7 +226,7 @@ export class Call
     if ((caller.flags & TRACED) !== 0) this.node.tap?.called(caller, this);
   }
 
-  /** Tells the other node that nobody waits for the answer any more. */
+  /** Tells the other node that no caller waits for the answer any more. */
   protected leave(alias: Ref): void {
     const { node, to, pid } = this;
     node.router.aliases.delete(alias.key);
@@ -251,7 +251,7 @@ export class Call
 
 /**
  * Calls a server and waits for its answer.
- * @param to the server; a name of this node that nobody has fails with TROUPE_CALL_NOPROC.
+ * @param to the server; a name of this node that no process has fails with TROUPE_CALL_NOPROC.
  * @param name what is asked for. To a server that is written in Erlang the request is `{Name, Argument}`, and just the atom
  * `Name` without an argument. With the name `$request` it is the argument itself, any term; a request that comes from
  * Erlang and has neither of the first two forms finds the handler of that name.
@@ -302,7 +302,7 @@ function startCall(
 }
 
 /**
- * Sends a request that is not answered. A server that is not there is no error. The request has the forms that it has in
+ * Sends a request that is not answered. A missing server is not an error. The request has the forms that it has in
  * {@link call}. See `gen_server:cast/2`.
  */
 export function cast(node: Node, to: Destination, name: string, argument: unknown, from?: Process): void {
@@ -361,7 +361,7 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
   if (reason === 'noproc') {
     return new TroupeError('TROUPE_CALL_NOPROC', `${describe(request)} found no process.`, { reason });
   }
-  // Of a request without a name the reason tells what it looks like.
+  // The reason shows a request that has no name.
   const isThis = (name: unknown): boolean => name === request.name || request.name === REQUEST;
   if (Array.isArray(reason) && reason[0] === 'unknown_call' && isThis(reason[1])) {
     return new TroupeError('TROUPE_UNKNOWN_CALL', `${describe(request)} is not known there.`, { reason });
@@ -428,7 +428,7 @@ interface Waiting {
 
 const waiting = new WeakMap<AbortSignal, Waiting>();
 
-/** @internal Tells a call when a signal fires, which it has not yet. */
+/** @internal Notifies a call when a signal fires, which it has not yet. */
 function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
   let known = waiting.get(signal);
   if (known === undefined) {

@@ -3,7 +3,7 @@
  * when the process is gone.
  *
  * A `Startup` is the starter's side of it: the watch on the new process, the timeout, and the entry in the run queue that
- * resumes the starter. The new process gets it as the first argument of `init` and tells it the result; a process that
+ * resumes the starter. The new process gets it as the first argument of `init` and reports the result to it; a process that
  * exits before that has failed with its exit reason. See `proc_lib:start_link/5`, `init_ack/2`, `init_fail/3` (OTP 26).
  *
  * Invariants: a startup is settled once. The starter hears of a failure only after the process has exited, so its name is free
@@ -72,7 +72,7 @@ export class Startup extends TimerEntry implements Runnable {
     if (timeoutMs !== Infinity) process.node.timers.start(this, timeoutMs);
   }
 
-  /** Tells the starter that the process has initialised; its last act in `init`. See `proc_lib:init_ack/2`. */
+  /** Reports to the starter that the process has initialised; its last act in `init`. See `proc_lib:init_ack/2`. */
   acknowledge(): void {
     this.#settle(this.#process as Process);
   }
@@ -162,7 +162,7 @@ export class Startup extends TimerEntry implements Runnable {
 }
 
 /**
- * @internal Starts a behaviour whose `init` takes a {@link Startup} and tells it the outcome.
+ * @internal Starts a behaviour whose `init` takes a {@link Startup} and reports the outcome to it.
  * @param parent the process that starts it, or undefined for code outside of any process.
  * @param linked whether to link it to the parent.
  * @param handleOf makes what the starter gets; the process itself by default.
@@ -200,7 +200,7 @@ export function startBehaviour<Args extends readonly unknown[], Handle = Process
 
 /**
  * Tells a server or supervisor to clean up and exit with a reason, and waits until it has. A process of its own asks and
- * waits, so the caller need not be a process, and a late answer finds nobody.
+ * waits, so the caller need not be a process, and a late answer is dropped.
  * @param timeoutMs milliseconds until it fails with TROUPE_CALL_TIMEOUT; the process may still exit later. By default it
  * waits as long as it takes.
  * @throws TroupeError TROUPE_CALL_NOPROC, TROUPE_CALL_NODEDOWN, TROUPE_CALL_TIMEOUT (`timeout`, as in OTP); TROUPE_CALL_EXIT

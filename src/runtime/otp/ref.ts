@@ -123,7 +123,7 @@ export abstract class ServerRef<
     return call(this.from, this.to, name, argument, options);
   }
 
-  /** Sends the server a request that is not answered. It is no error when the server is gone. See `gen_server:cast/2`. */
+  /** Sends the server a request that is not answered. A server that is gone is not an error. See `gen_server:cast/2`. */
   cast<Name extends WithoutArgument<Casts<Definition>>>(
     name: Name,
     argument?: ArgumentOf<Casts<Definition>[Name]>,

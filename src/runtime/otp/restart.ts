@@ -113,7 +113,7 @@ const START_CODES: readonly ErrorCode[] = [
  * @internal Calls the start function of a child in the supervisor's process. Afterwards the child is linked to the
  * supervisor, even when the start function did not link it; if it is dead by then, the mailbox holds its `Exit` or gets it
  * now. See `do_start_child/2`.
- * @param isChild tells whether a process is a child already; it cannot be one twice.
+ * @param isChild whether a process is a child already; it cannot be one twice.
  * @throws ProcessExit when the supervisor was killed meanwhile.
  */
 export async function doStartChild(

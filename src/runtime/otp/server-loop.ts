@@ -266,12 +266,12 @@ export class ServerBehaviour implements Behaviour<
 
   async #beginLater(self: Process, startup: Startup, made: PromiseLike<unknown>): Promise<Server> {
     const settled = await made;
-    // Killed while it waited; the starter has been told.
+    // Killed while it waited; the starter knows.
     if (!self.alive) throw new ProcessExit(self.exitReason);
     return this.#begin(self, startup, settled);
   }
 
-  /** Takes the result of `init`, and tells the starter. */
+  /** Takes the result of `init`, and reports it to the starter. */
   #begin(self: Process, startup: Startup, made: unknown): Server | Promise<Server> {
     const action = made instanceof Action ? made : undefined;
     if (action?.kind === 'stop') throw new ProcessExit(action.reason);
@@ -430,7 +430,7 @@ const terminated = telemetry('troupe:server:terminated');
 
 /**
  * Ends a server, by throwing or by a promise that rejects.
- * @param thrown what the process exits with; tells a callback that threw from a requested stop.
+ * @param thrown what the process exits with; distinguishes a callback that threw from a requested stop.
  * @param reply what the caller of a `stop` gets.
  */
 function endServer(

@@ -2,7 +2,7 @@
  * Shutting children down and waiting until they are gone: `shutdown/1` and `terminate_dynamic_children/1` of OTP's
  * supervisor.erl.
  *
- * All children of a group are monitored before the first is told to exit, so every reason is known, even that of a child
+ * All children of a group are monitored before the first gets its exit signal, so every reason is known, even that of a child
  * that unlinked itself or exits before its turn. A child leaves no `Exit` behind: the link is removed first. The supervisor
  * waits in a receive of its own, so killing it ends the wait.
  *

@@ -1,7 +1,7 @@
 /**
  * The supervision trees of a node, as a tool draws them: supervisors, their children, what those run.
  *
- * It reads the tables of the supervisors and asks nobody, so it answers at once, also while a supervisor waits for a child.
+ * It reads the tables of the supervisors without asking them, so it answers at once, also while a supervisor waits for a child.
  * A supervisor shows its children once all of them have been started. Children on other nodes are shown by their pid only.
  */
 import { TroupeError } from '../errors.ts';

@@ -43,7 +43,7 @@ export interface ChannelFormOptions {
 
 const NO_KEYS: ReadonlyMap<string, Atom> = new Map();
 
-/** The form of a channel that nobody declared: its name is a binary. */
+/** The form of an undeclared channel: its name is a binary. */
 export const undeclaredForm: ChannelForm = { topics: 'charlist', atomKeys: NO_KEYS };
 
 /** What was declared of a channel: what was said, and the form that comes of it. */
@@ -57,7 +57,7 @@ interface Declared {
 const PLAIN: Declared = { topics: undefined, atomKeys: undefined, form: undeclaredForm };
 
 const declared = new Map<string, Declared>();
-/** Those that nobody but a peer has declared. */
+/** Those declared only because of a peer. */
 const heard = new Set<string>();
 
 /**
@@ -86,7 +86,7 @@ export function declareHeard(name: string): void {
   heard.add(name);
 }
 
-/** The form of a channel, or undefined when nobody declared it. */
+/** The form of a channel, or undefined if it is not declared. */
 export function declaredForm(name: string): ChannelForm | undefined {
   return declared.get(name)?.form;
 }
@@ -136,9 +136,8 @@ export const NOVA_SCOPE = 'nova_scope';
  * channels: strings here, and for Nova atoms. There a channel that is declared, or that a peer calls by an atom, goes out
  * as an atom, and any other as a binary, since an atom is never freed on a BEAM node; both come in as the same channel.
  *
- * Invariant: while a group has local members it goes out under one name, whatever is declared meanwhile: what is told to
- * any peer is told under the name that the snapshot for it had. An OTP scope ends of a `leave` for a name that it was not
- * told.
+ * Invariant: while a group has local members it goes out under one name, whatever is declared meanwhile: every message to a
+ * peer uses the name that the snapshot for it had. A `leave` for a name that it does not know ends an OTP scope.
  */
 export interface Naming {
   /** The name of a group here, for one that a program or a peer uses. */

@@ -34,7 +34,7 @@ import type {
 /** The names of the topics of a channel. */
 export type TopicOf<Topics> = keyof Topics & string;
 
-/** Values that nobody changes, or that have no readonly form. */
+/** Immutable values, and those that have no readonly form. */
 type Whole =
   | Pid
   | Ref
@@ -52,7 +52,7 @@ type Whole =
   | Tuple
   | ((...args: never[]) => unknown);
 
-/** A payload as its readers get it: they share it with each other, so that nobody may change it. */
+/** A payload as its readers get it: they share it, so none of them may change it. */
 export type ReadonlyPayload<Payload> = Payload extends Whole
   ? Payload
   : Payload extends ReadonlyMap<infer Key, infer Value>
@@ -61,7 +61,7 @@ export type ReadonlyPayload<Payload> = Payload extends Whole
       ? { readonly [Key in keyof Payload]: ReadonlyPayload<Payload[Key]> }
       : Payload;
 
-/** The messages of some topics of a channel, told apart by `topic`; of all when they are left out. */
+/** The messages of some topics of a channel, distinguished by `topic`; of all when they are left out. */
 export type BroadcastOf<Topics, Topic extends TopicOf<Topics> = TopicOf<Topics>> =
   Topic extends TopicOf<Topics> ? Broadcast<Topic, ReadonlyPayload<Topics[Topic]>> : never;
 
@@ -187,8 +187,8 @@ export interface DurableOptions {
 /**
  * A durable channel; make one with `defineChannel(name, { durable: true })`.
  *
- * An event is stored in the transaction that changes what it tells of: `store.append(transaction, notes.event(topic, payload))`. After
- * the commit it is handed out: `notes.publish(self, stored)`. What nobody publishes, because the program died in between, the logs find in
+ * An event is stored in the transaction of the change that it reports: `store.append(transaction, notes.event(topic, payload))`. After
+ * the commit it is handed out: `notes.publish(self, stored)`. An event that is never published, because the program died in between, the logs find in
  * the store. `broadcast` sends what need not be stored.
  */
 export class DurableChannel<Topics> extends Channel<Topics> {

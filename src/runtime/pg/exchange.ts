@@ -82,7 +82,7 @@ export class Exchange {
 
   // ---- local changes ----
 
-  /** True while there is nobody to tell. */
+  /** True while there is no peer to inform. */
   get alone(): boolean {
     return this.#peers.size === 0;
   }
@@ -474,7 +474,7 @@ class Discovery {
     // The connection may have been lost.
     if (search === undefined || this.#self.node.router.connectedPeer(node) === undefined) return;
     search.timer = undefined;
-    // The monitor comes first: it fires when nobody is there to receive the message.
+    // The monitor comes first: it fires when no process is there to receive the message.
     search.ref = this.#self.monitor({ name: this.#scope, node });
     this.discover(node);
   }

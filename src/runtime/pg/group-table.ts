@@ -274,7 +274,7 @@ function codePoints({ text }: Charlist): readonly number[] {
 }
 
 /**
- * A copy of a group's name that nobody else can change; bytes that are text are the string.
+ * A copy of a group's name that no other code can change; bytes that are text are the string.
  * @throws TroupeError TROUPE_BAD_ARGUMENT for what cannot name a group, such as a function or an object within itself.
  */
 export function ownName(group: unknown): unknown {

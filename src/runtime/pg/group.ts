@@ -135,7 +135,7 @@ const NO_REMOTE: RemoteMembers[] = [];
 
 /** A group with at least one member. */
 export class Group {
-  /** Its name: a copy that nobody else holds. */
+  /** Its name: a copy that no other code holds. */
   readonly name: unknown;
   /** Members on other nodes, one entry per scope process that reported some. */
   remote: RemoteMembers[] = NO_REMOTE;
@@ -233,7 +233,7 @@ export class Group {
     this.deliver(message);
   }
 
-  /** Sends a message, made when there is somebody to send it to, to the members on those other nodes that `accepts` names. */
+  /** Sends a message to the members on those other nodes that `accepts` names; makes it only if there is one. */
   sendToNodes(from: Pid, accepts: (node: string) => boolean, make: () => unknown): void {
     let message: unknown;
     for (const { peer, pids } of this.remote) {

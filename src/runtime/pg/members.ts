@@ -23,7 +23,7 @@ export interface Change {
 /** Receives each change. */
 export type Notify = (change: Change) => void;
 
-/** Who is in a group according to a peer, and whether the peer's name for it is an atom that is another name here. */
+/** The members of a group according to a peer, and whether the peer names it by an atom where this node uses another name. */
 export interface SyncedGroup {
   readonly pids: readonly Pid[];
   readonly isAtom: boolean;

@@ -29,7 +29,7 @@ export interface ScopeRef {
 // ---- starting ----
 
 /**
- * Starts a scope on a node, linked to nobody.
+ * Starts a scope on a node, without a link.
  * @param name what its process is registered as, here and on the other nodes.
  * @returns the pid of the scope process.
  * @throws TroupeError TROUPE_NAME_TAKEN when it runs already. See `pg:start/1`.

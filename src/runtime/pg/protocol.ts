@@ -8,7 +8,7 @@
  *
  * What arrives is read here, with care: a field of the wrong kind makes the whole message bad, and pids that do not live on
  * the node of the speaker are left out, since only that node can know of their end. Messages of version 1 (`local_data`,
- * `update`) are not understood; nobody sends them who was not asked for them.
+ * `update`) are not understood; a peer sends them only on request.
  */
 import { Cast } from '../otp/gen.ts';
 import { Pid } from '../terms/identifiers.ts';
@@ -23,7 +23,7 @@ const LEAVE = atom('leave');
 /** The name of a request that is a term of any form. */
 const REQUEST = '$request';
 
-/** A group by name, and who is in it. */
+/** A group by name, and its members. */
 export type NamedGroup = readonly [group: unknown, pids: readonly Pid[]];
 
 /** "I am here, tell me your members." */

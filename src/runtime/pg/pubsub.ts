@@ -41,7 +41,7 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
   readonly channel: string;
   /**
    * Who sent it; the init process of its node when it was no process. Always of the node that the message came from: a
-   * `nova_pubsub` tuple in the name of another node's process is no broadcast, and arrives as the tuple that it is.
+   * `nova_pubsub` tuple in the name of another node's process is not a broadcast, and arrives as a tuple.
    */
   readonly sender: Pid;
   readonly topic: Topic;
@@ -129,7 +129,7 @@ export function leave(place: Place, channel: ChannelName, pids?: Pid | readonly 
 
 /**
  * Sends a message to every member of a channel on every node, the sender included when it has joined. To another node it
- * goes once, whatever the number of members there. Nobody is waited for, and no members are no error.
+ * goes once, whatever the number of members there. It does not wait for receivers, and a channel may have no members.
  * @param sender a process, or a node.
  * @param topic any string that is not empty.
  * @param payload what the members of this node share; do not change it afterwards.
@@ -222,7 +222,7 @@ export function senderPid(sender: Place): Pid {
   return 'initPid' in sender ? sender.initPid : sender.pid;
 }
 
-/** @internal The name as a string; an atom declares it. @throws TroupeError TROUPE_BAD_CHANNEL when it is no name of a channel. */
+/** @internal The name as a string; an atom declares it. @throws TroupeError TROUPE_BAD_CHANNEL when it cannot name a channel. */
 export function checkChannel(channel: ChannelName): string {
   if (!(channel instanceof Atom)) {
     const text = checkText('channel', channel);
@@ -259,9 +259,9 @@ type LostMembers = ReadonlyArray<readonly [group: unknown, pids: readonly Pid[]]
  * The scope under the channels of a node, which is there whenever it is needed.
  *
  * It starts with the first use, and again when it has ended, with the members that it had on this node and that are still
- * alive. In Nova a scope that dies stays dead, and nobody on its node hears or is heard until the node is started again.
+ * alive. In Nova a scope that dies stays dead, and no process on its node hears or is heard until the node restarts.
  *
- * Limits: after 10 restarts within 10 s it waits 1 s before the next, unless somebody uses a channel; a restart that
+ * Limits: after 10 restarts within 10 s it waits 1 s before the next, unless a channel is used; a restart that
  * fails, because another process has the name, is tried again every second. With the node it ends for good.
  * The object is the timer of a restart that waits, too.
  */

@@ -112,7 +112,7 @@ export class Scope extends Watcher {
     return 'ok';
   }
 
-  /** True while nobody hears of changes: one pid then needs no list. */
+  /** True while no monitor or peer hears of changes: one pid then needs no list. */
   get #unheard(): boolean {
     return this.#exchange.alone && this.#monitors.none;
   }
@@ -155,7 +155,7 @@ export class Scope extends Watcher {
     const pids = [member.process.pid];
     const groups: Group[] = [];
     for (const membership of memberships) {
-      // It may have left already, when somebody read the group.
+      // It may have left already, when the group was read.
       if (member.find(membership.group) !== membership) continue;
       const count = this.#members.removeExited(member, membership);
       for (let times = count; times > 0; times--) groups.push(membership.group);
@@ -314,7 +314,7 @@ function localProcess(node: Node, pid: Pid): Process | null {
 
 // ---- monitors ----
 
-/** What a monitor of a group tells. */
+/** A message from the monitor of a group. */
 abstract class GroupChange {
   readonly ref: Ref;
   readonly group: unknown;

@@ -2,14 +2,14 @@
  * Work on very many groups, done in slices: a snapshot of a peer, the end of one, or of a member of many groups must not stop
  * the event loop.
  *
- * Work waits in queues: one for each node that tells something, whichever scope process of the node it is about, and one for
+ * Work waits in queues: one for each node that sends changes, whichever scope process of the node they are about, and one for
  * each member that has ended. Within a queue it is done in order; what is small is done at once, unless something waits before
  * it. The rest goes on in later runs of the scope process, a slice each, the queues in turns; other messages, local changes and
  * reads come in between. A step leaves the tables whole.
  *
- * Limits: a snapshot takes the place of everything that its peer has told and that has not begun, so that at most two of a peer
+ * Limits: a snapshot replaces all waiting work of its peer that has not begun, so that at most two of a peer
  * wait. Changes that wait behind one are bounded, too: from `sliceLimits.waiting` on, each that comes does work before it
- * waits, and with `sliceLimits.mostWaiting` steps waiting all that the peer has told is dropped, and the peer asked for a
+ * waits, and with `sliceLimits.mostWaiting` steps waiting all work of the peer is dropped, and the peer asked for a
  * snapshot. While anything waits the node is not idle, so that connections read in slices, too.
  */
 import type { Process } from '../process/process.ts';
@@ -79,8 +79,8 @@ export class Slices {
   /**
    * Does something at once, or begins to, when nothing waits in its queue.
    * @param key the queue: the name of a node, or a member.
-   * @param peer who told it. @param size about how many steps a change takes.
-   * @returns false when too much waits: nothing that the peer has told and that has not begun is done then.
+   * @param peer the sender. @param size about how many steps a change takes.
+   * @returns false when too much waits: no work of the peer that has not begun is done then.
    */
   run(key: string | Member, peer: RemoteScope | null, kind: WorkKind, steps: Steps, size = 0): boolean {
     const work: Work = { peer, kind, steps, size, next: null };
@@ -143,7 +143,7 @@ export class Slices {
       const cost = 1 + Math.floor((value ?? 0) / PIDS_PER_COUNT);
       steps += cost;
       unchecked += cost;
-      // A step may have ended the peer, by what it told.
+      // A step may have ended the peer.
       if (done === true && queue.head === work) shift(queue);
       if (!clocked || unchecked < STEPS_PER_CLOCK_CHECK) continue;
       if (scheduler.sliceOver()) break;

@@ -2,7 +2,7 @@
  * Async contexts and async stacks.
  *
  * An async context is what `AsyncLocalStorage` calls the current store. A turn inherits the context of the code that scheduled it,
- * and runs many processes. So turns and timers are scheduled from one scope that belongs to nobody, and a process that was
+ * and runs many processes. So turns and timers are scheduled from one scope that belongs to no process, and a process that was
  * spawned with its spawner's context enters that context for each run.
  *
  * Invariant: no code of a process runs in a context that another process, a sender, a timer or a connection brought along.

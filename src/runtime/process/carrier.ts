@@ -80,7 +80,7 @@ export interface CarrierHost {
   internPid(pid: Pid): Pid;
 }
 
-/** What a carrier tells of a connection, or of one that is being made. */
+/** A connection, or one that is being made, as its carrier describes it. */
 export interface CarrierPeer {
   /** The name of the other node. */
   readonly name: string;
@@ -108,7 +108,7 @@ export interface Carrier {
   /** Drops the connection to a node. @returns false when there was none. */
   disconnect(peer: string): boolean;
   /**
-   * Whether `sys` of a connected node predates stdlib 5.1 (OTP 26.1): it sends and expects a state as it is, instead of
+   * Whether `sys` of a connected node predates stdlib 5.1 (OTP 26.1): it sends and expects the bare state instead of
    * `{ok, State}`. Left out by carriers that know no such nodes.
    */
   givesBareState?(peer: string): Promise<boolean>;
@@ -117,7 +117,7 @@ export interface Carrier {
    * and would otherwise fill the send queue of a slow peer. Left out by carriers without such a queue.
    */
   drained?(peer: string): Promise<void>;
-  /** Its connections, for who looks into the node. Left out by carriers that count nothing. */
+  /** Its connections, for tools. Left out by carriers that count nothing. */
   connections?(): readonly CarrierPeer[];
   /** Ends all connections and frees what the carrier holds. */
   close(): Promise<void>;

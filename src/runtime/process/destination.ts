@@ -18,7 +18,7 @@ export type Destination =
 
 /** @internal What a destination leads to: a process of this node, nothing on this node, or something on another node. */
 export type Location =
-  /** On this node; `process` is null when nobody has the pid or the name. */
+  /** On this node; `process` is null when no process has the pid or the name. */
   | { readonly node: null; readonly target: Pid | string; readonly process: Process | null }
   /** On another node. */
   | { readonly node: string; readonly target: Pid | string; readonly process: null };

@@ -2,7 +2,7 @@
  * What can be seen from outside: of one process, as `erlang:process_info/2` shows it; of a node, as `erlang:statistics/1` and
  * `erlang:system_info/1` do for a BEAM node; and, through the tap, calls and broadcasts as they happen.
  *
- * Everything is read when it is asked for; a process that nobody asks about pays nothing. The figures of a node take one pass over the
+ * Everything is read when it is asked for; a process costs nothing until someone asks about it. The figures of a node take one pass over the
  * processes, without an allocation for each: about a millisecond for 100,000 processes.
  *
  * A node has no tap while nobody looks. A broadcast then costs one comparison more, and so does a call whose caller is a process. The

@@ -1,5 +1,5 @@
 /**
- * Watchers, which are told when a process ends, and monitors, which answer its end with one `Down`.
+ * Watchers, which are notified when a process ends, and monitors, which answer its end with one `Down`.
  *
  * A watcher stands in a doubly linked list of the process it watches, and a monitor in a second list of the process that
  * set it, so that setting and removing are O(1) and allocate nothing else. A call is a watcher too (`otp/gen.ts`): the end
@@ -17,7 +17,7 @@ import { exitReasonOf } from './state.ts';
 import { locate } from './destination.ts';
 import type { Destination } from './destination.ts';
 
-/** Something that is told once when a process of this node ends; extend it to allocate nothing else. */
+/** Is notified once when a process of this node ends; extend it to allocate nothing else. */
 export abstract class Watcher {
   /** @internal The live process that is watched, or null. */
   declare watched: Process | null;
@@ -56,7 +56,7 @@ export function removeWatch(watcher: Watcher): void {
   watcher.watchNext = null;
 }
 
-/** @internal Tells all watchers of a process that it has ended. */
+/** @internal Notifies all watchers of a process that has ended. */
 export function tellWatchers(process: Process, reason: ExitReason): void {
   let watcher: Watcher | null = process.watchers;
   process.watchers = null;

@@ -69,7 +69,7 @@ export class Node {
   /** @internal */ readonly exits = new ExitQueue();
   /** @internal */ readonly clock: Clock;
   /** @internal */ readonly mailboxHighWater: number;
-  /** @internal Hears of calls and broadcasts; null while nobody looks into the node. */
+  /** @internal Observes calls and broadcasts; null while no trace runs. */
   tap: Tap | null = null;
   /** @internal Wall-clock milliseconds. */
   readonly startedAt: number;
@@ -105,7 +105,7 @@ export class Node {
     return this.origin.node;
   }
 
-  /** The pid that what is sent from outside of any process comes from. */
+  /** The sender of what is sent from outside any process. */
   get initPid(): Pid {
     return this.#init.pid;
   }

@@ -5,7 +5,7 @@
  * Links across nodes follow the UNLINK_ID protocol of OTP 23.3 and later: a link is removed for certain only when the
  * other side has acknowledged, so that an unlink and an exit that cross each other cannot leave one side linked.
  *
- * Nobody else changes its tables. Which node a signal goes to or came from is the business of `router.ts`.
+ * No other code changes its tables. `router.ts` knows which node a signal goes to or came from.
  */
 import { TroupeError } from '../errors.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
@@ -128,7 +128,7 @@ export class Peer {
     this.send({ op: 'unlink', id: link.unlinkId, from: process.pid, to: pid });
   }
 
-  /** Tells the other side of a link that its process here has ended. */
+  /** Notifies the other side of a link that its process here has ended. */
   breakLink(link: RemoteLink, reason: ExitReason): void {
     this.#links.delete(link);
     if (!link.active) return;
@@ -260,7 +260,7 @@ export class Peer {
   /** Ends what depends on the connection, which is lost. */
   lose(): void {
     this.connected = false;
-    // Everything is taken down first and told afterwards: what is told may end processes, and nothing that they leave
+    // Everything is taken down first and reported afterwards: a report may end processes, and nothing that they leave
     // behind may be sent to the lost peer, which would call for a new connection.
     const waiting = [...this.#outgoing.values()];
     this.#outgoing.clear();

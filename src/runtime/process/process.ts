@@ -10,7 +10,7 @@
  *                          receiving ◀──▶ awaiting ──settled──▶ idle | queued
  *     any ──exit (exit.ts)──▶ exited
  *
- * Invariants: one message at a time; an `exited` process is known to nobody (table, registry, links, monitors) and all
+ * Invariants: one message at a time; an `exited` process is gone everywhere (table, registry, links, monitors) and all
  * its methods throw TROUPE_PROCESS_DEAD; a process stands in the run queue exactly while `queued`, or once after it
  * exited there, which `run` skips.
  *
@@ -114,7 +114,7 @@ export class Process extends Mailbox implements scheduling.Runnable {
    * Sends a message. Never blocks; a message to a pid that is dead is lost in silence.
    * @param to a pid, a registered name of this node, `{name, node}`, or an alias: a ref that a process of a BEAM node has made
    * with `erlang:alias/0` or `monitor/3`.
-   * @throws TroupeError TROUPE_NOT_REGISTERED for a name of this node that nobody has. See `erlang:send/2`.
+   * @throws TroupeError TROUPE_NOT_REGISTERED for a name of this node that no process has. See `erlang:send/2`.
    */
   send(to: Destination | Ref, message: unknown): void {
     if (this.status === EXITED) throw this.dead();
@@ -179,7 +179,7 @@ export class Process extends Mailbox implements scheduling.Runnable {
     return this.node.create(body, args, this.pid, options).pid;
   }
 
-  /** Starts a server or supervisor that is linked to nobody. See `Node.start`. */
+  /** Starts a server or supervisor without a link. See `Node.start`. */
   start<Args extends readonly unknown[], Options, Handle>(
     startable: Startable<Args, Options, Handle>,
     ...[args, options]: StartArguments<Args, Options>

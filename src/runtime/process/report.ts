@@ -1,10 +1,10 @@
 /**
  * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up. While the
- * channel of such an event has no subscriber it is reported here, in OTP's form on standard error or to whatever has taken over the reports
- * of a node over, such as the logger of a Fastify application.
+ * channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
+ * of a node, such as the logger of a Fastify application.
  *
- * Invariants: a failure is told once, also when it is the end of several processes; of a kind and label at most `BURST` are told
- * in `WINDOW_MS`, the others are counted, and the count is told. This is the only file of the runtime that prints.
+ * Invariants: a failure is reported once, even when it ends several processes; of a kind and label at most `BURST` are reported
+ * in `WINDOW_MS`; the others are counted, and the count is reported. This is the only file of the runtime that prints.
  */
 import type { TelemetryName } from '../telemetry.ts';
 import { withoutContext } from './async.ts';
@@ -12,7 +12,7 @@ import { type ExitReason, formatReason } from './messages.ts';
 import type { Node } from './node.ts';
 import type { Pid } from '../terms/identifiers.ts';
 
-/** How many reports of one kind and label are told in a window. */
+/** The most reports of one kind and label in a window. */
 const BURST = 10;
 const WINDOW_MS = 10_000;
 /** Kinds and labels that have a count of their own; what comes on top of them shares one. */
@@ -40,7 +40,7 @@ export type Reporter = (text: string, failure: Failure, leftOut: number) => void
 
 const reporters = new WeakMap<Node, Reporter[]>();
 const told = new WeakSet<object>();
-/** Per reporter: a logger must not miss what another one was told. */
+/** Per reporter: each logger gets every failure, whatever another one got. */
 const windowsOf = new WeakMap<Reporter, Map<string, { shown: number; leftOut: number }>>();
 let explained = false;
 
@@ -55,12 +55,12 @@ export function takeReports(node: Node, reporter: Reporter): () => void {
   };
 }
 
-/** @internal Notes that a failure has been told elsewhere. */
+/** @internal Notes that a failure has been reported elsewhere. */
 export function alreadyTold(reason: unknown): void {
   if (typeof reason === 'object' && reason !== null) told.add(reason);
 }
 
-/** @internal Reports a failure, unless it was told. */
+/** @internal Reports a failure, unless it was reported before. */
 export function reportFailure(node: Node, failure: Failure): void {
   const { reason, kind, label } = failure;
   if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
@@ -78,7 +78,7 @@ export function reportFailure(node: Node, failure: Failure): void {
 
 /** @internal Prints something other than the failure of a process, such as why a program ends. */
 export function say(line: string): void {
-  // What is written when standard error is closed is lost: there is nobody left to tell.
+  // Output after standard error was closed is lost: nothing is left to write to.
   console.error('%s', clean(line));
 }
 
@@ -148,7 +148,7 @@ function linesOf(failure: Failure): string[] {
   ];
 }
 
-/** Says once how to be told in another way. */
+/** Says once how to receive such reports in another way. */
 function hint(channel: TelemetryName): string[] {
   if (explained) return [];
   explained = true;
@@ -168,7 +168,7 @@ function cut(text: string, max: number): string {
 
 /** Text from outside must not command the terminal. */
 function clean(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- these are what is looked for
+  // oxlint-disable-next-line no-control-regex -- these are what it looks for
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
 }
 

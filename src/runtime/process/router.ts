@@ -22,7 +22,7 @@ const up = telemetry('troupe:node:up');
 const down = telemetry('troupe:node:down');
 const badSignal = telemetry('troupe:node:bad_signal');
 
-/** @internal Gets what is sent to an alias of this node: the answer to a call. */
+/** @internal Receives messages to an alias of this node: the answer to a call. */
 export interface AliasHolder {
   aliasMessage(message: unknown): void;
 }
@@ -80,7 +80,7 @@ export class Router implements CarrierHost {
     return this.#peers.get(name)?.creation ?? 0;
   }
 
-  /** What is kept about a node, or undefined while it is not connected; unlike `peer` this makes nothing. */
+  /** The state of a connected node, or undefined for any other; unlike `peer` this makes nothing. */
   connectedPeer(name: string): Peer | undefined {
     const peer = this.#peers.get(name);
     return peer?.connected === true ? peer : undefined;
@@ -100,7 +100,7 @@ export class Router implements CarrierHost {
     addWatch(process, monitor);
   }
 
-  /** What is kept about a node; throws when this node has no carrier. */
+  /** The state of a node, made if needed; throws when this node has no carrier. */
   peer(name: string): Peer {
     let peer = this.#peers.get(name);
     if (peer === undefined) {
@@ -113,12 +113,12 @@ export class Router implements CarrierHost {
     return peer;
   }
 
-  /** What the carrier tells of its connections. */
+  /** The connections of the carrier, as it describes them. */
   carrierPeers(): readonly CarrierPeer[] {
     return this.#carrier?.connections?.() ?? [];
   }
 
-  /** Whether `sys` of another node gives a state as it is, instead of `{ok, State}`. */
+  /** Whether `sys` of another node gives the bare state instead of `{ok, State}`. */
   async givesBareState(name: string): Promise<boolean> {
     return (await this.#carrier?.givesBareState?.(name)) ?? false;
   }

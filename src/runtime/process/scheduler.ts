@@ -132,7 +132,7 @@ export class Scheduler {
     return performance.now() >= this.#sliceEnd;
   }
 
-  /** @internal Runs what has its turn. A property of this object hides it while somebody measures the node. */
+  /** @internal Runs what has its turn. A property of this object hides it while the node is measured. */
   runItem(item: Runnable): number {
     return item.run();
   }

@@ -1,6 +1,6 @@
 /**
- * What a process consists of besides its mailbox: its status, its flags, what only some processes need, and what is left of
- * it when it has ended.
+ * What a process consists of besides its mailbox: its status, its flags, what only some processes need, and what remains of
+ * it after its end.
  *
  * Everything that few processes need is in `Extra`, so that an idle process stays small.
  */

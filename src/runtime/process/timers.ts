@@ -65,7 +65,7 @@ export const systemClock: Clock = {
 const COARSE_MS = 100;
 /** How many looks at the clock follow one that was asked for. */
 const COARSE_LOOKS = 10;
-/** Below 0 while nobody looks at the clock. */
+/** Below 0 while no code reads the clock. */
 let coarseMs = -1;
 let looksLeft = 0;
 const lookLater = (): void => void setTimeout(look, COARSE_MS).unref();

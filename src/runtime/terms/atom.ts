@@ -1,7 +1,7 @@
 /**
  * Atoms: names that stand for themselves, as in Erlang.
  *
- * Two atoms of one name are one object, so that `===` compares them. An atom that nobody holds any more is freed, so that
+ * Two atoms of one name are one object, so that `===` compares them. An atom that no code holds any more is freed, so that
  * a peer which sends ever new ones does not fill this node, as it would a BEAM node; an atom that is sent there stays
  * there for ever, and so nothing that a user typed may become one.
  *

@@ -67,7 +67,7 @@ export function formatTerm(term: unknown): string {
   return text.length > SHOWN_IN_ALL ? `${text.slice(0, SHOWN_IN_ALL)}...` : text;
 }
 
-/** An integer: with decimal digits, which take ever longer the more they are, as long as it is small. */
+/** An integer: in decimal while it is small, since the time for decimal digits grows faster than their number. */
 function formatInteger(value: bigint): string {
   if (value < LARGE && value > -LARGE) return String(value);
   const digits = value.toString(16);

@@ -1,7 +1,7 @@
 /**
  * Classes of the program as terms: `{Tag, Term}`, an atom and what the class says that it holds.
  *
- * A class of which nothing was said cannot leave a node, and a tuple whose tag nobody has defined stays a tuple: from another node
+ * An instance of a class without a form cannot leave a node, and a tuple whose tag is not defined stays a tuple: from another node
  * a value becomes an instance only of a class that this program has named, and only by the class's own `fromTerm`, which must
  * check what it gets. An instance of a subclass does not count as one of its class. Such an instance cannot be a key of a map.
  */
@@ -12,13 +12,13 @@ import { Tuple } from './values.ts';
 
 /** How instances of a class travel. */
 export interface TermForm<T extends object> {
-  /** The first element of the tuple, the same on all nodes. It is an atom there, so it is to stand in the program. */
+  /** The first element of the tuple, the same on all nodes. It becomes an atom there, so it must be a literal of the program. */
   readonly tag: string;
   /** What the instance holds, as a term: values that can leave a node, among them other such instances. */
   toTerm(value: T): unknown;
   /**
-   * Makes an instance of what came. Anybody who has the cookie may have made it up: when this throws, the tuple stays as it
-   * is.
+   * Makes an instance of what came. Any node that has the cookie may have made it up. When this throws, the tuple stays a
+   * tuple.
    */
   fromTerm(term: unknown): T;
 }

@@ -178,7 +178,7 @@ export class Ref {
   equals(other: unknown): boolean {
     if (this === other) return true;
     if (!(other instanceof Ref)) return false;
-    // Most refs are told apart here; a process may compare one with all its monitors.
+    // Most refs differ here; a process may compare one with all its monitors.
     if (this.foreign === null && other.foreign === null && this.low !== other.low) return false;
     if (!this.origin.equals(other.origin)) return false;
     const mine = this.words;

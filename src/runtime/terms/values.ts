@@ -4,7 +4,7 @@
  *
  * To Erlang `1` and `1.0` are different values; a JavaScript number without a fraction is the integer, and `Float` stands for
  * the other one. A number with a fraction is a float, and so is `-0`. A string is a binary to Erlang; where it expects a list
- * of characters, `charlist('text')` says so. A list of numbers arrives as an array of numbers, as nothing tells a text from
+ * of characters, `charlist('text')` says so. A list of numbers arrives as an array of numbers, as nothing distinguishes a text from
  * it; `text` reads one. What only passes through can be compared and shown, and goes back as it came.
  */
 import { formatAtom, formatFloat, type Formatter, shortened, SHOWN_ELEMENTS, Term, TEXT } from './format.ts';

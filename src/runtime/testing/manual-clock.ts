@@ -135,7 +135,7 @@ export class ManualClock implements Clock {
 }
 
 /**
- * Makes a clock that only moves when told to.
+ * Makes a clock that moves only when a test moves it.
  * @example
  * const clock = createManualClock();
  * const node = createNode({ clock });

@@ -40,7 +40,7 @@ export interface ProbeOptions {
 export interface ReceivedCall {
   readonly name: string;
   readonly argument: unknown;
-  /** Who calls. */
+  /** The caller. */
   readonly from: Pid;
   /** Answers the call; later answers have no effect. */
   reply(value: unknown): void;
@@ -183,7 +183,7 @@ export class Probe {
     cast(this.self.node, to, name, argument, this.self);
   }
 
-  /** Links the probe with a process; unless told otherwise, its end arrives as an `Exit`. See `Process.link`. */
+  /** Links the probe with a process; by default its end arrives as an `Exit`. See `Process.link`. */
   link(pid: Pid): void {
     this.self.link(pid);
   }
@@ -237,7 +237,7 @@ export function createProbe(node: Node, options: ProbeOptions = {}): Probe {
 
 /**
  * Waits for the first message that matches, sent to the pid of a probe that lives only for it.
- * @param cause is given the pid and does what makes somebody send to it; it may return a promise.
+ * @param cause is given the pid and does whatever makes a process send to it; it may return a promise.
  * @param match every message matches when it is left out.
  * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT, which lists what came instead; and what `cause` throws.
  * @example

@@ -1,5 +1,5 @@
 /**
- * The waits of a test: until a process ends, until nodes are quiet, until they agree who is a member of what.
+ * The waits of a test: until a process ends, until nodes are quiet, until they agree on the members of every group.
  *
  * Every wait has an outer limit: one that nothing ends fails with a message that says what came instead, before the test
  * runner gives up and can only say that it waited. The limit is real time, whatever clock the node has, and a backstop only: no
@@ -233,7 +233,7 @@ interface Membership {
  *
  * @param nodes nodes of this operating system process.
  * @param scope the name of the scope; that of channels and `pubsub` when it is left out.
- * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT, which lists who is missing where, and who is known and gone.
+ * @throws TroupeError as a rejection: TROUPE_TEST_TIMEOUT, which lists the members that are missing, and those that are gone but still known, by node.
  * @example
  * network.heal();
  * await awaitConverged([a, b, c], 'rooms');

@@ -1,7 +1,9 @@
 // The migrations in drizzle/ make the tables that the code declares.
 import { spawnSync } from 'node:child_process';
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase } from '../../../src/app/database/internal.ts';
@@ -46,6 +48,36 @@ test.skipIf(requirePart('postgres').missing)(
     await administer.end({ timeout: 5 });
     const database = await openReady(url.replace(/\/\/.*@/, '//reader:user@'));
     expect(await firstPage(createNoteRepository(database))).toEqual([]);
+    await database.close();
+  },
+);
+
+test.skipIf(requirePart('postgres').missing)(
+  'notes of a version that knew neither who changed them nor deleted ones stay as they are',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(() => server.remove());
+    const { url } = await server.createDatabase();
+    const folder = join(temporaryFolder(), 'drizzle');
+    cpSync(join(root, 'drizzle'), folder, { recursive: true });
+    const journal = join(folder, 'meta/_journal.json');
+    const { entries, ...rest } = JSON.parse(readFileSync(journal, 'utf8')) as { entries: { tag: string }[] };
+    const before = entries.filter(({ tag }) => tag < '0003');
+    writeFileSync(journal, JSON.stringify({ ...rest, entries: before }));
+    const administer = postgres(url, { max: 1, onnotice: () => {} });
+    await migrate(drizzle(administer), { migrationsFolder: folder });
+    await administer.unsafe(`insert into notes (title, body, author) values ('old', 'text', 'Ada')`);
+    await administer.end({ timeout: 5 });
+    const database = await openReady(url);
+    const repository = createNoteRepository(database);
+    const [note] = await firstPage(repository);
+    expect(note).toMatchObject({ title: 'old', author: 'Ada' });
+    expect(note).not.toHaveProperty('updatedBy');
+    const { id, createdAt } = note!;
+    expect(await repository.changes(id)).toEqual([{ at: createdAt, by: 'Ada', what: ['created'] }]);
+    await repository.update(id, { title: 'new', body: 'text', updatedBy: 'Joe' });
+    expect(await repository.delete(id)).toBe(true);
+    expect(await repository.restore(id, 60_000)).toMatchObject({ id, title: 'new', author: 'Ada' });
     await database.close();
   },
 );

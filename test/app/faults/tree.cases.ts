@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/app/database/internal.ts';
 import { indexerName } from '../../../src/app/indexer/internal.ts';
-import { notesTable as notes } from '../../../src/app/notes/internal.ts';
+import { notesTable as notes, purgeName } from '../../../src/app/notes/internal.ts';
 import { rootName } from '../../../src/app/internal.ts';
 import { type Pid, supervisionTrees, type TreeNode } from 'troupe';
 import { awaitExit } from 'troupe/testing';
@@ -56,6 +56,7 @@ export function describeTree(inner: () => Database): void {
         ['repl', 'repl_server', 'worker'],
         ['log', 'notes_log', 'worker'],
         ['indexer', indexerName, 'worker'],
+        ['deleted', purgeName, 'worker'],
       ]);
       const started = app.lines.find(({ msg, id }) => msg === 'started' && id === 'indexer');
       expect(started).toMatchObject({ process: pidOf(indexerName).toString(), pid: process.pid });
@@ -78,13 +79,16 @@ export function describeTree(inner: () => Database): void {
       }
       expect(app.lines.filter(({ msg }) => msg === 'restarted').map(({ id }) => id)).toEqual([
         'indexer',
+        'deleted',
         'repl',
         'log',
         'indexer',
+        'deleted',
         'database',
         'repl',
         'log',
         'indexer',
+        'deleted',
       ]);
     });
 

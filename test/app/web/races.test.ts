@@ -71,6 +71,11 @@ const steps = {
     bench.send({ type: 'deletion_submitted' });
   },
   ownUndo: (bench) => bench.send({ type: 'undo_submitted' }),
+  openNote: (bench, n) => {
+    const note = pick([...bench.server.listed(), ...bench.server.deleted.values()], n);
+    bench.send({ type: 'note_opened', id: note?.id ?? 999 });
+  },
+  closeNote: (bench) => bench.send({ type: 'note_opened', id: null }),
   more: (bench, n) => bench.send({ type: 'more_wanted', byHand: n % 2 === 0 }),
   query: (bench, n) => bench.send({ type: 'query_changed', query: pick(['', 'ant', 'bee', ' '], n) ?? '' }),
 } satisfies Record<string, (bench: PageBench, n: number) => void>;
@@ -108,6 +113,9 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
     twice ||= new Set(ids).size !== ids.length;
   }
   await bench.quiesce();
+  const alone = aloneIn(bench);
+  bench.send({ type: 'note_opened', id: null });
+  await bench.quiesce();
   const { floor, next } = bench.state.replica;
   const known = ({ id }: Note): boolean => id >= floor;
   const held = newestFirst(bench.state.replica.notes.values()).filter(known);
@@ -131,9 +139,10 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
   const all = bench.state.search.next === null;
   const expected = query === '' ? server.listed().filter(known) : all ? found : found.slice(0, shown.length);
   return {
-    page: { twice, held, shown, live: standingOf(bench.state), whole: next === null },
+    page: { twice, alone: alone.page, held, shown, live: standingOf(bench.state), whole: next === null },
     server: {
       twice: false,
+      alone: alone.server,
       held: server.listed().filter(known),
       shown: expected,
       live: 'live',
@@ -142,8 +151,24 @@ async function run(program: Program, { start = false, pageNotes = 99 } = {}): Pr
   };
 }
 
+/** The opened note as the page and as the server has it; one that is edited stays in sight whatever happens. */
+function aloneIn({ state, server }: PageBench): Record<'page' | 'server', Alone> {
+  const { opened, edits } = state;
+  if (opened === null || edits.has(opened.id)) return { page: 'none', server: 'none' };
+  const note = server.notes.get(opened.id);
+  return { page: rowsOf(state).map((row) => row.note), server: note === undefined ? [] : [note] };
+}
+
 type Program = readonly (readonly [Step, number])[];
-type Shown = { twice: boolean; held: readonly Note[]; shown: readonly Note[]; live: string; whole: boolean };
+type Alone = readonly (Note | undefined)[] | 'none';
+type Shown = {
+  twice: boolean;
+  alone: Alone;
+  held: readonly Note[];
+  shown: readonly Note[];
+  live: string;
+  whole: boolean;
+};
 type Ending = Record<'page' | 'server', Shown>;
 
 describe('any interleaving', () => {

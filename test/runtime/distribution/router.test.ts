@@ -33,7 +33,7 @@ describe('messages', () => {
     expect(target.got).toEqual([1, 2, 3, 4]);
   });
 
-  test('to nobody are lost in silence', async () => {
+  test('to dead processes and unknown names are lost in silence', async () => {
     const { cluster, a, b } = await pair();
     const dead = forever(b);
     b.exit(dead, 'kill');
@@ -254,7 +254,7 @@ describe('calls', () => {
     expect(kept()).toBe(0);
   });
 
-  test('noproc, nodedown and the end of the server are told apart', async () => {
+  test('noproc, nodedown and the end of the server are distinguished', async () => {
     const { cluster, network, a, b, pid } = await served();
     await expect(call(a, { name: 'nobody', node: 'b@x' }, 'echo', 1)).rejects.toMatchObject({
       code: 'TROUPE_CALL_NOPROC',

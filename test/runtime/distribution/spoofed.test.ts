@@ -60,7 +60,7 @@ describe('a signal whose sender is of another node is left out and reported', ()
 const elsewhere = ({ origin, id, serial }: Pid): Pid => new Pid(origin, id, serial);
 
 describe('what a message says about others makes nothing more of it', () => {
-  test('a broadcast in the name of another node, this one included, is no broadcast but the tuple that it is', async () => {
+  test('a broadcast in the name of another node, this one included, arrives as a tuple and not as a broadcast', async () => {
     const cluster = new Cluster();
     const [one, evil, third] = cluster.nodes('one@x', 'evil@x', 'third@x');
     const { pid, got } = collector(one!);

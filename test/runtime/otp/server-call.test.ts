@@ -180,7 +180,7 @@ describe('failures of calls', () => {
     expect(probe.messages()).toEqual([]);
   });
 
-  test('noproc: of a pid that is dead, of a name that nobody has', async () => {
+  test('noproc: of a pid that is dead, of an unregistered name', async () => {
     const node = makeNode();
     const ref = await node.start(server);
     await ref.stop();
@@ -279,7 +279,7 @@ describe('names that the definition does not have', () => {
 });
 
 describe('gen_server:cast/2', () => {
-  test('is no error when nobody is there', async () => {
+  test('is not an error when no process is there', async () => {
     const node = makeNode();
     const ref = await node.start(server);
     await ref.stop();

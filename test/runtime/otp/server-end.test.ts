@@ -243,7 +243,7 @@ describe('Module:terminate/2 does not run', () => {
     expect(log).toEqual([]);
   });
 
-  test('when it is killed while it cleans up; who waits for stop is told', async () => {
+  test('when it is killed while it cleans up; the caller of stop hears it', async () => {
     const node = makeNode();
     const gate = makeGate();
     const reports = recordTelemetry('troupe:server:terminated');
@@ -361,7 +361,7 @@ describe('{stop, Reason, Reply, NewState}', () => {
 });
 
 describe('the report', () => {
-  test('an end that is no normal one is published with the last message', async () => {
+  test('an abnormal end is published with the last message', async () => {
     const node = makeNode();
     const reports = recordTelemetry('troupe:server:terminated');
     const crashing = await node.start(noting, [[]]);
@@ -466,7 +466,7 @@ describe('proc_lib:stop/3', () => {
     expect(await ended).toBe('normal');
   });
 
-  test('a process that is no server has no answer to it', async () => {
+  test('a process other than a server has no answer to it', async () => {
     const clock = createManualClock();
     const node = makeNode({ clock });
     const probe = createProbe(node);

@@ -70,7 +70,7 @@ describe('Module:handle_info/2', () => {
     ]);
   });
 
-  test('a message that nobody takes is reported and dropped', async () => {
+  test('a message that no handler takes is reported and dropped', async () => {
     const node = makeNode();
     const unexpected = recordTelemetry('troupe:server:unexpected');
     const ref = await node.start(
@@ -149,7 +149,7 @@ describe('Module:handle_info/2', () => {
 });
 
 describe('Module:handle_continue/2', () => {
-  test('{ok, State, {continue, _}}: runs after the start is told and before any message', async () => {
+  test('{ok, State, {continue, _}}: runs after the start is reported and before any message', async () => {
     const node = makeNode();
     const order: unknown[] = [];
     const ref = await node.start(
@@ -204,7 +204,7 @@ describe('Module:handle_continue/2', () => {
     expect(await second).toEqual([['continue', expect.any(Function)], 'end']);
   });
 
-  test('what it returns is no reply: a deferred call goes on waiting', async () => {
+  test('what it returns is not a reply: a deferred call goes on waiting', async () => {
     const ref = await makeNode().start(logging());
     let from: From | undefined;
     const answer = ref.call('run', (_log, asked) => {
@@ -371,7 +371,7 @@ describe('timeouts of a server', () => {
     expect(await ref.call('log')).toEqual([10, 30, 50]);
   });
 
-  test('Infinity is no timeout', async () => {
+  test('Infinity sets no timeout', async () => {
     const { clock, ref, wait } = await begin();
     await wait(Infinity);
     await clock.advance(10_000_000);
@@ -399,7 +399,7 @@ describe('timeouts of a server', () => {
     expect(holding).toBe(0);
   });
 
-  test('one that is no time ends the server, as the handler threw', async () => {
+  test('an invalid one ends the server, as if the handler threw', async () => {
     const { node, ref, wait } = await begin();
     const ended = awaitExit(node, ref.pid);
     await expectFailure(wait(-1), 'TROUPE_CALL_EXIT');

@@ -209,7 +209,7 @@ describe('a call that fails', () => {
     expect(node.router.connectedPeer('far@x')).toBeUndefined();
   });
 
-  test('a reply that cannot leave the node: the caller is told, the server goes on', async () => {
+  test('a reply that cannot leave the node: the caller gets an error, the server goes on', async () => {
     const { client, makeRef, monitor, receive, handled } = await begin();
     const ref = makeRef();
     monitor(ref);

@@ -171,7 +171,7 @@ describe('names', () => {
     expect(ran).toBe(false);
   });
 
-  test('it is free before a failed start is told: a second try does not meet it', async () => {
+  test('it is free before a failed start is reported: a second try does not meet it', async () => {
     const node = makeNode();
     const tries = [stop('first'), fail('second'), ignore(), { at: 'last' }];
     const codes: unknown[] = [];

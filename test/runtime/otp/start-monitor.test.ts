@@ -51,7 +51,7 @@ async function downOf(self: Process, ref: Ref | undefined): Promise<ExitReason> 
 describe.each<[ExitReason]>([[broken], ['normal'], ['tired']])(
   'of a process that ends at once with %s',
   (reason) => {
-    test('a process is told by startMonitor', async () => {
+    test('a process hears it by startMonitor', async () => {
       const node = makeNode();
       const told = inProcess(node, async (self) => {
         const { handle, ref } = await self.startMonitor(shortLived, [reason]);
@@ -62,13 +62,13 @@ describe.each<[ExitReason]>([[broken], ['normal'], ['tired']])(
       expect(await told).toBe(reason);
     });
 
-    test('other code is told by that of the node', async () => {
+    test('other code hears it by that of the node', async () => {
       const { handle, ended } = await makeNode().startMonitor(shortLived, [reason]);
       expect(handle.pid).toBeDefined();
       expect(await ended).toBe(reason);
     });
 
-    test('who started it as a child is told', async () => {
+    test('the process that started it as a child hears it', async () => {
       const node = makeNode();
       const [supervisor, dynamic] = [await node.start(tree), await node.start(many)];
       const told = await inProcess(node, async (self) => {

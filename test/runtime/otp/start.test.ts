@@ -106,7 +106,7 @@ describe('proc_lib:start/5', () => {
     await start(node, ready, { name: 'one' });
   });
 
-  test('init_fail/3: the reason is told and the process ends with normal', async () => {
+  test('init_fail/3: the reason is reported and the process ends with normal', async () => {
     const node = createNode();
     const ends: unknown[] = [];
     const error = await failure(
@@ -163,7 +163,7 @@ describe('proc_lib:start/5', () => {
     expect(node.whereis('slow')).toBeUndefined();
   });
 
-  test('a timeout that is no time is refused', async () => {
+  test('an invalid timeout is refused', async () => {
     const error = await failure(start(createNode(), ready, { timeoutMs: -1 }));
     expect(error.code).toBe('TROUPE_BAD_ARGUMENT');
   });
@@ -190,7 +190,7 @@ describe('proc_lib:start/5', () => {
   });
 });
 
-test('a start that fails after the end of its starter is no unhandled rejection', async () => {
+test('a start that fails after the end of its starter causes no unhandled rejection', async () => {
   const node = createNode();
   const rejections = recordUnhandledRejections();
   const gate = makeGate();

@@ -149,7 +149,7 @@ describe('restart', () => {
     expect(await supervisor.countChildren()).toMatchObject({ active: 2, workers: 2 });
   });
 
-  test('a child that wants to be ignored when it is restarted is no child any more', async () => {
+  test('a child whose restart answers ignore is removed', async () => {
     const node = makeNode();
     let wanted = true;
     const once = (self: Process): Pid | undefined => (wanted ? self.spawnLink(worker) : undefined);
@@ -164,7 +164,7 @@ describe('restart', () => {
 });
 
 describe('terminateChild', () => {
-  test('by pid; a child that is gone is ok, a process that is none is not_found', async () => {
+  test('by pid; a child that is gone is ok, any other process is not_found', async () => {
     const node = makeNode();
     const supervisor = await node.start(workers);
     const pid = pidIn(await supervisor.startChild([1]));

@@ -95,7 +95,7 @@ describe('a supervisor', () => {
     expect(await ended).toBe('shutdown');
   });
 
-  test('counts what is restarted, whichever child it is; restartChild is none', async () => {
+  test('counts what is restarted, whichever child it is; restartChild does not count', async () => {
     const { node } = nodeWithClock();
     const both = defineSupervisor({ intensity: 1, children: [workerChild('a'), workerChild('b')] });
     const supervisor = await node.start(both);

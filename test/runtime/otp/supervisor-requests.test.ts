@@ -288,7 +288,7 @@ describe('addresses', () => {
     expect(await ended).toMatchObject({ reason: 'normal' });
   });
 
-  test('requests wait as long as it takes, or as long as they are told', async () => {
+  test('requests wait as long as it takes, or as long as their option says', async () => {
     const { node, supervisor } = await started('a');
     const gate = makeGate();
     const starting = supervisor.startChild({ id: 'slow', start: () => gate.opened.then(() => undefined) });
@@ -311,7 +311,7 @@ describe('addresses', () => {
   });
 });
 
-describe('what is no request', () => {
+describe('anything but a request', () => {
   test('is reported and has no effect', async () => {
     const { node, supervisor } = await started('a');
     const reports = recordTelemetry('troupe:server:unexpected');

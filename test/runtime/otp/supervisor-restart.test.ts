@@ -344,7 +344,7 @@ describe('a restart that fails is tried again', () => {
     expect(await supervisor.restartChild('a')).toMatchObject({ ok: true });
   });
 
-  test('a dynamic child that is to be restarted is found by the pid it had', async () => {
+  test('a dynamic child that waits for its restart is found by the pid it had', async () => {
     const node = makeNode();
     let fails = false;
     const start = (self: Process): Pid => {

@@ -261,7 +261,7 @@ describe('shutdown in milliseconds', () => {
   });
 });
 
-describe('a child that ends otherwise than it is told to', () => {
+describe('a child that ends with another reason than the one requested', () => {
   test('one that has unlinked itself is ended all the same', async () => {
     const node = makeNode();
     const naughty = (self: Process, supervisor: Pid) => {

@@ -310,7 +310,7 @@ describe('a child that is being started', () => {
   });
 });
 
-describe('who is linked to a supervisor and is no child', () => {
+describe('a process that is linked to a supervisor and is not a child', () => {
   test('does not end it, unless it is the parent', async () => {
     const node = makeNode();
     const supervisor = await node.start(defineSupervisor({ children: [workerChild('a')] }));

@@ -224,7 +224,7 @@ describe('with a timeout of the server', () => {
     return { clock, node, ref };
   }
 
-  test('a system message starts it anew (gen_server:system_continue/3)', async () => {
+  test('a system message starts it again (gen_server:system_continue/3)', async () => {
     const { clock, node, ref } = await waiting();
     const state = await sys.getState(node, ref);
     await clock.advance(99);

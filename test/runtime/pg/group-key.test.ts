@@ -273,7 +273,7 @@ describe('what cannot name a group', () => {
     expect(() => pg.leave(own, 's', named, member)).toThrow(code);
   });
 
-  test('a string is looked up as it is', () => {
+  test('a string is looked up unchanged', () => {
     const own = makeNode();
     pg.start(own, 's');
     expect(pg.getMembers(own, 's', '\udc00')).toEqual([]);

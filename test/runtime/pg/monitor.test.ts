@@ -64,7 +64,7 @@ describe('monitor', () => {
     expect(follower.got).toEqual([]);
   });
 
-  test('a process can follow a group and be in it, and its end disturbs nobody (erlang/otp#7625)', async () => {
+  test('a process can follow a group and be in it, and its end disturbs no other (erlang/otp#7625)', async () => {
     const node = scoped();
     const other = collector(node);
     pg.monitor(node.find(other.pid)!, 's', 'g');
@@ -169,7 +169,7 @@ describe('demonitor', () => {
     });
   });
 
-  test('of a scope; of a ref of another process; of what is no monitor', async () => {
+  test('of a scope; of a ref of another process; of a value other than a monitor', async () => {
     const node = scoped();
     const [mine, other] = [collector(node), collector(node)];
     const [self, stranger] = [node.find(mine.pid)!, node.find(other.pid)!];

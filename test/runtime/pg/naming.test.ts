@@ -148,7 +148,7 @@ describe('a channel', () => {
     expect(declaredForm('heard')).toBe(undefined);
   });
 
-  test('keeps the name under which it was told until its last local member has left', async () => {
+  test('keeps the name under which peers know it until its last local member has left', async () => {
     const { cluster, a, b, spy, tell, told } = await watched('nova_scope');
     const [one, two] = [forever(a), forever(a)];
     pubsub.join(a, 'sticky', one);
@@ -176,7 +176,7 @@ describe('a channel', () => {
     expect([spy.faults, other.faults]).toEqual([[], []]);
   });
 
-  test('that was joined when nobody was told of it may be declared still', async () => {
+  test('that was joined before any peer knew of it may still be declared', async () => {
     const cluster = new Cluster();
     const [a, b] = cluster.nodes('a@x', 'b@x') as [Node, Node];
     const spy = new Spy(b, 'nova_scope');

@@ -144,7 +144,7 @@ describe('what a scope survives', () => {
     expect(events).toEqual([]);
   });
 
-  test('leaves of groups and pids that were never told', async () => {
+  test('leaves of groups and pids that were never sent', async () => {
     const { a, b, spy, tell, scope } = await watched();
     const [one, two] = [forever(b), forever(b)];
     await tell(discover(spy.pid), join(spy.pid, 'g', one));

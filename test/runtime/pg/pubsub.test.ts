@@ -142,7 +142,7 @@ describe('one node', () => {
     }
   });
 
-  test('a name that is longer than other nodes can be told names no channel', () => {
+  test('a name that is too long for other nodes is refused as a channel', () => {
     const node = makeNode();
     const { pid } = collector(node);
     pubsub.join(node, 'x'.repeat(65_536), pid);
@@ -380,7 +380,7 @@ describe('several nodes', () => {
     expect([here.got.length, there.got.length]).toEqual([2, 0]);
   });
 
-  test('a broadcast makes no connection, and what is lost with one comes to nobody later', async () => {
+  test('a broadcast makes no connection, and what is lost with one never arrives later', async () => {
     const { cluster, a, b } = await three();
     const member = collector(b);
     pubsub.join(b, 'notes', member.pid);

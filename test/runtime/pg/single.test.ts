@@ -42,7 +42,7 @@ describe('basic', () => {
     expect(pg.getMembers(node, 'scope', 'g')).toEqual([]);
   });
 
-  test('single: a member that ends has left, and nobody sees it dead', () => {
+  test('single: a member that ends has left, and reads never find it dead', () => {
     const { node } = scoped();
     const [one, two] = [forever(node), forever(node)];
     pg.join(node, 'scope', 'g', [one, two, one]);
@@ -103,7 +103,7 @@ describe('basic', () => {
     expect(pg.whichGroups(node, 'scope')).toEqual([]);
   });
 
-  test('dyn_distribution: the node itself coming up is no peer', async () => {
+  test('dyn_distribution: the node itself coming up is not a peer', async () => {
     const { node, scope } = scoped();
     node.send(scope, new NodeUp(node.name));
     const pid = forever(node);
@@ -124,7 +124,7 @@ describe('basic', () => {
 });
 
 describe('joining and leaving', () => {
-  test('of nobody, and of processes that have ended, makes no group', () => {
+  test('of no process, and of processes that have ended, makes no group', () => {
     const { node } = scoped();
     const dead = forever(node);
     node.exit(dead, 'kill');
@@ -192,7 +192,7 @@ describe('joining and leaving', () => {
     expect(pg.getMembers(node, 'scope', 'g')).toHaveLength(2);
   });
 
-  test('code that is no process names the pids; a process that has ended can do nothing', async () => {
+  test('code outside of processes names the pids; a process that has ended can do nothing', async () => {
     const { node } = scoped();
     expect(() => pg.join(node as unknown as Process, 'scope', 'g')).toThrow(/TROUPE_BAD_ARGUMENT/);
     let self: Process | undefined;

@@ -75,7 +75,7 @@ describe('the answer', () => {
     expect(await server.receive()).toEqual(['thanks for', 'y']);
   });
 
-  test('gen_server:cast/2: nothing is answered, and a server that is not there is no error', async () => {
+  test('gen_server:cast/2: nothing is answered, and a missing server is not an error', async () => {
     const { node, server, client } = setUp();
     cast(node, server.pid, 'put', 1);
     client.cast('server', 'put', 2);
@@ -129,7 +129,7 @@ describe('failures', () => {
     expect(unhandled).toEqual([]);
   });
 
-  test('gen_server:call/2: noproc for a dead pid, a name that nobody has, here or with the node', async () => {
+  test('gen_server:call/2: noproc for a dead pid, an unregistered name, here or with the node', async () => {
     const { node, server, client } = setUp();
     server.stop();
     const noproc = { code: 'TROUPE_CALL_NOPROC', reason: 'noproc' };

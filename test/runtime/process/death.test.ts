@@ -273,7 +273,7 @@ describe('calls of a dead process', () => {
     expect([node.find(server.pid)?.watchers, unhandled]).toEqual([null, []]);
   });
 
-  test('a caller of another node that is killed is told to the server as a demonitor', async () => {
+  test('a caller of another node that is killed reaches the server as a demonitor', async () => {
     const network = createMemoryNetwork();
     const [here, there] = [
       makeNode({ name: 'here@death', carrier: network.carrier('here@death') }),

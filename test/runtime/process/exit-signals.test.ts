@@ -346,7 +346,7 @@ describe('reasons', () => {
     expect(formatReason(itself).length).toBeLessThan(20_000);
   });
 
-  test('a process ends, and all are told, whatever the reason', async () => {
+  test('a process ends, and all are notified, whatever the reason', async () => {
     const node = makeNode();
     const reason: unknown = Object.create(null);
     const probe = createProbe(node);

@@ -128,7 +128,7 @@ describe('dropOldest', () => {
 });
 
 describe('exit', () => {
-  test('the process ends with {mailbox_full, Limit}, and whoever is linked to it is told', async () => {
+  test('the process ends with {mailbox_full, Limit}, and linked processes are notified', async () => {
     const node = makeNode();
     const probe = createProbe(node);
     const pid = await bounded(node, 2, 'exit', probe.pid);

@@ -6,7 +6,7 @@ import { createProbe, settle } from 'troupe/testing';
 const nothing = [undefined, null, 7, {}, '<0.0.0>'] as unknown as Pid[];
 const bad = expect.objectContaining({ code: 'TROUPE_BAD_ARGUMENT' }) as Error;
 
-describe('what is no pid is refused (erlang: badarg)', () => {
+describe('values other than pids are refused (erlang: badarg)', () => {
   test.each(nothing)('%j', async (what) => {
     const node = createNode();
     const probe = createProbe(node);

@@ -93,7 +93,7 @@ describe('monitor', () => {
     expect(probe.messages()).toContainEqual(new Down(ref, target, 'gone'));
   });
 
-  test('of many monitors on one process each watcher is told, and a removed one in their midst is not', async () => {
+  test('of many monitors on one process each watcher is notified, and a removed one among them is not', async () => {
     const node = makeNode();
     const target = node.spawn(idle);
     const watchers = Array.from({ length: 50 }, () => createProbe(node));
@@ -124,7 +124,7 @@ describe('by name', () => {
     expect(await watcher.receive()).toEqual(new Down(ref, { name: 'service', node: node.name }, 'gone'));
   });
 
-  test('erlang:monitor/2: a name that nobody has is down at once, with noproc', async () => {
+  test('erlang:monitor/2: an unregistered name is down at once, with noproc', async () => {
     const node = makeNode();
     const watcher = createProbe(node);
     const ref = watcher.monitor('nobody');
@@ -189,7 +189,7 @@ describe('demonitor', () => {
     await watcher.expectNone();
   });
 
-  test('erlang:demonitor/2 [info]: false for a monitor that is gone, and for a ref that is none', async () => {
+  test('erlang:demonitor/2 [info]: false for a monitor that is gone, and for any other ref', async () => {
     const node = makeNode();
     const [watcher, target] = [createProbe(node), createProbe(node)];
     const ref = watcher.monitor(target.pid);

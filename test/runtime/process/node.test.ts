@@ -154,7 +154,7 @@ describe('stop', () => {
     expect(exits.map(({ pid }) => pid)).toEqual([young, ...middle.toReversed(), node.initPid]);
   });
 
-  test('names are free, timers are cancelled and what waits is told', async () => {
+  test('names are free, timers are cancelled and waiting code is notified', async () => {
     const node = makeNode();
     const pid = node.spawnWith({ name: 'server' }, idle);
     const timer = node.sendAfter(1000, pid, 'late');

@@ -76,7 +76,7 @@ test('a copy of a pid reaches the process: send, exit, isAlive and process info 
   expect(node.isAlive(pid)).toBe(false);
 });
 
-test('a pid of an earlier incarnation of the node is nobody here', () => {
+test('a pid of an earlier incarnation of the node names no process here', () => {
   const node = makeNode({ creation: 100 });
   const pid = node.spawn(idle);
   const stale = new Pid(new Origin(node.name, 99), pid.id, pid.serial);

@@ -25,7 +25,7 @@ test('ids count up and wrap around, and then the serial goes up: no pid is used 
   expect(seen.size).toBe(3 * ID_LIMIT);
 });
 
-test('an id whose process is alive is passed over, and a pid of an earlier round is nobody', () => {
+test('an id whose process is alive is passed over, and a pid of an earlier round names no process', () => {
   const table = new ProcessTable(100, ID_LIMIT);
   const kept = [add(table), add(table), add(table)];
   // A table of 1,024 slots: each of the three takes the slot of two ids.

@@ -14,7 +14,7 @@ test('erlang:register/2, whereis/1 and registered/0', () => {
   expect(node.processInfo(pid)?.registeredName).toBe('service');
 });
 
-test('erlang:whereis/1: undefined for a name that nobody has', () => {
+test('erlang:whereis/1: undefined for an unregistered name', () => {
   expect(makeNode().whereis('nobody')).toBeUndefined();
 });
 
@@ -48,7 +48,7 @@ test.each(['', 'undefined', undefined, 5])('erlang:register/2: badarg for the na
   expect(() => node.register(name as string, pid)).toThrow(withCode('TROUPE_BAD_ARGUMENT'));
 });
 
-test('erlang:unregister/1 frees the name; badarg when nobody has it', () => {
+test('erlang:unregister/1 frees the name; badarg when it is not registered', () => {
   const node = makeNode();
   const pid = node.spawn(idle);
   node.register('service', pid);
@@ -69,7 +69,7 @@ test('reference manual, "Registered Processes": the name is free as soon as the 
   expect(node.whereis('service')).toBe(second);
 });
 
-test('the end of a process that gave its name up leaves the name with who has it now', () => {
+test('the end of a process that gave its name up leaves the name with its new process', () => {
   const node = makeNode();
   const first = node.spawnWith({ name: 'service' }, idle);
   node.unregister('service');
@@ -93,7 +93,7 @@ test('erlang:send/2: to a name, to {name, node}, and to what has a pid', async (
   expect(probe.messages()).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
-test('erlang:send/2: badarg for a name that nobody has, but not for {name, node}', async () => {
+test('erlang:send/2: badarg for an unregistered name, but not for {name, node}', async () => {
   const node = makeNode();
   expect(() => node.send('nobody', 1)).toThrow(withCode('TROUPE_NOT_REGISTERED'));
   expect(() => node.send({ name: 'nobody', node: node.name }, 1)).not.toThrow();

@@ -54,7 +54,7 @@ const server = () =>
   });
 
 describe('is told', () => {
-  test('a crash, with its stack, and once how to be told otherwise', async () => {
+  test('a crash, with its stack, and once how to subscribe', async () => {
     await crash();
     await crash();
     expect(printed).toHaveLength(2);
@@ -68,7 +68,7 @@ describe('is told', () => {
     expect(printed[1]).not.toContain('onTelemetry');
   });
 
-  test('a thrown value that is no error', async () => {
+  test('a thrown value other than an error', async () => {
     await crash('no error');
     expect(printed[0]).toContain('exception: {nocatch, no error}');
   });
@@ -124,7 +124,7 @@ describe('is told', () => {
   });
 });
 
-test('who takes the reports of a node misses nothing that another was told often', async () => {
+test('a reporter of a node misses nothing that another got often', async () => {
   const taken: string[] = [];
   const other = createNode();
   onTestFinished(() => other.stop());
@@ -166,7 +166,7 @@ describe('is not told', () => {
 });
 
 describe('is bounded', () => {
-  test('in number: the others are counted, and the count is told', async () => {
+  test('in number: the others are counted, and the count is reported', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     for (let index = 0; index < 30; index++) await crash();

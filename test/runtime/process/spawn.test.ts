@@ -42,7 +42,7 @@ describe('functions', () => {
     expect([ran, node.isAlive(pid)]).toEqual([false, true]);
   });
 
-  test('erlang:error/1: what the function throws is the reason, an Error as it is', async () => {
+  test('erlang:error/1: what the function throws is the reason, an Error unchanged', async () => {
     const node = makeNode();
     const error = new Error('broken');
     const throwing = [
@@ -56,7 +56,7 @@ describe('functions', () => {
     for (const body of throwing) expect(await awaitExit(node, node.spawn(body))).toBe(error);
   });
 
-  test('erlang:throw/1: a thrown value that is no Error is the reason {nocatch, Value}', async () => {
+  test('erlang:throw/1: a thrown value other than an Error is the reason {nocatch, Value}', async () => {
     const node = makeNode();
     const pid = node.spawn(() => {
       // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- what this test is about
@@ -227,7 +227,7 @@ describe('spawning and linking in one step', () => {
     });
   });
 
-  test('erlang:process_info(parent): the spawner; nobody for what was spawned from outside', async () => {
+  test('erlang:process_info(parent): the spawner; undefined for what was spawned from outside', async () => {
     const node = makeNode();
     const outside = node.spawn(idle);
     expect(node.processInfo(outside)?.parent).toBeUndefined();
@@ -295,7 +295,7 @@ describe('limit', () => {
 });
 
 describe('events', () => {
-  test('troupe:process:spawn, :exit and :crash tell of each process, and making a node is no trouble', async () => {
+  test('troupe:process:spawn, :exit and :crash report each process, and making a node causes none', async () => {
     const [spawned, exited, crashed] = [
       recordTelemetry('troupe:process:spawn'),
       recordTelemetry('troupe:process:exit'),

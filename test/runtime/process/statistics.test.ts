@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { nodeStatistics } from 'troupe';
 import { deaf, idle, inProcess, makeNode } from './helpers.ts';
 
-test('a new node has its init process, and room for as many as it was told', () => {
+test('a new node has its init process, and room for as many as its option says', () => {
   const node = makeNode({ maxProcesses: 2_000 });
   expect(nodeStatistics(node)).toMatchObject({
     processes: 1,

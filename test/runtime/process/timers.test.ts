@@ -71,7 +71,7 @@ describe('send_after', () => {
     expect(probe.messages()).toEqual(['to whoever has it']);
   });
 
-  test('erlang:send_after/3: a name that nobody has then is no error', async () => {
+  test('erlang:send_after/3: a name that is unregistered by then is not an error', async () => {
     const { clock, node } = setUp();
     const undeliverable = recordTelemetry('troupe:message:undeliverable');
     node.sendAfter(10, 'nobody', 'lost');

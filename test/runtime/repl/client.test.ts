@@ -170,7 +170,7 @@ describe('lines from standard input', () => {
     expect(ran.err).toContain("** no group 'nope'");
   });
 
-  test('what is not complete at the end is told', async () => {
+  test('an incomplete last line is reported', async () => {
     const ran = await run([], { input: '1\nf(\n' });
     expect(ran).toMatchObject({ code: 1, out: '1\n' });
     expect(ran.err).toContain('SyntaxError: Unexpected end of input');
@@ -180,7 +180,7 @@ describe('lines from standard input', () => {
     expect((await run(['--json'], { input: '1n\n[self()].length\n' })).out).toBe('"1"\n1\n');
   });
 
-  test('no lines are no failure', async () => {
+  test('an empty input is not a failure', async () => {
     expect(await run([], { input: '' })).toEqual({ code: 0, out: '', err: '' });
   });
 });

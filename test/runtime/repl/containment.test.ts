@@ -82,7 +82,7 @@ test('the exit of a linked process is printed and kept, and ends nothing', async
   expect(await repl.run('flush()')).toBe(`Exit { from: ${linked}, reason: 'broken' }`);
 });
 
-test('a value that cannot be shown is told, as JSON, too', async () => {
+test('a value that cannot be shown is reported, as JSON, too', async () => {
   const value =
     "({ [Symbol.for('nodejs.util.inspect.custom')]() { throw new Error('no') }, get a() { throw 1 } })";
   const repl = await client();

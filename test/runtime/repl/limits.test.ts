@@ -1,6 +1,6 @@
 // The limits of the connection: times, sizes, queues. Each is reached.
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -71,7 +71,7 @@ function fake(onHello: (connection: Connection) => void = () => undefined): {
   connection: Connection;
 } {
   const socket = new FakeSocket();
-  const connection = new Connection(socket as unknown as Socket, () => {
+  const connection = new Connection(socket, () => {
     onHello(connection);
   });
   return { socket, connection };
@@ -206,7 +206,7 @@ describe('with a running application', () => {
     expect(received).toContain(`more than ${LINES_WAITING_MAX} lines wait to be run`);
   });
 
-  test('code that is too long is told to be, and the REPL goes on', async () => {
+  test('code that is too long is refused with a reason, and the REPL goes on', async () => {
     const connection = await attach(application.socket, HELLO);
     expect(await connection.evaluate(`'${'x'.repeat(CLIENT_LINE_MAX)}'`)).toMatchObject({
       status: 'error',
@@ -216,7 +216,7 @@ describe('with a running application', () => {
     connection.close();
   });
 
-  test('a result that is too long is told to be', async () => {
+  test('a result that is too long is refused with a reason', async () => {
     const connection = await attach(application.socket, HELLO);
     expect(await connection.evaluate("'x'.repeat(2 ** 25 + 1)")).toMatchObject({
       status: 'error',

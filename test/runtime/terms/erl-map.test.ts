@@ -137,7 +137,7 @@ describe('a map', () => {
     expect(inspect(map)).toBe('#{a => 1,{1} => #{<<"b">> => 2}}');
   });
 
-  test('has no keys that hold what is no term, or are too large', () => {
+  test('has no keys that hold anything but terms, or are too large', () => {
     class Custom {
       readonly field = 1;
     }

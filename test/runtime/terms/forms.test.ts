@@ -55,7 +55,7 @@ describe('a class with a form', () => {
     expect((travel(value) as typeof value).all[1]).toBeInstanceOf(Map);
   });
 
-  test('is no instance when it cannot be made, nor is another tag', () => {
+  test('stays a tuple when it cannot be made, and so does another tag', () => {
     expect(travel(tuple(atom('money'), 0.5))).toEqual(tuple(atom('money'), 0.5));
     expect(travel(tuple(atom('other'), 1))).toEqual(tuple(atom('other'), 1));
     expect(travel(tuple(atom('money'), 1, 2))).toBeInstanceOf(Tuple);

@@ -146,7 +146,7 @@ describe('expectNone', () => {
 });
 
 describe('as a process', () => {
-  test('it has a name, a label and a mailbox bound, and traps exits unless told otherwise', async () => {
+  test('it has a name, a label and a mailbox bound, and traps exits by default', async () => {
     const node = makeNode();
     const probe = createProbe(node, {
       name: 'probe',

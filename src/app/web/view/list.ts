@@ -3,7 +3,7 @@ import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { QUERY_MAX } from '../limits.ts';
 import type { Row } from '../rows.ts';
-import { rowsOf } from '../rows.ts';
+import { isCovered, rowsOf } from '../rows.ts';
 import { fragmentOf } from '../address.ts';
 import type { Opened, State } from '../state.ts';
 import { counted, sentences } from '../wording.ts';
@@ -108,7 +108,7 @@ function bodyOf(state: State, rows: readonly Row[], actions: Actions): View {
 
 /** The note of the address cannot be shown. */
 function lackingView({ replica }: State, { id, missing, failure }: Opened, { tryNow }: Actions): View {
-  if (missing || replica.deleted.has(id)) {
+  if (missing || replica.deleted.has(id) || isCovered(replica, id)) {
     return html`
       <div class="empty" data-testid="missing">
         <p>There is no note ${id}.</p>

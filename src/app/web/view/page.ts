@@ -39,7 +39,9 @@ export function view(state: State, actions: Actions): View {
       </p>
     </header>
     ${happeningView(state, actions)}
-    <main>${composerView(state, actions)} ${listView(state, actions)}</main>
+    <main class=${state.opened === null ? '' : 'alone'}>
+      ${composerView(state, actions)} ${listView(state, actions)}
+    </main>
     ${undoView(state, actions)} ${confirmView(state, actions)} ${helpView(state, actions)}
     <!-- The alternating space makes a screen reader repeat equal words. -->
     <div class="unseen" role="status" data-testid="announcer">${text}${turn % 2 === 0 ? '' : '\u00a0'}</div>

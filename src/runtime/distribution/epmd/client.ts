@@ -241,7 +241,7 @@ export class Registrar {
   #work: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   /** The error of the last attempt, so that equal ones are reported once. */
-  #told = '';
+  #reported = '';
 
   constructor(options: RegistrarOptions, entry: Entry, events: RegistrarEvents) {
     this.#options = options;
@@ -334,7 +334,7 @@ export class Registrar {
   }
 
   #registered(): void {
-    this.#told = '';
+    this.#reported = '';
     this.#events.state('registered');
   }
 
@@ -350,8 +350,8 @@ export class Registrar {
       this.#work = this.#attempt().catch((error: unknown) => {
         if (this.#closing.signal.aborted) return;
         const what = String(error);
-        if (this.#told !== what) {
-          this.#told = what;
+        if (this.#reported !== what) {
+          this.#reported = what;
           this.#events.state('failed', error);
         }
         this.#again();

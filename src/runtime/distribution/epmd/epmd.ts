@@ -52,7 +52,7 @@ const DEFAULT_PORT = '4369';
 const MODES: readonly EpmdMode[] = ['auto', 'client', 'embedded', false];
 const WAIT_MAX_MS = 600_000;
 
-/** What is reported about a registration. The listener must not throw. */
+/** The events of a registration. A listener must not throw. */
 export interface EpmdEvents {
   /**
    * - `serving`: this process is now the epmd of the machine

@@ -245,7 +245,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       if (line.closing === closing) line.closing = null;
       this.#dropIfIdle(line);
     });
-    // At once: what is sent, called or monitored from here on uses another connection.
+    // At once: sends, calls and monitors from here on use another connection.
     connection.tellNow();
     return true;
   }
@@ -291,7 +291,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (line.dialling || line.arriving || this.#attached === undefined) return;
     line.dials();
     const { connector } = this.#attached;
-    // What is still being written to a dropped connection arrives before the next connection replaces it.
+    // Data still being written to a dropped connection arrives before the next connection replaces it.
     const dialled =
       line.closing === null ? connector.dial(line.peer) : line.closing.then(() => connector.dial(line.peer));
     dialled.then(
@@ -338,7 +338,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     // Either may have dropped the line as idle.
     this.#lines.set(established.peer, line);
     const connection = new Connection(established, this);
-    // What is sent in response waits until what had waited before is sent.
+    // Responses wait until what had waited before is sent.
     this.host.nodeUp(established.peer, established.creation, hasNames(established));
     line.arriving = false;
     if (this.#isClosed()) {

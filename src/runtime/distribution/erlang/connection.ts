@@ -5,7 +5,7 @@
  * processed for a few milliseconds at a time; then the socket is paused until the event loop has had its turn.
  *
  * A connection ends once, and reports it to its owner in a turn of its own: processes send signals in the middle of their work,
- * and their links must not break under them. What is sent in between is lost, like everything else that was under way.
+ * and their links must not break under them. Whatever is sent in between is lost, like everything else under way.
  *
  * How connections are set up, and what waits for one, is not known here.
  */

@@ -12,7 +12,7 @@
 /** How many checks make up the time. */
 const CHECKS = 4;
 
-/** What is kept alive: a connection. */
+/** A connection that is kept alive. */
 export interface Ticked {
   /** Changes whenever something is read. */
   readonly readCount: number;
@@ -80,7 +80,7 @@ export class Ticks {
 }
 
 /**
- * Keeps the event loop awake for a moment after something has arrived: an answer to what is sent then often follows at once,
+ * Keeps the event loop awake for a moment after something has arrived: an answer to what this node sends then often follows at once,
  * and a processor that sleeps takes longer to wake than the message takes to arrive. `erl +sbwt` does the same.
  *
  * It costs processor time that would otherwise be idle, and delays nothing: every turn of the event loop does all its work.

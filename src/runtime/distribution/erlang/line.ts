@@ -57,7 +57,7 @@ export interface FaultCounts {
 /** One peer. */
 export class Line {
   readonly peer: string;
-  /** Also one that has ended, until the node has been told. */
+  /** Also one that has ended, until the node knows it. */
   connection: Connection | null = null;
   readonly pending: PendingSignals;
   /** Resolves when a connection that the program dropped is closed, after what had been sent over it. */

@@ -171,7 +171,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** For what is checked where it is used. */
+/** For options that are checked where they are used. */
 function as<Value>(): Reader<Value> {
   return (given) => given as Value;
 }

@@ -1,5 +1,5 @@
 /**
- * The maps that arrive: which of them are plain objects (those whose keys are texts and, where the reader is told so, atoms), and
+ * The maps that arrive: which of them are plain objects (those whose keys are texts and, if the reader is set so, atoms), and
  * which have keys that were chosen to collide.
  *
  * A Map of the engine finds a key in a chain of those that share the low bits of a hash, and anybody can compute that hash for

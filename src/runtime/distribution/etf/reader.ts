@@ -166,7 +166,7 @@ export class TermReader extends ScalarReader {
     return reasonOf(this.value(0));
   }
 
-  /** Reads the head of a tuple; its elements are to be read next. @throws EtfError for any other term. */
+  /** Reads the head of a tuple; read its elements next. @throws EtfError for any other term. */
   tupleArity(): number {
     const tag = this.u8();
     if (!isTupleTag(tag)) throw this.bad('A tuple was expected');
@@ -322,7 +322,7 @@ export class TermReader extends ScalarReader {
   protected bitsOf(bytes: Uint8Array, bits: number): Uint8Array | BitString {
     if (bits === 8 || bytes.length === 0) return bytes;
     const last = bytes.length - 1;
-    // What is not used of the last byte does not count.
+    // Unused bits of the last byte do not count.
     bytes[last] = (bytes[last] as number) & (0xff << (8 - bits));
     return new BitString(bytes, bits);
   }

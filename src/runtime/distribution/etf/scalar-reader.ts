@@ -73,7 +73,7 @@ const UNDEFINED = atom('undefined');
 export class ScalarReader {
   /** Where the next byte stands. */
   position = 0;
-  /** Whether nobody else uses the memory of the buffer. */
+  /** Whether no other code uses the memory of the buffer. */
   ownsBuffer = false;
   protected buffer: Buffer = EMPTY;
   protected end = 0;

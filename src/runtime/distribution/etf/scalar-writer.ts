@@ -46,7 +46,7 @@ export class ByteWriter {
   buffer: Buffer;
   /** How many bytes were written. */
   length = 0;
-  /** From where on the bytes count against the limit: what stands before belongs to somebody else. */
+  /** From where on the bytes count against the limit: what stands before has another owner. */
   origin = 0;
   readonly #initialBytes: number;
   readonly #maxBytes: number;

@@ -3,11 +3,11 @@
  * place of the engine's, which can be left and come back to.
  *
  * A connection reads every message the quick way first, within `QUICK_VALUES` values; one that holds more, or is nested too
- * deeply, starts over here. What is read and what is refused is the same, with three exceptions:
+ * deeply, starts over here. It reads and refuses the same, with three exceptions:
  *
  * - Where the grammar of messages allows it, `TOO_DEEP` stands in the place of a part that is nested too deeply.
  * - A function may hold only what can be read the quick way.
- * - Bytes that take up at least half of a buffer that nobody else uses are a view of it. A copy of 16 MiB takes some milliseconds,
+ * - Bytes that take up at least half of a buffer that no other code uses are a view of it. A copy of 16 MiB takes some milliseconds,
  *   and makes the engine collect garbage sooner.
  *
  * Limits: `MESSAGE_VALUES` values in a message, where a large integer and a long text count for several.

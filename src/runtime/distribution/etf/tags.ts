@@ -114,7 +114,7 @@ export function skipTerm(buffer: Buffer, position: number, end: number): number 
 }
 
 /**
- * @internal A term with its bytes as plain binaries, without the form that tells them from text (`EncodeLimits.exactBytes`).
+ * @internal A term with its bytes as plain binaries, without the form that distinguishes them from text (`EncodeLimits.exactBytes`).
  * @throws EtfError as `skipTerm`
  */
 export function plainBinaries(term: Buffer): Buffer {

@@ -39,7 +39,7 @@ export interface EncodeLimits {
   /** Whether native records may be sent; only to a node that has them. Default false. */
   readonly nativeRecords: boolean;
   /**
-   * Whether bytes are told apart from a text of the same bytes, by the form of a bitstring (see docs/adr/0011-terms.md). It is the
+   * Whether bytes are distinguished from a text of the same bytes, by the form of a bitstring (see docs/adr/0011-terms.md). It is the
    * same binary to a BEAM node, but `ei_decode_binary` of a C node refuses it. Default true.
    */
   readonly exactBytes: boolean;
@@ -343,7 +343,7 @@ export class TermWriter extends ScalarWriter {
     this.u8(NIL);
   }
 
-  /** Writes a list of bytes in its short form; false, and nothing written, when it is no such list. */
+  /** Writes a list of bytes in its short form; false, and nothing written, for any other list. */
   #byteList(list: readonly unknown[]): boolean {
     const count = list.length;
     const first = list[0];

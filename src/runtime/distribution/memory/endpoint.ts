@@ -1,7 +1,7 @@
 /**
  * One node's end of an in-memory network: its carrier, and the codec its signals pass through.
  *
- * For each peer an endpoint keeps the connection that its node believes to have. What is sent without a connection waits until
+ * For each peer an endpoint keeps the connection that its node believes to have. Signals sent without a connection wait until
  * one is made or the attempt fails. The switchboard decides everything in between.
  *
  * A message or exit reason is encoded when it is sent, so that later changes by the sender do not travel, and decoded when it
@@ -99,7 +99,7 @@ export class Endpoint implements Carrier {
     if (line === undefined || connection === null || connection.broken) return false;
     connection.leftBy = this;
     this.#switchboard.break(connection, 'disconnect');
-    // At once: what is sent from here on uses another connection.
+    // At once: signals from here on use another connection.
     this.#failed(line, 'disconnect');
     return true;
   }
@@ -109,14 +109,14 @@ export class Endpoint implements Carrier {
     return Promise.resolve();
   }
 
-  /** Separates the endpoint from its node, which is not told. */
+  /** Separates the endpoint from its node without notifying it. */
   detach(): void {
     this.#host = null;
     for (const line of this.#lines.values()) answer(line, false);
     this.#lines.clear();
   }
 
-  /** What is known about a peer. */
+  /** The state of a peer. */
   line(peer: string): Line {
     let line = this.#lines.get(peer);
     if (line === undefined) {

@@ -16,7 +16,7 @@ import type { CodecLimits, Endpoint, EncodedSignal } from './endpoint.ts';
 export class MemoryConnection {
   readonly first: Endpoint;
   readonly second: Endpoint;
-  /** Once it is broken, what is sent over it is lost. Each side learns of it when its lane gets there. */
+  /** Once it is broken, signals sent over it are lost. Each side learns of it when its lane gets there. */
   broken = false;
   /** The side that broke it, which stops using it at once. */
   leftBy: Endpoint | undefined = undefined;
@@ -230,7 +230,7 @@ export class Switchboard {
 
   /**
    * Breaks a connection.
-   * @param orderly whether what is under way still arrives; anything held is lost in any case.
+   * @param orderly whether signals under way still arrive; anything held is lost in any case.
    */
   break(connection: MemoryConnection, reason: string, orderly = false): void {
     if (connection.broken) return;

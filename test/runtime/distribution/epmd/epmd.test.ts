@@ -207,7 +207,7 @@ describe('registering', () => {
     await expect(epmd.register('b', 2, true)).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
   });
 
-  test('refuses what is no name and no port', async () => {
+  test('refuses invalid names and ports', async () => {
     const { epmd } = recorded({ port: await freePort() });
     for (const name of ['', 'a@b', 'é', 'x'.repeat(300)]) {
       await expect(epmd.register(name, 1, true)).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });

@@ -215,7 +215,7 @@ describe('what a message carries and cannot be read', () => {
   });
 });
 
-describe('bytes that are no message', () => {
+describe('bytes that do not make a message', () => {
   test.each(corpus.filter(([what]) => !CARRIED.has(what)))('%s', async (_what, bytes) => {
     const bad = recordTelemetry('troupe:distribution:bad_frame');
     const downs = recordTelemetry('troupe:node:down');

@@ -153,7 +153,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     }
   });
 
-  test('Troupe comes anew while Erlang takes it for connected', async () => {
+  test('Troupe connects again while Erlang takes it for connected', async () => {
     const a = await registered('n@127.0.0.1');
     await a.connector.dial(OTP);
     const old = a.up.get(OTP)!;
@@ -164,7 +164,7 @@ describe.skipIf(erl.missing)('with Erlang', () => {
     expect(await node.eval('nodes(hidden)')).toBe("['n@127.0.0.1']");
   });
 
-  test('Erlang comes anew while Troupe takes it for connected', async () => {
+  test('Erlang connects again while Troupe takes it for connected', async () => {
     const a = await registered('o@127.0.0.1');
     const other = await startErl({ name: 'other@127.0.0.1', epmdPort });
     onTestFinished(() => other.stop());

@@ -66,7 +66,7 @@ function start() {
 
 afterEach(() => void vi.restoreAllMocks());
 
-test('what had come before the other side closed the connection is delivered before that is told', async () => {
+test('what had come before the other side closed the connection is delivered before the close is reported', async () => {
   const { socket, events, frame } = start();
   socket.emit('data', Buffer.concat(Array.from({ length: MANY }, () => frame)));
   expect(events.length).toBeLessThan(MANY);

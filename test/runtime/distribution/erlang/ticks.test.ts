@@ -83,7 +83,7 @@ describe('checks', () => {
     expect(subject.ended).toBe(1);
   });
 
-  test('anything read begins the count anew', async () => {
+  test('anything read restarts the count', async () => {
     const { subject, ticks } = begin();
     for (let count = 0; count < 20; count++) {
       if (count % 4 === 3) subject.readCount++;

@@ -228,7 +228,7 @@ describe.skipIf(part.missing)('channels with Nova', () => {
     }, WAIT);
   });
 
-  test('a name that was told stays the same until its members have left, whatever is declared', async () => {
+  test('a name that was announced stays the same until its members have left, whatever is declared', async () => {
     const node = await begin();
     const scope = await beam.scope('nova_scope');
     const [one, two] = [forever(node), forever(node)];
@@ -261,7 +261,7 @@ describe.skipIf(part.missing)('channels with Nova', () => {
     }, WAIT);
   });
 
-  test('a process here is watched and told like any other: what it got from there can be answered', async () => {
+  test('a process here is watched and notified like any other: what it got from there can be answered', async () => {
     const node = await begin();
     const probe = createProbe(node);
     pubsub.join(node, atom('asked'), probe.pid);

@@ -202,7 +202,7 @@ describe.skipIf(part.missing)('pg with Erlang', () => {
   });
 
   describe('following', () => {
-    test('pg:monitor and pg:monitor_scope there are told of members here', async () => {
+    test('pg:monitor and pg:monitor_scope there hear of members here', async () => {
       const { node, scope } = await connected();
       const own = forever(node);
       const agents = [`group_${scope}`, `scope_${scope}`].map((name) => atom(name));
@@ -235,7 +235,7 @@ describe.skipIf(part.missing)('pg with Erlang', () => {
       }, WAIT);
     });
 
-    test('pg.monitor and pg.monitorScope here are told of members there', async () => {
+    test('pg.monitor and pg.monitorScope here hear of members there', async () => {
       const { node, scope } = await connected();
       const [other] = (await beam.spawn(1)) as [Pid];
       const [group, all] = [collector(node), collector(node)];
@@ -280,7 +280,7 @@ describe.skipIf(part.missing)('pg with Erlang', () => {
       expect(await beam.scope(scope)).toEqual(again);
     });
 
-    test('there, so fast that nobody sees it away', async () => {
+    test('there, so fast that no node sees it away', async () => {
       const { node, scope } = await connected();
       const own = forever(node);
       pg.join(node, scope, 'g', own);
@@ -320,7 +320,7 @@ describe.skipIf(part.missing)('pg with Erlang', () => {
     });
   });
 
-  test('10,000 groups are told of in both directions', async () => {
+  test('10,000 groups are announced in both directions', async () => {
     const { node, scope } = await begin();
     pg.start(node, scope);
     await beam.startScope(scope);

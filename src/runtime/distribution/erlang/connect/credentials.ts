@@ -1,8 +1,8 @@
 /**
- * What nodes prove with that they belong together: cookies, the challenges that are answered with them, and certificates.
+ * How nodes prove that they belong together: cookies, the challenges that are answered with them, and certificates.
  *
  * A cookie is an atom in Erlang, of which the Latin-1 bytes count: one for all nodes, and others for single nodes as set by
- * `erlang:set_cookie/2`. It keeps clusters apart that should not mix; without TLS it protects from nobody who can read the
+ * `erlang:set_cookie/2`. It keeps clusters apart that should not mix; without TLS it does not protect against anyone who can read the
  * network.
  *
  * Over TLS, as in OTP's `inet_tls_dist`, both sides present a certificate, and the side that dials checks that the other's is
@@ -228,7 +228,7 @@ export class SecureIdentity {
 }
 
 /**
- * What is wrong with a certificate for a node on this host, if anything. As `node:tls` checks it; an address among the DNS names is
+ * The fault of a certificate for a node on this host, if it has one. As `node:tls` checks it; an address among the DNS names is
  * accepted too, since OTP looks for it there.
  */
 export function checkNodeHost(host: string, certificate: PeerCertificate): Error | undefined {

@@ -90,7 +90,7 @@ export type Step =
 export interface HandshakeMachine {
   /** The other node, once known. */
   readonly peer: string | undefined;
-  /** What is sent before anything is received. */
+  /** What to send before anything is received. */
   start(): readonly Buffer[];
   /** Takes the body of a message, `buffer` from `start` to `end`. Never throws. */
   receive(buffer: Buffer, start: number, end: number): Step;
@@ -108,7 +108,7 @@ function fail(reason: HandshakeReason, detail: string, ...send: Buffer[]): Step 
   return { kind: 'fault', send, fault: { reason, detail } };
 }
 
-/** What is wrong with the flags that the other node sent. */
+/** The fault of the flags that the other node sent. */
 function flagsFault(sent: bigint): HandshakeFault | undefined {
   const missing = missingFlags(expandFlags(sent));
   if (missing.length === 0) return undefined;

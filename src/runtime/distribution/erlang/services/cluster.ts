@@ -69,7 +69,7 @@ export class Cluster {
   readonly #troupe = new Set<string>();
   readonly #questions = new Map<string, Question>();
 
-  /** @param learns whether it connects to the nodes it learns of; it tells others in any case. */
+  /** @param learns whether it connects to the nodes it learns of; it informs others in any case. */
   constructor(
     node: Node,
     redialler: Redialler,

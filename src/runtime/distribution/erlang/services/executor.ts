@@ -216,7 +216,7 @@ export interface FunctionName {
  *
  *     {Tag, return, Value} | {Tag, throw, Value} | {Tag, exit, Reason} | {Tag, error, Reason, Stack}
  *
- * The tag is the caller's; it tells an outcome from any other exit reason. `stack` comes with errors. See `erpc:execute_call/4`.
+ * The tag is the caller's; it distinguishes an outcome from any other exit reason. `stack` comes with errors. See `erpc:execute_call/4`.
  */
 export interface FunctionOutcome {
   readonly class: 'return' | 'throw' | 'exit' | 'error';

@@ -44,9 +44,9 @@ export interface Services {
    * @param ready resolves when the node listens and has its name; seeds are dialled then, and never if it rejects
    */
   attach(node: Node, ready?: Promise<void>): void;
-  /** A connection is up, and the node has been told. */
+  /** A connection is up, and the node knows it. */
   peerUp(connection: PeerConnection): void;
-  /** A connection was lost, and the node has been told. The reason is `disconnect` if this node's program closed it. */
+  /** A connection was lost, and the node knows it. The reason is `disconnect` if this node's program closed it. */
   peerDown(peer: string, reason?: unknown): void;
   /** @internal A system message of another node; `deliver` is called once the form of the answer is known. */
   systemCall(peer: string, message: SystemCall, deliver: () => void): void;

@@ -1,5 +1,5 @@
 /**
- * Hands on what a peer sends, with what it carries. What is small is read and handed on at once. A large message is read in slices,
+ * Hands on what a peer sends, with its payload. Small messages are read and handed on at once. A large message is read in slices,
  * and small ones of other processes pass it: as Erlang promises, order is kept between two processes, and no more.
  *
  * Whatever comes of a sender of which something waits to be read waits behind it, signals included. So does, while something waits,
@@ -20,7 +20,7 @@ import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from './control.ts';
 import { type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
 
-/** Gets what is read. */
+/** Receives what was read. */
 export interface ControlSink {
   signal(signal: Signal): void;
   spawnRequest(request: SpawnRequest): void;
@@ -51,7 +51,7 @@ interface Waiting {
   readonly message: Carrying | undefined;
   readonly carried: Carried;
   readonly bytes: Buffer;
-  /** Whether nobody else uses their memory. */
+  /** Whether no other code uses their memory. */
   readonly own: boolean;
   readonly refs: readonly Atom[] | null;
   readonly hand: (() => void) | undefined;
@@ -264,9 +264,9 @@ export class Arrivals {
     this.#first = 0;
   }
 
-  // ---- what is carried ----
+  // ---- the payload ----
 
-  /** What is carried was not read at once: it is large, or cannot be read. */
+  /** The payload was not read at once: it is large, or cannot be read. */
   #notAtOnce(error: unknown, message: Carrying, carried: Carried, at: number): void {
     if (error instanceof TooManyValues || error instanceof TooDeep) this.#wait(message, carried, at);
     else this.#unreadable(error, message);
@@ -293,7 +293,7 @@ export class Arrivals {
     }
   }
 
-  /** What is carried is left out; a signal takes effect without it. */
+  /** The payload is left out; a signal takes effect without it. */
   #unreadable(error: unknown, message: Carrying): void {
     if (!(error instanceof EtfError)) throw error;
     this.#sink.leftOut(`what a message carried: ${error.message}`);

@@ -138,7 +138,7 @@ export class ControlReader {
         return { op: 'link', from: this.#reader.pid(), to: this.#reader.pid() };
       case control.UNLINK:
         this.#arity(arity, 3);
-        // Not acknowledged: 0 is no id.
+        // Not acknowledged: 0 is not an id.
         return { op: 'unlink', id: 0, from: this.#reader.pid(), to: this.#reader.pid() };
       case control.UNLINK_ID:
         this.#arity(arity, 4);
@@ -282,7 +282,7 @@ export class ControlReader {
     }
   }
 
-  /** What is carried comes next. @param payload whether it stands behind the control message, and not in it. */
+  /** The payload comes next. @param payload whether it stands behind the control message, and not in it. */
   #read(message: Carrying, carried: Carried, payload = true): void {
     if (payload) this.#version();
     this.#arrivals.carry(message, carried);

@@ -6,7 +6,7 @@
  * that goes to several processes (`atom-cache.ts`). A frame stands in the writer when it is whole, or not at all.
  *
  * Invariants, since a BEAM node closes the connection otherwise: what a signal comes from is a pid of this node, which the
- * router sees to, and the end of a link is told only to a pid of the incarnation that is connected.
+ * router sees to, and the end of a link is reported only to a pid of the incarnation that is connected.
  */
 import * as control from './control.ts';
 import { TroupeError } from '../../../errors.ts';
@@ -42,7 +42,7 @@ export class ControlWriter {
   readonly unlinkIds: boolean;
   /** Whether the peer takes messages in fragments. */
   readonly fragments: boolean;
-  /** The atoms that the peer was told; undefined when it does not take them by number. */
+  /** The atoms sent to the peer by number; undefined when it does not take them so. */
   readonly atoms: SentAtoms | undefined;
   /** Where in the writer the control message and the payload of the frame written last begin; 0 without a payload. */
   controlStart = 0;

@@ -23,7 +23,7 @@ export interface SpawnRequest {
   readonly args: unknown;
 }
 
-/** SPAWN_REPLY: the answer to a request of this node: a pid, or an atom that says why there is none. */
+/** SPAWN_REPLY: the answer to a request of this node: a pid, or an atom that says why it failed. */
 export interface SpawnReply {
   readonly ref: Ref;
   readonly to: Pid;
@@ -58,7 +58,7 @@ export const EXIT2_TT = 18;
 export const MONITOR_P = 19;
 /** Ends a monitor. */
 export const DEMONITOR_P = 20;
-/** What is monitored has ended; the reason is the last element. */
+/** A monitored process has ended; the reason is the last element. */
 export const MONITOR_P_EXIT = 21;
 /** Payload. */
 export const SEND_SENDER = 22;
@@ -114,7 +114,7 @@ export const TROUPE_NAME = '$troupe';
 
 // ---- signals ----
 
-/** What is known of the sender of a frame: the number of its pid, or that it is not known. */
+/** The sender of a frame: the number of its pid, or that it is unknown. */
 export type Sender = number;
 /** The sender of a frame that is sent by no process. */
 export const UNKNOWN_SENDER: Sender = -1;

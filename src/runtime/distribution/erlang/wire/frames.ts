@@ -17,7 +17,7 @@
  */
 import type { Atom } from '../../../terms/atom.ts';
 
-/** The longest frame that a connected peer may send, in bytes, unless the carrier is told otherwise: 128 MiB. */
+/** The longest frame that a connected peer may send, in bytes, by default: 128 MiB. */
 export const DEFAULT_MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /** A gathered frame begins with a buffer of this size, or of its own when it is shorter. A longer one is not used again. */
@@ -168,10 +168,10 @@ function readUInt32(buffer: Buffer, at: number): number {
 
 // ---- fragments ----
 
-/** How many messages of one connection may be unfinished at a time, unless the carrier is told otherwise. */
+/** How many messages of one connection may be unfinished at a time, by default. */
 const DEFAULT_MAX_SEQUENCES = 1_000;
 
-/** How many bytes the unfinished messages of one connection may have in all, unless the carrier is told otherwise: 256 MiB. */
+/** How many bytes the unfinished messages of one connection may have in all, by default: 256 MiB. */
 const DEFAULT_MAX_FRAGMENT_BYTES = 256 * 1024 * 1024;
 
 const FIRST_MESSAGE_BYTES = 1024;

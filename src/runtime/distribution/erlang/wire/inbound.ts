@@ -38,7 +38,7 @@ const BYTES_PER_WORK = 256;
 /** Sequence and number of a fragment. */
 const COUNTER_BYTES = 16;
 
-/** Receives what is read, and learns what is wrong. */
+/** Receives what was read, and the faults. */
 export interface InboundOwner extends ControlSink {
   /** Something has come. */
   came(): void;
@@ -288,7 +288,7 @@ export class Inbound implements FrameSink, TakesTurns {
     if (!this.#stopped) this.#owner.bad(reason);
   }
 
-  /** @returns what is wrong with the frame. */
+  /** @returns the fault of the frame. */
   #passThrough(buffer: Buffer, start: number, end: number): string | undefined {
     if (buffer[start] !== control.PASS_THROUGH) return 'A frame does not begin as it has to';
     this.#message(buffer, start + 1, end, null);
@@ -368,10 +368,10 @@ function early(socket: Socket): Buffer | undefined {
 
 /**
  * Shares the turns of the event loop among connections that have more to read than fits into a slice: in order, some slices in
- * each turn, so that a turn is no longer the more of them there are.
+ * each turn, so that more connections do not make a turn longer.
  */
 
-/** How long connections work in one turn, besides what is small. */
+/** How long connections work in one turn, besides small messages. */
 const TURN_MS = 20;
 /** How many connections may wait until what comes on another waits, too. */
 const CROWD = 4;

@@ -2,10 +2,10 @@
  * One message for several processes of another Troupe node, in one frame: `{many, ListId, Ids, Message}` to the name `$troupe`.
  * See docs/adr/0014.
  *
- * `Ids` says who the receivers are, eight bytes each: id:32, serial:32. A list that is likely to be used again has a number, and
+ * `Ids` are the receivers, eight bytes each: id:32, serial:32. A list that is likely to be used again has a number, and
  * goes out as `[]` once the receiver knows it; 0 is the number of a list that is not kept. Both sides forget the oldest lists
  * by the same rule, in the order in which they were sent, so that neither has to tell the other. A list names each receiver once:
- * who is to get a message twice gets it with another list, or alone. No frame may pass one with
+ * a process that gets a message twice gets it with another list, or alone. No frame may pass one with
  * a new list: a list is not kept that goes out behind a large message, or with one.
  *
  * Limits: `MAX_LISTS` lists, and `MAX_LISTED` receivers in all of them, for a connection and direction. What does not fit is a
@@ -134,7 +134,7 @@ export class ReceivedLists {
    * Reads who the receivers are.
    * @param find the pid of a live process of this node with an id and a serial. One that has ended does not come back, and is
    * not kept.
-   * @returns each once; undefined when the peer is at fault: there is no such list, or the bytes name nobody.
+   * @returns each once; undefined when the peer is at fault: the list does not exist, or the bytes name no process.
    */
   read(
     id: unknown,

@@ -55,7 +55,7 @@ export interface SendQueueLimits {
   readonly maxBytes: number;
 }
 
-/** Who is told. */
+/** The listener. */
 export interface SendQueueOwner {
   /** More than `highWaterBytes` wait; not repeated before nothing does. */
   busy(queuedBytes: number): void;

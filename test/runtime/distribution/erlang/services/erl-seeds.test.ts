@@ -65,7 +65,7 @@ describe.skipIf(erl.missing)('with BEAM nodes', () => {
     expect(b.nodes()).toContain('a@127.0.0.1');
   });
 
-  test('with learn false nobody is learnt of', async () => {
+  test('with learn false no node is learnt', async () => {
     const { beam, node: make } = world();
     const a = await make('a@127.0.0.1');
     const b = await make('b@127.0.0.1', { seeds: ['a@127.0.0.1'], learn: false });

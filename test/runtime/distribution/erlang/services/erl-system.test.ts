@@ -124,7 +124,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     },
   );
 
-  test('a gen_server is stopped, with the reason that is given, and told to terminate', async () => {
+  test('a gen_server is stopped, with the reason that is given, and asked to terminate', async () => {
     const { beam, node } = await begin();
     const to = { name: 'plain', node: BEAM };
     const probe = createProbe(node);
@@ -146,7 +146,7 @@ describe.skipIf(erl.missing)('with a BEAM node', () => {
     expect((await failure(stopProcess(node, to))).code).toBe('TROUPE_CALL_NOPROC');
   });
 
-  test('what answers, but not as OTP does, is no success', async () => {
+  test('an answer that OTP would not give is not a success', async () => {
     const { beam, node } = await begin();
     await beam.eval(`register(odd, spawn(fun F() -> receive
       {system, {Pid, Tag}, _} -> Pid ! {Tag, sorry}, F(); {'$gen_call', {Pid, Tag}, _} -> Pid ! {Tag, sorry}, F() end end))`);

@@ -95,7 +95,7 @@ describe('the io protocol', () => {
     expect(texts.map((text) => text.length)).toEqual([MAX_TEXT + 3, MAX_TEXT + 3]);
   });
 
-  test('what is written is an event, too; what is no request is told of', async () => {
+  test('what is written is an event, too; anything but a request is reported', async () => {
     const io = recordTelemetry('troupe:distribution:io');
     const dropped = recordTelemetry('troupe:distribution:dropped');
     const site = makeSite();

@@ -64,7 +64,7 @@ describe('a seed', () => {
     expect(await waits()).toBe(500);
   });
 
-  test('is dialled again when it is lost, with short waits anew', async () => {
+  test('is dialled again when it is lost, with short waits again', async () => {
     const { carrier, redialler, clock, waits, up, down } = begin();
     redialler.keep(SEED);
     await clock.advance(0);
@@ -138,7 +138,7 @@ describe('a seed', () => {
     expect(await waits()).toBe(500);
   });
 
-  test('the own name is none', () => {
+  test('the name of the node itself is ignored', () => {
     const { carrier, redialler } = begin();
     redialler.keep('here@x');
     redialler.learn('here@x');

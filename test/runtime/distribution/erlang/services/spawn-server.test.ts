@@ -134,7 +134,7 @@ describe('functions of the allow-list', () => {
     expect(peer.controls[1]).toEqual([tuple(21, expect.anything(), from, ref, outcome)]);
   });
 
-  test('the group leader of the process is the one of the caller; the end of the process is told', async () => {
+  test('the group leader of the process is the one of the caller; the end of the process is reported', async () => {
     const site = makeSite({ expose });
     const peer = site.peer();
     const { groupLeader, from, ref } = ask(site, peer, 'waits', []);
@@ -214,7 +214,7 @@ describe('what is not exposed', () => {
     expect(dropped).toMatchObject([{ peer: peer.name, what: expect.stringContaining(`${module}:${name}`) }]);
   });
 
-  test('a cast of such a function is only told of', async () => {
+  test('a cast of such a function is only reported', async () => {
     const dropped = recordTelemetry('troupe:distribution:dropped');
     const site = makeSite();
     const peer = site.peer();
