@@ -20,6 +20,7 @@ await script(async () => {
     mkdirSync(fresh, { recursive: true });
     const manifest = readManifest();
     await compile(fresh, manifest);
+    dropUnusedTypes(join(fresh, 'package'), manifest);
     const folder = join(fresh, 'package');
     await buildObserverPage(join(folder, 'dist/runtime/observer/page'));
     writeFileSync(join(folder, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
@@ -157,6 +158,27 @@ function removeUnreachable(folder, entries) {
   }
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const path = join(folder, name);
+    if (name.endsWith('.d.ts') && !reached.has(path)) rmSync(path);
+  }
+}
+
+/**
+ * Removes the declarations that none of the entry points leads to: nobody can import what they declare.
+ * @param {string} folder of the package
+ * @param {Manifest} manifest
+ */
+function dropUnusedTypes(folder, { exports }) {
+  const reached = new Set(
+    Object.values(exports).flatMap((target) =>
+      typeof target === 'string' ? [] : [join(folder, target.types)],
+    ),
+  );
+  for (const path of reached) {
+    const imports = readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*['"](\.[^'"]+)\.[jt]s['"]/g);
+    for (const [, target = ''] of imports) reached.add(join(dirname(path), `${target}.d.ts`));
+  }
+  for (const name of readdirSync(join(folder, 'dist'), { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, 'dist', name);
     if (name.endsWith('.d.ts') && !reached.has(path)) rmSync(path);
   }
 }

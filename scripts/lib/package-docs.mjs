@@ -7,9 +7,10 @@ import { Failure, root } from './run.mjs';
 
 /** The sections of README.md that the package's README has, in this order, after what stands before the first of all. */
 const SECTIONS = ['Install', 'A tour in ten examples', 'Beside Erlang', 'Speed', 'More'];
-/** Pages about the notes service and about this repository. */
+/** Pages and folders about the notes service and about this repository. */
 const NOT_IN_PACKAGE = [
   'docs/ARCHITECTURE.md',
+  'docs/adr/',
   'docs/http-api.md',
   'docs/index.md',
   'docs/service.md',
@@ -25,7 +26,7 @@ const FILES_HOST = 'https://unpkg.com';
  * @returns {Array<{ path: string, text: string }>}
  */
 export function packageDocuments({ name, version }) {
-  const pages = listPages('docs').filter((path) => !NOT_IN_PACKAGE.includes(path));
+  const pages = listPages('docs').filter((path) => !NOT_IN_PACKAGE.some((out) => path.startsWith(out)));
   const included = new Set([...pages, 'README.md', 'LICENSE', 'CHANGELOG.md']);
   const absolute = (/** @type {string} */ path) => `${FILES_HOST}/${name}@${version}/${path}`;
   return [

@@ -331,7 +331,7 @@ describe('test', () => {
     test('fails with CI=true', async () => {
       const { exitCode, stdout, stderr } = await run(['x'], { ...bare(), CI: 'true' });
       expect(stderr).toMatch(
-        /missing: .*erl, ei, elixir, chromium, pty, netns, gcc, tmpfs \(with CI=true every part must be there\)/,
+        /missing: .*erl, ei, elixir, chromium, pty, netns, gcc, bash, zsh, fish, tmpfs \(with CI=true every part must be there\)/,
       );
       expect([exitCode, stdout]).toEqual([1, '0 passed, 1 failed, 0 skipped\n']);
     });

@@ -137,7 +137,8 @@ export class App {
 
   /** Tells the server what is looked at, when that is something else than before; not too often. */
   #look(): void {
-    if (this.#state.hello === undefined || this.#state.connection.phase !== 'online') return;
+    const { hello, stale, connection } = this.#state;
+    if (hello === undefined || stale || connection.phase !== 'online') return;
     const views = viewsOf(this.#state);
     const text = JSON.stringify(views);
     if (text === this.#looked) return;

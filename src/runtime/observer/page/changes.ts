@@ -5,6 +5,10 @@ import { LOAD_POINTS_MAX, OPEN_MAX, OPENED_CHILDREN_MAX, SPARK_POINTS } from './
 import type { Data, GridName, NodesData, PeerRate, State } from './state.ts';
 import { changeTable, followActive, type Grid, type Table } from './table.ts';
 
+/** The nodes are asked once a second. */
+const SILENT_MS = 3_000;
+const NO_RATE: PeerRate = { sentBytes: 0, receivedBytes: 0 };
+
 /** The state after some views have changed. */
 export function applyChanges(state: State, changes: Changes, now: number): State {
   const { data } = state;
@@ -31,11 +35,20 @@ export function applyChanges(state: State, changes: Changes, now: number): State
 }
 
 /** The rates of the channels after a second more. */
-export function sampleChannels({ channels, channelRates }: Data): Data['channelRates'] {
+export function sampleChannels(
+  channels: Data['channels'],
+  before: Data['channelRates'],
+): Data['channelRates'] {
   if (channels === undefined) return undefined;
   const rates = new Map<string, readonly number[]>();
-  for (const row of channels.rows.values()) rates.set(row.channel, sampled(row, channelRates));
+  for (const row of channels.rows.values()) rates.set(row.channel, sampled(row, before));
   return rates;
+}
+
+/** Connections of which nothing has come for a while are silent: the server tells what has changed only. */
+export function silent(nodes: NodesData | undefined, now: number): NodesData | undefined {
+  if (nodes === undefined || nodes.rates.size === 0 || now - nodes.at < SILENT_MS) return nodes;
+  return { ...nodes, rates: new Map([...nodes.rates.keys()].map((node) => [node, NO_RATE])) };
 }
 
 function sampled({ channel, perSecond }: ChannelRow, before: Data['channelRates']): readonly number[] {

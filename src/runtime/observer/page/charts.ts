@@ -34,6 +34,7 @@ const CHARTS: Readonly<Record<string, { readonly least: number; readonly lines: 
   },
 };
 const HEIGHT_PX = 150;
+const SPAN_MIN_S = 120;
 const FONT = '11px system-ui, sans-serif';
 
 /** The charts of the page. */
@@ -90,6 +91,12 @@ function dataOf(element: HTMLElement, points: readonly LoadPoint[]): uPlot.Align
   return [points.map(({ at }) => at / 1_000), ...lines.map(({ of }) => points.map((point) => point[of]))];
 }
 
+/** All points; at least the last two minutes, so that the first seconds do not fill the chart. */
+function timeRange({ data: [times] }: uPlot): uPlot.Range.MinMax {
+  const last = times.at(-1) ?? 0; // of a single point uPlot makes a day
+  return [Math.min(times[0] ?? last, last - SPAN_MIN_S), last];
+}
+
 function optionsOf(element: HTMLElement): uPlot.Options {
   const { least, lines } = chartOf(element);
   const style = getComputedStyle(element);
@@ -108,7 +115,11 @@ function optionsOf(element: HTMLElement): uPlot.Options {
     padding: [8, right === undefined ? 12 : 0, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: true }, y: { range }, ...(right !== undefined && { right: { range } }) },
+    scales: {
+      x: { time: true, range: timeRange },
+      y: { range },
+      ...(right !== undefined && { right: { range } }),
+    },
     axes: [
       { ...axis, grid: { show: false }, space: 90, size: 24, values: '{HH}:{mm}:{ss}' },
       {

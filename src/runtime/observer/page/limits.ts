@@ -5,7 +5,9 @@ export const ROW_PX = 34;
 /** Rows that are drawn above and below what is seen. */
 export const OVERSCAN_ROWS = 12;
 /** Rows that are asked for above and below what is seen; a new window is asked for when half of them are used up. */
-export const WINDOW_MARGIN_ROWS = 100;
+export const WINDOW_MARGIN_ROWS = 220;
+/** The first window. */
+export const WINDOW_FIRST_ROWS = 150;
 /** The server gives no larger window. */
 export const WINDOW_MAX_ROWS = 500;
 /** What is looked at changes with every row that is scrolled by; the server is told no more often than this. */

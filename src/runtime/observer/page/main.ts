@@ -42,7 +42,10 @@ const app = new App({
 });
 
 const actions: Actions = {
-  send: (event) => app.send(event),
+  send(event) {
+    app.send(event);
+    drawNow();
+  },
   go: (changes) => visit({ ...app.state.route, ...changes }, 'pushState'),
   replace: (changes) => visit({ ...app.state.route, ...changes }, 'replaceState'),
   trace: (target) => app.trace(target),
@@ -60,7 +63,14 @@ const heights = new ResizeObserver((entries) => {
 
 function visit(route: Route, how: 'pushState' | 'replaceState'): void {
   history[how](null, '', hashOf(route));
-  app.send({ type: 'routed', route });
+  actions.send({ type: 'routed', route });
+}
+
+/** Draws what a person has done: what is done next is meant for what is seen then. */
+function drawNow(): void {
+  if (frame === undefined) return;
+  cancelAnimationFrame(frame);
+  draw();
 }
 
 function draw(): void {

@@ -1,10 +1,13 @@
 // reduce(state, event): the next state. Touches nothing else.
 import type { Act } from '../protocol.ts';
-import { applyChanges, sampleChannels } from './changes.ts';
+import { applyChanges, sampleChannels, silent } from './changes.ts';
 import { ANSWER_MS, OPEN_MAX, TRACE_EVENTS_MAX } from './limits.ts';
 import type { Route } from './route.ts';
 import type { GridName, PageEvent, State } from './state.ts';
 import { type Grid, keyAt, UNSEEN, wantedRows } from './table.ts';
+
+/** Ticks of the clock until scrolling counts as at rest: the last one may come at once. */
+const MOVING_TICKS = 2;
 
 type Handlers = { [Event in PageEvent as Event['type']]: (state: State, event: Event) => State };
 
@@ -16,7 +19,13 @@ export function reduce(state: State, event: PageEvent): State {
 const handlers: Handlers = {
   ticked(state, { now }) {
     const { doing } = state;
-    const ticked = { ...state, now, data: { ...state.data, channelRates: sampleChannels(state.data) } };
+    const { channels, nodes } = state.data;
+    const data = {
+      ...state.data,
+      channelRates: sampleChannels(channels, state.data.channelRates),
+      nodes: silent(nodes, now),
+    };
+    const ticked = { ...state, now, data, grids: resting(state.grids) };
     if (doing?.outcome !== 'waiting' || now - doing.at < ANSWER_MS) return ticked;
     return fail(ticked, 'The node has not answered. It may have been done all the same.');
   },
@@ -80,6 +89,7 @@ const handlers: Handlers = {
       ...before,
       top,
       height,
+      moving: before.top === top ? before.moving : MOVING_TICKS,
       wanted: wantedRows(before.wanted, { top, height }),
     });
   },
@@ -134,6 +144,16 @@ const handlers: Handlers = {
 
   screen_changed: (state, { narrow, hidden }) => ({ ...state, narrow, hidden }),
 };
+
+/** The grids a tick later. */
+function resting(grids: State['grids']): State['grids'] {
+  if (Object.values(grids).every(({ moving }) => moving === 0)) return grids;
+  const entries = Object.entries(grids).map(([name, grid]) => [
+    name,
+    { ...grid, moving: Math.max(0, grid.moving - 1) },
+  ]);
+  return Object.fromEntries(entries) as State['grids'];
+}
 
 /** What was done, for people. */
 export function doneText({ kind }: Act): string {

@@ -116,10 +116,10 @@ export class ServerLink {
       this.#options.onMessage(message);
     });
     // The next attempt begins with the session, and tells whether that is what has ended.
-    socket.addEventListener('close', () => {
+    socket.addEventListener('close', ({ reason }) => {
       if (this.#socket !== socket) return;
       this.#drop();
-      this.#retry();
+      this.#retry(reason);
     });
     this.#watchSilence();
   }
@@ -140,13 +140,13 @@ export class ServerLink {
     });
   }
 
-  #retry(): void {
+  #retry(reason = ''): void {
     const { random, now, after, onConnection } = this.#options;
     this.#cancelRetry?.();
     const ceiling = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures++;
     const delay = ceiling / 2 + (random() * ceiling) / 2;
-    onConnection({ phase: 'waiting', retryAt: now() + delay });
+    onConnection({ phase: 'waiting', retryAt: now() + delay, reason });
     this.#cancelRetry = after(delay, () => void this.connect());
   }
 }

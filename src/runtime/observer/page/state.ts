@@ -21,7 +21,8 @@ import { type Grid, type Table, UNSEEN } from './table.ts';
 export type Connection =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'online' }
-  | { readonly phase: 'waiting'; readonly retryAt: number };
+  /** `reason` is what the server said when it closed the connection. */
+  | { readonly phase: 'waiting'; readonly retryAt: number; readonly reason: string };
 
 /** Who may look. `token` is what the server wants of those who are not signed in. */
 export interface Access {

@@ -1,7 +1,7 @@
 // A table of which the server sends a window: rows by key, their order, and how many there are in all. And which part of it is seen,
 // drawn and asked for. Pure.
 import type { TableChange } from '../protocol.ts';
-import { OVERSCAN_ROWS, ROW_PX, WINDOW_MARGIN_ROWS, WINDOW_MAX_ROWS } from './limits.ts';
+import { OVERSCAN_ROWS, ROW_PX, WINDOW_FIRST_ROWS, WINDOW_MARGIN_ROWS, WINDOW_MAX_ROWS } from './limits.ts';
 
 /** What is here of a table: `order` begins with the row of the number `first`. */
 export interface Table<Row> {
@@ -46,6 +46,11 @@ export interface Grid {
   readonly height: number;
   /** What is asked for. */
   readonly wanted: Span;
+  /**
+   * Counts down to 0, with the clock, when scrolling has come to rest. Until then each row keeps its element, and the elements
+   * their order, which is not that of the rows: moving elements costs more than all else that is drawn.
+   */
+  readonly moving: number;
   /** The row that keys act on, by its number and, when it is here, its key, with which it moves. */
   readonly active: { readonly index: number; readonly key: string | undefined } | undefined;
 }
@@ -54,7 +59,8 @@ export interface Grid {
 export const UNSEEN: Grid = {
   top: 0,
   height: 0,
-  wanted: { first: 0, count: WINDOW_MARGIN_ROWS },
+  wanted: { first: 0, count: WINDOW_FIRST_ROWS },
+  moving: 0,
   active: undefined,
 };
 
@@ -70,6 +76,19 @@ export function drawnRows(grid: Pick<Grid, 'top' | 'height'>, total: number): Sp
   const seen = seenRows(grid, total);
   const first = Math.max(0, seen.first - OVERSCAN_ROWS);
   return { first, count: Math.min(total, seen.first + seen.count + OVERSCAN_ROWS) - first };
+}
+
+/** As many elements as are ever drawn at once. */
+export function slotsOf({ height }: Pick<Grid, 'height'>): number {
+  return Math.ceil(height / ROW_PX) + 2 * OVERSCAN_ROWS + 2;
+}
+
+/** The numbers of the rows that are drawn, in the order of their elements. A row has the element of its number modulo `slotsOf`. */
+export function drawnOrder(grid: Pick<Grid, 'top' | 'height' | 'moving'>, total: number): readonly number[] {
+  const { first, count } = drawnRows(grid, total);
+  const indices = Array.from({ length: count }, (_, at) => first + at);
+  const slots = slotsOf(grid);
+  return grid.moving === 0 ? indices : indices.toSorted((a, b) => (a % slots) - (b % slots));
 }
 
 /** The window to ask for: the one before as long as what is seen lies well inside it, else one around what is seen. */

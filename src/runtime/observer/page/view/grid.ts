@@ -1,10 +1,11 @@
 // A grid of rows, of which only those in sight are drawn. The keyboard's focus stays on the grid itself, which names the row that keys
 // act on (aria-activedescendant), so that rows can come, go and move under it. What is not here yet is drawn as a placeholder.
 import { html, nothing } from 'lit-html';
+import { guard } from 'lit-html/directives/guard.js';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { OVERSCAN_ROWS, ROW_PX } from '../limits.ts';
+import { ROW_PX } from '../limits.ts';
 import type { GridName, State } from '../state.ts';
-import { drawnRows, type Grid, keyAt, rowAt, type Table } from '../table.ts';
+import { drawnOrder, type Grid, keyAt, rowAt, slotsOf, type Table } from '../table.ts';
 import type { Actions, View } from './types.ts';
 
 /** A column of a grid. */
@@ -17,6 +18,7 @@ export interface Column<Row> {
   readonly sorted?: 'ascending' | 'descending' | undefined;
   /** Sorts by it; absent where the server does not. */
   readonly sort?: () => void;
+  /** What stands in it; it depends on the row, the time and the address alone. */
   cell(row: Row): unknown;
 }
 
@@ -36,12 +38,10 @@ export interface GridOptions<Row> {
 export function gridView<Row>(state: State, actions: Actions, options: GridOptions<Row>): View {
   const { name, label, columns, table } = options;
   const grid = state.grids[name];
-  const { first, count } = drawnRows(grid, table.total);
-  const indices = Array.from({ length: count }, (_, at) => first + at);
+  const drawn = drawnOrder(grid, table.total);
   const slots = slotsOf(grid);
   const activeKey = grid.active === undefined ? undefined : keyAt(table, grid.active.index);
-  const isDrawn =
-    grid.active !== undefined && grid.active.index >= first && grid.active.index < first + count;
+  const isDrawn = grid.active !== undefined && drawn.includes(grid.active.index);
   return html`
     <div
       class="grid grid-${name}"
@@ -65,13 +65,17 @@ export function gridView<Row>(state: State, actions: Actions, options: GridOptio
         .style=${`height:${table.total * ROW_PX}px`}
         @click=${(event: MouseEvent) => gridClick(event, actions, options)}
       >
-        <div role="presentation" class="grid-rows" .style=${`transform:translateY(${first * ROW_PX}px)`}>
-          ${repeat(
-            indices,
-            (index) => index % slots,
-            (index) => rowView(index, grid, options),
-          )}
-        </div>
+        ${repeat(
+          drawn,
+          (index) => index % slots,
+          (index) => {
+            // Of what is drawn in each frame of scrolling most was drawn before.
+            const isActive = grid.active?.index === index;
+            return guard([rowAt(table, index), index, isActive, state.now, state.route], () =>
+              rowView(index, grid, options),
+            );
+          },
+        )}
       </div>
     </div>
   `;
@@ -89,11 +93,6 @@ export function sendScroll(
 /** The id of a row's element: no white space may be in it. */
 export function rowId(name: GridName, key: string): string {
   return `${name}-${encodeURIComponent(key)}`;
-}
-
-/** As many elements as are ever drawn at once: a row that comes takes the element of one that goes. */
-function slotsOf({ height }: Grid): number {
-  return Math.ceil(height / ROW_PX) + 2 * OVERSCAN_ROWS + 2;
 }
 
 function headCell<Row>({ name, title, hint, sorted, sort }: Column<Row>, at: number): View {
@@ -127,6 +126,7 @@ function rowView<Row>(index: number, grid: Grid, { name, columns, table, isOpen 
       aria-rowindex=${index + 2}
       data-index=${index}
       ?data-active=${isActive}
+      .style=${placeOf(index)}
     >
       ${columns.map(
         (column, at) =>
@@ -143,6 +143,7 @@ function rowView<Row>(index: number, grid: Grid, { name, columns, table, isOpen 
     data-index=${index}
     data-key=${key}
     ?data-active=${isActive}
+    .style=${placeOf(index)}
   >
     ${columns.map(
       (column, at) =>
@@ -151,6 +152,11 @@ function rowView<Row>(index: number, grid: Grid, { name, columns, table, isOpen 
         </div>`,
     )}
   </div>`;
+}
+
+/** Where a row lies. */
+export function placeOf(index: number): string {
+  return `transform:translateY(${index * ROW_PX}px)`;
 }
 
 function gridClick<Row>(

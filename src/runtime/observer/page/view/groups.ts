@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit-html';
 import type { GroupSummary, MemberRow } from '../../../inspect/index.ts';
 import { count, counted } from '../format.ts';
-import type { State } from '../state.ts';
+import { nodeOf, type State } from '../state.ts';
 import { type Column, gridView } from './grid.ts';
 import { emptyView, filterField, processLink } from './parts.ts';
 import type { Actions, View } from './types.ts';
@@ -86,8 +86,8 @@ function membersView(state: State, actions: Actions, group: string): View {
             columns: memberColumns(state),
             table: members,
             choose: ({ pid, node }) =>
-              actions.go({ process: pid, channel: undefined, ...elsewhere(state, node) }),
-            isOpen: ({ pid }) => state.route.process === pid,
+              actions.go({ process: homePid(pid), channel: undefined, ...elsewhere(state, node) }),
+            isOpen: ({ pid, node }) => state.route.process === pid && node === nodeOf(state),
           })
     }
   </section>`;
@@ -97,6 +97,11 @@ function membersView(state: State, actions: Actions, group: string): View {
 function elsewhere({ route, hello }: State, node: string): { node?: string | undefined } {
   if (node === (route.node ?? hello?.node)) return {};
   return { node: node === hello?.node ? undefined : node };
+}
+
+/** A pid as its own node prints it. */
+function homePid(pid: string): string {
+  return pid.replace(/^<\d+\./, '<0.');
 }
 
 const groupColumns: readonly Column<GroupSummary>[] = [
@@ -123,7 +128,7 @@ function memberColumns(state: State): readonly Column<MemberRow>[] {
     {
       name: 'pid',
       title: 'Pid',
-      cell: ({ pid, node }) => processLink({ ...state.route, ...elsewhere(state, node) }, pid),
+      cell: ({ pid, node }) => processLink({ ...state.route, ...elsewhere(state, node) }, homePid(pid), pid),
     },
     { name: 'node', title: 'Node', cell: ({ node }) => node },
     {

@@ -9,9 +9,6 @@ import { type NodesData, nodeOf, type PeerRate, type State } from '../state.ts';
 import { emptyView } from './parts.ts';
 import type { View } from './types.ts';
 
-const WIDTH = 760;
-const HEIGHT = 400;
-
 /** The view. */
 export function nodesView(state: State): View {
   const { nodes } = state.data;
@@ -44,53 +41,74 @@ function othersOf({ nodes, peers }: NodesData): readonly string[] {
   return [...new Set(names)].toSorted();
 }
 
+/** Where everything in the drawing is. A phone's is upright. */
+interface Layout {
+  readonly width: number;
+  readonly height: number;
+  readonly x: number;
+  readonly y: number;
+  readonly nodes: ReadonlyArray<{ readonly node: string; readonly x: number; readonly y: number }>;
+}
+
+function layoutOf(nodes: readonly string[], narrow: boolean): Layout {
+  const width = narrow ? 340 : 760;
+  const height = narrow
+    ? Math.min(560, 120 + 120 * Math.min(nodes.length, 3))
+    : nodes.length <= 2
+      ? 130
+      : Math.min(460, 250 + 20 * nodes.length);
+  // Few nodes lie in a line, where their names have room; two of them about the middle of it.
+  const isPair = nodes.length === 1;
+  const x = isPair && !narrow ? width - 220 : width / 2;
+  const y = isPair && narrow ? 40 : height / 2;
+  const start = narrow ? Math.PI / 2 : Math.PI;
+  const radius = { x: narrow ? x - 70 : x - (isPair ? 220 : 120), y: height - y - 40 };
+  return {
+    width,
+    height,
+    x,
+    y,
+    nodes: nodes.map((node, at) => {
+      const angle = start + (at / nodes.length) * 2 * Math.PI;
+      return { node, x: x + Math.cos(angle) * radius.x, y: y + Math.sin(angle) * radius.y };
+    }),
+  };
+}
+
 function graphView(state: State, data: NodesData): View {
   const centre = data.nodes.find(({ self }) => self)?.node ?? nodeOf(state) ?? '';
   const others = othersOf(data);
-  const drawn = others.slice(0, DRAWN_NODES_MAX);
-  const [cx, cy] = [WIDTH / 2, HEIGHT / 2];
-  const places = drawn.map((node, at) => {
-    // From the left on, so that few nodes lie side by side and their names have room.
-    const angle = Math.PI + (at / drawn.length) * 2 * Math.PI;
-    return { node, x: cx + Math.cos(angle) * (WIDTH / 2 - 120), y: cy + Math.sin(angle) * (HEIGHT / 2 - 60) };
-  });
+  const layout = layoutOf(others.slice(0, DRAWN_NODES_MAX), state.narrow);
+  const left = others.length - layout.nodes.length;
   return html`
     <div class="graph">
       <svg
-        viewBox=${`0 0 ${WIDTH} ${HEIGHT}`}
+        viewBox=${`0 0 ${layout.width} ${layout.height}`}
         role="group"
         aria-label=${`${centre} and the nodes that it is connected with`}
       >
-        ${places.map(({ node, x, y }) => edgeView(node, data, cx, cy, x, y))}
-        ${places.map(({ node, x, y }) => nodeMark(state, node, x, y, ''))}
-        ${nodeMark(state, centre, cx, cy, 'centre')}
+        ${layout.nodes.map(({ node, x, y }) => edgeView(node, data, layout, x, y))}
+        ${layout.nodes.map(({ node, x, y }) => nodeMark(state, node, x, y, ''))}
+        ${nodeMark(state, centre, layout.x, layout.y, 'centre')}
       </svg>
-      ${
-        others.length > drawn.length
-          ? html`<p class="soft">${count(others.length - drawn.length)} more are in the table.</p>`
-          : nothing
-      }
+      ${left > 0 ? html`<p class="soft">${count(left)} more are in the table.</p>` : nothing}
       ${others.length === 0 ? html`<p class="soft">It is connected with no other node.</p>` : nothing}
     </div>
   `;
 }
 
-function edgeView(
-  node: string,
-  { peers, rates }: NodesData,
-  cx: number,
-  cy: number,
-  x: number,
-  y: number,
-): unknown {
+function edgeView(node: string, { peers, rates }: NodesData, from: Layout, x: number, y: number): unknown {
   const peer = peers.find((each) => each.node === node);
   const rate = rates.get(node);
   const traffic = rate === undefined ? 0 : rate.sentBytes + rate.receivedBytes;
   const width = 1.5 + Math.min(6, Math.log10(1 + traffic / 100) * 1.5);
   const state = peer === undefined ? 'none' : peer.queuedBytes > 0 ? 'queued' : peer.state;
-  const [labelX, labelY] = [cx + (x - cx) * 0.52, cy + (y - cy) * 0.52];
-  return svg`<g class="edge" data-state=${state}>
-    <line x1=${cx} y1=${cy} x2=${x} y2=${y} stroke-width=${width.toFixed(1)} />
+  // Beside a line that is steep, above all others.
+  const steep = Math.abs(x - from.x) < Math.abs(y - from.y) / 2;
+  const labelX = from.x + (x - from.x) * 0.52 + (steep ? 10 : 0);
+  const labelY = from.y + (y - from.y) * 0.52 + (steep ? 8 : 0);
+  return svg`<g class=${steep ? 'edge steep' : 'edge'} data-state=${state}>
+    <line x1=${from.x} y1=${from.y} x2=${x} y2=${y} stroke-width=${width.toFixed(1)} />
     <text x=${labelX} y=${labelY - 8}>${peer === undefined ? '' : rateText(peer, rate)}</text>
     <text class="queue" x=${labelX} y=${labelY + 16}>${peer === undefined || peer.queuedBytes === 0 ? '' : `${bytes(peer.queuedBytes)} wait`}</text>
   </g>`;

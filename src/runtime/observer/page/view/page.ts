@@ -113,5 +113,6 @@ function statusText({ connection, now }: State): string {
   if (connection.phase === 'online') return 'Live';
   if (connection.phase === 'connecting') return 'Connecting…';
   const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1_000));
-  return seconds === 0 ? 'Not connected' : `Not connected, again in ${seconds} s`;
+  const what = connection.reason === '' ? 'Not connected' : `Not connected: ${connection.reason}`;
+  return seconds === 0 ? what : `${what}, again in ${seconds} s`;
 }

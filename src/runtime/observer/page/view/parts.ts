@@ -6,8 +6,9 @@ import { type Route, sideLink, viewLink } from '../route.ts';
 import type { State } from '../state.ts';
 import type { Actions, View } from './types.ts';
 
-/** A pid, or a name, as the link to its process. */
+/** A pid, or a name, as the link to its process; one of another node, which does not say of which, as it is. */
 export function processLink(route: Route, target: string, text = target): View {
+  if (/^<[1-9]/.test(target)) return html`<code>${text}</code>`;
   return html`<a class="pid" href=${sideLink(route, { process: target })}>${text}</a>`;
 }
 

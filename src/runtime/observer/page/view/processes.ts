@@ -88,8 +88,8 @@ function columnsOf(state: State, { replace }: Actions): readonly Column<ProcessS
       ...sorting('name'),
       cell: ({ name, label }) => name ?? html`<span class="narrow soft">${label}</span>`,
     },
-    { name: 'label', ...sorting('label'), cell: ({ label }) => label },
-    { name: 'behaviour', title: 'Behaviour', cell: ({ behaviour }) => behaviour },
+    { name: 'label', ...sorting('label'), cell: ({ label, name }) => repeated(label, name) },
+    { name: 'behaviour', title: 'Behaviour', cell: ({ behaviour, label }) => repeated(behaviour, label) },
     { name: 'status', title: 'Status', cell: statusCell },
     {
       name: 'number mailbox',
@@ -132,5 +132,10 @@ function statusCell({ status, awaitingMs }: ProcessSummary): View {
 
 function busyCell(share: number): View {
   return html`<span class="bar" .style=${`--share:${Math.min(1, share).toFixed(3)}`}></span
-    >${percent(share)}`;
+    ><span class="share">${percent(share)}</span>`;
+}
+
+/** What says the same as the column before it is there for who looks for it, and no more. */
+function repeated(text: string, before: string | undefined): unknown {
+  return text === before ? html`<span class="soft">${text}</span>` : text;
 }

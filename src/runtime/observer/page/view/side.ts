@@ -26,7 +26,7 @@ export function sideView(state: State, actions: Actions): View {
     }}
   >
     <div class="side-head">
-      <h2 id="side-title" tabindex="-1">${process ?? channel}</h2>
+      <h2 id="side-title" tabindex="-1">${titleOf(state) ?? process ?? channel}</h2>
       <button type="button" class="quiet" @click=${close}>Close</button>
     </div>
     <div class="side-body" tabindex="0" role="region" aria-labelledby="side-title">
@@ -37,7 +37,10 @@ export function sideView(state: State, actions: Actions): View {
 
 function channelBody(state: State, actions: Actions, channel: string): View {
   return html`
-    <p>${groupLink(state.route, channel, undefined)} <span class="soft">has the members.</span></p>
+    <dl class="facts">
+      <dt>Members</dt>
+      <dd>${groupLink(state.route, channel, undefined)}</dd>
+    </dl>
     ${traceView(state, actions, { channel })}
   `;
 }
@@ -62,8 +65,15 @@ function processBody(state: State, actions: Actions): View {
   `;
 }
 
-function headView({ name, label, status, current }: ProcessDetail): View {
-  return html`<p class="who"><b>${name ?? label}</b> ${statusMark(status)}</p>
+/** The name or label of the process, when that is known. */
+function titleOf({ data: { process: detail } }: State): string | undefined {
+  return detail === undefined ? undefined : (detail.name ?? detail.label);
+}
+
+function headView({ pid, node, status, current }: ProcessDetail): View {
+  return html`<p class="who">
+      <code>${pid}</code> <span class="soft">on</span> <code>${node}</code> ${statusMark(status)}
+    </p>
     ${
       current === undefined
         ? nothing
@@ -127,7 +137,7 @@ function watched(route: Route, target: string): unknown {
 
 function stateView({ state, stateProblem }: ProcessDetail): View {
   if (state === undefined && stateProblem === undefined) return nothing;
-  return html`<section aria-labelledby="state-title">
+  return html`<div>
     <h3 id="state-title">State</h3>
     ${
       state === undefined
@@ -135,7 +145,7 @@ function stateView({ state, stateProblem }: ProcessDetail): View {
         : html`<pre class="value-text" tabindex="0" role="region" aria-labelledby="state-title">
 ${state}</pre>`
     }
-  </section>`;
+  </div>`;
 }
 
 /** What may be done; not shown where the server allows nothing. */

@@ -3,11 +3,11 @@ import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import type { TreeLine } from '../../protocol.ts';
 import { count, counted } from '../format.ts';
-import { OVERSCAN_ROWS, ROW_PX } from '../limits.ts';
+import { ROW_PX } from '../limits.ts';
 import { sideLink } from '../route.ts';
 import type { State } from '../state.ts';
-import { drawnRows, keyAt, rowAt, type Table } from '../table.ts';
-import { rowId, sendScroll, showRow, stepFrom } from './grid.ts';
+import { drawnOrder, keyAt, rowAt, slotsOf, type Table } from '../table.ts';
+import { placeOf, rowId, sendScroll, showRow, stepFrom } from './grid.ts';
 import { emptyView, statusMark } from './parts.ts';
 import type { Actions, View } from './types.ts';
 
@@ -29,12 +29,11 @@ export function treeView(state: State, actions: Actions): View {
 
 function linesView(state: State, actions: Actions, table: Table<TreeLine>): View {
   const grid = state.grids.tree;
-  const { first, count: drawn } = drawnRows(grid, table.total);
-  const indices = Array.from({ length: drawn }, (_, at) => first + at);
-  const slots = Math.ceil(grid.height / ROW_PX) + 2 * OVERSCAN_ROWS + 2;
+  const drawn = drawnOrder(grid, table.total);
+  const slots = slotsOf(grid);
   const active = grid.active?.index;
   const activeKey = active === undefined ? undefined : keyAt(table, active);
-  const isDrawn = active !== undefined && active >= first && active < first + drawn;
+  const isDrawn = active !== undefined && drawn.includes(active);
   const places = placesOf(table);
   return html`
     <div
@@ -54,13 +53,11 @@ function linesView(state: State, actions: Actions, table: Table<TreeLine>): View
         .style=${`height:${table.total * ROW_PX}px`}
         @click=${(event: MouseEvent) => treeClick(event, actions, table)}
       >
-        <div role="presentation" class="grid-rows" .style=${`transform:translateY(${first * ROW_PX}px)`}>
-          ${repeat(
-            indices,
-            (index) => index % slots,
-            (index) => lineView(index, state, table, places),
-          )}
-        </div>
+        ${repeat(
+          drawn,
+          (index) => index % slots,
+          (index) => lineView(index, state, table, places),
+        )}
       </div>
     </div>
   `;
@@ -99,7 +96,9 @@ function lineView(
   const line = rowAt(table, index);
   const isActive = grids.tree.active?.index === index;
   if (line === undefined) {
-    return html`<div role="presentation" class="row absent" data-index=${index}><span></span></div>`;
+    return html`<div role="presentation" class="row absent" data-index=${index} .style=${placeOf(index)}>
+      <span></span>
+    </div>`;
   }
   const { key, depth, pid, title, type, status, strategy, children, open } = line;
   const place = places.get(index);
@@ -115,7 +114,7 @@ function lineView(
     data-index=${index}
     data-key=${key}
     ?data-active=${isActive}
-    .style=${`--depth:${Math.min(depth, 24)}`}
+    .style=${`${placeOf(index)};--depth:${Math.min(depth, 24)}`}
   >
     <span class="twig" data-turn aria-hidden="true">${children === 0 ? '' : open ? '▾' : '▸'}</span>
     <span class="title ${type}">${title}</span>
