@@ -54,7 +54,10 @@ describe('questions', () => {
 
   test('fail as on the node itself, and where nobody answers as calls do', async () => {
     const remote = inspectRemote(here, 'there@test');
-    await expect(remote.tree()).rejects.toMatchObject({ code: 'TROUPE_CALL_NOPROC' });
+    await expect(remote.tree()).rejects.toMatchObject({
+      code: 'TROUPE_CALL_NOPROC',
+      what: 'there@test does not let other nodes look into it: its program does not run inspectServer, from troupe/inspect.',
+    });
     await expect(inspectRemote(here, 'none@test').tree()).rejects.toMatchObject({
       code: 'TROUPE_CALL_NODEDOWN',
     });
