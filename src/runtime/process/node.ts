@@ -247,7 +247,10 @@ export class Node {
   register(name: string, pid: Pid): void {
     const process = this.find(pid);
     if (process === null)
-      throw new TroupeError('TROUPE_NOPROC', `Cannot register ${pid.toString()} as '${name}'.`);
+      throw new TroupeError(
+        'TROUPE_NOPROC',
+        `Cannot register ${pid.toString()} as '${name}': no such process is alive here.`,
+      );
     this.registry.register(name, process);
   }
 
