@@ -4,7 +4,8 @@
 // One writer, which writes again when all others have the event: so a latency is that of a broadcast to all of them. Latencies go from
 // the writer's request to the arrival at each client, all in this process, by one clock.
 //
-// The slow client reads on once the service has closed it, before it has missed more than is read for one client.
+// The slow client reads on once the service has closed it, and nothing is written until it is back: it would miss more than is read for
+// one client.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -31,7 +32,7 @@ export interface SlowReport {
   readonly memory: readonly number[];
   /** How long the rounds took. */
   readonly seconds: number;
-  /** In how many rounds the service closed the slow client. */
+  /** How often the service has closed the slow client. */
   readonly closed: number;
   readonly resets: number;
   /** What the slow client has missed, seen twice or out of order. */
@@ -59,10 +60,13 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     laggard.come();
     await until(() => laggard.isLive, 'the slow client is not live');
     let closed = 0;
-    const hear = (onClosed?: () => void): Promise<number> =>
+    let attempts = 0;
+    laggard.onAttempt = () => void (attempts += 1);
+    const gathered = await members(instance.port);
+    const hear = (onClosed?: () => Promise<void>): Promise<number> =>
       crowd.hear(instance.port, size, events, async () => {
         // Asked in both parts, as it costs something.
-        if ((await connections(instance.port)) < clients) onClosed?.();
+        if ((await members(instance.port)) < gathered) await onClosed?.();
       });
     const [without, beside, memory]: [number[], number[], number[]] = [[], [], []];
     // What runs first is slower, whoever reads.
@@ -71,13 +75,13 @@ export async function slow({ clients, rounds, events, size }: SlowOptions): Prom
     for (let round = 0; round < rounds; round++) {
       if (round % 2 === 0) without.push(await hear());
       const read = laggard.stopReading();
-      let isClosed = false;
-      const onClosed = (): void => {
-        isClosed = true;
+      const onClosed = async (): Promise<void> => {
+        closed += 1;
+        const before = attempts;
         read();
+        await until(() => attempts > before && laggard.isLive, 'the slow client does not come back');
       };
       beside.push(await hear(onClosed));
-      closed += Number(isClosed);
       read();
       // After a reset it gets only what is written from then on.
       let last = await crowd.write(instance.port, size);
@@ -122,10 +126,10 @@ async function until(isSo: () => boolean, failure: string): Promise<void> {
   }
 }
 
-/** How many WebSockets the service has open. */
-async function connections(port: number): Promise<number> {
+/** How many members the channel has: a client that is closed is none, while its socket still has what it has not read. */
+async function members(port: number): Promise<number> {
   const figures = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(/^troupe_websocket_connections(?:\{.*\})? (\d+)/m.exec(figures)?.[1] ?? Number.NaN);
+  return Number(/^troupe_channel_members(?:\{.*\})? (\d+)/m.exec(figures)?.[1] ?? Number.NaN);
 }
 
 /** Resident memory of a process; 0 where the system does not tell. */

@@ -150,7 +150,7 @@ export interface Config {
   readonly wsSendLimitBytes: number;
   /** How many events are kept for clients that come back, and for how long. */
   readonly history: { readonly keep: number; readonly maxAgeMs: number };
-  /** Whether clients that ask are told of the processes behind their connection. */
+  /** Whether clients may watch the processes behind their connection. */
   readonly watch: boolean;
   /** How many deleted notes can be restored, and for how long. */
   readonly deleted: { readonly keep: number; readonly maxAgeMs: number };
@@ -303,7 +303,7 @@ function databaseSettings(settings: Settings, dataDir: string): NotesSettings {
   };
 }
 
-/** The value of a text; a text without a value stays as it is and fails the check. */
+/** The value of a text; a text without a value stays a text and fails the check. */
 function convert(schema: TSchema, text: string): unknown {
   if (Type.IsInteger(schema)) return /^[0-9]{1,15}$/.test(text) ? Number(text) : text;
   if (Type.IsArray(schema)) return text.split(',').map((item) => item.trim());

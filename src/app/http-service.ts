@@ -41,11 +41,11 @@ export interface Served {
   readonly search: NoteSearch;
   readonly indexer: ServerRef<typeof noteIndexer>;
   readonly incoming: IncomingEvents;
-  /** Undefined when nobody asked for them. */
+  /** Undefined unless they were asked for. */
   readonly metrics: Metrics | undefined;
   /** True from the moment that the service shuts down. */
   readonly stops: () => boolean;
-  /** Called when nobody knows whether a change was made. */
+  /** Called when it is unknown whether a change was made. */
   readonly onUnsure: () => void;
 }
 
@@ -113,7 +113,7 @@ export async function addRoutes(
     },
   });
   const end = drain(http);
-  // Before the description of the API, which it is no part of.
+  // Before the description of the API, of which it is not a part.
   if (config.observer !== undefined) {
     await http.register(observer, { node, ...config.observer });
     const who = config.observer.token === undefined ? 'users of this machine' : 'who has OBSERVER_TOKEN';

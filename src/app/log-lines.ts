@@ -1,4 +1,4 @@
-// Bounds the length of a line of the log, whoever wrote what is in it: texts are cut, those of errors included.
+// Bounds the length of a line of the log, whatever their origin: texts are cut, those of errors included.
 import type { PinoLoggerOptions } from 'fastify/types/logger.js';
 
 /** Characters of one text in a line. */

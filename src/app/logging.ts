@@ -1,6 +1,6 @@
 // The log: the events of the runtime and of the database, as lines of pino. Those of the runtime are made by `troupe/log`.
 //
-// Levels: `error` needs somebody's attention, `warn` may, `info` shows the life of the service, `debug` that of each connection
+// Levels: `error` needs attention, `warn` may, `info` shows the life of the service, `debug` that of each connection
 // and request. What other nodes and clients can cause any number of times, and what their processes print, is logged seldom, with
 // its `count`. `log-lines.ts` bounds the length of a line.
 import type { FastifyBaseLogger } from 'fastify';
@@ -16,7 +16,7 @@ export function logRuntime(log: EventLogger): () => void {
   return logEvents(log, { isExpected });
 }
 
-/** A log whose errors wait for the outcome of a start: who starts a program that fails is told why, once. */
+/** A log whose errors wait for the outcome of a start: the user who starts a program that fails reads the reason once. */
 export interface StartLog {
   readonly log: EventLogger;
   /** Logs the errors, and from now on each at once. */

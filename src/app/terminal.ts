@@ -28,7 +28,7 @@ export async function terminalLog(output: Terminal): Promise<TerminalLog | undef
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
   });
-  // A terminal that has gone fails every write (EIO), and there is nobody left to tell.
+  // A terminal that has gone fails every write (EIO), and nothing is left to write to.
   output.on('error', () => {});
   const stream = { write: (json: string) => void output.write(lineOf(withoutControls(json))) };
   return { logger: { stream }, listen: { listenTextResolver: (address) => `ready: open ${address}` } };

@@ -1,5 +1,12 @@
 // What the tests of this folder share: an epmd of their own, and nodes of Erlang and Troupe that end with the test or the file.
-import { type NodeOptions, onTelemetry, type TelemetryEvents, type TelemetryName } from 'troupe';
+import {
+  type NodeOptions,
+  onTelemetry,
+  type Pid,
+  type TelemetryEvents,
+  type TelemetryName,
+  type Tuple,
+} from 'troupe';
 import { createProbe, type Probe } from 'troupe/testing';
 import { expect, onTestFinished, vi } from 'vitest';
 import { type Epmd, type ErlNode, type ErlOptions, freePort, startEpmd, startErl } from '../support/erl.ts';
@@ -115,4 +122,22 @@ export function next<T>(probe: Probe, match: (message: unknown) => message is T)
 export function next(probe: Probe, match?: (message: unknown) => boolean): Promise<unknown>;
 export function next(probe: Probe, match: (message: unknown) => boolean = () => true): Promise<unknown> {
   return probe.receive(match as (message: unknown) => message is unknown, { withinMs: 20_000 });
+}
+
+/**
+ * Starts an agent there, a process that keeps what it gets.
+ * @returns its pid here; the probe, which is registered as `probe`, receives it
+ */
+export async function startAgent(
+  erl: ErlNode,
+  troupe: Troupe,
+  probe: Probe,
+  name: string,
+  trapExit = false,
+): Promise<{ name: string; pid: Pid }> {
+  await erl.eval(`agent:start(${name}),
+    agent:run(${name}, fun() -> process_flag(trap_exit, ${trapExit}) end),
+    {probe, '${troupe.name}'} ! {whereis(${name})}, ok`);
+  const [pid] = ((await next(probe)) as Tuple<[Pid]>).elements;
+  return { name, pid };
 }

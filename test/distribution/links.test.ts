@@ -1,12 +1,12 @@
 // Links between processes of Erlang and Troupe: made and ended from either side, at the same time too, and what goes over them.
 import * as fc from 'fast-check';
-import { Exit, type ExitReason, type Pid, type Tuple, tuple } from 'troupe';
+import { Exit, type ExitReason, type Pid, tuple } from 'troupe';
 import { createProbe, type Probe } from 'troupe/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ErlNode } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import type { Troupe } from '../support/troupe-node.ts';
-import { connected, evaluates, type Lab, next, openLab } from './lab.ts';
+import { connected, evaluates, type Lab, next, openLab, startAgent } from './lab.ts';
 
 const part = requirePart('erl');
 const isExit = (message: unknown): message is Exit => message instanceof Exit;
@@ -26,15 +26,7 @@ describe.skipIf(part.missing)('links', () => {
   });
   afterAll(() => lab.close());
 
-  /** A new process there that keeps what it gets, and its pid here. */
-  async function agent(trapExit = false): Promise<{ name: string; pid: Pid }> {
-    const name = `agent${++number}`;
-    await erl.eval(`agent:start(${name}),
-      agent:run(${name}, fun() -> process_flag(trap_exit, ${trapExit}) end),
-      {probe, '${troupe.name}'} ! {whereis(${name})}, ok`);
-    const [pid] = ((await next(probe)) as Tuple<[Pid]>).elements;
-    return { name, pid };
-  }
+  const agent = (trapExit = false) => startAgent(erl, troupe, probe, `agent${++number}`, trapExit);
 
   /** Tells an agent the pid of a process here, kept by the node's dictionary of names. */
   async function tell(name: string, pid: Pid): Promise<void> {

@@ -1,11 +1,11 @@
 // Monitors between processes of Erlang and Troupe, by pid and by name, in both directions.
-import { Down, type Pid, type Tuple } from 'troupe';
+import { Down, type Pid } from 'troupe';
 import { createProbe, type Probe } from 'troupe/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ErlNode } from '../support/erl.ts';
 import { requirePart } from '../support/parts.ts';
 import type { Troupe } from '../support/troupe-node.ts';
-import { connected, evaluates, type Lab, next, openLab } from './lab.ts';
+import { connected, evaluates, type Lab, next, openLab, startAgent } from './lab.ts';
 
 const part = requirePart('erl');
 const isDown = (message: unknown): message is Down => message instanceof Down;
@@ -26,12 +26,7 @@ describe.skipIf(part.missing)('monitors', () => {
   });
   afterAll(() => lab.close());
 
-  async function agent(): Promise<{ name: string; pid: Pid }> {
-    const name = `agent${++number}`;
-    await erl.eval(`agent:start(${name}), {probe, '${troupe.name}'} ! {whereis(${name})}, ok`);
-    const [pid] = ((await next(probe)) as Tuple<[Pid]>).elements;
-    return { name, pid };
-  }
+  const agent = () => startAgent(erl, troupe, probe, `agent${++number}`);
 
   /** Lets the observer there, which forgets what it had, monitor something. */
   async function observe(target: string): Promise<void> {

@@ -76,7 +76,7 @@ function readCertificates(tls: NonNullable<ClusterSettings['tls']>, attempt: Att
   });
 }
 
-/** What a file holds, as it is and as it is understood. */
+/** The content of a file, raw and parsed. */
 function parsed<Value>(
   given: string,
   parse: (bytes: Buffer) => Value,

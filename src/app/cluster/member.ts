@@ -83,7 +83,7 @@ export const clusterMember = defineServer({
      * `gen_server:cast({notes_cluster, Node}, resync)`.
      */
     resync: (member) => member.indexer.cast('resync'),
-    /** Nobody knows whether a change requested here was made: all instances must look. */
+    /** It is unknown whether a change requested here was made: all instances must look. */
     unsure(member, _nothing: undefined, self) {
       member.indexer.cast('resync');
       for (const pid of member.others.values()) cast(self.node, pid, 'resync', undefined, self);

@@ -94,7 +94,7 @@ export interface Database extends SqlRunner, DatabaseStatus {
    * a call. Only statements run through the given runner, and before `work` settles, belong to the transaction.
    */
   transaction<T>(work: (transaction: SqlRunner) => PromiseLike<T>): Promise<T>;
-  /** Its calls, for whoever watches it; undefined for a stand-in that does not count. */
+  /** Its calls, for a watcher; undefined for a stand-in that does not count. */
   readonly load?: DatabaseLoad;
   /**
    * Calls the listener with each call that ends; undefined as `load`. Nothing is timed while there is no listener.

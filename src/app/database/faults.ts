@@ -50,7 +50,7 @@ export const NO_TLS = 'NO_TLS';
 
 /**
  * What only the operator can fix, by SQLSTATE or by the code of Node.js, and how. At the first attempt to open a database it is
- * useless to try again; later it may help, since somebody may be changing the server.
+ * useless to try again; later it may help, since the server may be changing.
  */
 const REMEDIES: readonly (readonly [codes: RegExp, remedy: string])[] = [
   [/^28P01$/, 'set the right user and password in DATABASE_URL'],

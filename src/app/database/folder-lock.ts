@@ -83,7 +83,7 @@ async function bindAbstract(path: string, fd: number, waitMs: number): Promise<(
   const { dev, ino } = fstatSync(fd);
   const listen = (): Promise<Server> =>
     new Promise((resolve, reject) => {
-      // It only has to exist: it answers nobody.
+      // It only has to exist: it never answers.
       const listening = createServer().unref();
       listening.on('error', reject);
       listening.listen(`\0troupe-folder-${dev}-${ino}`, () => resolve(listening));

@@ -1,7 +1,7 @@
 // The process of the embedded database, as its owner sees it: its start, its end, and why it ended. `pglite-server.ts` is what it
 // runs.
 //
-// The connection is an unnamed pair of sockets, created with the process: nobody else can reach the database, and the file
+// The connection is an unnamed pair of sockets, created with the process: no other program can reach the database, and the file
 // system shows nothing of it. A second pair carries nothing: it closes when the owner ends, which the process notices.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';

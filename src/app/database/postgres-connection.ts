@@ -44,7 +44,7 @@ const pooled = new WeakSet<ConnectionSettings>();
  * Connects, and resolves when the server has answered a statement. A pooler such as PgBouncer refuses settings of the server, so it
  * gets none; then only this side ends what takes too long.
  * @param cut ends the attempt, not the resulting connection
- * @param onClosed called once when the connection is gone, whoever ended it
+ * @param onClosed called once when the connection is gone, whichever side ended it
  */
 export async function openConnection(
   settings: ConnectionSettings,

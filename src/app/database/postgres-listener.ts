@@ -2,9 +2,9 @@
 // reopened, with growing waits, when it is lost.
 //
 // - Notifications are missed while it is away: listeners get an empty text when it is back, and look for themselves.
-// - A server that cannot be listened to is told of, once until it can be: it refuses (a standby does), or takes the order and never
+// - A server that cannot be listened to is reported, once until it can be: it refuses (a standby does), or takes the order and never
 //   notifies, as behind a pooler that shares connections between transactions. So once it listens, another connection notifies it.
-//   Nobody else is affected: listeners depend on looking, and the database is as ready as ever.
+//   Nothing else is affected: listeners depend on looking, and the database is as ready as ever.
 import { randomInt } from 'node:crypto';
 import { explain } from './faults.ts';
 import { retryMs } from './status.ts';
@@ -24,7 +24,7 @@ export class PostgresListener {
   readonly #retryMaxMs: number;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #deafListeners = new Set<(reason: string) => void>();
-  /** A topic that nobody else notifies. */
+  /** A topic that no other program notifies. */
   readonly #probe = `troupe_probe_${Array.from({ length: LETTERS }, () => String.fromCharCode(97 + randomInt(26))).join('')}`;
   #probing: NodeJS.Timeout | undefined;
   #attempt = new AbortController();

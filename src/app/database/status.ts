@@ -17,7 +17,7 @@ class Status {
     this.#opened = new Promise((resolve, reject) => {
       this.#settleOpened = (error) => (error === undefined ? resolve() : reject(error));
     });
-    this.#opened.catch(() => {}); // the failure is also an event, so nobody has to use the promise
+    this.#opened.catch(() => {}); // the failure is also an event, so no caller has to use the promise
   }
 
   get state(): DatabaseState {

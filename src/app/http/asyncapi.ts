@@ -35,7 +35,7 @@ interface Message {
   readonly summary: string;
   readonly payload: TSchema;
   readonly example: unknown;
-  /** Who sends it. */
+  /** Its sender. */
   readonly by: 'service' | 'client';
 }
 

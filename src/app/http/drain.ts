@@ -31,7 +31,7 @@ export function drain(app: FastifyInstance): Drain {
     response.once('close', () => add(socket, -1));
   });
   // An upgraded connection belongs to its WebSocket. (With a listener for `upgrade` here, Node.js would not treat an upgrade as
-  // a request once nobody else listens, and so would not answer it.)
+  // a request once no other program listens, and so would not answer it.)
   app.addHook('onRequest', (request, _reply, done) => {
     if (request.ws) connections.delete(request.raw.socket);
     done();

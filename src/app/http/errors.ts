@@ -50,7 +50,7 @@ const clientErrors: Readonly<Record<string, readonly [status: string, text: stri
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too large'],
 };
 
-/** True for an outcome that the client hears of and that is not a fault of the code: nobody needs a stack. */
+/** True for an outcome that the client hears of and that is not a fault of the code: its stack says nothing. */
 export function isExpected(error: unknown): boolean {
   return error instanceof HttpError || error instanceof DatabaseUnavailableError;
 }

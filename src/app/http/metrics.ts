@@ -42,7 +42,7 @@ export interface Measured {
 
 /** How long a scrape waits for the database. */
 const DATABASE_MS = 1_000;
-/** Values of a label that are told apart. */
+/** Values of a label that are distinguished. */
 export const LABELS_MAX = 100;
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 const NANO = 1e9;
@@ -63,7 +63,7 @@ interface Sample {
   readonly value: number;
 }
 
-/** What a figure is now: one value, or one for each of its labels; undefined when nobody can say. */
+/** What a figure is now: one value, or one for each of its labels; undefined when it is unknown. */
 type Reading = number | undefined | readonly Sample[];
 
 /** Forgets the last reading of a metric. @returns the samples of the new one */
@@ -363,7 +363,7 @@ export class Metrics {
   }
 }
 
-/** Asks for a limited time, once for all who ask meanwhile; undefined when there is no answer. */
+/** Asks for a limited time, once for all that ask in that time; undefined when there is no answer. */
 function inTime<T>(ask: () => Promise<T>): () => Promise<T | undefined> {
   let asked: Promise<T | undefined> | undefined;
   return () => {
@@ -379,7 +379,7 @@ async function within<T>(answer: Promise<T>): Promise<T | undefined> {
   const limit = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), DATABASE_MS);
   });
-  // The state of the database, another figure, tells why there is no answer.
+  // The state of the database, another figure, says why there is no answer.
   const answered = answer.catch(() => undefined);
   const value = await Promise.race([answered, limit]);
   clearTimeout(timer);

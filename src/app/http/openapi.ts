@@ -17,7 +17,7 @@ export interface RouteApi {
   readonly body?: TSchema;
   /** Its query, where Fastify does not check it. */
   readonly querystring?: TSchema;
-  /** The statuses other than success that it answers by itself. */
+  /** The statuses other than success that it answers itself. */
   readonly errors?: readonly number[];
   /** What it answers where that has no schema: a description by status. */
   readonly answers?: Readonly<Record<number, string>>;
@@ -50,8 +50,8 @@ const STATUSES: Readonly<Record<number, readonly [meaning: string, error: string
     'the body must be JSON, with content-type: application/json',
   ],
   421: [
-    'The request was sent to a host that is none of this service.',
-    'the host "example.org" is none of this service; ALLOWED_HOSTS lists further ones',
+    'The request was sent to a host that this service does not answer for.',
+    'the host "example.org" is not a host of this service; ALLOWED_HOSTS lists further ones',
   ],
   422: ['A text is missing, blank, too long or cannot be stored.', 'title, body and author required'],
   426: ['The route is for WebSockets.', 'open this with a WebSocket'],
@@ -76,7 +76,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         title: 'Notes',
         version: '1',
         description:
-          'Notes that are searched and changed over HTTP. Changes are told over a WebSocket, which `/asyncapi.json` describes. ' +
+          'Notes that are searched and changed over HTTP. Changes arrive over a WebSocket, which `/asyncapi.json` describes. ' +
           'Every answer other than success is an object with the text of the error.',
         license: { name: 'MIT', identifier: 'MIT' },
       },

@@ -1,10 +1,10 @@
 // The WebSocket connections at /notifications: each is a process that is a member of the channel `notes`.
 //
-// - Without `since` a client gets what is told from now on, `{"event": topic, "data": payload}`. The join is made in `init`, which runs in
+// - Without `since` a client gets the events from now on, `{"event": topic, "data": payload}`. The join is made in `init`, which runs in
 //   the connection's own process, so that the membership ends with the connection.
 // - With `?since=<position>` it gets what it has missed, with positions, then `live`, then what comes; `reset` first when that cannot be given
 //   to it. An empty `since` begins with `live`.
-// - With the text frame `watch` it is told of the processes behind its connection, too, until `unwatch`; see `watch.ts`.
+// - With the text frame `watch` it also sees the processes behind its connection, until `unwatch`; see `watch.ts`.
 // - An event is checked and encoded once, however many connections it goes to.
 import type { FastifyRequest } from 'fastify';
 import { ChannelLive, ChannelReset, type Followed, type Follower, UNHANDLED } from 'troupe';
@@ -82,7 +82,7 @@ function isWatching({ watcher }: Connection): boolean {
   return watcher?.isWatching === true;
 }
 
-/** The position that a client names; one that names several names none that there is. */
+/** The position that a client names; an invalid one if it names several. */
 function sinceOf(query: unknown): string | undefined {
   if (typeof query !== 'object' || query === null || !('since' in query)) return undefined;
   return typeof query.since === 'string' ? query.since : 'none';

@@ -1,10 +1,10 @@
-// What a client is told of the processes behind its connection, for the panel of the page: the connection's own process, the members of the
+// What a client sees of the processes behind its connection, in the panel of the page: the connection's own process, the members of the
 // channel on each node, and each broadcast as the process received it.
 //
-// - Only clients that ask with the text frame `watch` are told, until `unwatch`; for others nothing is counted or sent.
+// - Only clients that ask with the text frame `watch` get it, until `unwatch`; for others nothing is counted or sent.
 // - The members are listed at most once a second for all watchers together, and sent when they differ. Nodes and pids are bounded; the
 //   counts are whole.
-// - At most `WATCHERS_MAX` connections of an instance watch; further ones are told of their own process alone.
+// - At most `WATCHERS_MAX` connections of an instance watch; further ones see only their own process.
 // - Names of nodes and pids tell about the machines behind a service. Where strangers may connect, nothing is shown (see `WATCH`).
 import { type Broadcast, type Node, type Pid, type Process } from 'troupe';
 import { encodeOnce, type OutgoingFrame, text } from 'troupe/fastify';

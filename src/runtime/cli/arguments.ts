@@ -9,6 +9,8 @@ import { SCRIPTS } from './completion-scripts.ts';
 const TIMEOUT_MS = 30_000;
 /** The longest time of a timer. */
 const TIMEOUT_MAX_MS = 2_147_483_647;
+/** The height to assume when there is no terminal. */
+const ROWS_UNKNOWN = 24;
 
 /** What the command line asks for. */
 export type Asked =
@@ -18,8 +20,8 @@ export type Asked =
   | { readonly kind: 'complete'; readonly line: string }
   | ({
       readonly kind: 'attach';
-      /** The line for a terminal of so many rows, where each print takes the place of the one before; undefined for `code`. */
-      readonly live: (rows: number) => string | undefined;
+      /** The line for a terminal, where each print takes the place of the one before; undefined for `code`. */
+      readonly live: string | undefined;
     } & Attachment);
 
 /** The options that all commands take. */
@@ -66,10 +68,11 @@ Exit code: 0 when all went well, 1 when something failed or the program is not t
 `;
 }
 
-/** Reads the command line; `env` is the environment. */
+/** Reads the command line. @param env the environment @param rows how many the terminal has */
 export function readCommand(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  rows = ROWS_UNKNOWN,
 ): Asked {
   const [first] = args;
   const named = first !== undefined && !first.startsWith('-');
@@ -80,7 +83,7 @@ export function readCommand(
   }
   const help = named ? `troupe ${name} --help` : 'troupe --help';
   try {
-    return read(name, command, named ? args.slice(1) : args, env, named);
+    return read(name, command, named ? args.slice(1) : args, { env, rows, named });
   } catch (error) {
     if (!(error instanceof Wrong) && !isParseError(error)) throw error;
     return { kind: 'wrong', problem: (error as Error).message, help };
@@ -91,8 +94,15 @@ function read(
   name: string,
   command: Command,
   args: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-  named: boolean,
+  {
+    env,
+    rows,
+    named,
+  }: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly rows: number;
+    readonly named: boolean;
+  },
 ): Asked {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -119,7 +129,7 @@ function read(
     timeoutMs: timeoutOf(values.timeout, command),
     readOnly: command.evaluates !== true || readOnly === true,
     target: node,
-    live: (rows) => command.live?.(given, rows),
+    live: command.live?.(given, rows),
   };
 }
 

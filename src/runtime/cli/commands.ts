@@ -43,6 +43,8 @@ export class Wrong extends Error {
 }
 
 const SORTS = ['pid', 'name', 'label', 'mailbox', 'handled', 'age', 'busy', 'oldest', 'rate'];
+const ON_ANOTHER_NODE =
+  '    --node <name>     runs there if the REPL of that node was started with remote: true; otherwise only questions';
 const TEXT = { type: 'string' } as const;
 const FLAG = { type: 'boolean' } as const;
 
@@ -65,6 +67,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     help: [
       '-e, --eval <code>     runs this and ends, as `troupe eval`',
       '    --read-only       only questions',
+      ON_ANOTHER_NODE,
+      '    with --node it runs on that node, if its REPL was started with remote: true; otherwise it can only ask',
     ],
     line: undefined,
     evaluates: true,
@@ -74,7 +78,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'runs an expression in the program and prints what it comes to',
     arity: [1, 1],
     options: { 'read-only': FLAG },
-    help: ['    --read-only       only questions'],
+    help: ['    --read-only       only questions', ON_ANOTHER_NODE],
     line: ({ positionals }) => positionals[0] as string,
     evaluates: true,
   },

@@ -7,7 +7,7 @@ import { attachAndRun, version } from '../repl/client-run.ts';
 import { readCommand } from './arguments.ts';
 
 async function main(): Promise<number> {
-  const asked = readCommand(process.argv.slice(2), process.env);
+  const asked = readCommand(process.argv.slice(2), process.env, process.stdout.rows);
   switch (asked.kind) {
     case 'print':
       process.stdout.write(asked.text);
@@ -24,10 +24,9 @@ async function main(): Promise<number> {
       return 0;
     }
     case 'attach': {
-      const live = isatty(1) ? asked.live(process.stdout.rows) : undefined;
-      if (live === undefined) return await attachAndRun(asked);
+      if (asked.live === undefined || !isatty(1)) return await attachAndRun(asked);
       const { runLive } = await import('./live.ts');
-      return await runLive(asked, live);
+      return await runLive(asked, asked.live);
     }
   }
 }

@@ -285,7 +285,7 @@ export class LocalInspector implements Inspector {
   }
 
   #live(target: string | Pid): Process {
-    const process = this.#node.find(this.#pid(target));
+    const process = this.#node.find(this.#pid(target)) ?? this.#own(target);
     if (process !== null) return process;
     throw new TroupeError('TROUPE_NOPROC', `No process ${String(target)} is alive on ${this.node}.`);
   }
@@ -294,6 +294,12 @@ export class LocalInspector implements Inspector {
     if (!Array.isArray(open) || open.length > OPEN_MAX)
       throw badArgument(`open lists at most ${OPEN_MAX} pids.`);
     return open.map((text) => this.#node.pid(String(text)));
+  }
+
+  /** Who asks from another node writes 0 for this one, which is the first of its program nearly always. */
+  #own(target: string | Pid): Process | null {
+    const [, id, serial] = /^<0\.(\d+)\.(\d+)>$/.exec(String(target)) ?? [];
+    return serial === undefined ? null : this.#node.table.find(Number(id), Number(serial));
   }
 
   #pid(target: string | Pid): Pid {

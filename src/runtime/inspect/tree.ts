@@ -76,7 +76,7 @@ export function readLines(
   const read = (place: Place, depth: number, above: Pid | undefined): void => {
     const isShown = total >= first && total < first + limit;
     total++;
-    const isOpened = depth < LEVELS_MAX && isOpen(place);
+    const isOpened = depth + 1 < LEVELS_MAX && isOpen(place);
     if (isShown) {
       const key = place.pid?.toString() ?? `${String(above)}/${String(place.id)}`;
       lines.push({ key, depth, open: isOpened, ...factsOf(place) });

@@ -94,7 +94,9 @@ export function declaredForm(name: string): ChannelForm | undefined {
 function combine(name: string, before: Declared, options: ChannelFormOptions): Declared {
   if (options.topics === undefined && options.atomKeys === undefined) return before;
   if (!['charlist', 'binary', undefined].includes(options.topics)) {
-    throw bad(`The topics of the channel '${name}' go out as '${options.topics}', which is no form.`);
+    throw bad(
+      `The topics of the channel '${name}' must go out as 'charlist' or 'binary', not as '${options.topics}'.`,
+    );
   }
   const topics = options.topics ?? before.topics;
   const said = options.atomKeys && new Map(options.atomKeys.map((key) => [key, atomOf(name, key)]));

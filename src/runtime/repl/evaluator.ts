@@ -193,14 +193,22 @@ function withTimeLimit<T>(limitMs: number, callback: () => T): T {
 const REFUSED =
   'this REPL only answers questions: call one helper, with literals as arguments; help() lists the helpers';
 
+/** What is no question. */
+class Refusal extends Error {}
+
 /** Answers questions, in place of an `Evaluator`. */
 export class Questions {
   /** The helpers, by name. */
   readonly variables: Record<string, unknown>;
   readonly #helpers: Readonly<Record<string, Helper>>;
+  /** What to do to evaluate, where that can be said. */
+  readonly #advice: string;
 
   constructor(shell: Shell) {
     this.#helpers = questionHelpers(shell);
+    const { node } = shell.inspector;
+    this.#advice =
+      node === shell.node.name ? '' : `; to evaluate on ${node}, its REPL must be started with remote: true`;
     this.variables = Object.assign(
       Object.create(null) as Record<string, unknown>,
       Object.fromEntries(Object.entries(this.#helpers).map(([name, { run }]) => [name, run])),
@@ -211,7 +219,10 @@ export class Questions {
   run(input: string): Evaluation {
     const parsed = transform(input);
     if (parsed.kind !== 'program') return parsed;
-    return { kind: 'running', value: this.#answer(input), abandon: () => undefined };
+    const value = this.#answer(input).catch((error: unknown) => {
+      throw error instanceof Refusal ? new Fault(error.message + this.#advice) : error;
+    });
+    return { kind: 'running', value, abandon: () => undefined };
   }
 
   /** Calls a function that shows a result. */
@@ -229,13 +240,13 @@ export class Questions {
     const statements = body.filter(({ type }) => type !== 'EmptyStatement');
     if (statements.length === 0) return undefined;
     const [statement] = statements;
-    if (statements.length > 1 || statement?.type !== 'ExpressionStatement') throw new Fault(REFUSED);
+    if (statements.length > 1 || statement?.type !== 'ExpressionStatement') throw new Refusal(REFUSED);
     const { expression } = statement;
     const asked = expression.type === 'AwaitExpression' ? expression.argument : expression;
-    if (asked.type !== 'CallExpression' || asked.callee.type !== 'Identifier') throw new Fault(REFUSED);
+    if (asked.type !== 'CallExpression' || asked.callee.type !== 'Identifier') throw new Refusal(REFUSED);
     const { name } = asked.callee;
     const helper = Object.hasOwn(this.#helpers, name) ? this.#helpers[name] : undefined;
-    if (helper === undefined) throw new Fault(`there is no question '${name}' here; help() lists them`);
+    if (helper === undefined) throw new Refusal(`there is no question '${name}' here; help() lists them`);
     const run = helper.run as (...args: unknown[]) => unknown;
     return await run(...asked.arguments.map(literal));
   }
@@ -259,13 +270,13 @@ function literal(node: AnyNode | null): unknown {
       return Object.fromEntries(
         node.properties.map((property) => {
           if (property.type !== 'Property' || property.computed || property.kind !== 'init')
-            throw new Fault(REFUSED);
+            throw new Refusal(REFUSED);
           const { key, value } = property;
           if (key.type === 'Identifier') return [key.name, literal(value)];
           if (key.type === 'Literal') return [String(key.value), literal(value)];
-          throw new Fault(REFUSED);
+          throw new Refusal(REFUSED);
         }),
       );
   }
-  throw new Fault(REFUSED);
+  throw new Refusal(REFUSED);
 }

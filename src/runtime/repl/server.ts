@@ -7,8 +7,8 @@
 // - A client that does not read must not fill the memory: when much waits to be sent, prints are left out and counted. Results are
 //   never left out: when they fill the buffer, the connection ends.
 // - However a connection ends, `onClose` is called once, and nothing is written afterwards.
-import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
 import { defineServer, type Node, type Process, sys, TroupeError } from '../index.ts';
 import { inspectNode } from '../inspect/index.ts';
@@ -28,6 +28,7 @@ import {
 } from './protocol.ts';
 import { sessionBehaviour, type SessionSettings } from './session.ts';
 import { Fault } from './shell.ts';
+import { letOthersIn, relayBehaviour } from './remote.ts';
 import { DEFAULT_DATA_DIR, type Listener, listenPrivately, NoSocketsError, socketPath } from './socket.ts';
 
 /** How many clients may be attached by default. */
@@ -39,6 +40,11 @@ export interface ReplOptions {
   readonly dataDir?: string;
   /** The path of the socket, in place of one in `dataDir`. */
   readonly socket?: string;
+  /**
+   * Lets the REPLs of other nodes evaluate here, for `troupe eval --node` and `troupe repl --node`: whoever knows the cookie of the cluster
+   * can run code then. Default false.
+   */
+  readonly remote?: boolean;
   /** Answers questions only: no client can evaluate code, send or kill. Default false. */
   readonly readOnly?: boolean;
   /** Variables of every REPL besides the helpers, by name: the application's channels, for instance. */
@@ -75,6 +81,11 @@ export const replServer = defineServer({
         ? socketPath(options.dataDir ?? DEFAULT_DATA_DIR)
         : resolve(options.socket);
     const clients = new Set<Connection>();
+    if (options.remote === true) {
+      letOthersIn(self, (link) => {
+        accept(self, link, settings, clients, clientsMax);
+      });
+    }
     let listener: Listener;
     try {
       listener = await listenPrivately(path, (socket) => {
@@ -144,7 +155,7 @@ function settingsOf(self: Process, options: ReplOptions): SessionSettings {
 
 function accept(
   self: Process,
-  socket: Socket,
+  socket: Line,
   settings: SessionSettings,
   clients: Set<Connection>,
   clientsMax: number,
@@ -165,8 +176,21 @@ function accept(
 }
 
 function startSession(self: Process, connection: Connection, hello: Hello, settings: SessionSettings): void {
-  const options = { label: 'repl', trapExit: true };
-  self.link(self.spawnWith(options, sessionBehaviour, connection, hello, settings, self.pid));
+  const begin = (): void => {
+    const options = { label: 'repl', trapExit: true };
+    self.link(self.spawnWith(options, sessionBehaviour, connection, hello, settings, self.pid));
+  };
+  const { target = '', readOnly = false } = hello;
+  if (target === '' || target === self.node.name || readOnly || settings.readOnly) {
+    begin();
+    return;
+  }
+  // Where nobody may evaluate, this REPL asks.
+  const refused = (): void => {
+    if (self.alive) begin();
+  };
+  const relay = { label: `repl on ${target}` };
+  self.link(self.spawnWith(relay, relayBehaviour, connection, hello, target, refused));
 }
 
 function warn(error: unknown): void {
@@ -189,6 +213,9 @@ export const BUFFER_MAX = 67_108_864;
 /** How long a client may take to close its end. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
+/** A socket, or what stands in for one. */
+type Line = Duplex & { unref(): unknown };
+
 /** What a session does with its connection. */
 export interface ConnectionEvents {
   onMessage(message: ClientMessage): void;
@@ -197,7 +224,7 @@ export interface ConnectionEvents {
 
 /** A connection, from the moment it is accepted. */
 export class Connection {
-  readonly #socket: Socket;
+  readonly #socket: Line;
   readonly #lines = new LineReader(CLIENT_LINE_MAX);
   #onHello: ((hello: Hello) => void) | undefined;
   #events: ConnectionEvents | undefined;
@@ -207,7 +234,7 @@ export class Connection {
   #leftOut = 0;
 
   /** @param onHello is called with the client's hello; it must call `use` or `bye`. */
-  constructor(socket: Socket, onHello: (hello: Hello) => void) {
+  constructor(socket: Line, onHello: (hello: Hello) => void) {
     this.#socket = socket;
     this.#onHello = onHello;
     const timer = setTimeout(() => {

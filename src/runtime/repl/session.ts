@@ -332,7 +332,7 @@ class Session {
 /** Why the process of a REPL has ended, for its client. */
 function farewell(self: Process): string {
   const { reason } = self.signal as { reason: unknown };
-  if (isShutdown(reason)) return 'the application has ended this REPL';
+  if (reason === 'normal' || isShutdown(reason)) return 'the application has ended this REPL';
   return `** (EXIT from ${self.pid.toString()}) ${visible(formatReason(reason))}`;
 }
 

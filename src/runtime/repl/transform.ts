@@ -8,7 +8,7 @@
 // - `import(x)` calls a function of the evaluator, since code that is made from text has no file to import from.
 //
 // Unlike a context of node:vm, which is what node:repl would use, this runs with the application's own Object, Array and
-// Error: what is sent from here is what a process expects. Not done: the value of a last statement that is no
+// Error: a message from here is what a process expects. Not done: the value of a last statement other than an
 // expression; columns in stacks, which include what was inserted before them.
 import { type AnyNode, type Options, parse, type Program, type VariableDeclaration } from 'acorn';
 

@@ -250,6 +250,28 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
     await here.close();
   }, 60_000);
 
+  test('a role that may only read and write the tables has the epoch of every other role', async () => {
+    const { url } = await server.createDatabase();
+    const database = await openAt(url);
+    onTestFinished(() => database.close());
+    const { epoch } = await new DatabaseEvents(database).extent('notes');
+    const admin = postgres(url, { max: 1, onnotice: () => {} });
+    onTestFinished(() => admin.end());
+    await admin`create role plain login password 'plain'`;
+    await admin`grant select, insert, update, delete on all tables in schema public to plain`;
+    await admin`grant usage on schema drizzle to plain`;
+    await admin`grant select on all tables in schema drizzle to plain`;
+    const here = new URL(url);
+    [here.username, here.password] = ['plain', 'plain'];
+    const plain = await openAt(here.href);
+    onTestFinished(() => plain.close());
+    expect(plain.state).toBe('ready');
+    const store = new DatabaseEvents(plain);
+    const stored = await plain.transaction((transaction) => store.append(transaction, event('a')));
+    expect(stored).toMatchObject({ epoch, position: 1 });
+    expect((await store.extent('notes')).epoch).toBe(epoch);
+  }, 60_000);
+
   test('another database has another epoch', async () => {
     const [here, there] = [await server.createDatabase(), await server.createDatabase()];
     const databases = [await openAt(here.url), await openAt(there.url)];

@@ -12,7 +12,7 @@ import {
   pubsub,
   type Process,
 } from 'troupe';
-import { type Inspector, inspectNode } from 'troupe/inspect';
+import { type Inspector, inspectNode, type TreeLine, type TreeRow } from 'troupe/inspect';
 import { createManualClock, settle } from 'troupe/testing';
 
 const clock = createManualClock();
@@ -270,6 +270,44 @@ describe('supervision tree, groups and channels', () => {
     );
   });
 
+  test('as lines it has the same order, and pages make their own lines only', async () => {
+    const root = defineSupervisor({
+      name: 'root',
+      children: () => [child(counter, [], { id: 'one' }), child(counter, [], { id: 'gone' })],
+    });
+    const supervisor = await node.start(root, [], { name: 'root' });
+    await supervisor.terminateChild('gone');
+    const { pid } = supervisor;
+    const parent = node.spawn(async (self) => {
+      for (let count = 0; count < 5; count++) self.spawn((each) => each.receive());
+      await self.receive();
+    });
+    await settle(node);
+    const open = [pid.toString(), parent.toString()];
+    const flat: string[] = [];
+    const walk = (row: TreeRow, depth: number): void => {
+      flat.push(`${depth} ${row.pid ?? `${pid.toString()}/${String(row.id)}`} ${row.childCount}`);
+      for (const each of row.children) walk(each, depth + 1);
+    };
+    walk(await inspector.tree({ open }), 0);
+    const whole = await inspector.treePage({ open });
+    const lineOf = (line: TreeLine): string => `${line.depth} ${line.key} ${line.childCount}`;
+    expect(whole).toMatchObject({ first: 0, total: flat.length });
+    expect(whole.rows.map(lineOf)).toEqual(flat);
+    expect(whole.rows.filter((line) => line.open).map(({ key }) => key)).toEqual(['<0.0.0>', ...open]);
+    const pages = await Promise.all(
+      [0, 3, 6, 9].map((first) => inspector.treePage({ open, first, limit: 3 })),
+    );
+    expect(pages.flatMap(({ rows }) => rows.map(lineOf))).toEqual(flat);
+    const closed = await inspector.treePage();
+    expect(closed.rows.map(({ key, childCount }) => [key, childCount])).toEqual([
+      ['<0.0.0>', 2],
+      [pid.toString(), 2],
+      [parent.toString(), 5],
+    ]);
+    await expect(inspector.treePage({ first: -1 })).rejects.toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
+  });
+
   test('a tree of processes that have spawned each other is cut at a thousand levels', async () => {
     const chain = (self: Process, left: number): Promise<unknown> => {
       if (left > 0) self.spawn((next) => chain(next, left - 1));
@@ -281,6 +319,8 @@ describe('supervision tree, groups and channels', () => {
     let row = await inspector.tree();
     for (; row.children.length > 0; levels++) row = row.children[0] as typeof row;
     expect([levels, row.childCount]).toEqual([1_000, 1]);
+    const open = node.processes().map(String);
+    expect((await inspector.treePage({ open })).total).toBe(1_000);
   });
 
   test('groups and channels come in pages, sorted by name', async () => {
@@ -344,6 +384,24 @@ describe('load', () => {
     expect(load).toMatchObject({ ...counts, queued: runQueue });
     expect(load.blocked).toMatchObject([{ pid: pid.toString(), label: 'greedy' }]);
     expect(load.blocked[0]?.ms).toBeGreaterThanOrEqual(25);
+  });
+
+  test('is kept by the second, for five minutes, as long as somebody asks and a minute longer', async () => {
+    expect(await inspector.loadHistory()).toEqual([]);
+    await clock.advance(3_000);
+    const points = await inspector.loadHistory();
+    expect(points.map(({ at }) => at - node.startedAt)).toEqual([1_000, 2_000, 3_000]);
+    expect(points[0]).toMatchObject({ processes: 1, busyShare: expect.any(Number) as number });
+    await clock.advance(2_000);
+    expect(await inspector.loadHistory(points[2]?.at)).toHaveLength(2);
+    for (let minute = 0; minute < 6; minute++) {
+      await clock.advance(59_000);
+      await inspector.loadHistory();
+    }
+    expect(await inspector.loadHistory()).toHaveLength(300);
+    await clock.advance(61_000);
+    expect([Object.hasOwn(node.scheduler, 'runItem'), node.tap]).toEqual([false, null]);
+    expect(await inspector.loadHistory()).toEqual([]);
   });
 
   test('is measured for ten seconds after the last question, and then by nobody', async () => {

@@ -2,12 +2,11 @@
 // How long a slice is, is counted in groups between two runs of another process.
 import { setImmediate } from 'node:timers/promises';
 import { createNode, GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import {
   canonicalText,
   discover,
   leave,
-  Members,
   type NamedGroup,
   sliceLimits,
   Slices,
@@ -17,6 +16,7 @@ import {
 import { Cluster, collector, forever, keys } from '../distribution/cluster.ts';
 import { recordTelemetry } from '../process/helpers.ts';
 import { SOON, startSite } from '../distribution/erlang/raw-peer.ts';
+import { longestRun } from './longest-run.ts';
 import { Spy } from './spy.ts';
 
 const MANY = 20_000;
@@ -166,31 +166,6 @@ test('a snapshot that is larger than the send queue goes out as the network take
   expect(down).toHaveLength(1);
 });
 
-/** The largest number of groups that members who have ended leave from one run of a process to the next. */
-function longestRun(node: Node): () => number {
-  let [since, longest] = [0, 0];
-  const original = Members.prototype.removeExited;
-  vi.spyOn(Members.prototype, 'removeExited').mockImplementation(function (this: Members, ...args) {
-    longest = Math.max(longest, ++since);
-    return original.apply(this, args);
-  });
-  onTestFinished(() => void vi.restoreAllMocks());
-  const busy = node.spawn({
-    name: 'busy',
-    init: () => undefined,
-    handle: (self) => {
-      since = 0;
-      self.deliver('again');
-      self.node.scheduler.reductions = 0;
-    },
-  });
-  node.send(busy, 'begin');
-  return () => {
-    node.exit(busy, 'kill');
-    return longest;
-  };
-}
-
 test('a member of very many groups leaves them in slices, and reads find it in none', async () => {
   const { cluster, a, spy } = await watched();
   const [one, two] = [forever(a), forever(a)];
@@ -201,7 +176,7 @@ test('a member of very many groups leaves them in slices, and reads find it in n
   spy.clear();
   const [before, after] = [collector(a), collector(a)];
   pg.monitorScope(a.find(before.pid)!, 's');
-  const end = longestRun(a);
+  const end = longestRun(a, 'removeExited');
   a.exit(one, 'kill');
   // In the turn of the exit, and in the middle of the slices.
   for (let turn = 0; turn < 2; turn++) {

@@ -1,9 +1,10 @@
 // What a peer tells of very many groups is taken in slices, with all else in between: counted in steps between two runs of others.
 import { setImmediate } from 'node:timers/promises';
 import { GroupJoined, GroupLeft, type Node, pg, type Pid } from 'troupe';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { discover, join, leave, Members, type NamedGroup, sync } from '../../../src/runtime/pg/internal.ts';
+import { expect, test } from 'vitest';
+import { discover, join, leave, type NamedGroup, sync } from '../../../src/runtime/pg/internal.ts';
 import { Cluster, collector, forever, keys } from '../distribution/cluster.ts';
+import { longestRun } from './longest-run.ts';
 import { Spy } from './spy.ts';
 
 const MANY = 20_000;
@@ -41,36 +42,9 @@ async function underWay(node: Node): Promise<number> {
   return pg.whichGroups(node, 's').length;
 }
 
-/** The largest number of changes of groups by peers from one run of a process to the next. */
-function longestRun(node: Node): () => number {
-  let [since, longest] = [0, 0];
-  for (const method of ['joinRemote', 'leaveRemote'] as const) {
-    const original = Members.prototype[method];
-    vi.spyOn(Members.prototype, method).mockImplementation(function (this: Members, ...args) {
-      longest = Math.max(longest, ++since);
-      return original.apply(this, args);
-    });
-  }
-  onTestFinished(() => void vi.restoreAllMocks());
-  const busy = node.spawn({
-    name: 'busy',
-    init: () => undefined,
-    handle: (self) => {
-      since = 0;
-      self.deliver('again');
-      self.node.scheduler.reductions = 0;
-    },
-  });
-  node.send(busy, 'begin');
-  return () => {
-    node.exit(busy, 'kill');
-    return longest;
-  };
-}
-
 test('between two slices of a snapshot, and of what replaces it, other processes have their turn', async () => {
   const { cluster, a, spy, tell, pid, events } = await watched();
-  const end = longestRun(a);
+  const end = longestRun(a, 'joinRemote', 'leaveRemote');
   tell(sync(spy.pid, groupsOf(pid)));
   while (pg.whichGroups(a, 's').length < MANY) await setImmediate();
   tell(sync(spy.pid, groupsOf(pid, MANY - 1, MANY)));
@@ -83,7 +57,7 @@ test('between two slices of a snapshot, and of what replaces it, other processes
 test('one of some hundred groups is taken in the turn in which it comes', async () => {
   const { cluster, a, spy, tell, pid } = await watched();
   const seen = new Set<number>();
-  const watcher = longestRun(a);
+  const watcher = longestRun(a, 'joinRemote', 'leaveRemote');
   tell(sync(spy.pid, groupsOf(pid, 0, 900)));
   while (!seen.has(900)) {
     seen.add(pg.whichGroups(a, 's').length);

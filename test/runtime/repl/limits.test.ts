@@ -1,6 +1,6 @@
 // The limits of the connection: times, sizes, queues. Each is reached.
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -71,7 +71,7 @@ function fake(onHello: (connection: Connection) => void = () => undefined): {
   connection: Connection;
 } {
   const socket = new FakeSocket();
-  const connection = new Connection(socket as unknown as Socket, () => {
+  const connection = new Connection(socket, () => {
     onHello(connection);
   });
   return { socket, connection };

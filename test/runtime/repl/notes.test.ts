@@ -2,8 +2,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cleanEnv, runClient, temporaryFolder } from './application.ts';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { attachTo, cleanEnv, runClient, temporaryFolder } from './application.ts';
 import { KEYS, pty, TestTerminal } from './terminal.ts';
 
 const folder = temporaryFolder();
@@ -79,6 +80,95 @@ test.skipIf(pty.missing)('watches the notes at a terminal', async () => {
   await terminal.sees('Seen from inside');
   terminal.type(KEYS.ctrlD);
   expect(await terminal.exitCode()).toBe(0);
+});
+
+describe('the sessions in the documents are true', () => {
+  /** The lines of the first block of a document that begins with a text. */
+  function session(document: string, begin: string): string[] {
+    const text = readFileSync(join(import.meta.dirname, '../../../docs', document), 'utf8');
+    const start = text.indexOf(`\`\`\`text\n${begin}`);
+    expect(start).toBeGreaterThan(0);
+    return text
+      .slice(start, text.indexOf('\n```\n', start + 3))
+      .split('\n')
+      .slice(1);
+  }
+
+  /** What stands after each prompt, up to the next one. */
+  function stepsOf(lines: readonly string[], prompt: string): [typed: string, answer: string[]][] {
+    const steps: [string, string[]][] = [];
+    for (const line of lines) {
+      if (line.startsWith(prompt)) steps.push([line.slice(prompt.length), []]);
+      else steps.at(-1)?.[1].push(line);
+    }
+    return steps;
+  }
+
+  /** Without what is another one each time: pids, numbers, times, folders, the widths of columns. */
+  const lasting = (text: string): string[] =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) =>
+        line
+          .replaceAll(/<[\d.]+>/g, '<pid>')
+          .replaceAll(/\S*\/repl\.sock/g, 'repl.sock')
+          .replaceAll(/\d+(?:[.:]\d+)*/g, '0')
+          .replaceAll(/ +/g, ' '),
+      );
+
+  /** `…` stands for the rest of a line. */
+  function expectLines(shown: string, answer: readonly string[]): void {
+    const expected = lasting(answer.join('\n'));
+    const found = lasting(shown).map((line, index) => {
+      const [begin = '', rest] = expected[index]?.split('…') ?? [];
+      return rest === undefined || !line.startsWith(begin) ? line : `${begin}…${rest}`;
+    });
+    expect(found).toEqual(expected);
+  }
+
+  const make = async (): Promise<unknown> =>
+    await fetch(`${address}/api/notes`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ title: 'Hello', body: 'b', author: 'a' }),
+    });
+
+  test('of the command', async () => {
+    const steps = stepsOf(session('guide/inspecting.md', '$ npx troupe'), '$ npx troupe ');
+    expect(steps.length).toBeGreaterThan(4);
+    for (const [typed, answer] of steps) {
+      const args = [...typed.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+      const running = runClient(args, DATA);
+      const over = running.then(() => true);
+      // oxlint-disable-next-line no-await-in-loop
+      while (typed.startsWith('trace') && (await Promise.race([over, make()])) !== true);
+      // oxlint-disable-next-line no-await-in-loop
+      const { out, err } = await running;
+      expectLines(out + err, answer);
+    }
+  });
+
+  test('of the REPL', async () => {
+    const repl = await attachTo({ socket: join(folder.path, 'repl.sock') });
+    const [, ...lines] = session('repl.md', '$ npm run repl');
+    expect(lines[0]).toMatch(
+      /^Troupe REPL <[\d.]+> on nonode@nohost; help\(\) lists the helpers, \.exit leaves$/,
+    );
+    const steps = stepsOf(lines, 'nonode@nohost> ');
+    expect(steps.length).toBeGreaterThan(3);
+    for (const [typed, answer] of steps) {
+      // oxlint-disable-next-line no-await-in-loop
+      let shown = await repl.run(typed);
+      if (typed.startsWith('watch')) {
+        // oxlint-disable-next-line no-await-in-loop
+        await Promise.all([repl.prints('[notes] note_created'), make()]);
+        shown += `\n${repl.printed.join('')}`;
+      }
+      expectLines(shown, answer);
+    }
+    repl.connection.close();
+  });
 });
 
 test('kills the indexer, and finds it again', async () => {

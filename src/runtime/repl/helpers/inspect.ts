@@ -13,7 +13,7 @@ import type {
   TraceOptions,
   TraceTarget,
 } from '../../inspect/index.ts';
-import { sequenceChart } from '../../inspect/index.ts';
+import { inspectRemote, sequenceChart } from '../../inspect/index.ts';
 import { PROCESS_SORTS } from '../../inspect/inspector.ts';
 import { observerAddresses } from '../../inspect/observer-pages.ts';
 import {
@@ -79,7 +79,7 @@ export function inspectHelpers(shell: Shell): Helpers {
       usage: "i('<0.12.0>')",
       about: 'all processes with their figures; with a pid or name, everything about one',
       run: async (...args: unknown[]) =>
-        args.length === 0 ? rowsOf(await inspector.processes()) : await one(inspector, args[0]),
+        args.length === 0 ? rowsOf(await inspector.processes()) : await one(shell, args[0]),
     },
     ps: {
       usage: "ps({sort: 'mailbox', limit: 10, match: 'repl'})",
@@ -96,7 +96,7 @@ export function inspectHelpers(shell: Shell): Helpers {
       about: 'how busy the node is, and which handlers have blocked it',
       run: async () => {
         const load = await inspector.load();
-        return present(load, ({ colour }) => properties(load, (value) => showLine(value, { colour })));
+        return presentFigures(load);
       },
     },
     channels: {
@@ -275,9 +275,39 @@ export function questionHelpers(shell: Shell): Helpers {
   };
 }
 
-async function one(inspector: Inspector, target: unknown): Promise<ProcessDetail> {
-  const detail = await inspector.process(textOf(target));
-  return present(detail, ({ colour }) => properties(detail, (value) => showLine(value, { colour })));
+async function one(shell: Shell, target: unknown): Promise<ProcessDetail> {
+  const { inspector, named } = wherever(shell, target);
+  return presentFigures(await inspector.process(textOf(named)));
+}
+
+/** Whom to ask for a process: its own node, where it has the pid that it has there. */
+function wherever(
+  { node, inspector }: Shell,
+  target: unknown,
+): { readonly inspector: Inspector; readonly named: unknown } {
+  if (!(target instanceof Pid) || target.node === node.name) return { inspector, named: target };
+  return { inspector: inspectRemote(node, target.node), named: `<0.${target.id}.${target.serial}>` };
+}
+
+/** Shows times as dates, and no more digits than anybody reads. */
+function presentFigures<T extends object>(figures: T): T {
+  return present(figures, ({ colour }) => {
+    const shown = Object.entries(figures).map(([name, value]: [string, unknown]) => [
+      name,
+      TIMES.has(name) ? new Date(value as number) : rounded(value),
+    ]);
+    return properties(Object.fromEntries(shown) as object, (value) => showLine(value, { colour }));
+  });
+}
+
+const TIMES: ReadonlySet<string> = new Set(['at', 'startedAt']);
+
+function rounded(value: unknown): unknown {
+  if (typeof value === 'number') return Math.round(value * 1_000) / 1_000;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]: [string, unknown]) => [name, rounded(each)]),
+  );
 }
 
 function rowsOf(rows: readonly ProcessSummary[]): readonly ProcessSummary[] {
@@ -351,7 +381,8 @@ async function traced(
   target: unknown,
   { chart = false, ...options }: TraceAsked,
 ): Promise<unknown> {
-  const trace = await shell.inspector.trace(traceTarget(target), options);
+  const { inspector, named } = wherever(shell, target);
+  const trace = await inspector.trace(traceTarget(named), options);
   const signal = shell.signal();
   const stop = (): void => {
     trace.stop();

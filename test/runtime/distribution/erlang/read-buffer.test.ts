@@ -11,8 +11,8 @@ import { framed, FULL_FLAGS } from './raw-peer.ts';
 const SEND_SENDER = 22;
 /** More frames than are worked on at a time, in less than the buffer holds. */
 const MANY = 3_000;
-/** The numbers of a list that is read in slices; it takes 180 KB, less than the buffer. */
-const LONG = 36_000;
+/** The numbers of a list that is read in slices; it takes 60 KB, less than the buffer. */
+const LONG = 12_000;
 
 /** Both ends of a TCP connection. */
 async function pair(): Promise<[near: Socket, far: Socket]> {

@@ -19,7 +19,6 @@ import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from './control.ts';
 import { type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
-import { isShared } from './read-buffer.ts';
 
 /** Receives what was read. */
 export interface ControlSink {
@@ -60,7 +59,7 @@ interface Waiting {
 
 /** What a process ended with whose reason cannot be read. */
 const UNREADABLE = 'unreadable_reason';
-/** Fewer bytes are copied, since the buffer in which they came holds other frames or is used again; more keep their buffer. */
+/** Fewer bytes are copied, since the buffer in which they came holds other frames or is used again (`read-buffer.ts`); more keep their buffer. */
 const COPIED_BYTES = 128 * 1024;
 /** What one message that waits costs besides its bytes, roughly. */
 const WAITING_BYTES = 256;
@@ -242,8 +241,7 @@ export class Arrivals {
   #wait(message: Carrying, carried: Carried, at: number): void {
     this.#reader.position = at;
     const { unread, atoms, ownsBuffer: own } = this.#reader;
-    const copied = unread.length < COPIED_BYTES || isShared(unread);
-    const bytes = copied ? Buffer.from(unread) : unread;
+    const bytes = unread.length < COPIED_BYTES ? Buffer.from(unread) : unread;
     const refs = atoms === null ? null : atoms.slice();
     this.#add({ sender: this.#senderOf(message), message, carried, bytes, own, refs, hand: undefined });
   }

@@ -1,8 +1,7 @@
 /**
  * One buffer that all plain TCP connections of the program read into.
  *
- * By itself Node.js makes 64 KiB for each read. At the speed of a large message that is most of the work of the garbage collector, and
- * every fragment of 64 KiB lies across two reads. `net` reads into a given buffer when a socket is made with `onread`; the sockets of a
+ * By itself Node.js makes 64 KiB for each read, which is most of the work of the garbage collector while large messages come. `net` reads into a given buffer when a socket is made with `onread`; the sockets of a
  * server cannot be, so the same is switched on in a socket that there is: two fields of `net.Socket` and a method of its handle.
  *
  * Invariant: what is in the buffer is there until the function returns that it was given to; `isShared` tells what has to be copied to be
@@ -11,8 +10,8 @@
 import { type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
-/** Some fragments of a large message; more in one read makes what comes behind wait, and fits no cache. */
-const BUFFER_BYTES = 256 * 1024;
+/** As much as Node.js makes for a read. With more, less is copied, but the system lets more come ahead of a small message. */
+const BUFFER_BYTES = 64 * 1024;
 
 /** Made with the first connection. */
 let shared: Buffer | undefined;

@@ -57,10 +57,12 @@ function layoutOf(nodes: readonly string[], narrow: boolean): Layout {
     : nodes.length <= 2
       ? 130
       : Math.min(460, 250 + 20 * nodes.length);
-  // Few nodes lie in a line, where their names have room.
-  const [x, y] = [width / 2, narrow && nodes.length === 1 ? 40 : height / 2];
+  // Few nodes lie in a line, where their names have room; two of them about the middle of it.
+  const isPair = nodes.length === 1;
+  const x = isPair && !narrow ? width - 220 : width / 2;
+  const y = isPair && narrow ? 40 : height / 2;
   const start = narrow ? Math.PI / 2 : Math.PI;
-  const radius = { x: width / 2 - (narrow ? 70 : 120), y: height - y - 40 };
+  const radius = { x: narrow ? x - 70 : x - (isPair ? 220 : 120), y: height - y - 40 };
   return {
     width,
     height,
