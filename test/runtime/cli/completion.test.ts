@@ -159,7 +159,15 @@ const SHELLS: readonly Shell[] = [
 describe('bash runs nothing of a name', () => {
   const shell = requirePart('bash');
   const NAMES = ['room', 'room $(x)', 'room`x`', "room';x;#", 'room";x;#', 'room\\', 'room!x'];
-  const ESCAPED = ['room', 'room\\ \\$\\(x\\)', 'room\\`x\\`', "room\\'\\;x\\;#", 'room\\"\\;x\\;#', 'room\\\\', 'room\\!x'];
+  const ESCAPED = [
+    'room',
+    'room\\ \\$\\(x\\)',
+    'room\\`x\\`',
+    "room\\'\\;x\\;#",
+    'room\\"\\;x\\;#',
+    'room\\\\',
+    'room\\!x',
+  ];
 
   test.skipIf(shell.missing).each([
     ['ro', ESCAPED],
