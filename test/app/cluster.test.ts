@@ -216,6 +216,11 @@ describe('without a PostgreSQL server', () => {
         });
         expect(status).toBe(204);
         await vi.waitFor(async () => expect(await titles()).not.toContain('für'), SOON);
+        const restored = await fetch(`http://127.0.0.1:${two.port}/api/notes/${note.id}/restore`, {
+          method: 'POST',
+        });
+        expect(restored.status).toBe(200);
+        await vi.waitFor(async () => expect(await titles()).toContain('für'), SOON);
         await node.eval(`gen_server:cast({notes_cluster, '${two.name}'}, resync)`);
         await nextEvent(clients[1]!, 'resync');
       } finally {

@@ -20,13 +20,12 @@ import { BusyWait } from './keep-alive.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
 import { Connector } from './connect/connector.ts';
 import type { ConnectionEvents, EstablishedConnection } from './connect/connector.ts';
-import type { Services } from './services/index.ts';
+import { createServices, type Services } from './services/index.ts';
 import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames, isNodeName } from './connect/handshake-messages.ts';
 import { type FaultCounts, Line, type PeerInfo } from './line.ts';
 import { type ErlangCarrierOptions, type Settings, checkOptions } from './options.ts';
 import { Packer } from './wire/send-queue.ts';
-import { createServices } from './services/index.ts';
 
 const refused = telemetry('troupe:distribution:refused');
 const badFrame = telemetry('troupe:distribution:bad_frame');

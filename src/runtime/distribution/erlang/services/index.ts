@@ -10,20 +10,27 @@
  * | `troupe_cluster` | other nodes of Troupe, which exchange the names of nodes               |
  *
  * Other names, such as `global_name_server`, do not exist: messages to them are dropped, and monitors end with `noproc`.
+ *
+ * `sys` needs the form in which a BEAM node sends and expects the state of a process: `{ok, State}` since stdlib 5.1, which came with
+ * OTP 26.1, and the bare state before. A request does not show which, and the wrong one crashes the caller, so the node is asked for
+ * the version of its stdlib when it is first needed, once per connection.
+ *
+ * Limits: a node that does not answer within a second, or does not have the function, is taken for a new one. `WAITING_MAX` system
+ * messages of a node wait for its answer; further ones are delivered at once.
  */
+import { hasNames } from '../connect/handshake-messages.ts';
+import { CLUSTER, Cluster, Redialler } from './cluster.ts';
+import { SpawnClient } from './erpc.ts';
+import { AllowList, Executor, type ExposedModules } from './executor.ts';
+import { IoServer, type Output } from './io.ts';
+import { handleNetKernel, NET_KERNEL, ServiceProcess } from './service-process.ts';
+import { REX, Rex, SpawnServer } from './spawn-server.ts';
+import type { SpawnReply, SpawnRequest } from '../wire/control.ts';
 import { TroupeError } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/gen.ts';
 import type { Node } from '../../../process/node.ts';
-import type { Tuple } from '../../../terms/values.ts';
-import { CLUSTER, Cluster, Redialler } from './cluster.ts';
-import { hasNames } from '../connect/handshake-messages.ts';
-import type { SpawnReply, SpawnRequest } from '../wire/control.ts';
-import { AllowList, Executor, type ExposedModules } from './executor.ts';
-import { IoServer, type Output } from './io.ts';
-import { NET_KERNEL, ServiceProcess, handleNetKernel } from './service-process.ts';
-import { SpawnClient } from './erpc.ts';
-import { REX, Rex, SpawnServer } from './spawn-server.ts';
-import { StateForms } from './state-forms.ts';
+import { atom } from '../../../terms/atom.ts';
+import { text, Tuple } from '../../../terms/values.ts';
 
 /** A connection that is up, as services see it. */
 export interface PeerConnection {
@@ -196,4 +203,82 @@ class NodeServices implements Services {
     parts.cluster.close();
     for (const process of parts.processes) process.close();
   }
+}
+
+// ---- the form of states ----
+
+const ANSWER_MS = 1_000;
+const WAITING_MAX = 1_000;
+
+/** What is known about one connection. */
+interface Known {
+  readonly isBare: Promise<boolean>;
+  /** Undefined until the node has answered. */
+  answer: boolean | undefined;
+  waiting: number;
+}
+
+/** The forms of the nodes that are connected. */
+class StateForms {
+  readonly #client: SpawnClient;
+  readonly #known = new Map<string, Known>();
+
+  constructor(client: SpawnClient) {
+    this.#client = client;
+  }
+
+  /** Whether a node's `sys` sends a bare state. */
+  isBare(peer: string): Promise<boolean> {
+    return this.#of(peer).isBare;
+  }
+
+  /** Delivers a system message of a node, once the form of the answer is known. */
+  arrived(peer: string, message: SystemCall, deliver: () => void): void {
+    const command: unknown = Array.isArray(message.argument) ? message.argument[0] : message.argument;
+    if (command !== 'get_state' && command !== 'replace_state') return deliver();
+    const known = this.#of(peer);
+    if (known.answer !== undefined || known.waiting >= WAITING_MAX) {
+      message.bareState = known.answer ?? false;
+      return deliver();
+    }
+    known.waiting++;
+    void known.isBare.then((isBare) => {
+      message.bareState = isBare;
+      // Over a later connection it would arrive after what was sent over this one has ended.
+      if (this.#known.get(peer) === known) deliver();
+    });
+  }
+
+  peerDown(peer: string): void {
+    this.#known.delete(peer);
+  }
+
+  #of(peer: string): Known {
+    const before = this.#known.get(peer);
+    if (before !== undefined) return before;
+    const known: Known = { isBare: this.#ask(peer), answer: undefined, waiting: 0 };
+    this.#known.set(peer, known);
+    void known.isBare.then((isBare) => {
+      known.answer = isBare;
+    });
+    return known;
+  }
+
+  async #ask(peer: string): Promise<boolean> {
+    const wanted = { module: 'application', name: 'get_key' };
+    try {
+      const args = [atom('stdlib'), atom('vsn')];
+      return isBefore51(await this.#client.call(peer, wanted, args, { timeoutMs: ANSWER_MS }));
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      return false;
+    }
+  }
+}
+
+/** Whether `{ok, "4.2"}` is a version before 5.1. */
+function isBefore51(answer: unknown): boolean {
+  const version = answer instanceof Tuple ? text(answer.elements[1]) : undefined;
+  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
+  return version !== undefined && (major < 5 || (major === 5 && minor < 1));
 }
