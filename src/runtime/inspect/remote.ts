@@ -150,11 +150,7 @@ export class RemoteInspector implements Inspector {
     const receiver = question === 'trace' ? (given.pop() as Pid) : undefined;
     const asked = [question, JSON.stringify(given), ...(receiver === undefined ? [] : [receiver])];
     const to = { name: INSPECT_SERVER, node: this.node };
-    const answer = await call(this.#here, to, 'ask', asked, { timeoutMs: ASK_TIMEOUT_MS }).catch(
-      (error: unknown) => {
-        throw noServer(error) ? closed(this.node, error) : error;
-      },
-    );
+    const answer = await call(this.#here, to, 'ask', asked, { timeoutMs: ASK_TIMEOUT_MS }).catch(notOpen);
     const { ok, error } = JSON.parse(String(answer)) as {
       readonly ok?: unknown;
       readonly error?: { readonly code: string; readonly what: string };
@@ -165,13 +161,11 @@ export class RemoteInspector implements Inspector {
   }
 }
 
-const noServer = (error: unknown): boolean =>
-  error instanceof TroupeError && error.code === 'TROUPE_CALL_NOPROC';
-
-/** What the name of a process that people have not started would not tell them. */
-function closed(node: string, cause: unknown): TroupeError {
-  const what = `${node} does not let other nodes look into it: its program does not run inspectServer, from troupe/inspect.`;
-  return new TroupeError('TROUPE_CALL_NOPROC', what, { cause });
+/** Tells what the name of a process that people have not started would not. */
+function notOpen(error: unknown): never {
+  if (!(error instanceof TroupeError) || error.code !== 'TROUPE_CALL_NOPROC') throw error;
+  const what = `${error.what} Other nodes may look into a node whose program runs inspectServer, from troupe/inspect.`;
+  throw new TroupeError(error.code, what, { cause: error });
 }
 
 interface Receiver {

@@ -247,10 +247,7 @@ export class Node {
   register(name: string, pid: Pid): void {
     const process = this.find(pid);
     if (process === null)
-      throw new TroupeError(
-        'TROUPE_NOPROC',
-        `Cannot register ${pid.toString()} as '${name}': no such process is alive here.`,
-      );
+      throw new TroupeError('TROUPE_NOPROC', `Cannot register ${pid.toString()} as '${name}'.`);
     this.registry.register(name, process);
   }
 

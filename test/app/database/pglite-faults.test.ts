@@ -137,6 +137,25 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
     expect(await titles(database)).toEqual(['before', 'after']);
   });
 
+  test('that was killed in the middle of a transaction is not said to have been slow', async () => {
+    const folder = dataFolder();
+    const database = await openReady(folder);
+    const { next } = watch(database);
+    const pid = serverPid(folder);
+    process.kill(pid, 'SIGSTOP');
+    const cutOff = database.transaction(async (transaction) => {
+      await transaction.run((db) => db.execute(sql`select 1`));
+    });
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate); // it is sent meanwhile
+    process.kill(pid, 'SIGKILL');
+    while (isAlive(pid)); // so that the end of the connection and of the process are seen in the same turn
+    await expect(cutOff).rejects.toMatchObject({ reason: 'unreachable' });
+    expect(await next('unavailable')).toMatchObject({
+      reason: `PGlite in ${folder} was lost: its process ended with SIGKILL`,
+    });
+    await next('ready');
+  });
+
   test('that spins holds nothing up here, and is ended and started again when a call is late', async () => {
     const folder = dataFolder();
     const database = await openReady(folder, { queryTimeoutMs: 1_000 });
