@@ -204,10 +204,7 @@ export function isLoopbackHost(host: string): boolean {
  */
 export function clientOf(address: string): string {
   if (isIP(address) !== 6 || address.startsWith('::ffff:')) return address;
-  const [head = '', tail] = address.split('::', 2);
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle =
-    tail === undefined ? [] : Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
-  return [...front, ...middle, ...back].slice(0, 4).join(':');
+  const [front = [], back = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - front.length - back.length).fill('0');
+  return [...front, ...zeros, ...back].slice(0, 4).join(':');
 }
