@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inspect } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Database, DatabaseUnavailableError, openDatabase } from '../../../src/app/database/internal.ts';
@@ -131,8 +132,11 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
       attempt: 1,
       reason: `PGlite in ${folder} was lost: its process ended with SIGKILL`,
     });
+    // It is the state of a process, which the observer and the REPL show.
+    expect(inspect(database)).toMatch(/'unavailable'.*its process ended with SIGKILL/s);
     await expect(titles(database)).rejects.toMatchObject({ reason: 'unreachable', retryAfterMs: 1_000 });
     await next('ready');
+    expect(inspect(database)).toContain("'ready'");
     await make(database, 'after');
     expect(await titles(database)).toEqual(['before', 'after']);
   });
