@@ -32,8 +32,9 @@ export const OPEN_MAX = 500;
 export const OPENED_CHILDREN_MAX = 25;
 /** Characters of a filter. */
 export const MATCH_MAX = 200;
-/** Characters of the name of a node, a process or a scope, and of a group or channel; the server reads no longer ones. */
+/** Characters of the name of a node, a process or a scope; the server reads no longer ones. */
 export const NAME_MAX = 255;
+/** The same for a group or channel. */
 export const GROUP_MAX = 4_096;
 /** Characters of a message that is sent. */
 export const MESSAGE_MAX = 16_384;
