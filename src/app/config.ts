@@ -260,13 +260,18 @@ function toConfig(settings: Settings): Config {
   });
 }
 
-/** `local`: nothing says that others than the users of this machine reach the service. */
-function isWatched({ WATCH: who, HOST: host, ...settings }: Settings): boolean {
-  if (who !== 'local') return who === 'on';
-  const { ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY } = settings;
+/**
+ * Whether nothing says that others than the users of this machine reach the service. Settings for a proxy do: those who come from this
+ * machine's address may then be anybody, also where the proxy sends its own `Host` and adds no header.
+ */
+function isLocal({ HOST: host, ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY }: Settings): boolean {
   return (
     isLoopbackHost(host) && [ALLOWED_HOSTS, ALLOWED_ORIGINS, TRUST_PROXY].every(({ length }) => length === 0)
   );
+}
+
+function isWatched(settings: Settings): boolean {
+  return settings.WATCH === 'local' ? isLocal(settings) : settings.WATCH === 'on';
 }
 
 function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: Settings): Config['metrics'] {
@@ -274,14 +279,10 @@ function metricsOf({ METRICS: where, METRICS_HOST: host, METRICS_PORT: port }: S
   return where === 'public' ? where : undefined;
 }
 
-/**
- * Without a token only who is on this machine may look. Settings for a proxy show that those who come from this machine's address may
- * be anybody.
- */
+/** Without a token only users of this machine may look. */
 function observerOf(settings: Settings): Config['observer'] {
-  const { OBSERVER_TOKEN: token, OBSERVER_ALLOW, HOST: host, TRUST_PROXY, ALLOWED_HOSTS } = settings;
-  const isPrivate = isLoopbackHost(host) && TRUST_PROXY.length === 0 && ALLOWED_HOSTS.length === 0;
-  if (token === undefined && !isPrivate) return undefined;
+  const { OBSERVER_TOKEN: token, OBSERVER_ALLOW } = settings;
+  if (token === undefined && !isLocal(settings)) return undefined;
   return Object.freeze({ token, allow: OBSERVER_ALLOW === 'on' });
 }
 

@@ -219,6 +219,7 @@ describe('values', () => {
       [{ HOST: '192.168.0.1' }, undefined],
       [{ TRUST_PROXY: 'loopback' }, undefined],
       [{ ALLOWED_HOSTS: 'notes.example.org' }, undefined],
+      [{ ALLOWED_ORIGINS: 'https://notes.example.org' }, undefined],
       [
         { HOST: '0.0.0.0', OBSERVER_TOKEN: token },
         { token, allow: false },

@@ -122,17 +122,22 @@ class PgliteEngine implements Engine {
 
   /** Nothing of a late call continues: it is rolled back after its current statement, or with the process. */
   async #settle(connection: PostgresConnection, running: PgliteProcess | undefined): Promise<void> {
-    let isBack = false;
-    const rolledBack = connection.command('rollback').then(
-      () => (isBack = true),
-      () => false,
-    );
+    const rollback = { isOver: false, isDone: false };
+    const rolledBack = connection
+      .command('rollback')
+      .then(
+        () => (rollback.isDone = true),
+        () => false,
+      )
+      .finally(() => (rollback.isOver = true));
     await within(GRACE_MS, rolledBack);
-    if (isBack && connection.usable) {
+    if (rollback.isDone && connection.usable) {
       this.#session = connection.lend();
       return;
     }
-    running?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
+    // Where the connection broke, `whyLost` asks the process why.
+    if (!rollback.isOver)
+      running?.kill(`it did not answer a call within ${this.#settings.queryTimeoutMs} ms`);
     connection.destroy();
   }
 

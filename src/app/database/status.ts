@@ -8,7 +8,8 @@ import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 export const RETRY_AFTER_MS = 1_000;
 
 class Status {
-  #event: DatabaseEvent | { readonly state: 'starting' } = { state: 'starting' };
+  /** Not a private name, so that who looks into the process of the database sees it. */
+  latest: DatabaseEvent | { readonly state: 'starting' } = { state: 'starting' };
   readonly #listeners = new Set<(event: DatabaseEvent) => void>();
   readonly #opened: Promise<void>;
   #settleOpened: (error?: Error) => void = () => {};
@@ -21,12 +22,12 @@ class Status {
   }
 
   get state(): DatabaseState {
-    return this.#event.state;
+    return this.latest.state;
   }
 
   /** When a further attempt may succeed; what a call that fails now says. */
   get retryAfterMs(): number {
-    const event = this.#event;
+    const event = this.latest;
     return event.state === 'unavailable' ? Math.max(event.retryInMs, RETRY_AFTER_MS) : RETRY_AFTER_MS;
   }
 
@@ -61,7 +62,7 @@ class Status {
 
   /** @throws DatabaseUnavailableError with the reason, unless the state is `ready` */
   assertReady(): void {
-    const event = this.#event;
+    const event = this.latest;
     switch (event.state) {
       case 'ready':
         return;
@@ -79,8 +80,8 @@ class Status {
   }
 
   #change(event: DatabaseEvent): void {
-    if (this.#event.state === 'closed') return;
-    this.#event = event;
+    if (this.latest.state === 'closed') return;
+    this.latest = event;
     for (const listener of Array.from(this.#listeners)) tell(listener, event);
   }
 }

@@ -11,11 +11,20 @@ const shell = (script: string): string => script.replaceAll('§{', '${');
 export const SCRIPTS: Readonly<Record<string, string>> = {
   bash: shell(String.raw`# Completes troupe in bash. In ~/.bashrc: eval "$(troupe completion bash)"
 _troupe() {
-  local line="§{COMP_LINE:0:COMP_POINT}" breaks="§{COMP_WORDBREAKS//[^@:=]/}" word head= each
+  local line="§{COMP_LINE:0:COMP_POINT}" typed="§{COMP_WORDS[COMP_CWORD]}" breaks="§{COMP_WORDBREAKS//[^@:=]/}" word head= each
   word="§{line##*[[:space:]]}"
-  # bash cuts words at these, and replaces only what stands after the last of them.
-  if [[ -n "$breaks" && "$word" == *[$breaks]* ]]; then head="§{word%"§{word##*[$breaks]}"}"; fi
   COMPREPLY=()
+  if [[ "$typed" == [\'\"]* ]]; then
+    # bash replaces what stands in the quotes, as long as they are open.
+    if [[ "§{typed:1}" == *[\'\"]* ]]; then return; fi
+    head="§{line%"$typed"}"
+    head="§{head##*[[:space:]]}"
+  elif [[ "§{typed//\\?/}" == *[\'\"]* ]]; then
+    return
+  elif [[ -n "$breaks" && "$word" == *[$breaks]* ]]; then
+    # bash cuts words at these, and replaces only what stands after the last of them.
+    head="§{word%"§{word##*[$breaks]}"}"
+  fi
   while IFS= read -r each; do
     if [[ "$each" == :files ]]; then
       compopt -o filenames 2>/dev/null
@@ -24,8 +33,12 @@ _troupe() {
     fi
     each="§{each%%$'\t'*}"
     each="§{each#"$head"}"
-    # What stands in quotes needs no others.
-    if [[ "$word" != [\'\"]* ]]; then each="$(printf %q "$each")"; fi
+    # Nothing is quoted inside of quotes, so what would end them or be run in them is not offered there.
+    if [[ "$typed" != [\'\"]* ]]; then
+      each="$(printf %q "$each")"
+    elif [[ "$each" == *[\'\"\$\`\\!]* ]]; then
+      continue
+    fi
     COMPREPLY+=("$each")
   done < <("$1" completion --line "$line" 2>/dev/null)
 }
@@ -42,7 +55,7 @@ _troupe() {
     return
   fi
   for each in $found; do
-    candidates+=("§{§{each%%$'\t'*}//:/\\:}:§{each#*$'\t'}")
+    candidates+=("§{§{§{each%%$'\t'*}//\\/\\\\}//:/\\:}:§{each#*$'\t'}")
   done
   _describe troupe candidates
 }

@@ -215,10 +215,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
       level: outcome === 'started' ? 'info' : 'warn',
       kind: `${address} ${outcome}`,
       fields: { address, outcome },
-      message:
-        outcome === 'started'
-          ? 'somebody looks into the node with the token of the observer'
-          : 'somebody gave the observer a wrong token',
+      message: SESSIONS[outcome],
     }),
 
     // Nodes
@@ -310,6 +307,12 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     }),
   };
 }
+
+const SESSIONS = {
+  started: 'somebody looks into the node with the token of the observer',
+  wrong: 'somebody gave the observer a wrong token',
+  'too many': 'somebody gave the observer too many wrong tokens; the next is not looked at',
+} as const;
 
 const EPMD = {
   registered: 'the node is registered with epmd',

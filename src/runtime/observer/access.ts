@@ -33,7 +33,9 @@ const ONLY_HERE: Refusal = {
 };
 const OTHER_SITE: Refusal = {
   status: 403,
-  text: 'A page of another origin may not use the observer.',
+  text:
+    'A page of another origin may not use the observer. Behind a proxy, let it pass Host on unchanged, or list its origin among those that ' +
+    'may open WebSockets.',
 };
 const NO_SESSION: Refusal = { status: 401, text: 'Give the token first: POST {"token": "..."} to session.' };
 

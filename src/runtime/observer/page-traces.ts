@@ -4,6 +4,7 @@ import type { Inspector, Trace, TraceEnd, TraceEvent, TraceOptions, TraceTarget 
 import { NotUnderstood } from './from-page.ts';
 import { problemOf } from './looking.ts';
 import type { ToPage } from './protocol.ts';
+import { cut, GROUP_MAX } from './views.ts';
 
 /** How many traces a page may have at once. */
 const TRACES_MAX = 4;
@@ -72,12 +73,18 @@ export class PageTraces {
       const trace = await inspectorOf().trace(target, LIMITS);
       made.trace = trace;
       if (made.end !== undefined) trace.stop();
-      for await (const event of trace) if (!isOwnQuestion(event)) made.events.push(event);
+      for await (const event of trace) if (!isOwnQuestion(event)) made.events.push(shown(event));
       made.end ??= textOfEnd(await trace.ended);
     } catch (error) {
       made.end ??= problemOf(error);
     }
   }
+}
+
+/** The text is cut already; the name of a channel can be long. */
+function shown(event: TraceEvent): TraceEvent {
+  const [from, to] = [event.from, event.to].map((name) => name && cut(name, GROUP_MAX));
+  return { ...event, from, to };
 }
 
 /** Whether this is how the page is shown the state of a process, once a second. */

@@ -90,7 +90,8 @@ export interface TreeLine {
 
 /**
  * A change of a table: rows that are new or differ, by key; the keys of the whole window in order when they are not those before. A row
- * whose key is not among these is forgotten on both sides. Keys of processes and members are pids, of channels and groups their names.
+ * whose key is not among these is forgotten on both sides. Keys of processes and members are pids, of channels and groups their names,
+ * as far as they are shown.
  */
 export interface TableChange<Row> {
   readonly set: Readonly<Record<string, Row>>;

@@ -24,12 +24,23 @@ const ADDRESSES_MAX = 1_024;
 /** What a browser got for the token. */
 export class Session {
   /** When it was used last, by the clock of the node. */
-  usedAt: number;
+  #usedAt: number;
   readonly #atEnd = new Set<() => void>();
   #ended = false;
 
   constructor(now: number) {
-    this.usedAt = now;
+    this.#usedAt = now;
+  }
+
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
+  /** Uses it, unless it has ended: nobody may have looked since it was over. @returns whether it goes on */
+  use(now: number): boolean {
+    if (now - this.#usedAt >= SESSION_MS) this.over();
+    if (!this.#ended) this.#usedAt = now;
+    return !this.#ended;
   }
 
   /** Calls a function when the session ends. @returns what takes it back */
@@ -84,13 +95,9 @@ export class Sessions {
     const key = keyOf(id);
     const session = this.#sessions.get(key);
     if (session === undefined) return undefined;
-    const now = this.#node.clock.now();
-    if (isOver(session, now)) {
-      this.#endAt(key);
-      return undefined;
-    }
-    session.usedAt = now;
-    return session;
+    if (session.use(this.#node.clock.now())) return session;
+    this.#sessions.delete(key);
+    return undefined;
   }
 
   /** Ends the session of an id; no effect when there is none. */

@@ -24,10 +24,11 @@ export class TableCopy<Row> {
   /** @returns what brings the copy up to date, which is then what the page has; undefined when it is so already */
   update({ first, total, rows }: Table<Row>): TableChange<Row> | undefined {
     const now = new Map<string, string>();
+    const numbers = new Map<string, number>();
     const set = Object.create(null) as Record<string, Row>;
     let changed = first !== this.#first || total !== this.#total;
     for (const [wanted, row] of rows) {
-      const key = distinct(wanted, now);
+      const key = distinct(wanted, now, numbers);
       const json = JSON.stringify(row);
       now.set(key, json);
       if (this.#rows.get(key) === json) continue;
@@ -46,10 +47,12 @@ export class TableCopy<Row> {
   }
 }
 
-/** Rows of one key are told apart by a number: two groups whose names are not strings may have the same text. */
-function distinct(key: string, taken: ReadonlyMap<string, unknown>): string {
+/** Rows of one key are told apart by a number: two groups may have the same text, as far as it is shown. */
+function distinct(key: string, taken: ReadonlyMap<string, unknown>, numbers: Map<string, number>): string {
   if (!taken.has(key)) return key;
-  let number = 2;
-  while (taken.has(`${key} (${number})`)) number++;
+  let number = numbers.get(key) ?? 1;
+  do number++;
+  while (taken.has(`${key} (${number})`));
+  numbers.set(key, number);
   return `${key} (${number})`;
 }

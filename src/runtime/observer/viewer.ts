@@ -47,6 +47,8 @@ class Tick {
   readonly kind = 'tick';
 }
 const SESSION_ENDED: unique symbol = Symbol('session ended');
+/** The answer to all that a page says when its session has ended. */
+const SESSION_OVER = close(1008, 'the session has ended');
 
 /** One page; see the head of this file. */
 export class Viewer {
@@ -108,7 +110,7 @@ export class Viewer {
     if (message instanceof Tick) return message === this.#tick ? this.#ticked() : undefined;
     if (message instanceof Answer) return this.#answered(message);
     if (message instanceof ActDone) return frame(message.answer);
-    if (message === SESSION_ENDED) return close(1008, 'the session has ended');
+    if (message === SESSION_ENDED) return SESSION_OVER;
     return UNHANDLED;
   }
 
@@ -123,6 +125,7 @@ export class Viewer {
 
   #carryOut(message: FromPage): WebSocketReply {
     const { node } = this.#observed;
+    if (this.#session?.use(node.clock.now()) === false) return SESSION_OVER;
     switch (message.type) {
       case 'look': {
         const now = node.clock.now();
@@ -154,7 +157,7 @@ export class Viewer {
     this.#tick = undefined;
     if (!this.#looking.isIdle || !this.#traces.isIdle) this.#awaitTick();
     const now = this.#observed.node.clock.now();
-    if (this.#session !== undefined) this.#session.usedAt = now;
+    if (this.#session?.use(now) === false) return SESSION_OVER;
     if (this.#isBusy) return undefined;
     const frames = [...this.#news(), ...this.#traces.take().map(frame)];
     this.#looking.askDue(now);

@@ -21,8 +21,8 @@ export const TICK_MS = 250;
 const SECOND_MS = 1_000;
 /** Characters of a label, a name or a behaviour in a row. */
 const LABEL_MAX = 200;
-/** Characters of the name of a group or channel in a row. */
-const GROUP_MAX = 1_000;
+/** Characters of the name of a group or channel. */
+export const GROUP_MAX = 1_000;
 
 /** The names of the views. */
 export type ViewName = keyof Changes;
@@ -77,7 +77,7 @@ export const makeView: {
       const page = await inWindow(options.first, count, (first, limit) =>
         inspector.treePage({ ...options, first, limit }),
       );
-      return () => copy.update(tableOf(page, ({ key }) => key, shownLine));
+      return () => copy.update(tableOf(page, ({ key }) => cut(key, GROUP_MAX), shownLine));
     });
   },
   groups: (wanted) => {
@@ -92,7 +92,7 @@ export const makeView: {
         const change = copy.update(
           tableOf(
             page,
-            ({ group }) => group,
+            ({ group }) => cut(group, GROUP_MAX),
             (row) => ({ ...row, group: cut(row.group, GROUP_MAX) }),
           ),
         );
@@ -127,7 +127,7 @@ export const makeView: {
         copy.update(
           tableOf(
             page,
-            ({ channel }) => channel,
+            ({ channel }) => cut(channel, GROUP_MAX),
             (row) => ({ ...row, channel: cut(row.channel, GROUP_MAX), perSecond: perSecond(row.perSecond) }),
           ),
         );
@@ -154,7 +154,9 @@ export const makeView: {
   process: (wanted) => {
     const last = new LastSent();
     return new View(SECOND_MS, wanted, async (inspector, target) => {
-      const detail = await inspector.process(target);
+      const found = await inspector.process(target);
+      const groups = found.groups.map((each) => ({ ...each, group: cut(each.group, GROUP_MAX) }));
+      const detail = { ...found, label: cut(found.label, GROUP_MAX), groups };
       return () => (last.differs(detail) ? { detail } : undefined);
     });
   },
@@ -209,7 +211,7 @@ function shownProcess(row: ProcessSummary): ProcessSummary {
 function shownLine(line: TreeListLine): TreeLine {
   const { key, depth, open, pid, id, name, label, type, status, strategy, childCount } = line;
   return {
-    key,
+    key: cut(key, GROUP_MAX),
     depth,
     pid,
     title: cut(name ?? id ?? label ?? pid ?? '', LABEL_MAX),
@@ -235,6 +237,7 @@ function labelOf(text: string | undefined): string | undefined {
   return text === undefined ? undefined : cut(text, LABEL_MAX);
 }
 
-function cut(text: string, max: number): string {
+/** The beginning of a text that is longer than this. */
+export function cut(text: string, max: number): string {
   return text.length > max ? `${text.slice(0, max)}…` : text;
 }

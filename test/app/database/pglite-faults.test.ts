@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inspect } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Database, DatabaseUnavailableError, openDatabase } from '../../../src/app/database/internal.ts';
@@ -131,10 +132,32 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
       attempt: 1,
       reason: `PGlite in ${folder} was lost: its process ended with SIGKILL`,
     });
+    // It is the state of a process, which the observer and the REPL show.
+    expect(inspect(database)).toMatch(/'unavailable'.*its process ended with SIGKILL/s);
     await expect(titles(database)).rejects.toMatchObject({ reason: 'unreachable', retryAfterMs: 1_000 });
     await next('ready');
+    expect(inspect(database)).toContain("'ready'");
     await make(database, 'after');
     expect(await titles(database)).toEqual(['before', 'after']);
+  });
+
+  test('that was killed in the middle of a transaction is not said to have been slow', async () => {
+    const folder = dataFolder();
+    const database = await openReady(folder);
+    const { next } = watch(database);
+    const pid = serverPid(folder);
+    process.kill(pid, 'SIGSTOP');
+    const cutOff = database.transaction(async (transaction) => {
+      await transaction.run((db) => db.execute(sql`select 1`));
+    });
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate); // it is sent meanwhile
+    process.kill(pid, 'SIGKILL');
+    while (isAlive(pid)); // so that the end of the connection and of the process are seen in the same turn
+    await expect(cutOff).rejects.toMatchObject({ reason: 'unreachable' });
+    expect(await next('unavailable')).toMatchObject({
+      reason: `PGlite in ${folder} was lost: its process ended with SIGKILL`,
+    });
+    await next('ready');
   });
 
   test('that spins holds nothing up here, and is ended and started again when a call is late', async () => {

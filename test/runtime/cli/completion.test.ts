@@ -156,6 +156,38 @@ const SHELLS: readonly Shell[] = [
   },
 ];
 
+describe('bash runs nothing of a name', () => {
+  const shell = requirePart('bash');
+  const NAMES = ['room', 'room $(x)', 'room`x`', "room';x;#", 'room";x;#', 'room\\', 'room!x'];
+  const ESCAPED = [
+    'room',
+    'room\\ \\$\\(x\\)',
+    'room\\`x\\`',
+    "room\\'\\;x\\;#",
+    'room\\"\\;x\\;#',
+    'room\\\\',
+    'room\\!x',
+  ];
+
+  test.skipIf(shell.missing).each([
+    ['ro', ESCAPED],
+    ['"ro', ['room']],
+    ["'ro", ['room']],
+    ['"r"o', []],
+    ['r"o', []],
+    ["r\\'o", ESCAPED],
+  ])('that Tab puts behind %s', (typed, expected) => {
+    const program = `troupe_names=("$@")
+      troupe() { printf '%s\\t\\n' "\${troupe_names[@]}"; }
+      COMP_LINE="troupe members $TYPED" COMP_POINT=1000 COMP_WORDS=(troupe members "$TYPED") COMP_CWORD=2
+      ${SCRIPTS['bash']}
+      _troupe troupe; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const env = { ...process.env, TYPED: typed };
+    const printed = execFileSync(shell.path, ['-c', program, 'bash', ...NAMES], { env, encoding: 'utf8' });
+    expect(printed.split('\n').filter((line) => line !== '')).toEqual(expected);
+  });
+});
+
 describe.each(SHELLS)('$name', ({ name, start, files }) => {
   const shell = requirePart(name);
 

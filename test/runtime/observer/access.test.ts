@@ -273,6 +273,17 @@ describe('with a token', () => {
     expect(await isOpen()).toBe(false);
   });
 
+  test('a page that has looked at nothing for that long cannot go on, and does not revive its session', async () => {
+    const clock = createManualClock();
+    const { port, url } = await observe({ token: TOKEN, node: { clock } });
+    const cookie = await cookieFor(url);
+    const page = await Page.open(port, { headers: { cookie } });
+    await clock.advance(12 * 3_600_000);
+    page.look({ nodes: true });
+    expect(await page.client.closed).toEqual({ code: 1008, reason: 'the session has ended' });
+    expect((await refusal(port, { headers: { cookie } }, SOCKET)).status).toBe(401);
+  });
+
   test('there are at most 64 sessions: the one that was not used for the longest time ends', async () => {
     const clock = createManualClock();
     const { app } = await observe({ token: TOKEN, node: { clock } });

@@ -1,7 +1,7 @@
 // What bounds the observer: pages, looks, frames, what is not understood, and a page that does not read.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import type { Node } from 'troupe';
+import { type Node, pubsub } from 'troupe';
 import { awaitExit } from 'troupe/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { Events, open } from '../fastify/helpers.ts';
@@ -138,6 +138,23 @@ test('a frame is bounded whatever names and labels the program has', async () =>
   expect(page.frames.map(({ type }) => type)).toEqual(['hello']);
   expect(text.length).toBeGreaterThan(300_000);
   expect(text.length).toBeLessThan(700_000);
+});
+
+test('a frame is bounded whatever names channels have, and each has its row', async () => {
+  const { node, port } = await observe();
+  const member = node.spawn(async (self) => {
+    for (let index = 0; index < 200; index++) pubsub.join(self, `${'x'.repeat(60_000)}${index}`);
+    await self.receive();
+  });
+  const page = await Page.open(port);
+  const views = ['groups', 'channels', 'process'] as const;
+  const window = { first: 0, count: 500 };
+  page.look({ groups: window, channels: window, process: member.toString() });
+  await page.until(({ tables, values }) => views.every((view) => tables.has(view) || values.has(view)));
+  expect([page.column('groups', 'members'), page.column('channels', 'members')]).toEqual(
+    Array(2).fill(Array(200).fill(1)),
+  );
+  expect(JSON.stringify(page.frames).length).toBeLessThan(2_000_000);
 });
 
 /** A page over a bare connection, so that it can stop reading. */

@@ -72,6 +72,25 @@ test('of a channel, until the page stops it', async () => {
   expect((await traced(page, second, 1)).texts).toEqual(['in again 1']);
 });
 
+test('shows the beginning of the name of a channel', async () => {
+  const { node, port } = await observe();
+  const channel = 'x'.repeat(4_000);
+  pubsub.join(
+    node,
+    channel,
+    node.spawn(async (self) => {
+      for (;;) await self.receive();
+    }),
+  );
+  const page = await Page.open(port);
+  page.trace({ channel });
+  page.look({});
+  await page.frame('changes');
+  pubsub.broadcast(node, channel, 'topic', 1);
+  const { events } = await page.frame('trace');
+  expect(events[0]?.to).toBe(`${'x'.repeat(1_000)}…`);
+});
+
 test('is limited in number and speed, and says what it left out', async () => {
   const { node, port } = await observe();
   const server = await node.start(echo);

@@ -70,7 +70,8 @@ export class ServerLink {
     const response = await this.#fetch({ method: 'POST', headers, body: JSON.stringify(start) });
     if (response === undefined) return 'The server does not answer.';
     if (response.ok) return undefined;
-    return response.status === 429 ? 'Too many attempts. Wait a little.' : 'This is not the token.';
+    if (response.status === 429) return 'Too many attempts. Wait a little.';
+    return (await errorIn(response)) ?? `The server answers ${response.status}.`;
   }
 
   /** Signs out; the reason when that fails. */
@@ -148,5 +149,15 @@ export class ServerLink {
     const delay = ceiling / 2 + (random() * ceiling) / 2;
     onConnection({ phase: 'waiting', retryAt: now() + delay, reason });
     this.#cancelRetry = after(delay, () => void this.connect());
+  }
+}
+
+/** The sentence of an answer that says why not; undefined for that of a server in between. */
+async function errorIn(response: Response): Promise<string | undefined> {
+  try {
+    const { error } = (await response.json()) as { readonly error?: unknown };
+    return typeof error === 'string' ? error : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -82,6 +82,19 @@ const pass = async (ms: number): Promise<void> => {
 };
 const hello: ToPage = { type: 'hello', node: 'one@test', allow: false };
 
+test('a sign-in that fails says what the server says, such as that the origin is a foreign one', async () => {
+  const link = new ServerLink({
+    ...options,
+    onSession: () => {},
+    onConnection: () => {},
+    onMessage: () => {},
+  });
+  session = () => Response.json({ error: 'A page of another origin may not.' }, { status: 403 });
+  expect(await link.signIn('right')).toBe('A page of another origin may not.');
+  session = () => new Response('<h1>Bad gateway</h1>', { status: 502 });
+  expect(await link.signIn('right')).toBe('The server answers 502.');
+});
+
 describe('a lost connection', () => {
   const open = async (): Promise<ServerLink> => {
     const link = new ServerLink({
