@@ -2,7 +2,7 @@
 //
 // `rest_for_one`: the indexer reads the database, so it starts after the database and restarts with it. The REPL comes
 // before the indexer, so that it stays attached when the indexer is killed or crashes. Children stop in reverse order.
-// In a cluster there are also the servers that other instances call; they start last, when they can answer.
+// In a cluster there are also the servers that other nodes call; they start last, when they can answer.
 import {
   channelLog,
   type ChannelLogOptions,
@@ -21,6 +21,7 @@ import type { NoteChanges } from './notes/changes.ts';
 import { notes } from './notes/channel.ts';
 import { deletedNotesServer, purgeName, type PurgeOptions } from './notes/purge.ts';
 import { CALLS_MAX, noteStore, storeName, type StoreParts } from './notes/store.ts';
+import { inspectServer } from 'troupe/inspect';
 import { type ReplOptions, replServer } from 'troupe/repl';
 
 /** What the tree is built from. */
@@ -88,8 +89,10 @@ export const notesTree = defineSupervisor({
 
 function clusterChildren(database: DatabaseStatus, parts: StoreParts, cluster: MemberOptions): ChildSpec[] {
   const member = child(clusterMember, [cluster], { id: 'cluster', name: memberName });
+  // Lets the observer of another instance look into this one, and do nothing here.
+  const inspect = child(inspectServer, [], { id: 'inspect', name: 'troupe_inspect' });
   // Other instances reach notes on a PostgreSQL server there, and those of another instance at that instance.
-  if (database.kind !== 'pglite') return [member];
+  if (database.kind !== 'pglite') return [member, inspect];
   const mailbox = { limit: CALLS_MAX, policy: 'reject' } as const;
-  return [child(noteStore, [parts], { id: 'store', name: storeName, mailbox }), member];
+  return [child(noteStore, [parts], { id: 'store', name: storeName, mailbox }), member, inspect];
 }

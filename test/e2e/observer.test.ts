@@ -160,7 +160,7 @@ describe.skipIf(part.missing)("the observer's page", () => {
   test('a click on a node looks into it, and the way back is there', async () => {
     const page = await pages.open(`${observed.url}#/nodes`);
     await page.getByRole('link', { name: 'two@127.0.0.1' }).first().click();
-    await page.getByRole('link', { name: 'two@127.0.0.1, looked into' }).waitFor();
+    await page.getByRole('link', { name: 'two@127.0.0.1, shown here' }).waitFor();
     await page.getByRole('navigation').getByRole('link', { name: 'Processes' }).click();
     await row(page, 'far_warehouse').first().waitFor();
     expect(await row(page, 'till').count()).toBe(0);

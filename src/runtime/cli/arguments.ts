@@ -86,7 +86,7 @@ export function readCommand(
     return read(name, command, named ? args.slice(1) : args, { env, rows, named });
   } catch (error) {
     if (!(error instanceof Wrong) && !isParseError(error)) throw error;
-    return { kind: 'wrong', problem: (error as Error).message, help };
+    return { kind: 'wrong', problem: problemOf(error as Error), help };
   }
 }
 
@@ -112,6 +112,8 @@ function read(
   if (values.help === true) return { kind: 'print', text: named ? helpOf(name, command) : usage() };
   if (values.version === true) return { kind: 'version' };
   const [min, max] = command.arity;
+  const [stray = ''] = positionals;
+  if (!named && Object.hasOwn(COMMANDS, stray)) throw new Wrong(`the command comes first: troupe ${stray} …`);
   if (positionals.length < min || positionals.length > max) {
     throw new Wrong(`${name} takes ${command.takes === '' ? 'no argument' : command.takes}`);
   }
@@ -159,6 +161,11 @@ function timeoutOf(given: string | undefined, { endless }: Command): number | un
 function helpOf(name: string, { takes, about, help }: Command): string {
   const own = help.map((line) => `  ${line}\n`).join('');
   return `Usage: troupe ${name}${takes === '' ? '' : ` ${takes}`} [options]\n\n${about}\n\n${own}${COMMON_HELP}\n`;
+}
+
+/** Without the advice of `parseArgs` on arguments that begin with a dash: no command takes such. */
+function problemOf({ message }: Error): string {
+  return message.replace(/\. To specify a positional argument .*/s, '');
 }
 
 /** What `parseArgs` throws for an unknown option or a missing value. */

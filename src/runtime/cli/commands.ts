@@ -68,7 +68,6 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       '-e, --eval <code>     runs this and ends, as `troupe eval`',
       '    --read-only       only questions',
       ON_ANOTHER_NODE,
-      '    with --node it runs on that node, if its REPL was started with remote: true; otherwise it can only ask',
     ],
     line: undefined,
     evaluates: true,
@@ -93,7 +92,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       '    --match <text>    those whose name, label or behaviour contains this',
     ],
     completes: { values: { sort: SORTS } },
-    line: ({ values }) => call('ps', { ...text(values, 'sort', 'match'), ...numbers(values, 'limit') }),
+    line: ({ values }) => call('ps', { ...rowOptions(values), ...numbers(values, 'limit') }),
   },
   info: {
     takes: '<pid or name>',
@@ -213,7 +212,14 @@ const TOP_LINES = 3;
 
 function topOptions(values: Given['values']): Readonly<Record<string, unknown>> {
   const { every, ...rest } = numbers(values, 'limit', 'times', 'every');
-  return { ...text(values, 'sort', 'match'), ...rest, ...(every === undefined ? {} : { everyMs: every }) };
+  return { ...rowOptions(values), ...rest, ...(every === undefined ? {} : { everyMs: every }) };
+}
+
+function rowOptions(values: Given['values']): Record<string, string> {
+  const { sort, ...rest } = text(values, 'sort', 'match');
+  if (sort === undefined) return rest;
+  if (!SORTS.includes(sort)) throw new Wrong(`--sort is one of ${SORTS.join(', ')}`);
+  return { sort, ...rest };
 }
 
 /** A process as the program takes it. A pid may be given without its brackets, which mean something to shells. */

@@ -150,7 +150,7 @@ export class RemoteInspector implements Inspector {
     const receiver = question === 'trace' ? (given.pop() as Pid) : undefined;
     const asked = [question, JSON.stringify(given), ...(receiver === undefined ? [] : [receiver])];
     const to = { name: INSPECT_SERVER, node: this.node };
-    const answer = await call(this.#here, to, 'ask', asked, { timeoutMs: ASK_TIMEOUT_MS });
+    const answer = await call(this.#here, to, 'ask', asked, { timeoutMs: ASK_TIMEOUT_MS }).catch(notOpen);
     const { ok, error } = JSON.parse(String(answer)) as {
       readonly ok?: unknown;
       readonly error?: { readonly code: string; readonly what: string };
@@ -159,6 +159,13 @@ export class RemoteInspector implements Inspector {
     const code = Object.hasOwn(errorAdvice, error.code) ? (error.code as ErrorCode) : 'TROUPE_SYSTEM_FAILED';
     throw new TroupeError(code, error.what, { reason: error.code });
   }
+}
+
+/** Tells what the name of a process that people have not started would not. */
+function notOpen(error: unknown): never {
+  if (!(error instanceof TroupeError) || error.code !== 'TROUPE_CALL_NOPROC') throw error;
+  const what = `${error.what} Other nodes may look into a node whose program runs inspectServer, from troupe/inspect.`;
+  throw new TroupeError(error.code, what, { cause: error });
 }
 
 interface Receiver {

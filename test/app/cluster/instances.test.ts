@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CALLS_MAX, type Note, notes } from '../../../src/app/notes/internal.ts';
 import { call, cast, createNode, type Node, pubsub, type TroupeError } from 'troupe';
+import { inspectRemote } from 'troupe/inspect';
 import { createMemoryNetwork, type MemoryNetwork } from 'troupe/testing';
 import type { TestClient } from '../support/client.ts';
 import {
@@ -115,6 +116,14 @@ describe('instances that share a database', () => {
     expect((await cluster(a)).cluster).toEqual({ node: 'a@test', peers: [] });
     await join(a, b);
     expect((await cluster(a)).cluster).toEqual({ node: 'a@test', peers: ['b@test'] });
+  });
+
+  test('can be looked into from each other, and not be acted on', async () => {
+    const [a, b] = [await start('a@test'), await start('b@test')];
+    await join(a, b);
+    const there = inspectRemote(a.node, 'b@test');
+    expect(await there.processes({ match: 'notes_cluster' })).toMatchObject([{ name: 'notes_cluster' }]);
+    await expect(there.exit('notes_cluster', 'kill')).rejects.toMatchObject({ code: 'TROUPE_NOT_ALLOWED' });
   });
 
   test('go on while they cannot hear each other, and catch up when they can: index and clients of both', async () => {

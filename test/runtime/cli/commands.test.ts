@@ -152,7 +152,10 @@ describe('a command line', () => {
     [['trace'], 'trace takes a process, or --channel', 'troupe trace --help'],
     [['ps', '--node', 'x'], '--node has the form name@host', 'troupe ps --help'],
     [['ps', '--timeout', '-1'], expect.stringContaining('--timeout'), 'troupe ps --help'],
-    [['--wrong'], expect.stringContaining("'--wrong'"), 'troupe --help'],
+    [['ps', '--sort', 'size'], expect.stringMatching(/^--sort is one of pid, name, /), 'troupe ps --help'],
+    [['--socket', 'x', 'ps'], 'the command comes first: troupe ps …', 'troupe --help'],
+    [['--wrong'], "Unknown option '--wrong'", 'troupe --help'],
+    [['ps', '--limit'], "Option '--limit <value>' argument missing", 'troupe ps --help'],
   ])('%j is wrong', (args, problem, help) => {
     expect(readCommand(args, {})).toEqual({ kind: 'wrong', problem, help });
   });

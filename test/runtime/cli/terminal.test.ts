@@ -120,10 +120,10 @@ describe.skipIf(pty.missing)('troupe at a terminal', () => {
   });
 
   test('a wrong question ends top with 1, and a number of tables is no live table', async () => {
-    const wrong = open('top --sort size');
+    const wrong = open('top --limit 99999999');
     expect(await wrong.exitCode()).toBe(1);
     expectRestored(wrong);
-    expect(wrong.raw).toContain('sort must be one of');
+    expect(wrong.raw).toContain('limit must be a whole number');
     const two = open('top --every 10 --times 2');
     expect(await two.exitCode()).toBe(0);
     expect(two.raw).not.toContain(OTHER_SCREEN);

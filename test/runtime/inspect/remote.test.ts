@@ -54,7 +54,12 @@ describe('questions', () => {
 
   test('fail as on the node itself, and where nobody answers as calls do', async () => {
     const remote = inspectRemote(here, 'there@test');
-    await expect(remote.tree()).rejects.toMatchObject({ code: 'TROUPE_CALL_NOPROC' });
+    await expect(remote.tree()).rejects.toMatchObject({
+      code: 'TROUPE_CALL_NOPROC',
+      what: expect.stringMatching(
+        /on there@test found no process\. .* inspectServer, from troupe\/inspect\.$/,
+      ) as string,
+    });
     await expect(inspectRemote(here, 'none@test').tree()).rejects.toMatchObject({
       code: 'TROUPE_CALL_NODEDOWN',
     });

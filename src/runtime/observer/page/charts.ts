@@ -112,7 +112,8 @@ function optionsOf(element: HTMLElement): uPlot.Options {
   return {
     width: element.clientWidth,
     height: HEIGHT_PX,
-    padding: [8, right === undefined ? 12 : 0, 0, 0],
+    // Half of a time fits beside the plot, so that the last one is whole; where there is a scale, it is as wide.
+    padding: [8, right === undefined ? 30 : 0, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {

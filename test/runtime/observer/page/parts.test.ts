@@ -74,7 +74,7 @@ test('figures read well', () => {
 test('a sequence chart has a bounded number of lifelines', () => {
   const event = (from: string | undefined, to: string) =>
     ({ at: 0, direction: 'in', kind: 'message', from, to, text: '' }) as const;
-  expect(lifelines([event(undefined, 'a'), event('a', 'b')])).toEqual(['not said', 'a', 'b']);
+  expect(lifelines([event(undefined, 'a'), event('a', 'b')])).toEqual(['unknown', 'a', 'b']);
   const many = lifelines(Array.from({ length: 50 }, (_, at) => event(`<0.${at}.0>`, 'a')));
   expect(many).toHaveLength(LIFELINES_MAX);
   expect(many.at(-1)).toBe('others');

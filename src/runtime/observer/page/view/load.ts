@@ -81,7 +81,7 @@ function figuresView(
     ['Event-loop delay, p99', duration(loop.p99Ms), `longest ${duration(loop.maxMs)}`],
     ['Busy', percent(busyShare), `event loop ${percent(loop.utilisation)}`],
     ['Turns per second', rate(turnsPerSecond)],
-    ['Processes', count(processes), `${count(queued)} wait to run`],
+    ['Processes', count(processes), `${count(queued)} waiting to run`],
     ['Heap', bytes(memory.heapUsed), `resident ${bytes(memory.rss)}`],
     ['Up', age(now - startedAt)],
   ];

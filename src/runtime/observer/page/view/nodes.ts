@@ -92,7 +92,7 @@ function graphView(state: State, data: NodesData): View {
         ${nodeMark(state, centre, layout.x, layout.y, 'centre')}
       </svg>
       ${left > 0 ? html`<p class="soft">${count(left)} more are in the table.</p>` : nothing}
-      ${others.length === 0 ? html`<p class="soft">It is connected with no other node.</p>` : nothing}
+      ${others.length === 0 ? html`<p class="soft">Not connected to any other node.</p>` : nothing}
     </div>
   `;
 }
@@ -123,7 +123,7 @@ function nodeMark(state: State, node: string, x: number, y: number, kind: string
   const [name = '', host = ''] = node.split('@', 2);
   const width = Math.max(96, Math.min(220, 28 + 8.2 * Math.max(name.length, host.length)));
   const isOwn = node === state.hello?.node;
-  return svg`<a href=${nodeLink(state, node)} class="node ${kind}" aria-label=${`${node}${isOwn ? ', the own node' : ''}${kind === 'centre' ? ', looked into' : ''}`} aria-current=${kind === 'centre' ? 'true' : nothing}>
+  return svg`<a href=${nodeLink(state, node)} class="node ${kind}" aria-label=${`${node}${isOwn ? ', the own node' : ''}${kind === 'centre' ? ', shown here' : ''}`} aria-current=${kind === 'centre' ? 'true' : nothing}>
     <title>${node}</title>
     <rect x=${x - width / 2} y=${y - 26} width=${width} height="52" rx="10" />
     <text x=${x} y=${y - 3}>${short(name)}</text>
@@ -179,7 +179,7 @@ function nodeRow(
     <td>
       ${
         row?.self === true
-          ? html`<span class="soft">looked into</span>`
+          ? html`<span class="soft">shown here</span>`
           : peer === undefined
             ? html`<span class="soft">none</span>`
             : peer.state === 'up'

@@ -12,7 +12,7 @@ const STEP = 34;
 const TOP = 44;
 const TEXT_MAX = 26;
 /** Stands for a sender that the message does not name. */
-const NOBODY = 'not said';
+const NOBODY = 'unknown';
 /** Stands for all who have no lifeline of their own. */
 const OTHERS = 'others';
 
