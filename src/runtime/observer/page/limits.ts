@@ -28,6 +28,8 @@ export const LIFELINES_MAX = 8;
 export const LISTED_MAX = 50;
 /** Processes whose children are shown at once. */
 export const OPEN_MAX = 500;
+/** Supervisors that are remembered, so that none opens by itself a second time; beyond this only those in the window. */
+export const SEEN_MAX = 5_000;
 /** A supervisor with no more children than this is opened when it is first seen. */
 export const OPENED_CHILDREN_MAX = 25;
 /** Characters of a filter. */
