@@ -1,7 +1,7 @@
 // What the server sends, put to what is there. Pure.
 import type { ChannelRow, NodeRow, PeerRow } from '../../inspect/index.ts';
 import type { Changes, LoadPoint, TreeLine } from '../protocol.ts';
-import { LOAD_POINTS_MAX, OPEN_MAX, OPENED_CHILDREN_MAX, SPARK_POINTS } from './limits.ts';
+import { LOAD_POINTS_MAX, OPEN_MAX, OPENED_CHILDREN_MAX, SEEN_MAX, SPARK_POINTS } from './limits.ts';
 import type { Data, GridName, NodesData, PeerRate, State } from './state.ts';
 import { changeTable, followActive, type Grid, type Table } from './table.ts';
 
@@ -85,12 +85,21 @@ function nodesData(
 
 /** Opens supervisors that are seen for the first time and have few children. */
 function openFirst(state: State): State {
-  const fresh = [...(state.data.tree?.rows.values() ?? [])].filter(({ key }) => !state.seen.has(key));
+  const rows = state.data.tree?.rows ?? new Map<string, TreeLine>();
+  const fresh = [...rows.values()].filter(({ key, type }) => type === 'supervisor' && !state.seen.has(key));
   if (fresh.length === 0) return state;
-  const seen = new Set([...state.seen, ...fresh.map(({ key }) => key)]);
+  const all = [...state.seen, ...fresh.map(({ key }) => key)];
+  const seen = new Set(all.length > SEEN_MAX ? all.filter((key) => rows.has(key)) : all);
   const opened = fresh.filter(isOpenedAtFirst).map(({ key }) => key);
-  const open = opened.length === 0 ? state.open : new Set([...state.open, ...opened].slice(0, OPEN_MAX));
-  return { ...state, seen, open };
+  if (opened.length === 0) return { ...state, seen };
+  const before = openWithRoom(state, opened.length);
+  return { ...state, seen, open: new Set([...before, ...opened].slice(0, OPEN_MAX)) };
+}
+
+/** What is open in the tree. Where there is no room for more, what is not in the window is let go: most of it may have ended long ago. */
+export function openWithRoom({ open, data }: State, more: number): ReadonlySet<string> {
+  if (open.size + more <= OPEN_MAX) return open;
+  return new Set([...open].filter((key) => data.tree?.rows.has(key) === true));
 }
 
 function isOpenedAtFirst({ type, children, open }: TreeLine): boolean {

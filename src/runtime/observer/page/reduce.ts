@@ -1,6 +1,6 @@
 // reduce(state, event): the next state. Touches nothing else.
 import type { Act } from '../protocol.ts';
-import { applyChanges, sampleChannels, silent } from './changes.ts';
+import { applyChanges, openWithRoom, sampleChannels, silent } from './changes.ts';
 import { ANSWER_MS, OPEN_MAX, TRACE_EVENTS_MAX } from './limits.ts';
 import type { Route } from './route.ts';
 import type { GridName, PageEvent, State } from './state.ts';
@@ -100,7 +100,7 @@ const handlers: Handlers = {
   },
 
   branch_turned(state, { key, open }) {
-    const keys = new Set(state.open);
+    const keys = new Set(openWithRoom(state, open ? 1 : 0));
     if (open && keys.size < OPEN_MAX) keys.add(key);
     else if (open) return say(state, `No more than ${OPEN_MAX} branches can be open at once.`);
     else keys.delete(key);

@@ -114,7 +114,7 @@ export interface State {
   readonly grids: Readonly<Record<GridName, Grid>>;
   /** The keys of what is open in the tree. */
   readonly open: ReadonlySet<string>;
-  /** The keys of what was ever seen in the tree, so that nothing opens by itself a second time. */
+  /** The keys of the supervisors that were seen in the tree, so that none opens by itself a second time. */
   readonly seen: ReadonlySet<string>;
   readonly trace: TraceState | undefined;
   readonly traceAs: 'chart' | 'list';

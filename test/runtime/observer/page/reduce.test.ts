@@ -10,6 +10,7 @@ import {
   type PageEvent,
   reduce,
   type Route,
+  SEEN_MAX,
   SPARK_POINTS,
   type State,
   TRACE_EVENTS_MAX,
@@ -123,9 +124,23 @@ describe('the tree', () => {
 
   test('has a bounded number of open branches, and says so', () => {
     const all = Array.from({ length: OPEN_MAX + 1 }, (_, at) => `p${at}`);
-    const state = after(live, ...all.map((key) => ({ type: 'branch_turned', key, open: true }) as const));
+    const shown = lines(...all.map((key) => line(key, OPENED_CHILDREN_MAX + 1)));
+    const opened = all.map((key) => ({ type: 'branch_turned', key, open: true }) as const);
+    const state = after(live, shown, ...opened);
     expect(state.open.size).toBe(OPEN_MAX);
     expect(state.announcement.text).toMatch(/No more than 500 branches/);
+    // Those that are gone from the window take no room.
+    const later = after(state, lines(line('p1', 0), line('new', 2)));
+    expect([...later.open]).toEqual(['p1', 'new']);
+  });
+
+  test('remembers a bounded number of supervisors, and no other process', () => {
+    let state = after(live, lines({ ...line('worker', 0), type: 'worker' }));
+    expect(state.seen.size).toBe(0);
+    for (let at = 0; at < SEEN_MAX; at += 500)
+      state = after(state, lines(...Array.from({ length: 500 }, (_, row) => line(`p${at + row}`, 0))));
+    expect(state.seen.size).toBe(SEEN_MAX);
+    expect([...after(state, lines(line('last', 0))).seen]).toEqual(['last']);
   });
 });
 
