@@ -114,15 +114,17 @@ test('a flood of looks is answered four times a second, with the last one; more 
   const look = (first: number): number =>
     page.look({ processes: { sort: 'pid', match: 'one of many', first, count: 10 } });
   let last = 0;
+  const start = performance.now();
   for (let count = 0; count < 50; count++) last = look(count);
   await page.until(() => {
     const frame = page.frames.at(-1);
     return frame?.type === 'changes' && frame.look === last;
   });
   expect(page.tables.get('processes')?.first).toBe(49);
-  // The first one, and what came with the next tick.
-  expect(page.frames.filter(({ type }) => type === 'changes').length).toBeLessThanOrEqual(3);
-  for (let count = 0; count < 200; count++) look(count);
+  // The first one, what came with the next tick, and one for each tick on a machine that is slow to deliver the looks.
+  const ticks = Math.ceil((performance.now() - start) / 250);
+  expect(page.frames.filter(({ type }) => type === 'changes').length).toBeLessThanOrEqual(2 + ticks);
+  for (let count = 0; count < 1_000; count++) look(count);
   expect(await page.client.closed).toEqual({ code: 1008, reason: 'too many messages' });
 });
 
