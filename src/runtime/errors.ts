@@ -3,6 +3,9 @@
  *
  * Expected outcomes are values and failures of a process are exit reasons; neither is listed here. The code is the
  * stable part: messages may be reworded.
+ *
+ * Beside it the checks of what users pass in options, so that a slip is an error where it was made and not a strange behaviour later. What an
+ * option means and its limits are said where it is declared.
  */
 
 const table = {
@@ -87,4 +90,45 @@ export class TroupeError extends Error {
   get what(): string {
     return this.#what;
   }
+}
+
+// ---- checks of options: each names the option, what it may be and what it was ----
+
+/** @internal The error of an argument or option that cannot be used. */
+export function badArgument(what: string): TroupeError {
+  return new TroupeError('TROUPE_BAD_ARGUMENT', what);
+}
+
+/** @internal Checks a whole number. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkInteger(
+  what: string,
+  value: number,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw badArgument(`${what} must be a whole number from ${min} to ${max}, not ${String(value)}.`);
+}
+
+/** @internal Checks a number, with or without a fraction. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkNumber(what: string, value: number, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw badArgument(`${what} must be a number from ${min} to ${max}, not ${String(value)}.`);
+}
+
+/**
+ * @internal Checks a number above 0.
+ * @param max the largest that is allowed; may be Infinity.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT.
+ */
+export function checkPositive(what: string, value: number, max: number): number {
+  if (typeof value === 'number' && value > 0 && value <= max) return value;
+  throw badArgument(`${what} must be above 0 and at most ${max}, not ${String(value)}.`);
+}
+
+/** @internal Checks a value against a list. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkOneOf<T>(what: string, value: T, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  const listed = allowed.map((one) => `'${String(one)}'`).join(', ');
+  throw badArgument(`${what} must be one of ${listed}, not '${String(value)}'.`);
 }

@@ -228,14 +228,6 @@ const REFUSALS: Readonly<Partial<Record<string, number>>> = {
 /** What a route with `websocket: true` takes. */
 export type WebSocketRouteHandler = (socket: WebSocket, request: FastifyRequest) => void;
 
-/** The name of the functions that {@link webSocketHandler} makes; Fastify binds them, which keeps a name only. */
-const HANDLER_NAME = 'troupeWebSocketHandler';
-
-/** @internal True for what {@link webSocketHandler} made, as Fastify calls it when `@fastify/websocket` has not seen its route. */
-export function isWebSocketHandler(handler: { readonly name: string }): boolean {
-  return handler.name === `bound ${HANDLER_NAME}`;
-}
-
 /**
  * Serves a WebSocket handler under a route: the process of a connection is spawned in the upgrade itself.
  * @param args what `init` gets after the request.
@@ -245,7 +237,7 @@ export function webSocketHandler<State, Args extends readonly unknown[]>(
   definition: WebSocketDefinition<State, Args>,
   ...args: Args
 ): WebSocketRouteHandler {
-  const handler: WebSocketRouteHandler = (socket, request) => {
+  return (socket, request) => {
     // A route that `@fastify/websocket` has not seen calls it as a handler of requests.
     if (typeof socket.readyState !== 'number')
       throw noPlugin('The route was added before the plugin was loaded.');
@@ -256,7 +248,6 @@ export function webSocketHandler<State, Args extends readonly unknown[]>(
       request,
     );
   };
-  return Object.defineProperty(handler, 'name', { value: HANDLER_NAME });
 }
 
 // ---- its errors ----

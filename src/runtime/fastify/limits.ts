@@ -2,8 +2,7 @@
  * The limits of WebSocket connections and controllers: what they are, their defaults, the check of what a user sets, and the
  * timer and the token bucket that measure them.
  */
-import { TroupeError } from '../errors.ts';
-import { checkNumber, checkOneOf } from '../options.ts';
+import { TroupeError, checkNumber, checkOneOf } from '../errors.ts';
 import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
 /** See {@link ConnectionLimits.slowClient}. */

@@ -11,8 +11,8 @@ import type {
   FastifyInstance,
   FastifyPluginAsync,
   FastifyPluginCallback,
-  FastifyReply,
   FastifyRequest,
+  RouteOptions,
 } from 'fastify';
 import { Node } from '../process/node.ts';
 import { TroupeError } from '../errors.ts';
@@ -20,7 +20,7 @@ import { TroupeApp, TroupeHttpError } from './app.ts';
 import { hasConnection } from './connection.ts';
 import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
-import { type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
+import { isUpgrade, type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
 import { formatReason } from '../process/messages.ts';
 import { takeReports } from '../process/report.ts';
 
@@ -55,18 +55,11 @@ const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) 
     app,
     shared ? upgradersOf(app) : await registerWebSocket(app, troupe),
     shared,
+    (request) => refusalOf(troupe, request),
   );
   app.addHook('preClose', async function (this: FastifyInstance) {
     upgrades.close();
     await troupe.sockets.close(shared ? undefined : this.websocketServer);
-  });
-  app.addHook('onRequest', (request, reply, done) => {
-    if (!request.ws) {
-      done();
-      return;
-    }
-    endWithAnswer(reply);
-    done(upgrades.refusalOf(request) ?? refusalOf(troupe, request));
   });
   const stopLogging = logReports(node, app.log);
   app.addHook('onClose', () => {
@@ -89,18 +82,34 @@ export const troupeFastify: FastifyPluginAsync<TroupeFastifyOptions> = Object.as
 });
 
 /**
- * `@fastify/websocket` without its hook `onResponse`, which makes Fastify listen to the end of every response, to end the socket
- * of an upgrade that was answered. {@link endWithAnswer} does so for upgrades alone.
+ * `@fastify/websocket` without what it adds to plain requests: a hook `onRequest` that sets `request.ws`, which is read from the request
+ * here; a hook `onResponse`, for which Fastify listens to the end of every response, to end the socket of an upgrade that was answered;
+ * and another handler for routes without a WebSocket. `Upgrades` does the last two.
  */
 const webSocketPlugin = Object.assign(
   (app: FastifyInstance, options: WebsocketPluginOptions, next: (error?: Error) => void): void => {
+    type Method = (...args: unknown[]) => unknown;
+    const addHook = app.addHook.bind(app) as Method;
+    const instead: Readonly<Record<string, Method>> = {
+      addHook(name, hook) {
+        if (name === 'onRequest' || name === 'onResponse') return quiet;
+        if (name !== 'onRoute') return addHook(name, hook);
+        return addHook(name, function onRoute(this: FastifyInstance, route: RouteOptions) {
+          if (route.websocket === true || route.wsHandler !== undefined) (hook as Method).call(this, route);
+        });
+      },
+      decorateRequest: (name) =>
+        app.decorateRequest(name as string, {
+          getter(this: FastifyRequest) {
+            return isUpgrade(this.raw);
+          },
+        }),
+    };
     const quiet = new Proxy(app, {
       get(target, key) {
         const value: unknown = Reflect.get(target, key, target);
         if (typeof value !== 'function') return value;
-        const bound = value.bind(target) as (...args: unknown[]) => unknown;
-        if (key !== 'addHook') return bound;
-        return (name: string, hook: unknown) => (name === 'onResponse' ? quiet : bound(name, hook));
+        return instead[key as string] ?? (value.bind(target) as Method);
       },
     });
     (fastifyWebsocket as FastifyPluginCallback)(quiet, options, next);
@@ -111,12 +120,6 @@ const webSocketPlugin = Object.assign(
     [Symbol.for('plugin-meta')]: { name: '@fastify/websocket', fastify: '5.x' },
   },
 );
-
-/** Ends the socket of an upgrade that is answered instead of made. */
-function endWithAnswer({ raw }: FastifyReply): void {
-  const { socket } = raw;
-  raw.once('finish', () => socket?.destroy());
-}
 
 /** Registers `@fastify/websocket`. @returns its listeners for upgrades. */
 async function registerWebSocket(app: FastifyInstance, troupe: TroupeApp): Promise<readonly Upgrader[]> {

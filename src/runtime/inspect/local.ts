@@ -1,6 +1,6 @@
 // The inspector of the own node. It reads the tables of the node, and asks nobody but a server for its state.
 import { type ExitReason, type Node, nodeStatistics, pg, Pid, sys, TroupeError } from '../index.ts';
-import { badArgument, checkInteger, checkNumber } from '../options.ts';
+import { badArgument, checkInteger, checkNumber } from '../errors.ts';
 import { inspectProcess } from '../process/info.ts';
 import type { Process } from '../process/process.ts';
 import { currentOf, groupText, processDetail, type ProcessDetail } from './details.ts';

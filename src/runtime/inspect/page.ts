@@ -2,7 +2,7 @@
 //
 // A tool that shows fifty of ten thousand rows asks several times a second. What stands in the part is found by partition, in a time
 // that grows with the list and not with its logarithm, and only the part is sorted.
-import { checkInteger } from '../options.ts';
+import { checkInteger } from '../errors.ts';
 import type { Page, PageOptions } from './inspector.ts';
 
 /** How many rows a page has when nobody says. */

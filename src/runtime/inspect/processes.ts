@@ -1,6 +1,6 @@
 // The processes of a node, sorted and selected. Nothing is made of a process but what it is sorted by, until it is chosen.
 import type { Node } from '../index.ts';
-import { checkOneOf } from '../options.ts';
+import { checkOneOf } from '../errors.ts';
 import type { Process } from '../process/process.ts';
 import { type Page, PROCESS_SORTS, type ProcessesOptions, type ProcessSort } from './inspector.ts';
 import { measure, type ProcessFigures } from './measure.ts';

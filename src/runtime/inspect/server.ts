@@ -7,7 +7,7 @@
 //
 // Unless the server is started with `allow`, it only looks.
 import { defineServer, Down, type From, noReply, Pid, type Process, TroupeError } from '../index.ts';
-import { badArgument } from '../options.ts';
+import { badArgument } from '../errors.ts';
 import { LocalInspector } from './local.ts';
 import type { Tracer } from './trace.ts';
 import type { TraceTarget } from './inspector.ts';

@@ -7,7 +7,7 @@
 // Every trace ends: after a number of messages, after a time, when the process ends, when nobody takes it any more. More than a
 // number in one second are counted and left out.
 import { Broadcast, type Node, type Pid } from '../index.ts';
-import { checkInteger } from '../options.ts';
+import { checkInteger } from '../errors.ts';
 import { onExit, removeWatch } from '../process/monitor.ts';
 import type { Process } from '../process/process.ts';
 import { TRACED } from '../process/state.ts';

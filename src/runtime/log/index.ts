@@ -13,7 +13,7 @@ import {
   type TelemetryEvents,
   type TelemetryName,
 } from '../index.ts';
-import { badArgument } from '../options.ts';
+import { badArgument } from '../errors.ts';
 import { Recurring } from './recurring.ts';
 
 export { KEYS_MAX, Recurring } from './recurring.ts';

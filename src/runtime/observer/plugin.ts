@@ -14,7 +14,7 @@ import { troupeFastify, webSocketHandler } from '../fastify/index.ts';
 import { troupeOf } from '../fastify/app.ts';
 import { announceObserver } from '../inspect/observer-pages.ts';
 import { type Node } from '../index.ts';
-import { badArgument, checkInteger } from '../options.ts';
+import { badArgument, checkInteger } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { Access, cookieOf, type Refusal, setCookie } from './access.ts';
 import { HEADERS, pageFolder, PageFiles } from './files.ts';

@@ -6,7 +6,7 @@
  * is made for a message whose handler is synchronous. `defineServer` and the others build on behaviours, and what they
  * define is started by way of {@link Startable}.
  */
-import { badArgument, checkInteger, checkOneOf } from '../options.ts';
+import { badArgument, checkInteger, checkOneOf } from '../errors.ts';
 import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 

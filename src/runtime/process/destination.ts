@@ -4,7 +4,7 @@
  * {@link locate} is the one place that tells these apart and says whether the target is on this node, so that sends,
  * monitors, timers and calls agree on it.
  */
-import { badArgument } from '../options.ts';
+import { badArgument } from '../errors.ts';
 import { Pid } from '../terms/identifiers.ts';
 import type { Node } from './node.ts';
 import type { Process } from './process.ts';

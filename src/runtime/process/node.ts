@@ -6,7 +6,7 @@
  * with a node's own methods comes from its `init` process, `<0.0.0>`.
  */
 import type { Carrier } from './carrier.ts';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument, checkInteger, checkPositive } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import {
   type Behaviour,
@@ -23,7 +23,6 @@ import {
 } from './behaviour.ts';
 import { currentContext } from './async.ts';
 import { checkPid, type Destination, locate } from './destination.ts';
-import { badArgument, checkInteger, checkPositive } from '../options.ts';
 import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
 import { exitReasonOf } from './state.ts';

@@ -14,8 +14,7 @@
  * `awaitConverged` looks at all of them from outside, in turns of the event loop.
  */
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
-import { TroupeError } from '../errors.ts';
-import { checkPositive } from '../options.ts';
+import { TroupeError, checkPositive } from '../errors.ts';
 import { onExit, removeWatch } from '../process/monitor.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';

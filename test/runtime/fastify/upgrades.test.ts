@@ -109,6 +109,42 @@ describe('a WebSocket', () => {
     expect(app.websocketServer.clients.size).toBe(0);
   });
 
+  test('is asked for with GET; other methods are answered as if nothing had been asked for', async () => {
+    const { port } = await serve(routes);
+    const body = '{"upgrade":"no"}';
+    const head =
+      'POST /plain HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n' +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const got = await answers(port, head, body);
+    expect(got).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(got.split('\r\n\r\n')[1]).toBe(body);
+  });
+
+  test('shows in hooks as `request.ws`, and the connection of a hook that answers one ends', async () => {
+    const seen: unknown[] = [];
+    const { port } = await serve((app) => {
+      app.addHook('onRequest', async (request, reply) => {
+        seen.push([request.url, request.ws]);
+        if (request.url === '/socket?no') await reply.code(418).send('no');
+      });
+      routes(app);
+    });
+    await fetch(`http://127.0.0.1:${port}/plain`);
+    const client = await open(port, '/socket');
+    client.send('hello');
+    expect(await client.next()).toBe('hello');
+    const upgrade =
+      'GET /socket?no HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+    expect(await answers(port, upgrade)).toMatch(/^HTTP\/1.1 418 /);
+    expect(seen).toEqual([
+      ['/plain', false],
+      ['/socket', true],
+      ['/socket?no', true],
+    ]);
+  });
+
   test('is asked for with 426 where nothing else is', async () => {
     const { port } = await serve(routes);
     for (const method of ['GET', 'HEAD']) {

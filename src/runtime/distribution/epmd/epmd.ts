@@ -8,8 +8,7 @@
  * What a node registered about its protocol versions is ignored: the handshake decides.
  */
 import { setMaxListeners } from 'node:events';
-import { TroupeError } from '../../errors.ts';
-import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
+import { TroupeError, badArgument, checkInteger, checkOneOf } from '../../errors.ts';
 import { listNames, lookUp, Registrar, type RegistrarEvents } from './client.ts';
 import { EpmdFailure, entryOf, isThisHost, splitNodeName } from './protocol.ts';
 

@@ -1,8 +1,7 @@
 /**
  * The options of the carrier: what they mean, their defaults and the values they take. Reads no files and opens nothing.
  */
-import { TroupeError } from '../../errors.ts';
-import { badArgument, checkInteger, checkOneOf } from '../../options.ts';
+import { TroupeError, badArgument, checkInteger, checkOneOf } from '../../errors.ts';
 import type { Pid } from '../../terms/identifiers.ts';
 import type { EpmdMode } from '../epmd/epmd.ts';
 import type { TlsOptions } from './connect/credentials.ts';
