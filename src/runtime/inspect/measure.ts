@@ -392,7 +392,7 @@ export function measure(node: Node, forMs = MEASURE_MS): Measurement {
 /** The last seconds of a node after a time, which is measured for a minute from now on. */
 export function secondsOf(node: Node, since: number): LoadPoint[] {
   const { seconds } = measure(node, HISTORY_MS);
-  // Who asks for what follows a second gets it, also when the clock has been set back since.
+  // What follows a second that is known is answered, also when the clock has been set back since.
   const known = seconds.findLastIndex(({ at }) => at === since);
   return known === -1 ? seconds.filter(({ at }) => at > since) : seconds.slice(known + 1);
 }
