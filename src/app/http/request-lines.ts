@@ -3,8 +3,8 @@
 //
 // A kind is a route, a method, a status and a client. Whatever clients send, and however often, the log grows by a bounded number
 // of lines a second: see `Recurring` of troupe/log. An access log of every request is the job of the proxy in front.
-import { isIPv6 } from 'node:net';
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { clientOf } from 'troupe/fastify';
 import { Recurring } from 'troupe/log';
 
 const URL_SHOWN_MAX = 200;
@@ -41,17 +41,6 @@ export class RequestLines extends LogController {
 /** Requests of one client to one route are of one kind. */
 export function kindOf(request: FastifyRequest): string {
   return `${request.method} ${request.routeOptions.url ?? ''} ${clientOf(request.ip)}`;
-}
-
-/** An IPv6 client has a network of 2^64 addresses, so only its first four groups count. */
-function clientOf(ip: string): string {
-  if (!isIPv6(ip) || ip.startsWith('::ffff:')) return ip;
-  const [head = '', tail] = ip.split('::', 2);
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle =
-    tail === undefined ? [] : Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
-  return [...front, ...middle, ...back].slice(0, 4).join(':');
 }
 
 function shown({ method, url, ip }: FastifyRequest): object {

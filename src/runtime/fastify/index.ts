@@ -24,7 +24,7 @@ export {
 } from './handler.ts';
 export { TroupeHttpError } from './app.ts';
 export type { ConnectionLimits, SlowClientPolicy, WebSocketOptions } from './limits.ts';
-export { isLoopbackHost, originAllowed } from './upgrades.ts';
+export { clientOf, isLoopbackHost, originAllowed } from './upgrades.ts';
 export { troupeFastify, type TroupeFastifyOptions } from './plugin.ts';
 export type { TroupeApp } from './app.ts';
 export { webSocketHandler, type WebSocketRouteHandler } from './app.ts';

@@ -225,3 +225,15 @@ export function isLoopbackHost(host: string): boolean {
   if (bare === 'localhost' || bare.endsWith('.localhost') || bare === '[::1]') return true;
   return (isIP(bare) === 4 && bare.startsWith('127.')) || /^\[::ffff:7f[0-9a-f]{2}:/.test(bare);
 }
+
+/**
+ * What to count a client by, given its address: an IPv6 client has a network of 2^64 addresses, so of these only the first four groups
+ * count.
+ * @param address as `request.ip` has it.
+ */
+export function clientOf(address: string): string {
+  if (isIP(address) !== 6 || address.startsWith('::ffff:')) return address;
+  const [front = [], back = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - front.length - back.length).fill('0');
+  return [...front, ...zeros, ...back].slice(0, 4).join(':');
+}

@@ -10,7 +10,7 @@ import type {
   FastifyRequest,
   FastifySchema,
 } from 'fastify';
-import { troupeFastify, webSocketHandler } from '../fastify/index.ts';
+import { clientOf, troupeFastify, webSocketHandler } from '../fastify/index.ts';
 import { troupeOf } from '../fastify/app.ts';
 import { announceObserver } from '../inspect/observer-pages.ts';
 import { type Node } from '../index.ts';
@@ -136,7 +136,7 @@ function addRoutes(
     if (sessions === undefined) return reply.code(204).send();
     const token = tokenIn(request.body);
     if (token === undefined) return refuse(reply, NO_TOKEN);
-    const attempt = sessions.start(token, request.ip);
+    const attempt = sessions.start(token, clientOf(request.ip));
     const outcome = 'id' in attempt ? 'started' : attempt.refused;
     sessionEvent.publish({ node: node.name, address: request.ip, outcome });
     if ('id' in attempt) {

@@ -4,7 +4,7 @@
 // - A browser keeps a random id, not the token. Here it is kept as its hash: who reads the memory of the program, as the observer itself
 //   lets one do, finds no cookie. A session ends when it is ended, when it was not used for `SESSION_MS`, and when there are
 //   `SESSIONS_MAX` newer ones. What was opened in it ends with it.
-// - Each address may be wrong `GUESSES` times at once and then once in `GUESS_EVERY_MS`; a right token does not count. Addresses are
+// - Each address (of IPv6 each network) may be wrong `GUESSES` times at once and then once in `GUESS_EVERY_MS`; a right token does not count. Addresses are
 //   forgotten when they could guess freely again. There is room for `ADDRESSES_MAX`; all further ones share one allowance,
 //   so that many addresses do not guess faster, and those that are known are not locked out by them.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
@@ -75,12 +75,12 @@ export class Sessions {
     this.#guesses = new Guesses();
   }
 
-  /** Begins a session if the token is right. @param address whose guesses are counted together */
-  start(token: string, address: string): Attempt {
+  /** Begins a session if the token is right. @param client whose guesses are counted together */
+  start(token: string, client: string): Attempt {
     const now = this.#node.clock.now();
-    if (!this.#guesses.allowed(address, now)) return { refused: 'too many' };
+    if (!this.#guesses.allowed(client, now)) return { refused: 'too many' };
     if (!timingSafeEqual(hash(token), this.#token)) {
-      this.#guesses.wrong(address, now);
+      this.#guesses.wrong(client, now);
       return { refused: 'wrong' };
     }
     this.#makeRoom(now);

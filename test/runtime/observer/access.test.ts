@@ -331,6 +331,20 @@ describe('with a token', () => {
     expect(events.all.every((event) => event.node === node.name)).toBe(true);
   });
 
+  test('the addresses of one IPv6 network are one guesser, and lock nobody else out', async () => {
+    const { app } = await observe({ token: TOKEN, node: { clock: createManualClock() } });
+    const login = async (token: string, remoteAddress: string) =>
+      (await app.inject({ method: 'POST', url: '/observer/session', payload: { token }, remoteAddress }))
+        .statusCode;
+    const answers: number[] = [];
+    for (let host = 1; host <= 1_100; host++)
+      answers.push(await login('wrong', `2001:db8::${host.toString(16)}`));
+    expect(answers.filter((status) => status === 401)).toHaveLength(5);
+    expect(await login(TOKEN, '2001:db8:0:1::1')).toBe(204);
+    // Of IPv4 each address counts, in whichever form it comes.
+    for (let host = 1; host <= 6; host++) expect(await login('wrong', `::ffff:192.0.2.${host}`)).toBe(401);
+  });
+
   test('many addresses share what one may guess once there are too many to tell apart', async () => {
     const clock = createManualClock();
     const { app } = await observe({ token: TOKEN, node: { clock } });

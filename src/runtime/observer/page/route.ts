@@ -1,7 +1,7 @@
 // What the address says: the view, the node that is looked into, sort, filter, what is open at the side. All of it stands behind the
 // number sign, so that a link leads to the same place and the browser's own back button works.
 import type { ProcessSort } from '../../inspect/index.ts';
-import { MATCH_MAX } from './limits.ts';
+import { GROUP_MAX, MATCH_MAX, NAME_MAX } from './limits.ts';
 
 /** The views, in the order of the tabs. */
 export const VIEWS = ['load', 'processes', 'tree', 'groups', 'channels', 'nodes'] as const;
@@ -56,13 +56,16 @@ export const HOME: Route = {
   channel: undefined,
 };
 
-/** Reads the part of an address from its number sign on. What it does not know is left out. */
+/** Reads the part of an address from its number sign on. What it does not know is left out, and so is what the server would not read. */
 export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2);
   const given = new URLSearchParams(query);
   const view = VIEWS.find((name) => name === path) ?? 'load';
   const sort = SORTS.find((name) => name === given.get('sort')) ?? DEFAULT_SORT;
-  const text = (name: string): string | undefined => given.get(name) || undefined;
+  const text = (name: string, max = NAME_MAX): string | undefined => {
+    const value = given.get(name) ?? '';
+    return value === '' || value.length > max ? undefined : value;
+  };
   return {
     view,
     node: text('node'),
@@ -70,9 +73,9 @@ export function parseRoute(hash: string): Route {
     reverse: given.has('reverse'),
     match: (given.get('match') ?? '').slice(0, MATCH_MAX),
     scope: text('scope'),
-    group: text('group'),
+    group: text('group', GROUP_MAX),
     process: text('process'),
-    channel: text('channel'),
+    channel: text('channel', GROUP_MAX),
   };
 }
 

@@ -37,6 +37,13 @@ describe('an address', () => {
   test('that is not understood leads to the start, and a filter is bounded', () => {
     expect(parseRoute('#/elsewhere?sort=wrong')).toEqual(HOME);
     expect(parseRoute('')).toEqual(HOME);
+    // A link must not lead to what the server closes the page for.
+    for (const name of ['node', 'process', 'scope']) {
+      expect(parseRoute(`#/load?${name}=${'x'.repeat(255)}`)).toMatchObject({ [name]: 'x'.repeat(255) });
+      expect(parseRoute(`#/load?${name}=${'x'.repeat(256)}`)).toEqual(HOME);
+    }
+    for (const name of ['group', 'channel'])
+      expect(parseRoute(`#/load?${name}=${'x'.repeat(4_097)}`)).toEqual(HOME);
     expect(parseRoute(`#/processes?match=${'x'.repeat(1_000)}`).match).toHaveLength(MATCH_MAX);
   });
 });
