@@ -38,7 +38,7 @@ export function sideView(state: State, actions: Actions): View {
 function channelBody(state: State, actions: Actions, channel: string): View {
   return html`
     <dl class="facts">
-      <dt>Members</dt>
+      <dt>Group</dt>
       <dd>${groupLink(state.route, channel, undefined)}</dd>
     </dl>
     ${traceView(state, actions, { channel })}
