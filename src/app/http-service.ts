@@ -116,7 +116,8 @@ export async function addRoutes(
   // Before the description of the API, of which it is not a part.
   if (config.observer !== undefined) {
     await http.register(observer, { node, ...config.observer });
-    const who = config.observer.token === undefined ? 'users of this machine' : 'who has OBSERVER_TOKEN';
+    const who =
+      config.observer.token === undefined ? 'users of this machine' : 'users who have OBSERVER_TOKEN';
     http.log.info(`the observer is at /observer/, for ${who}`);
   }
   await describeApi(http);

@@ -8,7 +8,7 @@ import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 export const RETRY_AFTER_MS = 1_000;
 
 class Status {
-  /** Not a private name, so that who looks into the process of the database sees it. */
+  /** Not a private name, so that the observer and the REPL show it in the state of the process `database`. */
   latest: DatabaseEvent | { readonly state: 'starting' } = { state: 'starting' };
   readonly #listeners = new Set<(event: DatabaseEvent) => void>();
   readonly #opened: Promise<void>;

@@ -391,7 +391,10 @@ export function measure(node: Node, forMs = MEASURE_MS): Measurement {
 
 /** The last seconds of a node after a time, which is measured for a minute from now on. */
 export function secondsOf(node: Node, since: number): LoadPoint[] {
-  return measure(node, HISTORY_MS).seconds.filter(({ at }) => at > since);
+  const { seconds } = measure(node, HISTORY_MS);
+  // What follows a second that is known is answered, also when the clock has been set back since.
+  const known = seconds.findLastIndex(({ at }) => at === since);
+  return known === -1 ? seconds.filter(({ at }) => at > since) : seconds.slice(known + 1);
 }
 
 /** A delay of the event loop in milliseconds, without the interval of the measurement. */

@@ -9,7 +9,7 @@ type Address = () => string | undefined;
 
 const pages = new WeakMap<Node, Set<Address>>();
 
-/** How many pages of one node are remembered: more than anybody serves, and a bound for who announces without end. */
+/** How many pages of one node are remembered: more than anybody serves, and a bound for a program that announces without end. */
 const PAGES_MAX = 16;
 
 /**

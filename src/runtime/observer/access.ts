@@ -16,6 +16,8 @@ import { isLoopbackHost, originAllowed } from '../fastify/index.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 const COOKIE = 'troupe_observer';
+/** How many cookies of a request are looked at. */
+const IDS_MAX = 8;
 /** Headers that only a proxy adds; besides them all that begin with `x-forwarded-`. */
 const PROXY_HEADERS = ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'];
 
@@ -68,7 +70,11 @@ export class Access {
 
   /** The session of a request, if it has one. */
   sessionOf(request: FastifyRequest): Session | undefined {
-    return this.#sessions?.find(cookieOf(request));
+    for (const id of idsIn(request)) {
+      const session = this.#sessions?.find(id);
+      if (session !== undefined) return session;
+    }
+    return undefined;
   }
 }
 
@@ -82,13 +88,13 @@ function isFromHere({ raw }: FastifyRequest): boolean {
   return isLoopbackHost(socket.remoteAddress ?? '') && isLoopbackHost(headers.host ?? '');
 }
 
-/** The id of the session in a request. */
-export function cookieOf({ headers }: FastifyRequest): string | undefined {
-  for (const pair of headers.cookie?.split(';') ?? []) {
-    const [name, value] = pair.trim().split('=', 2);
-    if (name === COOKIE) return value;
-  }
-  return undefined;
+/**
+ * What a request has for the id of a session. There may be several: other programs of the host, on any port, can set cookies of this
+ * name for paths below, which come first.
+ */
+export function idsIn({ headers }: FastifyRequest): readonly string[] {
+  const pairs = (headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=', 2));
+  return pairs.flatMap(([name, id = '']) => (name === COOKIE && id !== '' ? [id] : [])).slice(0, IDS_MAX);
 }
 
 /** Gives a browser the id of a session, or takes it away. */

@@ -16,7 +16,7 @@ import { announceObserver } from '../inspect/observer-pages.ts';
 import { type Node } from '../index.ts';
 import { badArgument, checkInteger } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
-import { Access, cookieOf, type Refusal, setCookie } from './access.ts';
+import { Access, idsIn, type Refusal, setCookie } from './access.ts';
 import { HEADERS, pageFolder, PageFiles } from './files.ts';
 import type { SessionState } from './protocol.ts';
 import { GUESS_EVERY_MS, Sessions } from './sessions.ts';
@@ -147,7 +147,7 @@ function addRoutes(
     return refuse(reply, outcome === 'too many' ? TOO_MANY_GUESSES : WRONG_TOKEN);
   });
   app.delete('/session', { schema: UNLISTED }, (request, reply) => {
-    sessions?.end(cookieOf(request));
+    for (const id of idsIn(request)) sessions?.end(id);
     setCookie(request, reply, undefined);
     return reply.code(204).send();
   });

@@ -75,7 +75,7 @@ export class Sessions {
     this.#guesses = new Guesses();
   }
 
-  /** Begins a session for who has the token. @param client whose guesses are counted together */
+  /** Begins a session if the token is right. @param client whose guesses are counted together */
   start(token: string, client: string): Attempt {
     const now = this.#node.clock.now();
     if (!this.#guesses.allowed(client, now)) return { refused: 'too many' };

@@ -45,11 +45,12 @@ const CHAIN =
 const TAKES_GROUPS = new Set(['members', 'localMembers', 'join', 'leave', 'broadcast', 'watch', 'unwatch']);
 const TAKES_SCOPES = new Set(['groups']);
 
-/** Completes a line. */
+/** Completes a line. @param asks there are questions alone: nothing else can be called, and globals are not shown */
 export function complete(
   line: string,
   variables: Readonly<Record<string, unknown>>,
   shell: Shell,
+  asks = false,
 ): Completion {
   const quoted = IN_QUOTES.exec(line);
   if (quoted !== null) {
@@ -59,8 +60,9 @@ export function complete(
   const chain = CHAIN.exec(line);
   if (chain === null || countQuotes(line) % 2 === 1) return { names: [], on: '' };
   const [, path = '', begun = ''] = chain;
+  if (asks && path !== '') return { names: [], on: '' };
   if (path === '') {
-    if (begun === '') return offer(Object.keys(variables), '');
+    if (asks || begun === '') return offer(Object.keys(variables), begun);
     const globals = Object.getOwnPropertyNames(globalThis);
     return offer([...Object.keys(variables), ...KEYWORDS, ...globals], begun);
   }

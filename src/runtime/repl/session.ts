@@ -172,7 +172,8 @@ class Session {
         if (!this.#running) void this.#run();
         break;
       case 'complete': {
-        const { names, on } = complete(message.line, this.#evaluator.variables, this.#shell);
+        const asks = this.#evaluator instanceof Questions;
+        const { names, on } = complete(message.line, this.#evaluator.variables, this.#shell, asks);
         this.#connection.send({ type: 'completions', id: message.id, names, on });
         break;
       }

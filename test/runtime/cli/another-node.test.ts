@@ -102,6 +102,7 @@ test('a read-only REPL is one on either side, and so is a client', async () => {
   await letIn();
   const asking = await client({ readOnly: true });
   expect(await asking.run('1 + 1')).toMatch(REFUSED);
+  expect((await asking.connection.complete('process.env.')).names).toEqual([]);
   const on = join(folder.path, 'read-only.sock');
   const readOnly = await startRepl(here, { socket: on, readOnly: true });
   expect(await (await client({ on })).run('1 + 1')).toMatch(REFUSED);

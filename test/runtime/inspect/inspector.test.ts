@@ -1,5 +1,5 @@
 // The inspector of the own node: what it answers, what it measures, and that it leaves nothing behind.
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   child,
   createNode,
@@ -402,6 +402,19 @@ describe('load', () => {
     await clock.advance(61_000);
     expect([Object.hasOwn(node.scheduler, 'runItem'), node.tap]).toEqual([false, null]);
     expect(await inspector.loadHistory()).toEqual([]);
+  });
+
+  test('goes on after a second when the clock is set back', async () => {
+    await inspector.loadHistory();
+    await clock.advance(3_000);
+    const [last] = (await inspector.loadHistory()).slice(-1);
+    const wallTime = clock.wallTime();
+    const setBack = vi.spyOn(clock, 'wallTime').mockReturnValue(wallTime - 3_600_000);
+    onTestFinished(() => {
+      setBack.mockRestore();
+    });
+    await clock.advance(1_000);
+    expect(await inspector.loadHistory(last?.at)).toMatchObject([{ at: wallTime - 3_600_000 }]);
   });
 
   test('is measured for ten seconds after the last question, and then by nobody', async () => {

@@ -187,6 +187,16 @@ describe('with a token', () => {
     expect(await state.json()).toEqual({ tokenNeeded: true, open: true });
   });
 
+  test('a cookie of the same name from another program of the host hides no session', async () => {
+    const { port, url } = await observe({ token: TOKEN });
+    const cookie = `troupe_observer=; troupe_observer=other; ${await cookieFor(url)}`;
+    const page = await Page.open(port, { headers: { cookie } });
+    await fetch(`${url}/observer/session`, { method: 'DELETE', headers: { cookie } });
+    expect(await page.client.closed).toMatchObject({ code: 1008 });
+    const many = `${'troupe_observer=other; '.repeat(8)}${await cookieFor(url)}`;
+    expect((await refusal(port, { headers: { cookie: many } }, SOCKET)).status).toBe(401);
+  });
+
   test.each([
     ['a wrong token', { token: `${TOKEN}!` }, 401],
     ['a part of it', { token: TOKEN.slice(0, -1) }, 401],

@@ -233,6 +233,13 @@ describe('completion', () => {
     expect(got).toBe(false);
   });
 
+  test('shows a client that may only ask nothing but its questions', () => {
+    for (const line of ['process.env.', 'proc', 'globalTh', 'alpha.']) {
+      expect(complete(line, variables, shell, true).names).toEqual([]);
+    }
+    expect(complete('alp', variables, shell, true)).toEqual({ names: ['alpha'], on: 'alp' });
+  });
+
   test('replaces what was begun', () => {
     expect(complete('x = alpha.be', variables, shell)).toEqual({ names: ['alpha.beta'], on: 'alpha.be' });
     expect(complete('', variables, shell).names).toEqual(Object.keys(variables));

@@ -80,7 +80,7 @@ export interface TraceState {
   readonly end: string | undefined;
 }
 
-/** A question to who is about to do something. */
+/** A question to a person who is about to do something. */
 export interface Question {
   readonly kind: 'kill' | 'send';
   readonly target: string;

@@ -9,7 +9,7 @@ import type { StoredEvent } from './store.ts';
 /** @internal How much waits at most. */
 export const AHEAD_MAX = { events: 1_000, bytes: 4_194_304 } as const;
 
-/** An event, on the way from who has stored it to the log of its node. */
+/** An event, on the way from the process that has stored it to the log of its node. */
 export class Published {
   readonly event: StoredEvent;
   readonly sender: Pid;

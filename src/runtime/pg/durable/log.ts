@@ -61,7 +61,7 @@ export class ChannelMark {
     Object.freeze(this);
   }
 
-  /** The place as text: `since` for who goes on from here. */
+  /** The place as text: `since` for a client that goes on from here. */
   get id(): string {
     return formatCursor(this);
   }

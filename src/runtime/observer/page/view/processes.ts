@@ -135,7 +135,7 @@ function busyCell(share: number): View {
     ><span class="share">${percent(share)}</span>`;
 }
 
-/** What says the same as the column before it is there for who looks for it, and no more. */
+/** What says the same as the column before it is there for a reader who looks for it, and no more. */
 function repeated(text: string, before: string | undefined): unknown {
   return text === before ? html`<span class="soft">${text}</span>` : text;
 }
