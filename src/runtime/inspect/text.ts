@@ -1,27 +1,69 @@
 // Values of a program as short texts. What the inspector answers is plain data that JSON keeps, so that it reads the same for a
 // remote node: a pid is its text as the node that was asked prints it.
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { Broadcast, Down, Exit, Pid } from '../index.ts';
 import { Cast, type Request } from '../otp/gen.ts';
 
 /** The longest text of a value, in characters; what is longer is cut. */
 const TEXT_MAX = 4_096;
+/** Elements of an array, map or set that are shown. */
+const ELEMENTS_MAX = 20;
+/** How deep a value is shown; less deep when it has more parts than are worth the time. */
+const DEPTHS = [4, 2, 1, 0] as const;
+const PARTS_MAX = 2_000;
 
-/** A value as text on one line, cut to a length. Never throws. */
+/**
+ * A value as text on one line, cut to a length. Never throws, and takes no longer the more there is in the value, but for the names of
+ * its own properties.
+ */
 export function textOf(value: unknown, max = TEXT_MAX): string {
   let text: string;
   try {
-    text = inspect(value, {
-      breakLength: Infinity,
-      compact: true,
-      depth: 4,
-      maxArrayLength: 20,
-      maxStringLength: 1_000,
-    });
+    const depth = DEPTHS.find((each) => partsOf(value, each) <= PARTS_MAX);
+    text =
+      depth === undefined
+        ? `[${Object.keys(value as object).length} properties]`
+        : inspect(value, {
+            breakLength: Infinity,
+            compact: true,
+            depth,
+            maxArrayLength: ELEMENTS_MAX,
+            maxStringLength: 1_000,
+          });
   } catch {
     text = '[cannot be shown]'; // its own inspect function throws
   }
   return text.length > max ? `${text.slice(0, max)}…` : text;
+}
+
+/** How many values are shown of a value to a depth; counts on to a little more than the limit. Calls nothing of the program. */
+function partsOf(value: unknown, depth: number): number {
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return 1;
+  let parts = 1;
+  for (const part of childrenOf(value)) {
+    parts += depth > 0 ? partsOf(part, depth - 1) : 1;
+    if (parts > PARTS_MAX) break;
+  }
+  return parts;
+}
+
+/** What `inspect` shows within an object: bounded by itself for all but the properties of other objects. */
+function* childrenOf(value: object): Generator {
+  if (types.isMap(value) || types.isSet(value)) {
+    const entries = types.isMap(value)
+      ? Map.prototype.entries.call(value)
+      : Set.prototype.entries.call(value);
+    let left = ELEMENTS_MAX;
+    for (const entry of entries) {
+      if (left-- === 0) return;
+      yield* entry;
+    }
+  } else if (!ArrayBuffer.isView(value)) {
+    const keys = Array.isArray(value) ? [...value.slice(0, ELEMENTS_MAX).keys()] : Object.keys(value);
+    // Too many are not looked into one by one.
+    if (keys.length > PARTS_MAX) yield* keys;
+    else for (const key of keys) yield Object.getOwnPropertyDescriptor(value, key)?.value;
+  }
 }
 
 /** A destination as text. */
