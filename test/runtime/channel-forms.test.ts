@@ -50,7 +50,7 @@ describe('a declaration', () => {
     expect(() => defineChannel(long)).toThrow(badChannel(/cannot be an atom/));
     expect(() => declareChannel('keys', { atomKeys: ['a', long] })).toThrow(badChannel(/cannot be an atom/));
     expect(() => declareChannel('keys', { atomKeys: [1 as never] })).toThrow(badChannel(/cannot be an atom/));
-    expect(() => declareChannel('keys', { topics: 'atom' as never })).toThrow(badChannel(/no form/));
+    expect(() => declareChannel('keys', { topics: 'atom' as never })).toThrow(badChannel(/must go out as/));
     expect([declaredForm(long), declaredForm('keys')]).toEqual([undefined, undefined]);
   });
 

@@ -152,6 +152,8 @@ const SHELLS: readonly Shell[] = [
     files: {
       '.config/fish/config.fish': "function fish_prompt; echo -n 'ready> '; end\nset -g fish_greeting\n",
       '.config/fish/completions/troupe.fish': SCRIPTS['fish'] ?? '',
+      // Where this folder is missing, fish fills it in the background, also while the test removes it.
+      '.local/share/fish/generated_completions/README': '',
     },
   },
 ];
