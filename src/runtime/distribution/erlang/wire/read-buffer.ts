@@ -1,8 +1,9 @@
 /**
  * One buffer that all plain TCP connections of the program read into.
  *
- * By itself Node.js makes 64 KiB for each read, which is most of the work of the garbage collector while large messages come. `net` reads into a given buffer when a socket is made with `onread`; the sockets of a
- * server cannot be, so the same is switched on in a socket that there is: two fields of `net.Socket` and a method of its handle.
+ * By itself Node.js makes 64 KiB for each read, which is most of the work of the garbage collector while large messages come. `net` reads
+ * into a given buffer when a socket is made with `onread`. The sockets of a server cannot be made so, so the same is switched on later, with
+ * two fields of `net.Socket` and a method of its handle.
  *
  * Invariant: what is in the buffer is there until the function returns that it was given to; `isShared` tells what has to be copied to be
  * kept. Without those fields, as on other runtimes, and over TLS, sockets read as they always do.
