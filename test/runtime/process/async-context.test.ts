@@ -293,3 +293,15 @@ describe('what comes from another node', () => {
     );
   });
 });
+
+describe('a tick of process.nextTick', () => {
+  test.each([
+    ['is held once the runtime is loaded, so that collections leave the class of ticks alone', 'troupe', 1],
+    ['is not held without the runtime', 'node:net', 0],
+  ])('%s', async (_title, module, held) => {
+    const file = fileURLToPath(new URL('held-tick-program.ts', import.meta.url));
+    const args = ['--expose-gc', '--import', 'tsx', file, module];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout).toBe(`${held} alive\n`);
+  });
+});
