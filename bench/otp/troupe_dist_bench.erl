@@ -117,7 +117,7 @@ run("nodes_sync_10000_groups", {_, Node} = Peer) ->
     %% This side follows from before the peer's groups are made; the peer finds the groups of this side there.
     await(synced),
     Best = lists:min([sync(Node, Follower) || _ <- lists:seq(1, 5)]),
-    round(Best * 1000).
+    Best * 1000.
 
 %% Round trips, in milliseconds, while large messages go to another process, here or away.
 beside_large(Kind, Direction, Part, Peer) ->

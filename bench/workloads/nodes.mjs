@@ -172,7 +172,6 @@ export async function nodesSync(otpFolder, count = 10_000) {
     Object.assign(left, signal());
     node.disconnect(peer);
     await Promise.all([left.fired, inbox.next((message) => message instanceof NodeDown)]);
-    globalThis.gc?.();
     Object.assign(synced, signal());
     const start = performance.now();
     await node.connect(peer);
