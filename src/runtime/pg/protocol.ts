@@ -103,7 +103,8 @@ function readLeave(peer: Pid, pids: unknown, groups: unknown): PeerMessage | und
 function readPids(pids: unknown, peer: Pid): readonly Pid[] | undefined {
   if (!arePids(pids)) return undefined;
   const list = pids instanceof Pid ? [pids] : pids;
-  return list.filter((pid) => pid.origin.equals(peer.origin));
+  const livesThere = (pid: Pid): boolean => pid.origin.equals(peer.origin);
+  return list.every(livesThere) ? list : list.filter(livesThere);
 }
 
 function arePids(pids: unknown): pids is Pid | readonly Pid[] {

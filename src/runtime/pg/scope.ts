@@ -422,11 +422,12 @@ class Monitors {
   notify({ kind, group, pids }: Change, newest = Infinity): void {
     if (this.none) return;
     const Message = kind === 'join' ? GroupJoined : GroupLeft;
-    const send = (monitor: GroupMonitor) => {
-      if (monitor.number <= newest) monitor.owner.deliver(new Message(monitor.ref, group.name, pids));
-    };
-    this.#ofScope.forEach(send);
-    if (this.#ofGroup.size > 0) this.#ofGroup.get(monitorKey(group))?.forEach(send);
+    const ofGroup = this.#ofGroup.size > 0 ? this.#ofGroup.get(monitorKey(group)) : undefined;
+    for (const monitors of ofGroup === undefined ? [this.#ofScope] : [this.#ofScope, ofGroup]) {
+      for (const { number, owner, ref } of monitors) {
+        if (number <= newest) owner.deliver(new Message(ref, group.name, pids));
+      }
+    }
   }
 
   #groupSet(key: string): Set<GroupMonitor> {

@@ -52,6 +52,7 @@ export interface DecodeLimits {
 
 const EMPTY = Buffer.alloc(0);
 const ORIGIN_SLOTS = 64;
+const PID_SLOTS = 64;
 /** The most words of a ref. */
 const MAX_REF_WORDS = 5;
 /** Refs whose first word is below this, and whose third is 0, may be those of this runtime. */
@@ -83,6 +84,8 @@ export class ScalarReader {
   readonly #maxBigBytes: number;
   readonly #originAtoms: Array<Atom | null> = Array.from({ length: ORIGIN_SLOTS }, () => null);
   readonly #origins: Origin[];
+  /** Pids of other nodes that were read lately: one process is named again and again. */
+  readonly #pids: Array<Pid | null> = Array.from({ length: PID_SLOTS }, () => null);
 
   constructor(host: TermHost, maxBigBytes: number) {
     this.#host = host;
@@ -318,7 +321,15 @@ export class ScalarReader {
     const id = this.u32();
     const serial = this.u32();
     const creation = tag === NEW_PID ? this.u32() : this.u8();
-    return this.#host.internPid(new Pid(this.#origin(node, creation), id, serial));
+    const origin = this.#origin(node, creation);
+    const slot = id & (PID_SLOTS - 1);
+    const known = this.#pids[slot] as Pid | null;
+    if (known?.origin === origin && known.id === id && known.serial === serial) return known;
+    const pid = new Pid(origin, id, serial);
+    // A pid of this node is not kept: it holds its process.
+    if (origin.equals(this.#host.origin)) return this.#host.internPid(pid);
+    this.#pids[slot] = pid;
+    return pid;
   }
 
   /** Reads a reference. @throws EtfError for any other term. */
