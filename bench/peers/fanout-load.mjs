@@ -13,6 +13,8 @@ import { connect } from 'node:net';
 const HTTP_CONNECTIONS = 64;
 const SAMPLES_MAX = 1_000_000;
 const BODY = 'any process joins a channel, and a broadcast reaches every member on every node'.repeat(2);
+const PING = 0x89;
+const PONG = 0x8a;
 
 let counted = 0;
 /** @type {number[]} */
@@ -72,12 +74,19 @@ class Client {
       end = chunk.length;
       this.#rest = Buffer.alloc(0);
     }
-    while (end - at >= 4) {
+    while (end - at >= 2) {
       const short = chunk[at + 1];
+      if (short === 126 && end - at < 4) break;
       const size = short < 126 ? 2 + short : 4 + chunk.readUInt16BE(at + 2);
       if (at + size > end) break;
-      counted++;
-      if (this.samples) this.#look(chunk, at, at + size);
+      if (chunk[at] === PING) {
+        // As `write` does: the mask is 0.
+        const data = chunk.subarray(at + 2, at + size);
+        this.socket.write(Buffer.concat([Buffer.from([PONG, 0x80 | short, 0, 0, 0, 0]), data]));
+      } else {
+        counted++;
+        if (this.samples) this.#look(chunk, at, at + size);
+      }
       at += size;
     }
     if (at < end) this.#rest = Buffer.from(chunk.subarray(at, end));
