@@ -85,7 +85,7 @@ const workloads = [
       ),
     ),
     { name: 'nodes_broadcast_1000', unit: 'deliveries/s', asked: 50, otpAsked: 1, work: nodesBroadcast },
-    { name: 'nodes_sync_10000_groups', unit: 'ms', less: true, limit: 1_000, work: nodesSync },
+    { name: 'nodes_sync_10000_groups', unit: 'ms', less: true, asked: 5, work: nodesSync },
   ].flatMap(({ work, otpAsked, ...workload }) => [
     { ...workload, run: () => work(undefined) },
     {

@@ -56,7 +56,7 @@ export const SHORT = {
 export const STORM = { clients: 600, writers: 4 } as const;
 
 /** With a slow client: see `slow.ts`. */
-export const SLOW = { clients: 1_000, rounds: 5, events: 320, size: 40_000 } as const;
+export const SLOW = { clients: 1_000, rounds: 9, events: 320, size: 40_000 } as const;
 
 /** From the end of the faults to the last event at every follower. */
 const CALM_LIMIT_MS = 90_000;

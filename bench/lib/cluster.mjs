@@ -31,7 +31,6 @@ export async function openPair(otpFolder) {
       : spawn('erl', erlArguments(otpFolder, peer), { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const kill = () => child.kill('SIGKILL');
   process.on('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
   await new Promise((resolve, reject) => {
     child.on('exit', () => reject(new Error(`the peer of ${name} has ended`)));
     child.stdout.once('data', resolve);
@@ -58,6 +57,7 @@ export async function openPair(otpFolder) {
     async close() {
       child.removeAllListeners('exit');
       const gone = new Promise((resolve) => child.on('exit', resolve));
+      process.off('exit', kill);
       child.stdin.end(); // it ends with it
       await gone;
       await node.stop();

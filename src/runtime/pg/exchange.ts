@@ -187,7 +187,7 @@ export class Exchange {
     const snapshot: Snapshot | undefined = peer.groups.size === 0 ? undefined : new Map();
     for (const entry of entries) {
       const [name, pids] = readEntry(peer.pid, entry);
-      const group = pids.length === 0 ? undefined : this.#group(name, message);
+      const group = pids.length === 0 ? undefined : this.#group(name, message, true);
       const isAtom = this.#naming.isAtom(name);
       if (group === undefined) yield 0;
       else if (snapshot !== undefined) {
@@ -207,7 +207,7 @@ export class Exchange {
     { group: name, pids }: PeerMessage & { kind: 'join' },
     message: unknown,
   ): Generator<number, void> {
-    const group = pids.length === 0 ? undefined : this.#group(name, message);
+    const group = pids.length === 0 ? undefined : this.#group(name, message, true);
     if (group === undefined) return;
     for (const part of parts(pids)) {
       this.#joinRemote(peer, group, part, this.#naming.isAtom(name));
@@ -226,7 +226,7 @@ export class Exchange {
     message: unknown,
   ): Generator<number, void> {
     for (const name of groups) {
-      const group = this.#named(() => this.#members.groups.find(this.#naming.here(name)), message);
+      const group = this.#group(name, message, false);
       for (const part of group === undefined ? [] : parts(pids)) {
         const change = this.#members.leaveRemote(peer, group as Group, part, this.#naming.isAtom(name));
         if (change !== undefined) this.#notify(change);
@@ -236,15 +236,11 @@ export class Exchange {
     }
   }
 
-  /** The group that a member of a peer is about to join. */
-  #group(name: unknown, message: unknown): Group | undefined {
-    return this.#named(() => this.#members.groups.findOrMake(this.#naming.here(name)), message);
-  }
-
-  /** The group that a peer names, or undefined when its name cannot name a group here. */
-  #named(find: () => Group | undefined, message: unknown): Group | undefined {
+  /** The group that a peer names, made for a member that is about to join; undefined when its name cannot name a group here. */
+  #group(name: unknown, message: unknown, make: boolean): Group | undefined {
+    const { groups } = this.#members;
     try {
-      return find();
+      return make ? groups.findOrMake(this.#naming.here(name)) : groups.find(this.#naming.here(name));
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
       this.#reportBad(message);

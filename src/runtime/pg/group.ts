@@ -120,12 +120,18 @@ export class RemoteMembers {
   }
 
   #list(timesOf: (member: RemoteMember) => number): Pid[] {
+    if (this.#only !== null) return repeated(this.#only.pid, timesOf(this.#only));
     const pids: Pid[] = [];
-    for (const member of this.#only === null ? (this.#many?.values() ?? []) : [this.#only]) {
+    for (const member of this.#many?.values() ?? []) {
       for (let times = timesOf(member); times > 0; times--) pids.push(member.pid);
     }
     return pids;
   }
+}
+
+/** A pid several times, without the spare room of an array that is pushed to: most groups have one member. */
+function repeated(pid: Pid, times: number): Pid[] {
+  return times === 1 ? [pid] : Array.from({ length: times }, () => pid);
 }
 
 /** Empty arrays for groups without local members; never added to. */
@@ -270,10 +276,10 @@ export class Group {
   /** The local members, each as often as it has joined. */
   get localPids(): readonly Pid[] {
     if (this.#localPids !== null) return this.#localPids;
-    const pids: Pid[] = [];
-    for (const { member, count } of this.#memberships) {
-      for (let times = count; times > 0; times--) pids.push(member.process.pid);
-    }
+    const pids =
+      this.#repeats === 0
+        ? this.#memberships.map(({ member }) => member.process.pid)
+        : this.#memberships.flatMap(({ member, count }) => repeated(member.process.pid, count));
     return (this.#localPids = Object.freeze(pids));
   }
 

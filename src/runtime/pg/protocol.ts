@@ -108,5 +108,9 @@ function readPids(pids: unknown, peer: Pid): readonly Pid[] | undefined {
 }
 
 function arePids(pids: unknown): pids is Pid | readonly Pid[] {
-  return pids instanceof Pid || (Array.isArray(pids) && pids.every((pid) => pid instanceof Pid));
+  return pids instanceof Pid || (Array.isArray(pids) && pids.every(isPid));
+}
+
+function isPid(value: unknown): value is Pid {
+  return value instanceof Pid;
 }
