@@ -1,8 +1,11 @@
 // The inspector of the own node: what it answers, what it measures, and that it leaves nothing behind.
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   child,
+  childTemplate,
   createNode,
+  defineDynamicSupervisor,
   defineServer,
   defineSupervisor,
   type Node,
@@ -11,6 +14,7 @@ import {
   pg,
   pubsub,
   type Process,
+  sys,
 } from 'troupe';
 import { type Inspector, inspectNode, type TreeLine, type TreeRow } from 'troupe/inspect';
 import { createManualClock, settle } from 'troupe/testing';
@@ -122,6 +126,36 @@ describe('one process', () => {
     ]);
     expect((await inspector.process(other.toString())).monitors).toEqual(['the_counter@here@test']);
     expect(JSON.parse(JSON.stringify(detail))).toMatchObject({ pid: pid.toString() });
+  });
+
+  test('shows of a supervisor its flags and its children', async () => {
+    const root = defineSupervisor({
+      strategy: 'rest_for_one',
+      intensity: 3,
+      children: () => [
+        child(counter, [], { id: 'one' }),
+        child(counter, [], { id: 'two', restart: 'transient' }),
+      ],
+    });
+    const supervisor = await node.start(root);
+    await supervisor.terminateChild('two');
+    const [one] = await supervisor.whichChildren();
+    expect((await inspector.process(supervisor.pid.toString())).state).toBe(
+      "{ name: 'supervisor', strategy: 'rest_for_one', intensity: 3, periodMs: 5000, autoShutdown: 'never', children: " +
+        `[ { id: 'one', pid: ${String(one?.pid)}, type: 'worker', restart: 'permanent' }, ` +
+        "{ id: 'two', pid: undefined, type: 'worker', restart: 'transient', status: 'stopped' } ] }",
+    );
+    expect(inspect(await sys.getState(node, supervisor.pid))).toMatch(/^\{\s+name: 'supervisor'.*id: 'one'/s);
+  });
+
+  test('shows the first children of a supervisor with very many', async () => {
+    const many = defineDynamicSupervisor({ child: childTemplate(counter, { restart: 'temporary' }) });
+    const supervisor = await node.start(many);
+    for (let count = 0; count < 25; count++) await supervisor.startChild([]); // oxlint-disable-line no-await-in-loop
+    const { state } = await inspector.process(supervisor.pid.toString());
+    expect(state).toContain("strategy: 'simple_one_for_one'");
+    expect(state?.split("restart: 'temporary'")).toHaveLength(21);
+    expect(state).toMatch(/more: 5 \}$/);
   });
 
   test('shows the handler that awaits and for how long, and that the state cannot be had meanwhile', async () => {
