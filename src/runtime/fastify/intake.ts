@@ -10,6 +10,7 @@
  *
  * Limits: what one read has brought is not divided. What processes do with the frames is the scheduler's business.
  */
+// oxlint-disable no-underscore-dangle -- the method of `Writable`
 import { withoutContext } from '../process/async.ts';
 
 /** How long reading takes in a turn of the event loop, in milliseconds. */

@@ -1,4 +1,5 @@
 // What many clients send at once, read in several turns of the event loop.
+// oxlint-disable no-underscore-dangle -- the method of `Writable`
 import { defineWebSocketHandler, text, webSocketHandler } from 'troupe/fastify';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ReadTurns } from '../../../src/runtime/fastify/internal.ts';
