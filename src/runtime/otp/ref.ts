@@ -4,7 +4,7 @@
  *
  * A reference is only an address. It keeps nothing alive, and what it addresses may be gone; a call finds out.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitor.ts';
 import { type Destination, nodeOf } from '../process/destination.ts';
@@ -297,7 +297,7 @@ abstract class AnySupervisorRef extends AnyRef {
   ): Promise<Result> {
     const { monitor = false, from } = options ?? {};
     if (monitor && from === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'To monitor the child, name the process in `from`.');
+      throw badArgument('To monitor the child, name the process in `from`.');
     }
     const result = await this.request<Result & { readonly pid?: Pid }>('start_child', argument, options);
     if (!monitor || from === undefined || !result.ok || result.pid === undefined) return result;

@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -95,7 +95,7 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
   for (const [key, handler] of Object.entries(handlers) as [string, Handler][]) {
     requireFunction(name, `${kind}.${key}`, handler);
     if (key === SYSTEM) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${name}' cannot have a ${kind} handler '${key}'.`);
+      throw badArgument(`'${name}' cannot have a ${kind} handler '${key}'.`);
     }
     table.set(key, handler);
   }
@@ -104,7 +104,7 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
 
 function requireFunction(name: string, what: string, callback: unknown): void {
   if (typeof callback !== 'function') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `Server '${name}': ${what} must be a function.`);
+    throw badArgument(`Server '${name}': ${what} must be a function.`);
   }
 }
 

@@ -9,7 +9,7 @@ import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/actions.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { Follower, type FollowOptions } from './durable/follower.ts';
 import { publish } from './durable/log.ts';
 import type { NewEvent, StoredEvent } from './durable/store.ts';
@@ -199,10 +199,7 @@ export class DurableChannel<Topics> extends Channel<Topics> {
   event<Topic extends TopicOf<Topics>>(topic: Topic, payload: ReadonlyPayload<Topics[Topic]>): NewEvent {
     const text: string | undefined = JSON.stringify(payload);
     if (text === undefined || topic === '')
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `An event has a topic and a payload that can be written as JSON.`,
-      );
+      throw badArgument(`An event has a topic and a payload that can be written as JSON.`);
     return { channel: this.name, topic, payload: text };
   }
 

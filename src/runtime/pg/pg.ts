@@ -10,7 +10,7 @@
  * independently of each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of
  * `pg`.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
@@ -167,7 +167,7 @@ export function nodeOf(place: Place): Node {
 /** @internal The pid of the process that calls. */
 export function ownPid(place: Place): Pid {
   if (!(place instanceof Node)) return place.pid;
-  throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A node cannot join or leave a group: name the pids.');
+  throw badArgument('A node cannot join or leave a group: name the pids.');
 }
 
 function scopeAt(place: Place, name: string): Scope {

@@ -8,7 +8,7 @@
  * Invariants: a node has one scope of a name; when its process ends, the scope ends, members are no longer watched, and no
  * membership is kept. See `pg.erl`. The process is not a `gen_server`, but it answers system messages (`sys`).
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
@@ -268,7 +268,7 @@ export class Scope extends Watcher {
         peers: this.#exchange.peers(),
       }),
       replaceState: () => {
-        throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The state of a scope is its members: join and leave.');
+        throw badArgument('The state of a scope is its members: join and leave.');
       },
       details: () => ({}),
       terminate: (_self, reason) => {

@@ -273,7 +273,7 @@ export class Node {
     const parts = parsePid(text);
     const node = parts === undefined ? undefined : nodeOfChannel(parts.channel);
     if (parts === undefined || node === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is not a pid; a pid looks like <0.12.0>.`);
+      throw badArgument(`'${text}' is not a pid; a pid looks like <0.12.0>.`);
     }
     if (node === this.name) {
       return this.table.find(parts.id, parts.serial)?.pid ?? new Pid(this.origin, parts.id, parts.serial);

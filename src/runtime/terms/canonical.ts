@@ -14,7 +14,7 @@
  * Limits: a key is nested at most 512 levels deep, and has at most 100,000 parts.
  */
 import { isUtf8 } from 'node:buffer';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { Atom, AtomKeyed } from './atom.ts';
 import { formatTerm } from './format.ts';
 import { Pid, Port, Ref } from './identifiers.ts';
@@ -233,7 +233,7 @@ function sized(tag: string, text: string): string {
 }
 
 function bad(what: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', `A key of a map holds ${what}.`);
+  return badArgument(`A key of a map holds ${what}.`);
 }
 
 // ---- maps ----

@@ -12,7 +12,7 @@
  * Invariants: for each peer the node gets `nodeUp` and `nodeDown` alternately; before the next `nodeUp` everything of the
  * previous connection is gone; what waited for a connection goes out in order, before anything that is sent later.
  */
-import { TroupeError } from '../../errors.ts';
+import { TroupeError, badArgument } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { Epmd } from '../epmd/epmd.ts';
@@ -85,11 +85,10 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   attach(host: CarrierHost): void {
     const { node: name, creation } = host.origin;
     if (this.#attached !== undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another carrier.');
+      throw badArgument('A carrier serves one node; make another carrier.');
     }
     if (!isNodeName(name)) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
+      throw badArgument(
         `'${name}' cannot name a distributed node: the form is name@host, in ASCII, with at most 255 characters.`,
       );
     }
@@ -422,7 +421,7 @@ function hostOf(name: string): string {
 }
 
 function notAttached(): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier has not been given to createNode() yet.');
+  return badArgument('The carrier has not been given to createNode() yet.');
 }
 
 /** Why a connection could not be set up. */

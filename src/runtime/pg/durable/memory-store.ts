@@ -6,7 +6,7 @@
  * positions of another one mean nothing to it.
  */
 import { randomUUID } from 'node:crypto';
-import { TroupeError } from '../../errors.ts';
+import { badArgument } from '../../errors.ts';
 import type {
   ChannelStore,
   EventPage,
@@ -61,7 +61,7 @@ export class MemoryStore implements ChannelStore<MemoryTransaction> {
   }
 
   async append(transaction: MemoryTransaction, event: NewEvent): Promise<StoredEvent> {
-    if (transaction.ended) throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The transaction has ended.');
+    if (transaction.ended) throw badArgument('The transaction has ended.');
     if (transaction.leave === undefined) {
       const before = this.#turns;
       let leave: () => void = () => undefined;

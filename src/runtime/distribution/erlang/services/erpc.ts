@@ -11,7 +11,7 @@
  * removed; the function runs on, as in `erpc.erl`. Of the calls given up before their reply came, at most `ABANDONED_MAX` are
  * remembered; the monitors of any others go when their processes end.
  */
-import { TroupeError } from '../../../errors.ts';
+import { TroupeError, badArgument } from '../../../errors.ts';
 import { Call, type CallOptions, beginCall } from '../../../otp/gen.ts';
 import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
@@ -96,7 +96,7 @@ export const erpc = { call: callFunction, cast: castFunction } as const;
 /** @throws TroupeError TROUPE_BAD_ARGUMENT, TROUPE_NO_CARRIER */
 function clientFor(node: Node, args: readonly unknown[]): SpawnClient {
   if (!Array.isArray(args) || args.length > MAX_ARITY) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The arguments are an array of at most ${MAX_ARITY}.`);
+    throw badArgument(`The arguments are an array of at most ${MAX_ARITY}.`);
   }
   return spawnClientOf(node);
 }
