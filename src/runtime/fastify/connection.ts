@@ -20,10 +20,9 @@
 import type { WebSocket } from '@fastify/websocket';
 import type { RawData } from 'ws';
 import type { FastifyRequest } from 'fastify';
-import { isThenable } from '../process/behaviour.ts';
+import { isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
-import type { SpawnOptions } from '../process/behaviour.ts';
 import { addWatch } from '../process/monitor.ts';
 import { TimerEntry } from '../process/timers.ts';
 import type { Node } from '../process/node.ts';

@@ -9,8 +9,7 @@ import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitor.ts';
 import { type Destination, nodeOf } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/identifiers.ts';
-import type { Ref } from '../terms/identifiers.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type {
   ChildCounts,
   ChildId,

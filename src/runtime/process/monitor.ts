@@ -14,8 +14,7 @@ import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
 import { badArgument } from '../errors.ts';
 import { exitReasonOf } from './state.ts';
-import { locate } from './destination.ts';
-import type { Destination } from './destination.ts';
+import { locate, type Destination } from './destination.ts';
 
 /** Is notified once when a process of this node ends; extend it to allocate nothing else. */
 export abstract class Watcher {

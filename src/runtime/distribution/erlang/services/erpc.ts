@@ -23,9 +23,8 @@ import type { Process } from '../../../process/process.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { type Atom, atom } from '../../../terms/atom.ts';
 import { tuple } from '../../../terms/values.ts';
-import type { SpawnReply } from '../wire/control.ts';
+import { type SpawnReply, SPAWN_REQUEST } from '../wire/control.ts';
 import type { PeerConnection } from './index.ts';
-import { SPAWN_REQUEST } from '../wire/control.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
 
 const undeliverable = telemetry('troupe:message:undeliverable');
