@@ -47,11 +47,12 @@ export class ServerDefinition<
     args: Args,
     options: StartOptions | undefined,
   ): Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
-    const started = startBehaviour<
-      readonly unknown[],
-      ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>
-    >(node, parent, linked, this.#behaviour, args, options, ({ pid }) => new ServerInstance(node, pid));
-    return started as Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored>;
+    type Instance = ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>;
+    const handleOf = ({ pid }: Process): Instance => new ServerInstance(node, pid);
+    const begin = startBehaviour<readonly unknown[], Instance>;
+    return begin(node, parent, linked, this.#behaviour, args, options, handleOf) as Promise<
+      Instance | Ignored
+    >;
   }
 }
 

@@ -187,7 +187,6 @@ export class SystemAnswer {
   }
 }
 
-/** @internal */
 const OK = new SystemAnswer('ok');
 
 /**

@@ -15,7 +15,7 @@ import { publish } from './durable/log.ts';
 import type { NewEvent, StoredEvent } from './durable/store.ts';
 import * as pubsub from './pubsub.ts';
 import { Broadcast } from './pubsub.ts';
-import type { Place } from './pg.ts';
+import { ownPid, type Place } from './pg.ts';
 import type {
   Atom,
   BitString,
@@ -115,16 +115,14 @@ export class Channel<Topics> {
   join(self: Process): void;
   join(place: Place, pids: Pid | readonly Pid[]): void;
   join(place: Place, pids?: Pid | readonly Pid[]): void {
-    if (pids === undefined) pubsub.join(place as Process, this.name);
-    else pubsub.join(place, this.name, pids);
+    pubsub.join(place, this.name, pids ?? ownPid(place));
   }
 
   /** Lets processes leave; the calling one when none are named. See `pubsub.leave`. */
   leave(self: Process): 'ok' | 'not_joined';
   leave(place: Place, pids: Pid | readonly Pid[]): 'ok' | 'not_joined';
   leave(place: Place, pids?: Pid | readonly Pid[]): 'ok' | 'not_joined' {
-    if (pids === undefined) return pubsub.leave(place as Process, this.name);
-    return pubsub.leave(place, this.name, pids);
+    return pubsub.leave(place, this.name, pids ?? ownPid(place));
   }
 
   /** Sends to every member on every node. See `pubsub.broadcast`. */

@@ -422,7 +422,7 @@ class Monitors {
   notify({ kind, group, pids }: Change, newest = Infinity): void {
     if (this.none) return;
     const Message = kind === 'join' ? GroupJoined : GroupLeft;
-    const ofGroup = this.#ofGroup.size > 0 ? this.#ofGroup.get(monitorKey(group)) : undefined;
+    const ofGroup = this.#ofGroup.size > 0 ? this.#ofGroup.get(canonicalText(group.name)) : undefined;
     for (const monitors of ofGroup === undefined ? [this.#ofScope] : [this.#ofScope, ofGroup]) {
       for (const { number, owner, ref } of monitors) {
         if (number <= newest) owner.deliver(new Message(ref, group.name, pids));
@@ -438,9 +438,4 @@ class Monitors {
     }
     return set;
   }
-}
-
-/** The key of a group among all groups of its scope, whatever kind of name it has. */
-function monitorKey(group: Group): string {
-  return canonicalText(group.name);
 }

@@ -48,7 +48,7 @@ function plainAtom(atom: Atom): Atom | boolean | null | undefined {
 }
 
 /**
- * @internal A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
+ * A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
  * compare the others by their {@link termText}.
  */
 function plainKey(key: unknown): unknown {
@@ -69,7 +69,7 @@ function plainKey(key: unknown): unknown {
   }
 }
 
-/** @internal Whether a plain key is its own identity in a Map; the others are compared by their text. */
+/** Whether a plain key is its own identity in a Map; the others are compared by their text. */
 function isSimpleKey(plain: unknown): boolean {
   return typeof plain !== 'object' || plain === null || plain instanceof Atom;
 }
