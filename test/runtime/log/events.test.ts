@@ -62,7 +62,10 @@ test('an error that cannot be read, or is very long, is described by another', a
       throw new Error('read');
     },
   });
-  const many = new AggregateError(Array.from({ length: 1_000 }, () => new Error('one')), 'many');
+  const many = new AggregateError(
+    Array.from({ length: 1_000 }, () => new Error('one')),
+    'many',
+  );
   const odd: Record<string, unknown> = {
     getter,
     object: Object.assign(new Error('odd'), { message: { length: 3 } }),
