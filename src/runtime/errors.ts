@@ -99,6 +99,34 @@ export function badArgument(what: string): TroupeError {
   return new TroupeError('TROUPE_BAD_ARGUMENT', what);
 }
 
+/**
+ * @internal Checks that options are an object and that each of them exists: a slip in a name would otherwise do nothing, in silence.
+ * @param what what they are the options of.
+ * @param known each option; the compiler sees to it that none is missing.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT.
+ */
+export function checkOptionNames<Options extends object>(
+  what: string,
+  given: Options,
+  known: Readonly<Record<keyof Options, true>>,
+): void {
+  if (!isOptions(given)) throw badArgument(`The options of ${what} are an object, not ${kindOf(given)}.`);
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(known, name)) continue;
+    throw badArgument(`${what} has no option '${name}'; its options are ${Object.keys(known).join(', ')}.`);
+  }
+}
+
+function isOptions(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && !Array.isArray(given);
+}
+
+/** @internal What a value is, for an error that says what was expected instead. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+}
+
 /** @internal Checks a whole number. @throws TroupeError TROUPE_BAD_ARGUMENT. */
 export function checkInteger(
   what: string,

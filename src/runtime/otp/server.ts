@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -73,6 +73,7 @@ export function defineServer<
 >(
   callbacks: ServerCallbacks<Result, Args, Calls, Casts> & ThisType<void>,
 ): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
+  checkOptionNames('defineServer', callbacks, CALLBACKS);
   const { name = 'server', info = [] } = callbacks;
   const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];
   for (const handler of infos) requireFunction(name, 'info', handler);
@@ -89,6 +90,16 @@ export function defineServer<
     terminate: callbacks.terminate as Callbacks['terminate'],
   });
 }
+
+const CALLBACKS: Readonly<Record<keyof ServerCallbacks<unknown, readonly unknown[], {}, {}>, true>> = {
+  name: true,
+  init: true,
+  call: true,
+  cast: true,
+  info: true,
+  continue: true,
+  terminate: true,
+};
 
 function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object = {}): Map<string, Handler> {
   const table = new Map<string, Handler>();

@@ -9,7 +9,7 @@ import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/actions.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames } from '../errors.ts';
 import { Follower, type FollowOptions } from './durable/follower.ts';
 import { publish } from './durable/log.ts';
 import type { NewEvent, StoredEvent } from './durable/store.ts';
@@ -184,6 +184,12 @@ export interface DurableOptions {
   readonly durable: true;
 }
 
+const CHANNEL_OPTIONS: Readonly<Record<keyof (ChannelFormOptions & DurableOptions), true>> = {
+  topics: true,
+  atomKeys: true,
+  durable: true,
+};
+
 /**
  * A durable channel; make one with `defineChannel(name, { durable: true })`.
  *
@@ -249,6 +255,7 @@ export function defineChannel<Topics extends object>(
   name: string,
   options: ChannelOptions<NoInfer<Topics>> & Partial<DurableOptions> = {},
 ): Channel<Topics> {
+  checkOptionNames('defineChannel', options, CHANNEL_OPTIONS);
   const { durable, ...forms } = options;
   const channel = durable === true ? new DurableChannel<Topics>(name) : new Channel<Topics>(name);
   declareChannel(name, forms);

@@ -12,6 +12,7 @@
  * A history that is too long to be worth it, is gone, or is of another epoch is answered with a `ChannelReset`: its reader reads
  * again what it shows, which was stored before the position in it.
  */
+import { checkOptionNames } from '../../errors.ts';
 import * as pubsub from '../pubsub.ts';
 import type { Process } from '../../process/process.ts';
 import { Broadcast } from '../pubsub.ts';
@@ -78,6 +79,7 @@ export class Follower<Message extends Broadcast = Broadcast> {
     this.#progress = findProgress(self.node, channel);
     this.#asked = since !== undefined && since !== '';
     this.#since = this.#asked ? parseCursor(since as string) : undefined;
+    checkOptionNames('follow', options, { eventsMax: true, bytesMax: true });
     this.#options = { eventsMax: REPLAY.events, bytesMax: REPLAY.bytes, ...options };
     self.send(self.pid, new ReadOn(this));
   }
