@@ -436,7 +436,10 @@ export function reportUnexpected({ node, pid, label, extra }: Process, message: 
     label,
     name: extra?.name,
     reason: message instanceof Cast ? message.name : message,
-    context: kind === 'cast' ? 'it has no cast of this name, and dropped it' : 'no info handler takes this message, and it was dropped',
+    context:
+      kind === 'cast'
+        ? 'it has no cast of this name, and dropped it'
+        : 'no info handler takes this message, and it was dropped',
   });
 }
 

@@ -132,7 +132,9 @@ function linesOf(failure: Failure): string[] {
   const shown = cut(label, LABEL_MAX);
   const who = pid === undefined ? '' : pid.toString();
   if (kind === 'warning') {
-    return [`** ${shown}${who === '' ? '' : ` ${who}`}: ${context ?? ''}: ${cut(formatReason(reason), LABEL_MAX)}`];
+    return [
+      `** ${shown}${who === '' ? '' : ` ${who}`}: ${context ?? ''}: ${cut(formatReason(reason), LABEL_MAX)}`,
+    ];
   }
   if (kind === 'crash') {
     return [
@@ -144,10 +146,7 @@ function linesOf(failure: Failure): string[] {
     ];
   }
   if (kind === 'error') {
-    return [
-      `** Process ${shown} ${who} terminating`,
-      `** Reason for termination == ${textOf(reason)}`,
-    ];
+    return [`** Process ${shown} ${who} terminating`, `** Reason for termination == ${textOf(reason)}`];
   }
   return [
     `    supervisor: ${shown} ${who}`,

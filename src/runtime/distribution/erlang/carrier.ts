@@ -150,7 +150,13 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (this.#told.size >= TOLD_MAX) this.#told.clear();
     this.#told.set(peer, reason);
     const context = 'a connection with this node could not be made';
-    reportFailure(node, { kind: 'warning', channel: 'troupe:distribution:refused', label: peer, reason, context });
+    reportFailure(node, {
+      kind: 'warning',
+      channel: 'troupe:distribution:refused',
+      label: peer,
+      reason,
+      context,
+    });
   }
 
   #epmdOptions() {

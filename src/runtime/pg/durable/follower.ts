@@ -75,11 +75,11 @@ export class Follower<Message extends Broadcast = Broadcast> {
 
   /** @internal Use `DurableChannel.follow`. */
   constructor(self: Process, channel: string, since: string | undefined, options: FollowOptions = {}) {
+    checkOptionNames('follow', options, { eventsMax: true, bytesMax: true });
     this.#self = self;
     this.#progress = findProgress(self.node, channel);
     this.#asked = since !== undefined && since !== '';
     this.#since = this.#asked ? parseCursor(since as string) : undefined;
-    checkOptionNames('follow', options, { eventsMax: true, bytesMax: true });
     this.#options = { eventsMax: REPLAY.events, bytesMax: REPLAY.bytes, ...options };
     self.send(self.pid, new ReadOn(this));
   }
