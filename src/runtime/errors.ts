@@ -29,7 +29,8 @@ const table = {
   TROUPE_CONNECT_FAILED:
     'See `reason`: whether the other node runs, is registered with epmd, and has the same cookie.',
   TROUPE_ERPC_FAILED: 'The function failed on the other node; what it failed with is in `reason`.',
-  TROUPE_CALL_TIMEOUT: 'The server did not answer in time; raise timeoutMs or find out what keeps it busy.',
+  TROUPE_CALL_TIMEOUT:
+    'The server did not answer in time; raise timeoutMs (5,000 by default), or find out what keeps it busy.',
   TROUPE_CALL_NOPROC: 'The server is not running; start it, or let its supervisor restart it.',
   TROUPE_CALL_NODEDOWN: 'The node of the server is not connected.',
   TROUPE_CALL_EXIT: 'The server exited before it answered; its exit reason is in `reason`.',
@@ -99,16 +100,18 @@ export function badArgument(what: string): TroupeError {
   return new TroupeError('TROUPE_BAD_ARGUMENT', what);
 }
 
+/** @internal The names of some options: each once, which the compiler sees to. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
+
 /**
  * @internal Checks that options are an object and that each of them exists: a slip in a name would otherwise do nothing, in silence.
  * @param what what they are the options of.
- * @param known each option; the compiler sees to it that none is missing.
  * @throws TroupeError TROUPE_BAD_ARGUMENT.
  */
 export function checkOptionNames<Options extends object>(
   what: string,
   given: Options,
-  known: Readonly<Record<keyof Options, true>>,
+  known: OptionNames<Options>,
 ): void {
   if (!isOptions(given)) throw badArgument(`The options of ${what} are an object, not ${kindOf(given)}.`);
   for (const name of Object.keys(given)) {

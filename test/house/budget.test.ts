@@ -16,7 +16,7 @@ const FILES_MAX = 140;
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {
   cli: { files: 6, lines: 720 },
   client: { files: 2, lines: 255 },
-  inspect: { files: 17, lines: 1_914 },
+  inspect: { files: 17, lines: 1_916 },
   observer: { files: 23, lines: 3_000 },
   log: { files: 2, lines: 320 },
   otel: { files: 1, lines: 85 },

@@ -28,7 +28,7 @@ import type {
   RouteGenericInterface,
   RouteHandlerMethod,
 } from 'fastify';
-import { TroupeError, badArgument, checkOptionNames, kindOf } from '../errors.ts';
+import { TroupeError, badArgument, checkOptionNames, kindOf, type OptionNames } from '../errors.ts';
 import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
@@ -52,7 +52,7 @@ export interface ControllerOptions {
   readonly timeoutMs?: number;
 }
 
-const CONTROLLER_OPTIONS: Readonly<Record<keyof ControllerOptions, true>> = { name: true, timeoutMs: true };
+const CONTROLLER_OPTIONS: OptionNames<ControllerOptions> = { name: true, timeoutMs: true };
 
 /**
  * Makes a route handler from a function that runs in a process of its own, `self`. What it returns, throws or sends with

@@ -8,7 +8,7 @@
  * sends in fragments arrives whole.
  */
 import type { FastifyRequest } from 'fastify';
-import { badArgument, TroupeError, checkOptionNames } from '../errors.ts';
+import { badArgument, TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Action } from '../otp/actions.ts';
 import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
@@ -65,7 +65,7 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
  */
 export type WebSocketInfo<State> = InfoHandler<State>;
 
-const CALLBACKS: Readonly<Record<keyof WebSocketCallbacks<unknown, readonly unknown[]>, true>> = {
+const CALLBACKS: OptionNames<WebSocketCallbacks<unknown, readonly unknown[]>> = {
   name: true,
   limits: true,
   init: true,

@@ -5,7 +5,7 @@
  * A call handler that returns anything else has returned the reply; other callbacks may return what they like. The state is
  * changed in place, or replaced by an action. See `Module:handle_call/3` and `Module:init/1` of `gen_server`.
  */
-import { checkOptionNames } from '../errors.ts';
+import { checkOptionNames, type OptionNames } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { timerLength } from '../process/timers.ts';
 
@@ -31,7 +31,7 @@ export interface Then<State> {
   readonly timeoutMs?: number;
 }
 
-const THEN: Readonly<Record<keyof Then<unknown> | 'reply', true>> = {
+const THEN: OptionNames<Then<unknown> & { reply: unknown }> = {
   state: true,
   continue: true,
   timeoutMs: true,

@@ -6,7 +6,7 @@
  * starts a child. See "Supervisor flags" and "Child specification" of the OTP module `supervisor`;
  * `supervisor:check_childspecs/2`.
  */
-import { TroupeError, checkOptionNames } from '../errors.ts';
+import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { MAX_TIMER_MS } from '../process/timers.ts';
@@ -137,13 +137,13 @@ const RESTARTS = ['permanent', 'transient', 'temporary'];
 const TYPES = ['worker', 'supervisor'];
 
 /** @internal The names of the flags that all supervisors have. */
-export const FLAGS: Readonly<Record<keyof SupervisorFlags, true>> = {
+export const FLAGS: OptionNames<SupervisorFlags> = {
   name: true,
   intensity: true,
   periodMs: true,
   autoShutdown: true,
 };
-const SPEC: Readonly<Record<keyof FullChildSpec, true>> = {
+const SPEC: OptionNames<FullChildSpec> = {
   id: true,
   start: true,
   restart: true,

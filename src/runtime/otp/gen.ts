@@ -8,7 +8,7 @@
  *
  * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
-import { TroupeError, checkOptionNames } from '../errors.ts';
+import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import { type Pending, TRACED } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox.ts';
 import { type ExitReason, FOR_MANY, KEPT, formatReason, quietExit } from '../process/messages.ts';
@@ -52,7 +52,7 @@ export interface CallOptions {
   readonly from?: Process;
 }
 
-const CALL_OPTIONS: Readonly<Record<keyof CallOptions, true>> = { timeoutMs: true, signal: true, from: true };
+const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true, from: true };
 
 /** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
 export interface From<Reply = unknown> {

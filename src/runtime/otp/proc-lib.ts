@@ -10,7 +10,7 @@
  * for a second try. A failed start leaves no `Exit` in the mailbox of a starter that traps exits; one that does not trap them
  * exits with the process, as its link says. It knows no behaviour.
  */
-import { checkOptionNames, TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import { isSameTerm } from '../terms/canonical.ts';
 import { type Behaviour, SPAWN_OPTIONS, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
@@ -37,7 +37,7 @@ export interface StartOptions extends SpawnOptions {
   readonly timeoutMs?: number;
 }
 
-const START_OPTIONS: Readonly<Record<keyof StartOptions, true>> = { ...SPAWN_OPTIONS, timeoutMs: true };
+const START_OPTIONS: OptionNames<StartOptions> = { ...SPAWN_OPTIONS, timeoutMs: true };
 
 /** @internal A start that waits; see the head of this file. */
 export class Startup extends TimerEntry implements Runnable {

@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { checkOptionNames, TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -91,7 +91,7 @@ export function defineServer<
   });
 }
 
-const CALLBACKS: Readonly<Record<keyof ServerCallbacks<unknown, readonly unknown[], {}, {}>, true>> = {
+const CALLBACKS: OptionNames<ServerCallbacks<unknown, readonly unknown[], {}, {}>> = {
   name: true,
   init: true,
   call: true,
@@ -231,12 +231,6 @@ export type ArgumentOf<Handler> = Handler extends (state: never, ...rest: infer 
         ? Argument | undefined
         : never
   : never;
-
-/** The names of a table's handlers whose argument may be left out. */
-export type WithoutArgument<Handlers> = {
-  [Name in keyof Handlers]: undefined extends ArgumentOf<Handlers[Name]> ? Name : never;
-}[keyof Handlers] &
-  string;
 
 /** Types that a definition carries for its clients; there is no such value. */
 export interface ServerTypes<State, Args, Calls, Casts, Ignored> {

@@ -6,7 +6,7 @@
  * is made for a message whose handler is synchronous. `defineServer` and the others build on behaviours, and what they
  * define is started by way of {@link Startable}.
  */
-import { badArgument, checkInteger, checkOneOf, kindOf } from '../errors.ts';
+import { badArgument, checkInteger, checkOneOf, kindOf, type OptionNames } from '../errors.ts';
 import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 
@@ -73,7 +73,7 @@ export interface SpawnOptions {
 }
 
 /** @internal The options of a spawn. */
-export const SPAWN_OPTIONS: Readonly<Record<keyof SpawnOptions, true>> = {
+export const SPAWN_OPTIONS: OptionNames<SpawnOptions> = {
   label: true,
   name: true,
   trapExit: true,

@@ -6,7 +6,14 @@
  * with a node's own methods comes from its `init` process, `<0.0.0>`.
  */
 import type { Carrier } from './carrier.ts';
-import { TroupeError, badArgument, checkInteger, checkOptionNames, checkPositive } from '../errors.ts';
+import {
+  TroupeError,
+  badArgument,
+  checkInteger,
+  checkOptionNames,
+  checkPositive,
+  type OptionNames,
+} from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import {
   type Behaviour,
@@ -416,7 +423,7 @@ const NAME_MAX = 255;
 const PROCESSES_MAX = 134_217_727;
 const SLICE_MAX_MS = 1_000;
 
-const NODE_OPTIONS: Readonly<Record<keyof NodeOptions, true>> = {
+const NODE_OPTIONS: OptionNames<NodeOptions> = {
   name: true,
   creation: true,
   carrier: true,

@@ -7,7 +7,7 @@
  * Why credit: a function that loops over receive on a full mailbox would go on in microtasks for ever and starve all
  * others; after a few answers at once the next one goes through the run queue.
  */
-import { TroupeError, badArgument, checkOptionNames, kindOf } from '../errors.ts';
+import { TroupeError, badArgument, checkOptionNames, kindOf, type OptionNames } from '../errors.ts';
 import { quietExit, TIMEOUT } from './messages.ts';
 import type { Process } from './process.ts';
 import { EMPTY, AWAITING, OVER_MARK, QUEUED, RECEIVING, RUNNING } from './state.ts';
@@ -26,7 +26,7 @@ export interface ReceiveOptions {
   readonly after?: number;
 }
 
-const RECEIVE_OPTIONS: Readonly<Record<keyof ReceiveOptions, true>> = { after: true };
+const RECEIVE_OPTIONS: OptionNames<ReceiveOptions> = { after: true };
 
 /**
  * A matcher for the instances of any of some classes, typed as their union.

@@ -7,7 +7,7 @@
 // - A client that does not read must not fill the memory: when much waits to be sent, prints are left out and counted. Results are
 //   never left out: when they fill the buffer, the connection ends.
 // - However a connection ends, `onClose` is called once, and nothing is written afterwards.
-import { checkOptionNames } from '../errors.ts';
+import { checkOptionNames, type OptionNames } from '../errors.ts';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
@@ -65,7 +65,7 @@ export interface ReplOptions {
   readonly onNoSocket?: (error: NoSocketsError) => void;
 }
 
-const REPL_OPTIONS: Readonly<Record<keyof ReplOptions, true>> = {
+const REPL_OPTIONS: OptionNames<ReplOptions> = {
   dataDir: true,
   socket: true,
   remote: true,

@@ -11,7 +11,7 @@
  * in which they began, that wants it. Invariant: no message that waits here matches a receive that waits here.
  */
 import { inspect } from 'node:util';
-import { checkOptionNames, TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import { Call, call, type CallOptions, Cast, cast, RemoteCall, type Request } from '../otp/gen.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import type { Destination } from '../process/destination.ts';
@@ -36,12 +36,7 @@ export interface ProbeOptions {
   readonly mailbox?: SpawnOptions['mailbox'];
 }
 
-const PROBE_OPTIONS: Readonly<Record<keyof ProbeOptions, true>> = {
-  name: true,
-  label: true,
-  trapExit: true,
-  mailbox: true,
-};
+const PROBE_OPTIONS: OptionNames<ProbeOptions> = { name: true, label: true, trapExit: true, mailbox: true };
 
 /** A call that a probe got; the test answers it. */
 export interface ReceivedCall {

@@ -13,10 +13,13 @@ import {
   defineServer,
   defineSupervisor,
   noReply,
+  on,
   type Pid,
   type Process,
   reply,
+  serverRef,
   stop,
+  supervisorRef,
 } from 'troupe';
 import { controller, defineWebSocketHandler } from 'troupe/fastify';
 import { inspectServer } from 'troupe/inspect';
@@ -187,4 +190,45 @@ test('options in the place of what a receive matches are refused', async () => {
   );
   await expect(probe.expectNone({ withinMs: 5 } as never)).rejects.toThrow(bad);
   await node.stop();
+});
+
+describe('what a channel is given', () => {
+  const plain = defineChannel<{ told: string }>('misused');
+  const durable = defineChannel<{ told: string }>('misused_durable', { durable: true });
+
+  test.each<[string, () => unknown, string]>([
+    ['nobody joins', () => plain.join(undefined as never), 'not a value of type undefined'],
+    ['a pid joins without its node', () => plain.join(createNode().initPid as never), 'such as `self`'],
+    ['nobody follows', () => durable.follow({ node: undefined } as never), 'such as `self`'],
+    ['handlers of no channel', () => on('misused' as never, {}), 'on() takes a channel'],
+    ['no handlers', () => on(plain, undefined as never), 'on() takes the handlers'],
+    [
+      'a handler that is none',
+      () => on(plain, { told: 'x' } as never),
+      "handler of 'told' on the channel 'misused'",
+    ],
+    [
+      'a promise is published',
+      () => durable.publish(createNode(), Promise.resolve() as never),
+      'await its transaction',
+    ],
+  ])('%s', (_what, run, said) => {
+    expect(run).toThrow(bad);
+    expect(run).toThrow(said);
+  });
+
+  test('a store is given something other than its transaction and an event', async () => {
+    const store = createMemoryStore();
+    const event = durable.event('told', 'a');
+    await expect(store.append(undefined as never, event)).rejects.toThrow('takes the transaction first');
+    await expect(store.transaction((own) => store.append(own, { told: 'a' } as never))).rejects.toThrow(
+      'takes an event',
+    );
+  });
+});
+
+test('a reference to nothing is refused', () => {
+  const server = defineServer({ init: () => undefined });
+  expect(() => serverRef(createNode(), server, undefined as never)).toThrow(bad);
+  expect(() => supervisorRef(createNode(), {} as never)).toThrow(bad);
 });

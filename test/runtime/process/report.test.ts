@@ -86,8 +86,10 @@ describe('is told', () => {
   test('a message and a cast that no handler takes; a call only to its caller, a broadcast only where nobody looks at any', async () => {
     const ref = await node.start(server());
     node.send(ref.pid, { letter: 'for somebody else' });
-    ref.cast('nobody' as never);
-    await expect(ref.call('nobody' as never)).rejects.toMatchObject({ code: 'TROUPE_UNKNOWN_CALL' });
+    ref.cast('nobody' as never, undefined as never);
+    await expect(ref.call('nobody' as never, undefined as never)).rejects.toMatchObject({
+      code: 'TROUPE_UNKNOWN_CALL',
+    });
     expect(printed).toEqual([
       expect.stringContaining(
         `** ${label} ${ref.pid.toString()}: no info handler takes this message, and it was dropped: {"letter":"for somebody else"}`,

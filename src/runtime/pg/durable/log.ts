@@ -16,7 +16,7 @@
  */
 import * as pg from '../pg.ts';
 import * as pubsub from '../pubsub.ts';
-import { TroupeError, checkOptionNames } from '../../errors.ts';
+import { TroupeError, checkOptionNames, badArgument, type OptionNames } from '../../errors.ts';
 import { started } from '../../otp/actions.ts';
 import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
@@ -47,11 +47,7 @@ export interface ChannelLogOptions {
   readonly maxAgeMs?: number;
 }
 
-const LOG_OPTIONS: Readonly<Record<keyof ChannelLogOptions, true>> = {
-  sweepMs: true,
-  keep: true,
-  maxAgeMs: true,
-};
+const LOG_OPTIONS: OptionNames<ChannelLogOptions> = { sweepMs: true, keep: true, maxAgeMs: true };
 
 /** A place in the history of a channel, as a message. */
 export class ChannelMark {
@@ -208,6 +204,10 @@ export const channelLog = defineServer({
 export function publish(place: pg.Place, event: StoredEvent): void {
   const node = pg.nodeOf(place);
   const { channel, topic, payload } = event;
+  if (typeof channel !== 'string' || typeof event.position !== 'number')
+    throw badArgument(
+      'What is published is an event that a store has answered; await its transaction first.',
+    );
   const progress = findProgress(node, channel);
   if (progress.cursor === undefined) progress.before = Math.min(progress.before, event.position - 1);
   const sender = pubsub.senderPid(place);
