@@ -1,5 +1,6 @@
 // The kinds of attacks, in the order in which they are played.
 import type { Kind } from './kind.ts';
+import { crowds } from './kinds/crowds.ts';
 import { descriptors } from './kinds/descriptors.ts';
 import { disk } from './kinds/disk.ts';
 import { garbage } from './kinds/garbage.ts';
@@ -13,6 +14,7 @@ export const allKinds = (): readonly Kind[] => [
   edits,
   lists,
   slow,
+  crowds,
   hosts,
   garbage,
   descriptors,

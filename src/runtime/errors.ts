@@ -12,8 +12,7 @@ const table = {
   TROUPE_BAD_ARGUMENT: 'Pass a value of the documented type.',
   TROUPE_PROCESS_DEAD:
     'The process that runs this code has exited; stop when its AbortSignal fires, and do not use `self` afterwards.',
-  TROUPE_NOPROC:
-    'No such process is alive here; start it first, or trap exits when linking to one that may be gone.',
+  TROUPE_NOPROC: 'Start the process first, or trap exits when linking to one that may be gone.',
   TROUPE_NAME_TAKEN: 'Choose another name, or unregister the process that has it.',
   TROUPE_NOT_REGISTERED: 'Register a process under the name first, or use whereis() when it may be absent.',
   TROUPE_SYSTEM_LIMIT: 'Let processes exit, or raise `maxProcesses` in createNode().',

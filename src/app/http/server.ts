@@ -2,7 +2,8 @@
 //
 // - Each connection has one request handled at a time. Requests that a client sends without waiting for answers (pipelining) wait
 //   until the previous answer has been handed to the system, and nothing is read from the socket meanwhile. Requests read already
-//   wait, at most `PIPELINED_MAX` on one connection and `WAITING_MAX` on all; beyond that the connection is ended.
+//   wait, at most `PIPELINED_MAX` on one connection and `WAITING_MAX` on all; beyond that the connection is ended, and what it has
+//   sent besides is not looked at.
 // - An answer of which the client takes nothing for `sendTimeoutMs`, or up to twice as long, ends its connection. Node.js counts
 //   every byte that the client's side takes, even within one write.
 // - There are at most `maxConnections`; further ones are refused on arrival, before anything is read from them.
@@ -59,7 +60,7 @@ export function boundedServers(limits: ServerLimits): (handler: Handler) => Serv
         return;
       }
       if (line.waiting.length >= PIPELINED_MAX || waiting >= WAITING_MAX) {
-        socket.destroy();
+        endWhileReading(socket);
         return;
       }
       waiting++;
@@ -114,4 +115,21 @@ export function boundedServers(limits: ServerLimits): (handler: Handler) => Serv
     });
     return server;
   };
+}
+
+/** What Node.js keeps on a socket that it reads requests from. */
+interface Parsed {
+  readonly parser?: { onIncoming?: (() => number) | null } | null;
+}
+
+/** What the parser takes for an upgrade: it leaves the rest of what it was given alone. */
+const READ_NO_FURTHER = 2;
+
+/**
+ * Ends a connection in the middle of what one read has brought. A read brings more than a thousand requests, and Node.js would make each
+ * of them with its response, although nobody is left to answer.
+ */
+function endWhileReading(socket: Socket & Parsed): void {
+  if (socket.parser?.onIncoming) socket.parser.onIncoming = () => READ_NO_FURTHER;
+  socket.destroy();
 }

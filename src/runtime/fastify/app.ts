@@ -12,7 +12,7 @@ import { type CloseStatus, Connection, type ConnectionOwner, hasConnection } fro
 import type { Executions } from './controller.ts';
 import { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
-import { limitSocket, releaseRequest } from './wire.ts';
+import { limitSocket, readInTurns, releaseRequest } from './wire.ts';
 
 /** Frames that WebSocket clients have sent, that were sent to them, and that were dropped because they were too slow. */
 export interface FrameCounts {
@@ -139,6 +139,7 @@ export class Connections implements ConnectionOwner {
       const limits = this.#connectionLimits(definition);
       const start = { request, args };
       this.#live.add(new Connection(this.#node, definition, start, socket, limits, this));
+      readInTurns(socket);
       releaseRequest(socket);
       // What `@fastify/websocket` has added holds the request and its reply. It has nothing to do for a socket with a process.
       if (!this.#shared && listener !== undefined) socket.off('error', listener as () => void);

@@ -12,6 +12,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from '@fastify/websocket';
 import type { OutgoingFrame } from './handler.ts';
+import { type Receiver, readTurns } from './intake.ts';
 import type { Limits } from './limits.ts';
 
 /** `WebSocket.OPEN` of `ws`. */
@@ -55,7 +56,7 @@ interface Insides {
   readonly _extensions: { readonly 'permessage-deflate'?: unknown };
   /** Null on Bun, which brings a `ws` of its own. */
   readonly _sender: { readonly _state: number; readonly _queue: readonly unknown[] } | null;
-  readonly _receiver: {
+  readonly _receiver: Receiver & {
     _maxPayload: number;
     readonly _extensions: { readonly 'permessage-deflate'?: { _maxPayload: number } };
   };
@@ -93,6 +94,12 @@ export function limitSocket(socket: WebSocket, { closeTimeoutMs, maxPayloadBytes
   receiver._maxPayload = lower(receiver._maxPayload, maxPayloadBytes);
   const inflate = receiver._extensions['permessage-deflate'];
   if (inflate !== undefined) inflate._maxPayload = lower(inflate._maxPayload, maxPayloadBytes);
+}
+
+/** Has a socket leave the event loop to others when many clients send at once. Call it before the socket has read anything. */
+export function readInTurns(socket: WebSocket): void {
+  const { _receiver: receiver } = socket as unknown as Partial<Insides>;
+  if (receiver) readTurns.bound(receiver);
 }
 
 /**

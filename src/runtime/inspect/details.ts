@@ -136,7 +136,7 @@ async function stateOf(
   if (!shows) return { state: undefined, stateProblem: undefined };
   try {
     const state = await sys.getState(node, process.pid, { timeoutMs: STATE_TIMEOUT_MS });
-    return { state: textOf(state), stateProblem: undefined };
+    return { state: textOf(state instanceof Supervisor ? state.shown() : state), stateProblem: undefined };
   } catch (error) {
     if (!(error instanceof TroupeError)) throw error;
     return { state: undefined, stateProblem: error.what };

@@ -132,6 +132,10 @@ export class DynamicSupervisor extends Supervisor<DynamicChild> {
     return { specs: 1, active: size - this.#restarting, supervisors, workers: size - supervisors };
   }
 
+  protected restartOf(): FullChildSpec['restart'] {
+    return this.#spec.restart;
+  }
+
   protected findByPid(pid: Pid): DynamicChild | undefined {
     return this.#children.get(pidKey(this.self.node, pid));
   }

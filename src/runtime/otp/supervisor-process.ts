@@ -21,7 +21,7 @@ import { ErlMap } from '../terms/canonical.ts';
 import { Pid } from '../terms/identifiers.ts';
 import { Tuple, tuple } from '../terms/values.ts';
 import { Action } from './actions.ts';
-import type { ChildCounts, ChildInfo, Flags, FullChildSpec } from './child-spec.ts';
+import type { ChildCounts, ChildInfo, Flags, FullChildSpec, Restart } from './child-spec.ts';
 import { Call, RemoteCall, reportUnexpected, type Request, SYSTEM } from './gen.ts';
 import type { Startup } from './proc-lib.ts';
 import {
@@ -52,6 +52,10 @@ class TryAgainRestart {
     return true;
   }
 }
+
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+/** How many children are shown of a supervisor. */
+const CHILDREN_SHOWN_MAX = 20;
 
 /** @internal The state of a supervisor's process. */
 export abstract class Supervisor<Child = unknown> implements SystemTarget {
@@ -122,6 +126,7 @@ export abstract class Supervisor<Child = unknown> implements SystemTarget {
   abstract request(name: string, argument: unknown): Promise<Answer> | Answer | undefined;
   abstract infos(): Iterable<ChildInfo>;
   abstract counts(): ChildCounts;
+  protected abstract restartOf(child: ChildInfo): Restart | undefined;
   /** The child that runs as a process; of a dynamic supervisor also the one that ran as it and waits for its restart. */
   protected abstract findByPid(pid: Pid): Child | undefined;
   protected abstract specOf(child: Child): Pick<FullChildSpec, 'id' | 'restart' | 'significant'>;
@@ -144,6 +149,24 @@ export abstract class Supervisor<Child = unknown> implements SystemTarget {
 
   sentState(): unknown {
     return { children: childrenTerm(this.infos()), counts: countsTerm(this.counts()) };
+  }
+
+  /** What people see of it: its flags and the first of its children. */
+  shown(): object {
+    const children: object[] = [];
+    for (const child of this.infos()) {
+      if (children.length === CHILDREN_SHOWN_MAX) break;
+      const { id, pid, type, status } = child;
+      const restart = this.restartOf(child);
+      children.push({ id, pid, type, restart, ...(status !== 'running' && { status }) });
+    }
+    const { workers, supervisors } = this.counts();
+    const more = workers + supervisors - children.length;
+    return { ...this.flags, children, ...(more > 0 && { more }) };
+  }
+
+  [inspect](): object {
+    return this.shown();
   }
 
   replaceState(state: unknown): void {

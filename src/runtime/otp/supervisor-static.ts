@@ -179,6 +179,10 @@ export class StaticSupervisor extends Supervisor<Child> {
     return this.#children.findByPid(pid);
   }
 
+  protected restartOf({ id }: ChildInfo): FullChildSpec['restart'] | undefined {
+    return this.#children.find(id as string)?.spec.restart;
+  }
+
   protected specOf(child: Child): FullChildSpec {
     return child.spec;
   }

@@ -139,7 +139,7 @@ export function link(process: Process, pid: Pid): void {
   if (other === process) return;
   if (other === null) {
     if ((process.flags & TRAP_EXIT) === 0) {
-      throw new TroupeError('TROUPE_NOPROC', `Cannot link to ${pid.toString()}.`, { reason: 'noproc' });
+      throw new TroupeError('TROUPE_NOPROC', `${String(pid)} is not alive.`, { reason: 'noproc' });
     }
     process.deliverSignal(new Exit(pid, 'noproc'));
     return;

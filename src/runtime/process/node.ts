@@ -255,7 +255,7 @@ export class Node {
   register(name: string, pid: Pid): void {
     const process = this.find(pid);
     if (process === null)
-      throw new TroupeError('TROUPE_NOPROC', `Cannot register ${pid.toString()} as '${name}'.`);
+      throw new TroupeError('TROUPE_NOPROC', `Cannot register '${name}': ${String(pid)} is not alive.`);
     this.registry.register(name, process);
   }
 

@@ -101,6 +101,17 @@ describe('requests of one connection that do not wait for answers', () => {
     }
     expect(begun).toBe(21);
   });
+
+  test('and nothing that one read has brought besides is made a request', async () => {
+    let made = 0;
+    const { port, server } = await serve(() => undefined);
+    server.on('request', () => made++);
+    // All of it fits into what Node.js reads at once.
+    await (
+      await openRaw(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(2_000))
+    ).rest;
+    expect(made).toBe(PIPELINED_MAX + 2);
+  });
 });
 
 test('a client that waits for its answers keeps its connection', async () => {

@@ -29,42 +29,6 @@ function begin(options: NodeOptions = {}): void {
   inspector = inspectNode(node);
 }
 
-describe('a large state', () => {
-  const stateOf = async (state: object): Promise<string | undefined> => {
-    const holder = defineServer({ name: 'holder', init: () => state });
-    const { pid } = await node.start(holder, []);
-    return (await inspector.process(pid.toString())).state;
-  };
-  const keyed = (count: number, value: unknown): object =>
-    Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, value]));
-
-  test('with more properties than are worth the time is counted', async () => {
-    expect(await stateOf(keyed(100_000, 1))).toBe('[100000 properties]');
-  });
-
-  test('is shown less deep the more there is in it', async () => {
-    const leaf = { leaf: { of: { a: { tree: 1 } } } };
-    expect(await stateOf({ few: leaf })).toContain('tree: 1');
-    expect(await stateOf(keyed(500, leaf))).toMatch(/key0: \{ leaf: \{ of: \[Object\] \} \}/);
-    expect(await stateOf({ a: keyed(2_500, leaf), b: 1 })).toMatch(/a: \[Object\], b: 1/);
-  });
-
-  test('is not run: getters and proxies are left alone', async () => {
-    const touched: string[] = [];
-    const state = {
-      get value() {
-        touched.push('getter');
-        return 1;
-      },
-      proxy: new Proxy({}, { ownKeys: () => (touched.push('trap'), []) }),
-      map: new Map([[{ of: 'keys' }, new Set(['element'])]]),
-      bytes: new DataView(new ArrayBuffer(8)),
-    };
-    expect(await stateOf(state)).toMatch(/\[Getter\].*element/);
-    expect(touched).toEqual([]);
-  });
-});
-
 const counter = defineServer({
   name: 'counter',
   init: () => ({ count: 0 }),

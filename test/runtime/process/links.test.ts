@@ -41,6 +41,7 @@ test('erlang:link/1: no such process, exits not trapped: error noproc', async ()
   await expect(inProcess(node, (self) => self.link(dead))).rejects.toMatchObject({
     code: 'TROUPE_NOPROC',
     reason: 'noproc',
+    message: `${dead.toString()} is not alive. Start the process first, or trap exits when linking to one that may be gone. [TROUPE_NOPROC]`,
   });
 });
 

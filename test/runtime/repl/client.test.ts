@@ -33,7 +33,7 @@ describe('--eval', () => {
     const ran = await run(['--eval', "members('notes')"]);
     expect(ran).toEqual({
       code: 0,
-      out: 'PID      NAME  LABEL\n<0.4.0>        listens to notes\n',
+      out: 'PID      JOINED  NAME  LABEL\n<0.4.0>       1        listens to notes\n',
       err: '',
     });
   });

@@ -194,7 +194,7 @@ describe('processes', () => {
       "members('far')",
     );
     expect(added).toBe('3');
-    expect(far).toMatch(/^PID +NAME +LABEL\n<1\.\d+\.0> +on other@test$/);
+    expect(far).toMatch(/^PID +JOINED +NAME +LABEL\n<1\.\d+\.0> +1 +on other@test$/);
     const pid = /<1\.\d+\.0>/.exec(far as string)?.[0] as string;
     expect(await repl.run(`send('${pid}', 'stop')`)).toBe("'stop'");
     expect(await repl.run(`info('${pid}')`)).toBe(
@@ -221,7 +221,22 @@ describe('groups and channels', () => {
     expect(groups).toBe("[ { group: 'notes', members: 1, local: 1 } ]");
     expect(rooms).toBe("GROUP          MEMBERS  LOCAL\n[ 'room', 1 ]        1      1");
     expect(members).toBe("[ '<0.4.0>' ]");
-    expect(local).toMatch(/<0\.4\.0> +listens to notes/);
+    expect(local).toMatch(/<0\.4\.0> +1 +listens to notes/);
+  });
+
+  test('members() shows who has joined several times once, with the number; its value has each as often', async () => {
+    const repl = await client();
+    const [, , shown, local, size] = await runAll(
+      repl,
+      "join('twice')",
+      "join('twice')",
+      "members('twice')",
+      "localMembers('twice')",
+      "members('twice').length",
+    );
+    expect(shown).toMatch(/^PID +JOINED +NAME +LABEL\n<0\.\d+\.0> +2 +repl.*$/);
+    expect(local).toBe(shown);
+    expect(size).toBe('2');
   });
 
   test('join, broadcast, flush, leave', async () => {

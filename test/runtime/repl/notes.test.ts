@@ -46,7 +46,7 @@ const DATA = { env: { DATA_DIR: folder.path } };
 test('shows who listens to the notes, and the tree', async () => {
   const members = await runClient(['--eval', "members('notes')"], DATA);
   expect(members).toMatchObject({ code: 0, err: '' });
-  expect(members.out).toMatch(/^PID +NAME +LABEL\n<[\d.]+> +note_indexer /);
+  expect(members.out).toMatch(/^PID +JOINED +NAME +LABEL\n<[\d.]+> +1 +note_indexer /);
   const { out } = await runClient(['--json', '--eval', 'tree().children.map(({ name }) => name)'], DATA);
   expect(JSON.parse(out)).toContain('notes_sup');
 });

@@ -7,7 +7,7 @@ import { type Broadcast, call, cast, type Node, pg, type Pid, pubsub } from '../
 import { CHANNEL_SCOPE, type GroupRow, groupRows, scopeNames, scopeRows } from '../../inspect/groups.ts';
 import { ChannelWatch } from '../../inspect/watch.ts';
 import { destinationOf, Fault, type Helpers, type Shell, WHO, whoCells } from '../shell.ts';
-import { present, presentRows, showLine } from '../show.ts';
+import { present, presentRows, showLine, showValue } from '../show.ts';
 
 /** The helpers for messages and calls. */
 export function messageHelpers(shell: Shell): Helpers {
@@ -197,7 +197,7 @@ export function groupHelpers(shell: Shell): Helpers {
     },
     members: {
       usage: "members('group', 'scope')",
-      about: 'the members of a group on all nodes, each as often as it joined',
+      about: 'the members of a group on all nodes, and how often each has joined',
       run: (group: unknown, scope: string = CHANNEL_SCOPE) =>
         presentMembers(node, membersOf(node, group, scope, pg.getMembers)),
     },
@@ -274,8 +274,21 @@ function hasScope(node: Node, scope: string): boolean {
   throw new Fault(`no pg scope '${scope}' runs on this node; scopes() lists those that do`);
 }
 
+/** A row for each process, with the number of its memberships; as a value, each as often as it has joined. */
 function presentMembers(node: Node, pids: readonly Pid[]): readonly Pid[] {
-  return presentRows(pids, WHO, (pid) => whoCells(node, pid), 'no members here');
+  const joins = new Map<string, { readonly pid: Pid; count: number }>();
+  for (const pid of pids) {
+    const known = joins.get(pid.toString());
+    if (known === undefined) joins.set(pid.toString(), { pid, count: 1 });
+    else known.count++;
+  }
+  const table = presentRows(
+    [...joins.values()],
+    WHO.toSpliced(1, 0, { heading: 'JOINED', numeric: true }),
+    ({ pid, count }) => whoCells(node, pid).toSpliced(1, 0, String(count)),
+    'no members here',
+  );
+  return present([...pids], (format) => showValue(table, format));
 }
 
 function groupText(group: unknown): string {
