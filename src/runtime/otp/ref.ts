@@ -92,10 +92,22 @@ type WithArgument<Handler> = Handler extends unknown
     : Handler
   : never;
 
-/** What follows the name of a call or cast: its argument, which may be left out where the handler takes none, and options. */
-type Rest<Handler, Options> = [WithArgument<Handler>] extends [never]
-  ? [argument?: ArgumentOf<Handler>, options?: Options]
-  : [argument: ArgumentOf<Handler>, options?: Options];
+/** `true` for one name, `never` for several. */
+type One<Name, All = Name> = Name extends unknown ? ([All] extends [Name] ? true : never) : never;
+
+/** Whether `Name` stands for all of several names: what the compiler takes for a name that does not exist. */
+type IsAny<All, Name> = [All] extends [Name] ? ([One<Name>] extends [never] ? true : false) : false;
+
+/**
+ * What follows the name of a call or cast: its argument, which may be left out where the handler takes none, and options. For a name that
+ * does not exist nothing is asked for, so that the error is about the name.
+ */
+type Rest<Handlers, Name extends keyof Handlers, Options> =
+  IsAny<keyof Handlers, Name> extends true
+    ? [argument?: ArgumentOf<Handlers[Name]>, options?: Options]
+    : [WithArgument<Handlers[Name]>] extends [never]
+      ? [argument?: ArgumentOf<Handlers[Name]>, options?: Options]
+      : [argument: ArgumentOf<Handlers[Name]>, options?: Options];
 
 type Reply<
   Definition extends AnyServerDefinition,
@@ -117,7 +129,7 @@ export abstract class ServerRef<
    */
   call<Name extends keyof Calls<Definition> & string>(
     name: Name,
-    ...rest: Rest<Calls<Definition>[Name], CallOptions>
+    ...rest: Rest<Calls<Definition>, Name, CallOptions>
   ): Promise<Reply<Definition, Away, Name>>;
   call(name: string, argument?: unknown, options?: CallOptions): Promise<unknown> {
     return call(this.from, this.to, name, argument, options);
@@ -126,7 +138,7 @@ export abstract class ServerRef<
   /** Sends the server a request that is not answered. A server that is gone is not an error. See `gen_server:cast/2`. */
   cast<Name extends keyof Casts<Definition> & string>(
     name: Name,
-    ...rest: Rest<Casts<Definition>[Name], CastOptions>
+    ...rest: Rest<Casts<Definition>, Name, CastOptions>
   ): void;
   cast(name: string, argument?: unknown, options?: CastOptions): void {
     cast(this.from, this.to, name, argument, options?.from);
