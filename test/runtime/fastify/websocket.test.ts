@@ -148,7 +148,6 @@ describe('frames', () => {
 describe('what no frame can be made of', () => {
   test.each<[string, () => unknown]>([
     ['an object as text', () => text({ id: 1 } as never)],
-    ['nothing as text', () => text(undefined as never)],
     ['null as bytes', () => binary(null as never)],
     ['an ArrayBuffer', () => binary(new ArrayBuffer(1) as never)],
     ['a number in a ping', () => ping(7 as never)],
@@ -159,9 +158,7 @@ describe('what no frame can be made of', () => {
     const [client, other] = [await open(port), await open(port)];
     client.send('go');
     expect(await client.closed).toMatchObject({ code: 1011 });
-    const { reason } = await failed.next();
-    expect(reason).toMatchObject({ code: 'TROUPE_BAD_ARGUMENT' });
-    expect(String(reason)).toContain('JSON.stringify(object)');
+    expect(String((await failed.next()).reason)).toMatch(/JSON.stringify\(object\).*TROUPE_BAD_ARGUMENT/);
     other.send('hello');
     expect(await other.next()).toBe('hello');
   });
