@@ -49,9 +49,11 @@ export function openPostgres(settings: PostgresSettings): Database {
       return {
         kind: 'postgres',
         description,
-        async open(closing) {
+        async open(closing, onMigrated) {
           try {
-            await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing);
+            onMigrated(
+              await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing),
+            );
             pool.release(await pool.acquire());
           } catch (error) {
             const hopeless = hopelessness(error);

@@ -22,7 +22,7 @@ import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
 import { isUpgrade, type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
 import { formatReason } from '../process/messages.ts';
-import { takeReports } from '../process/report.ts';
+import { loggableError, takeReports } from '../process/report.ts';
 
 /** Options of the plugin. */
 export interface TroupeFastifyOptions {
@@ -182,7 +182,7 @@ function logReports(node: Node, log: FastifyBaseLogger): () => void {
       log[level]({ label, leftOut }, text);
       return;
     }
-    const why = reason instanceof Error ? { err: reason } : { reason: formatReason(reason) };
+    const why = reason instanceof Error ? { err: loggableError(reason) } : { reason: formatReason(reason) };
     log[level]({ process: pid?.toString(), label, name, context, child, ...why }, text);
   });
 }

@@ -75,6 +75,11 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
     return true;
   }
 
+  /** Its topic and channel. The payload is left out. */
+  toString(): string {
+    return `broadcast '${this.topic}' on '${this.channel}'`;
+  }
+
   /**
    * Its place as text, `<epoch>:<position>`: what a client keeps, and hands in as `since` to go on from there. Undefined for a message that
    * was not stored.

@@ -20,6 +20,9 @@ const WINDOWS_MAX = 100;
 /** Characters of one reason, with its stack. */
 const REASON_MAX = 4_000;
 const LABEL_MAX = 200;
+/** Characters of each text of an error that a logger gets as it is, and how many errors an AggregateError may have. */
+const LOGGED_TEXT_MAX = 16_384;
+const LOGGED_ERRORS_MAX = 100;
 
 /** @internal What failed. */
 export interface Failure {
@@ -70,20 +73,52 @@ export function reportFailure(node: Node, failure: Failure): void {
     alreadyTold(reason);
   }
   const tell = reporters.get(node)?.at(-1) ?? print;
+  const report: Reporter = (...of) => {
+    try {
+      tell(...of);
+    } catch {
+      // A logger reads the error, whose own code may throw; this must not fail in the code that ends a process.
+      if (tell !== print) print(...of);
+    }
+  };
   const due = isDue(tell, `${kind} ${label}`, (leftOut) => {
-    tell(
+    report(
       `${leftOut} more of '${cut(label, LABEL_MAX)}' were left out in ${WINDOW_MS / 1000} s`,
       failure,
       leftOut,
     );
   });
-  if (due) tell(titleOf(failure), failure, 0);
+  if (due) report(titleOf(failure), failure, 0);
 }
 
 /** @internal Prints something other than the failure of a process, such as why a program ends. */
 export function say(line: string): void {
   // Output after standard error was closed is lost: nothing is left to write to.
   console.error('%s', clean(line));
+}
+
+/**
+ * @internal An error as a logger can take it, whatever a process failed with. In place of one whose texts cannot be read, are no texts or are
+ * very long comes one that describes it.
+ */
+export function loggableError(reason: ExitReason): Error {
+  if (isLoggable(reason)) return reason;
+  const error = new Error(cut(formatReason(reason), REASON_MAX));
+  error.stack = textOf(reason);
+  return error;
+}
+
+function isLoggable(reason: ExitReason): reason is Error {
+  try {
+    if (!(reason instanceof Error)) return false;
+    const { name, message, stack = '', errors } = reason as Partial<Record<keyof AggregateError, unknown>>;
+    const isText = (text: unknown): boolean => typeof text === 'string' && text.length <= LOGGED_TEXT_MAX;
+    return (
+      [name, message, stack].every(isText) && !(Array.isArray(errors) && errors.length > LOGGED_ERRORS_MAX)
+    );
+  } catch {
+    return false; // a getter that throws
+  }
 }
 
 function isDue(tell: Reporter, key: string, over: (leftOut: number) => void): boolean {
@@ -166,8 +201,16 @@ function hint(channel: TelemetryName): string[] {
 }
 
 function textOf(reason: ExitReason): string {
-  const stack = reason instanceof Error ? reason.stack : undefined;
-  return cut(typeof stack === 'string' && stack !== '' ? stack : formatReason(reason), REASON_MAX);
+  return cut(stackOf(reason) || formatReason(reason), REASON_MAX);
+}
+
+function stackOf(reason: ExitReason): string {
+  try {
+    const stack = reason instanceof Error ? reason.stack : undefined;
+    return typeof stack === 'string' ? stack : '';
+  } catch {
+    return ''; // a getter that throws
+  }
 }
 
 function cut(text: string, max: number): string {

@@ -115,7 +115,13 @@ describe('is told', () => {
     await node.start(member());
     news.broadcast(node, 'told', 'to one that does not listen');
     await settle(node);
-    expect(printed).toEqual([expect.stringContaining('no info handler takes this message')]);
+    expect(printed).toEqual([
+      expect.stringContaining(`message, and it was dropped: broadcast 'told' on '${label}'`),
+    ]);
+    printed.length = 0;
+    node.send(ref.pid, new (class Letter {})());
+    await settle(node);
+    expect(printed).toEqual([expect.stringContaining('and it was dropped: [Letter]')]);
   });
 
   test('ten of the same in ten seconds, then how many more; nothing while somebody subscribes', async () => {

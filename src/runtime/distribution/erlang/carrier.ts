@@ -27,6 +27,7 @@ import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames, isNodeName } from './connect/handshake-messages.ts';
 import { type FaultCounts, Line, type PeerInfo } from './line.ts';
 import { type ErlangCarrierOptions, type Settings, checkOptions } from './options.ts';
+import { Unfinished } from './wire/frames.ts';
 import { Packer } from './wire/send-queue.ts';
 
 const refused = telemetry('troupe:distribution:refused');
@@ -50,10 +51,14 @@ interface Attached {
   readonly ready: Promise<void>;
 }
 
+/** How many of the longest frames all peers together may have begun and not finished. */
+const UNFINISHED_FRAMES = 2;
+
 /** A carrier that speaks Erlang's distribution protocol; make one with {@link createErlangCarrier}. */
 export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner {
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly unfinished: Unfinished;
   /** @internal */ readonly services: Services;
   /** @internal */ readonly busyWait: BusyWait;
   readonly #cookies: Cookies;
@@ -82,6 +87,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     this.#cookies = new Cookies(own, cookies);
     this.busyWait = new BusyWait(settings.busyWaitMs);
     this.packer = new Packer(settings.sendQueue.maxBytes);
+    this.unfinished = new Unfinished(UNFINISHED_FRAMES * settings.maxFrameBytes);
     const { seeds, learn, expose, output } = settings;
     this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });
   }
