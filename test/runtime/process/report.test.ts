@@ -119,7 +119,12 @@ describe('is told', () => {
       expect.stringContaining(`message, and it was dropped: broadcast 'told' on '${label}'`),
     ]);
     printed.length = 0;
-    node.send(ref.pid, new (class Letter {})());
+    node.send(
+      ref.pid,
+      new (class Letter {
+        readonly text = 'hello';
+      })(),
+    );
     await settle(node);
     expect(printed).toEqual([expect.stringContaining('and it was dropped: [Letter]')]);
   });
