@@ -8,7 +8,7 @@
  * sends in fragments arrives whole.
  */
 import type { FastifyRequest } from 'fastify';
-import { badArgument, TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
+import { badArgument, type TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Action } from '../otp/actions.ts';
 import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
