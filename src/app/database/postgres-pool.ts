@@ -41,10 +41,16 @@ export class PostgresPool {
     session.destroy();
   }
 
-  /** Connects beside the others and disconnects again: is the server there? */
-  async tryConnection(): Promise<void> {
+  /** Connects beside the others, asks, and disconnects again: is the server there? */
+  async tryConnection<T>(ask: (connection: PostgresConnection) => Promise<T>): Promise<T> {
     const connection = await openConnection(this.#settings, this.#attempts.signal);
-    await connection.end();
+    const timer = setTimeout(() => connection.destroy(), connection.connectTimeoutMs);
+    try {
+      return await ask(connection);
+    } finally {
+      clearTimeout(timer);
+      await connection.end();
+    }
   }
 
   /** Cuts every connection, and the attempts to open one. The pool can be used again afterwards. */
