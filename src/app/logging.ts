@@ -92,8 +92,13 @@ export function logDatabase(
     const reason = event.state === 'unavailable' ? event.reason : undefined;
     const isNews = reason !== logged;
     logged = reason;
-    if (event.state === 'ready') log.info(`the database is ready: ${description}`);
-    else if (event.state === 'unavailable') {
+    if (event.state === 'ready') {
+      if (event.migrated !== undefined) {
+        const { count, last } = event.migrated;
+        log.info(`the database was migrated: ${count} applied, the last is ${last}`);
+      }
+      log.info(`the database is ready: ${description}`);
+    } else if (event.state === 'unavailable') {
       log[isNews || event.attempt % AWAY_LOGGED_EVERY === 0 ? 'error' : 'debug'](
         { attempt: event.attempt, retryInMs: event.retryInMs },
         `the database is away: ${event.reason}`,

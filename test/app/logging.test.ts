@@ -247,6 +247,28 @@ test('a flood of one peer, or of many, is a bounded number of bounded lines', ()
   }
 });
 
+test('what was applied to the database is told before that it is ready, and nothing when nothing was', () => {
+  let tell: (event: DatabaseEvent) => void = () => {};
+  logDatabase(log, {
+    description: 'a database',
+    onEvent(listener) {
+      tell = listener;
+      return () => {};
+    },
+  });
+  tell({ state: 'ready', migrated: { count: 1, last: '0003_changes' } });
+  tell({ state: 'ready', migrated: { count: 4, last: '0003_changes' } });
+  tell({ state: 'ready' });
+  const ready = [INFO, 'the database is ready: a database'];
+  expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+    [INFO, 'the database was migrated: 1 applied, the last is 0003_changes'],
+    ready,
+    [INFO, 'the database was migrated: 4 applied, the last is 0003_changes'],
+    ready,
+    ready,
+  ]);
+});
+
 test('an outage is told when it begins, when its reason changes, and now and then', () => {
   let tell: (event: DatabaseEvent) => void = () => {};
   const database: Pick<DatabaseStatus, 'description' | 'onEvent'> = {

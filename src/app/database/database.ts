@@ -6,6 +6,7 @@
 // - Every wait has a limit: a call that is not answered in time fails, whatever the server does.
 // - It does not log and knows nothing of processes or HTTP: it reports events to listeners.
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import type { Migrated } from './migrations.ts';
 import { type PgliteSettings, openPglite } from './pglite.ts';
 import { type PostgresSettings, openPostgres } from './postgres.ts';
 
@@ -25,7 +26,8 @@ export interface SqlRunner {
 export type DatabaseState = 'starting' | 'ready' | 'unavailable' | 'closed';
 
 export type DatabaseEvent =
-  | { readonly state: 'ready' }
+  /** `migrated`: what was applied to it since it was ready before, if anything was. */
+  | { readonly state: 'ready'; readonly migrated?: Migrated }
   /** Repeated after each failed attempt to reconnect. */
   | {
       readonly state: 'unavailable';

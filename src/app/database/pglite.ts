@@ -11,7 +11,7 @@ import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './gate.ts';
-import { migrate } from './migrations.ts';
+import { migrate, type Migrated } from './migrations.ts';
 import { PgliteProcess } from './pglite-process.ts';
 import { type LentSession, openConnection, type PostgresConnection } from './postgres-connection.ts';
 import { type Engine, ReopeningDatabase } from './reopening.ts';
@@ -75,7 +75,7 @@ class PgliteEngine implements Engine {
     this.description = `PGlite in ${settings.folder}`;
   }
 
-  async open(closing: AbortSignal): Promise<void> {
+  async open(closing: AbortSignal, onMigrated: (migrated: Migrated | undefined) => void): Promise<void> {
     const { folder, openTimeoutMs = OPEN_TIMEOUT_MS } = this.#settings;
     await this.#process?.ended;
     closing.throwIfAborted();
@@ -90,7 +90,7 @@ class PgliteEngine implements Engine {
         parameters: {},
       };
       connection = await openConnection(target, closing, () => this.#onLost());
-      await migrate(connection, openTimeoutMs, closing);
+      onMigrated(await migrate(connection, openTimeoutMs, closing));
       this.#connection = connection;
       this.#session = connection.lend();
       this.#hasData = true;

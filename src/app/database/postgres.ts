@@ -50,13 +50,14 @@ export function openPostgres(settings: PostgresSettings): Database {
       return {
         kind: 'postgres',
         description,
-        async open(closing) {
+        async open(closing, onMigrated) {
           try {
-            await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing);
-            const connection = await pool.acquire();
-            const unfit = await unfitness(connection);
+            onMigrated(
+              await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing),
+            );
+            const unfit = await pool.tryConnection(unfitness);
             if (unfit !== undefined) throw new Error(unfit);
-            pool.release(connection);
+            pool.release(await pool.acquire());
           } catch (error) {
             const hopeless = hopelessness(error);
             if (hopeless === undefined) throw error;

@@ -11,6 +11,7 @@ import type { Database, DatabaseCall, DatabaseLoad, Queryable, RunOptions, SqlRu
 import { DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 import { explain } from './faults.ts';
 import { within } from './gate.ts';
+import type { Migrated } from './migrations.ts';
 
 /** What is behind a database. */
 export interface Engine {
@@ -20,9 +21,10 @@ export interface Engine {
   /**
    * Migrates the tables and connects. Called again after a failure, and after `cut`.
    * @param closing ends it early
+   * @param onMigrated told what was applied, if anything was, also where connecting fails then
    * @throws DatabaseOpenError when trying again is useless
    */
-  open(closing: AbortSignal): Promise<void>;
+  open(closing: AbortSignal, onMigrated: (migrated: Migrated | undefined) => void): Promise<void>;
   /** A session that no other call has. Its waits are bounded. */
   acquire(): Promise<Session>;
   release(session: Session): void;
@@ -58,6 +60,8 @@ export class ReopeningDatabase extends WithStatus implements Database {
   readonly #closing = new AbortController();
   #opening: Promise<void>;
   #failures = 0;
+  /** What was applied since it was ready, and has not been told. */
+  #migrated: Migrated | undefined;
   #retry: NodeJS.Timeout | undefined;
   #question: 'none' | 'asked' | 'again' = 'none';
   #closed: Promise<void> | undefined;
@@ -130,7 +134,9 @@ export class ReopeningDatabase extends WithStatus implements Database {
   /** Never rejects. */
   async #open(): Promise<void> {
     try {
-      await this.#engine.open(this.#closing.signal);
+      await this.#engine.open(this.#closing.signal, (migrated) => {
+        this.#migrated ??= migrated;
+      });
     } catch (error) {
       if (!(error instanceof DatabaseOpenError))
         this.#openLater(`${this.description} cannot be used: ${explain(error).message}`);
@@ -139,7 +145,9 @@ export class ReopeningDatabase extends WithStatus implements Database {
       return;
     }
     this.#failures = 0;
-    this.status.ready();
+    const migrated = this.#migrated;
+    this.#migrated = undefined;
+    this.status.ready(migrated);
   }
 
   #openLater(reason: string): void {

@@ -2,6 +2,7 @@
 // changes are ignored, so an attempt that ends after `close` needs no check of its own.
 import { backoffMs } from 'troupe';
 import type { DatabaseEvent, DatabaseState } from './database.ts';
+import type { Migrated } from './migrations.ts';
 import { type DatabaseOpenError, DatabaseUnavailableError } from './errors.ts';
 
 /** When callers should try again, if nothing better is known. */
@@ -40,8 +41,8 @@ class Status {
     return () => this.#listeners.delete(listener);
   }
 
-  ready(): void {
-    this.#change({ state: 'ready' });
+  ready(migrated?: Migrated): void {
+    this.#change({ state: 'ready', ...(migrated && { migrated }) });
     this.#settleOpened();
   }
 

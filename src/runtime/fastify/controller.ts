@@ -28,7 +28,7 @@ import type {
   RouteGenericInterface,
   RouteHandlerMethod,
 } from 'fastify';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument, checkOptionNames, kindOf, type OptionNames } from '../errors.ts';
 import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
@@ -51,6 +51,8 @@ export interface ControllerOptions {
    */
   readonly timeoutMs?: number;
 }
+
+const CONTROLLER_OPTIONS: OptionNames<ControllerOptions> = { name: true, timeoutMs: true };
 
 /**
  * Makes a route handler from a function that runs in a process of its own, `self`. What it returns, throws or sends with
@@ -114,6 +116,9 @@ export function controller<
   TypeProvider,
   Logger
 > {
+  if (typeof run !== 'function')
+    throw badArgument(`A controller is made of a function, not of ${kindOf(run)}.`);
+  checkOptionNames('controller', options, CONTROLLER_OPTIONS);
   const { name = run.name === '' ? 'controller' : run.name, timeoutMs } = options;
   if (timeoutMs !== undefined) checkTime('timeoutMs', timeoutMs);
   const behaviour = executionBehaviour(name, run as unknown as Run);

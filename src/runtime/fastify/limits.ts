@@ -2,7 +2,7 @@
  * The limits of WebSocket connections and controllers: what they are, their defaults, the check of what a user sets, and the
  * timer and the token bucket that measure them.
  */
-import { TroupeError, checkNumber, checkOneOf } from '../errors.ts';
+import { TroupeError, checkNumber, checkOneOf, checkOptionNames } from '../errors.ts';
 import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
 /** See {@link ConnectionLimits.slowClient}. */
@@ -136,6 +136,11 @@ export function connectionLimits(
   own: Partial<ConnectionLimits> = {},
   base: ConnectionLimits = defaults,
 ): ConnectionLimits {
+  checkOptionNames(
+    'The limits of a connection',
+    own,
+    defaults as unknown as Record<keyof ConnectionLimits, true>,
+  );
   const limits = { ...base, ...definedOf(own) };
   checkTime('heartbeatMs', limits.heartbeatMs);
   checkTime('idleTimeoutMs', limits.idleTimeoutMs);

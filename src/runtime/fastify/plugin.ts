@@ -22,7 +22,7 @@ import { Executions } from './controller.ts';
 import { DEFAULT_CONTROLLER_TIMEOUT_MS, type WebSocketOptions, checkTime, limitsOf } from './limits.ts';
 import { isUpgrade, type Upgrader, Upgrades, originAllowed } from './upgrades.ts';
 import { formatReason } from '../process/messages.ts';
-import { takeReports } from '../process/report.ts';
+import { loggableError, takeReports } from '../process/report.ts';
 
 /** Options of the plugin. */
 export interface TroupeFastifyOptions {
@@ -176,12 +176,13 @@ function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest)
 function logReports(node: Node, log: FastifyBaseLogger): () => void {
   // Fastify's stand-in for a logger uses one empty function for all of its methods.
   if (log.error === log.info) return () => undefined;
-  return takeReports(node, (text, { pid, label, name, reason, context, child }, leftOut) => {
+  return takeReports(node, (text, { kind, pid, label, name, reason, context, child }, leftOut) => {
+    const level = kind === 'warning' ? 'warn' : 'error';
     if (leftOut > 0) {
-      log.error({ label, leftOut }, text);
+      log[level]({ label, leftOut }, text);
       return;
     }
-    const why = reason instanceof Error ? { err: reason } : { reason: formatReason(reason) };
-    log.error({ process: pid.toString(), label, name, context, child, ...why }, text);
+    const why = reason instanceof Error ? { err: loggableError(reason) } : { reason: formatReason(reason) };
+    log[level]({ process: pid?.toString(), label, name, context, child, ...why }, text);
   });
 }

@@ -14,6 +14,7 @@ import {
   type TelemetryName,
 } from '../index.ts';
 import { badArgument } from '../errors.ts';
+import { loggableError } from '../process/report.ts';
 import { Recurring } from './recurring.ts';
 
 export { KEYS_MAX, Recurring } from './recurring.ts';
@@ -134,7 +135,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     // Processes, servers, supervisors
     'troupe:process:crash': ({ pid, label, name, reason }) => {
       if (isExpected(reason)) return undefined;
-      const err = errorIn(reason);
+      const err = loggableError(reason);
       const kind = `${label} ${name ?? ''} ${err.message.slice(0, KIND_MAX)}`;
       const fields = { process: pid.toString(), label, name, err };
       return { level: 'error', kind, fields, message: 'a process crashed' };
@@ -178,7 +179,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
       message: 'a full mailbox dropped a message',
     }),
     'troupe:message:undeliverable': ({ from, error }) => {
-      const err = errorIn(error);
+      const err = loggableError(error);
       const fields = { process: from.toString(), err };
       return { level: 'warn', kind: err.name, fields, message: 'a delayed message could not be sent' };
     },
@@ -226,7 +227,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     }),
     'troupe:pubsub:restart_failed': ({ error }) => ({
       level: 'error',
-      fields: { err: errorIn(error) },
+      fields: { err: loggableError(error) },
       message: 'the scope of the channels could not be restarted; the node tries again',
     }),
     'troupe:pg:bad_message': ({ scope, node }) => ({
@@ -238,7 +239,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     'troupe:channel:log_failed': ({ channel, error }) => ({
       level: isExpected(error) ? 'debug' : 'error',
       kind: channel,
-      fields: { channel, err: errorIn(error) },
+      fields: { channel, err: loggableError(error) },
       message: 'the log of a channel could not read or trim its events; it tries again',
     }),
     'troupe:node:up': ({ peer }) => {
@@ -252,7 +253,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     'troupe:node:bad_signal': ({ peer, error }) => ({
       level: 'warn',
       kind: peer,
-      fields: { peer, err: errorIn(error) },
+      fields: { peer, err: loggableError(error) },
       message: 'a signal of another node could not be applied',
     }),
 
@@ -296,7 +297,7 @@ function linesFor(isExpected: (reason: unknown) => boolean): Lines {
     'troupe:distribution:epmd': ({ node, state, error }) => ({
       level: state === 'lost' || state === 'failed' ? 'warn' : 'info',
       kind: state,
-      fields: { node, ...(error !== undefined && { err: errorIn(error) }) },
+      fields: { node, ...(error !== undefined && { err: loggableError(error) }) },
       message: EPMD[state],
     }),
     'troupe:distribution:io': ({ from, text }) => ({
@@ -324,8 +325,4 @@ const EPMD = {
 /** The name of a call or cast; its argument is not logged. */
 function nameOf(request: unknown): string {
   return String((request as { readonly name: unknown }).name).slice(0, 100);
-}
-
-function errorIn(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(formatReason(reason));
 }

@@ -10,7 +10,7 @@
 // - Another site's page must not use the browser's session or address, so what changes something, and the WebSocket, is for pages of
 //   this origin; with a token also for those of the origins that the application lets open WebSockets.
 // - The cookie has no path, so that a browser sends it to the folder that it came from, and that is where the observer is mounted, also
-//   below the path of a proxy.
+//   below the path of a proxy. Cookies know no ports, so its name has that of the address: two observers on one host keep their sessions.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isLoopbackHost, originAllowed } from '../fastify/index.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -92,14 +92,21 @@ function isFromHere({ raw }: FastifyRequest): boolean {
  * What a request has for the id of a session. There may be several: other programs of the host, on any port, can set cookies of this
  * name for paths below, which come first.
  */
-export function idsIn({ headers }: FastifyRequest): readonly string[] {
-  const pairs = (headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=', 2));
-  return pairs.flatMap(([name, id = '']) => (name === COOKIE && id !== '' ? [id] : [])).slice(0, IDS_MAX);
+export function idsIn(request: FastifyRequest): readonly string[] {
+  const cookie = cookieName(request);
+  const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('=', 2));
+  return pairs.flatMap(([name, id = '']) => (name === cookie && id !== '' ? [id] : [])).slice(0, IDS_MAX);
+}
+
+/** The name with the port that the browser has asked, which need not be the server's own; `Host` may be anything. */
+function cookieName({ host }: FastifyRequest): string {
+  const port = /:(\d{1,5})$/.exec(host)?.[1];
+  return port === undefined ? COOKIE : `${COOKIE}_${port}`;
 }
 
 /** Gives a browser the id of a session, or takes it away. */
 export function setCookie(request: FastifyRequest, reply: FastifyReply, id: string | undefined): void {
-  const parts = [`${COOKIE}=${id ?? ''}`, 'HttpOnly', 'SameSite=Strict'];
+  const parts = [`${cookieName(request)}=${id ?? ''}`, 'HttpOnly', 'SameSite=Strict'];
   if (id === undefined) parts.push('Max-Age=0');
   if (request.protocol === 'https') parts.push('Secure');
   void reply.header('set-cookie', parts.join('; '));

@@ -8,10 +8,11 @@
  *
  * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import { type Pending, TRACED } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox.ts';
-import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { type ExitReason, FOR_MANY, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { reportFailure } from '../process/report.ts';
 import { telemetry, tracing } from '../telemetry.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import { type Destination, locate } from '../process/destination.ts';
@@ -50,6 +51,8 @@ export interface CallOptions {
    */
   readonly from?: Process;
 }
+
+const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true, from: true };
 
 /** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
 export interface From<Reply = unknown> {
@@ -319,6 +322,14 @@ export function cast(node: Node, to: Destination, name: string, argument: unknow
 export function beginCall(request: Call, options: CallOptions | undefined): boolean {
   const { caller } = request;
   if (caller !== null && !caller.alive) throw caller.dead();
+  // With an option that exists the others are not looked at: a call is to cost little.
+  if (
+    options !== undefined &&
+    options.timeoutMs === undefined &&
+    options.signal === undefined &&
+    caller === null
+  )
+    checkOptionNames('A call', options, CALL_OPTIONS);
   const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
   const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
   if (caller !== null) request.hold(caller);
@@ -405,12 +416,31 @@ export function shown(message: unknown): unknown {
     : message;
 }
 
-/** @internal Publishes a message that a process of a behaviour has no handler for. */
-export function reportUnexpected({ pid, label }: Process, message: unknown): void {
-  if (!unexpected.hasSubscribers) return;
+/**
+ * @internal Publishes a message that a process of a behaviour has no handler for; without a subscriber it is reported as a warning.
+ * @param left whether handlers have seen and left it.
+ */
+export function reportUnexpected({ node, pid, label, extra }: Process, message: unknown, left = false): void {
   const isCall = message instanceof Call || message instanceof RemoteCall;
   const kind = message instanceof Cast ? 'cast' : isCall ? 'call' : 'info';
-  unexpected.publish({ pid, label, kind, message: shown(message) });
+  if (unexpected.hasSubscribers) {
+    unexpected.publish({ pid, label, kind, message: shown(message) });
+    return;
+  }
+  // The caller hears of a call.
+  if (isCall || (left && (Object(message) as { readonly [FOR_MANY]?: boolean })[FOR_MANY] === true)) return;
+  reportFailure(node, {
+    kind: 'warning',
+    channel: 'troupe:server:unexpected',
+    pid,
+    label,
+    name: extra?.name,
+    reason: message instanceof Cast ? message.name : message,
+    context:
+      kind === 'cast'
+        ? 'it has no cast of this name, and dropped it'
+        : 'no info handler takes this message, and it was dropped',
+  });
 }
 
 // ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----

@@ -25,6 +25,7 @@ import {
   TIMEOUT,
   formatReason,
   isCleanExit,
+  isProcessExit,
   reasonOfThrown,
 } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
@@ -221,7 +222,7 @@ export class ServerBehaviour implements Behaviour<
       if (!isPlain(result)) return finish(server, message, null, result);
       return;
     }
-    reportUnexpected(server.self, message);
+    reportUnexpected(server.self, message, infos.length > 0);
   }
 
   async #infoLater(
@@ -487,7 +488,7 @@ function reportTerminated(server: Server, reason: ExitReason, thrown: unknown): 
   const { pid, label, extra, node } = self;
   if (terminated.hasSubscribers) {
     terminated.publish({ pid, label, reason, lastMessage: shown(lastMessage) });
-  } else if (thrown instanceof ProcessExit && !isCleanExit(reason)) {
+  } else if (isProcessExit(thrown) && !isCleanExit(reason)) {
     // Anything else that is thrown is reported as a crash of the process.
     const channel = 'troupe:server:terminated';
     reportFailure(node, { kind: 'error', channel, pid, label, name: extra?.name, reason });

@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -73,6 +73,7 @@ export function defineServer<
 >(
   callbacks: ServerCallbacks<Result, Args, Calls, Casts> & ThisType<void>,
 ): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
+  checkOptionNames('defineServer', callbacks, CALLBACKS);
   const { name = 'server', info = [] } = callbacks;
   const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];
   for (const handler of infos) requireFunction(name, 'info', handler);
@@ -89,6 +90,16 @@ export function defineServer<
     terminate: callbacks.terminate as Callbacks['terminate'],
   });
 }
+
+const CALLBACKS: OptionNames<ServerCallbacks<unknown, readonly unknown[], {}, {}>> = {
+  name: true,
+  init: true,
+  call: true,
+  cast: true,
+  info: true,
+  continue: true,
+  terminate: true,
+};
 
 function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object = {}): Map<string, Handler> {
   const table = new Map<string, Handler>();
@@ -220,12 +231,6 @@ export type ArgumentOf<Handler> = Handler extends (state: never, ...rest: infer 
         ? Argument | undefined
         : never
   : never;
-
-/** The names of a table's handlers whose argument may be left out. */
-export type WithoutArgument<Handlers> = {
-  [Name in keyof Handlers]: undefined extends ArgumentOf<Handlers[Name]> ? Name : never;
-}[keyof Handlers] &
-  string;
 
 /** Types that a definition carries for its clients; there is no such value. */
 export interface ServerTypes<State, Args, Calls, Casts, Ignored> {

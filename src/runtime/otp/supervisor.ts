@@ -5,6 +5,7 @@
  * The flags are checked when the supervisor is defined, the children when it is started, since they depend on its arguments.
  * What its process does is in `supervisor-process.ts`. See the OTP module `supervisor`, `Module:init/1` and `start_link/3`.
  */
+import { checkOptionNames } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Pid } from '../terms/identifiers.ts';
@@ -18,6 +19,7 @@ import { SupervisorBehaviour } from './supervisor-process.ts';
 import {
   CHILD_TYPE,
   checkFlags,
+  FLAGS,
   type ChildSpec,
   type ChildStarted,
   type ChildTemplate,
@@ -130,7 +132,7 @@ export class DynamicSupervisorDefinition<
  * one fails, those before it are stopped and the start fails with the reason
  * `['shutdown', ['failed_to_start_child', id, reason]]`. End one that is not linked with `stop`: like OTP's, it
  * ignores exit signals of processes other than its parent and its children.
- * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags. Wrong child specs fail the start, with that error as reason.
+ * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags, TROUPE_BAD_ARGUMENT for one that does not exist. Wrong child specs fail the start, with that error as reason.
  * See the OTP module `supervisor`.
  * @example
  * const tree = defineSupervisor({
@@ -142,6 +144,7 @@ export function defineSupervisor<
   const Result extends readonly ChildSpec[] | Ignore,
   Args extends readonly unknown[] = [],
 >(options: SupervisorOptions<Result, Args>): SupervisorDefinition<Args, IgnoredBy<Result>> {
+  checkOptionNames('defineSupervisor', options, { ...FLAGS, strategy: true, children: true });
   const flags = checkFlags(options);
   const { children } = options;
   return new SupervisorDefinition(
@@ -156,7 +159,7 @@ export function defineSupervisor<
 /**
  * Declares a supervisor of many children of one kind, which are started on request: OTP's `simple_one_for_one`. Starting
  * and removing a child costs the same however many there are; when it ends it stops all of them at once.
- * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags. A wrong template fails the start.
+ * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags, TROUPE_BAD_ARGUMENT for one that does not exist. A wrong template fails the start.
  * @example
  * const connections = defineDynamicSupervisor({ child: childTemplate(connection, { restart: 'temporary' }) });
  * const supervisor = await node.start(connections);
@@ -169,6 +172,7 @@ export function defineDynamicSupervisor<
 >(
   options: DynamicSupervisorOptions<Args, ChildArgs, Started>,
 ): DynamicSupervisorDefinition<Args, ChildArgs, Started> {
+  checkOptionNames('defineDynamicSupervisor', options, { ...FLAGS, child: true });
   const flags = checkFlags({ ...options, strategy: 'simple_one_for_one' });
   const { child } = options;
   return new DynamicSupervisorDefinition(

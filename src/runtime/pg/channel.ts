@@ -9,7 +9,7 @@ import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/actions.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames, badArgument, kindOf, type OptionNames } from '../errors.ts';
 import { Follower, type FollowOptions } from './durable/follower.ts';
 import { publish } from './durable/log.ts';
 import type { NewEvent, StoredEvent } from './durable/store.ts';
@@ -184,6 +184,12 @@ export interface DurableOptions {
   readonly durable: true;
 }
 
+const CHANNEL_OPTIONS: OptionNames<ChannelFormOptions & DurableOptions> = {
+  topics: true,
+  atomKeys: true,
+  durable: true,
+};
+
 /**
  * A durable channel; make one with `defineChannel(name, { durable: true })`.
  *
@@ -249,6 +255,7 @@ export function defineChannel<Topics extends object>(
   name: string,
   options: ChannelOptions<NoInfer<Topics>> & Partial<DurableOptions> = {},
 ): Channel<Topics> {
+  checkOptionNames('defineChannel', options, CHANNEL_OPTIONS);
   const { durable, ...forms } = options;
   const channel = durable === true ? new DurableChannel<Topics>(name) : new Channel<Topics>(name);
   declareChannel(name, forms);
@@ -268,7 +275,17 @@ export function on<Topics, State>(
   handlers: TopicHandlers<Topics, State>,
 ): (state: State, message: unknown, self: Process) => unknown {
   type Handler = (state: State, payload: unknown, self: Process, message: Broadcast) => unknown;
+  if (!(channel instanceof Channel))
+    throw badArgument(`on() takes a channel of defineChannel, not ${kindOf(channel)}.`);
+  if (Object(handlers) !== handlers)
+    throw badArgument(`on() takes the handlers of topics as an object, not ${kindOf(handlers)}.`);
   const byTopic = new Map(Object.entries(handlers) as Array<[string, Handler]>);
+  for (const [topic, handler] of byTopic) {
+    if (typeof handler === 'function') continue;
+    throw badArgument(
+      `The handler of '${topic}' on the channel '${channel.name}' must be a function, not ${kindOf(handler)}.`,
+    );
+  }
   return (state, message, self) => {
     if (!(message instanceof Broadcast) || message.channel !== channel.name) return UNHANDLED;
     const handler = byTopic.get(message.topic);

@@ -12,7 +12,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
 import { withoutContext } from './async.ts';
-import { Exit, type ExitReason, ProcessExit, reasonOfThrown } from './messages.ts';
+import { Exit, type ExitReason, isProcessExit, reasonOfThrown, soundReason } from './messages.ts';
 import { dropMonitors, tellWatchers } from './monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
@@ -59,8 +59,9 @@ export class ExitQueue {
 }
 
 /** @internal Ends a process: for all others it is gone when this returns. */
-export function terminate(process: Process, reason: ExitReason): void {
+export function terminate(process: Process, given: ExitReason): void {
   if (process.status === EXITED) return;
+  const reason = soundReason(given);
   const { node, pid, extra } = process;
   const report = exited.hasSubscribers ? { pid, label: process.label, name: extra?.name, reason } : undefined;
   process.status = EXITED;
@@ -108,7 +109,7 @@ export function crashed(process: Process, thrown: unknown): void {
   const { pid, label, extra, node } = process;
   const name = extra?.name;
   terminate(process, reason);
-  if (thrown instanceof ProcessExit) return;
+  if (isProcessExit(thrown)) return;
   if (crash.hasSubscribers) crash.publish({ pid, label, name, reason });
   else reportFailure(node, { kind: 'crash', channel: 'troupe:process:crash', pid, label, name, reason });
 }

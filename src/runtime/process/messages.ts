@@ -6,15 +6,18 @@
  */
 import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
-import { type ExitReason, formatReason } from '../terms/reasons.ts';
+import { type ExitReason, formatReason, isSound, soundReason } from '../terms/reasons.ts';
 
-export { type ExitReason, formatReason, isCleanExit, isShutdown } from '../terms/reasons.ts';
+export { type ExitReason, formatReason, isCleanExit, isShutdown, soundReason } from '../terms/reasons.ts';
 
 /** What a monitor was set on: a pid, or a registered name with its node. */
 export type MonitorTarget = Pid | { readonly name: string; readonly node: string };
 
 /** @internal Marks a message of the runtime itself, which no bound of a mailbox drops: where its value is true. */
 export const KEPT: unique symbol = Symbol('kept');
+
+/** @internal Marks a message for many, of which each handles what concerns it: one that handlers leave is nothing to be warned of. */
+export const FOR_MANY: unique symbol = Symbol('forMany');
 
 /** `{'EXIT', From, Reason}`: an exit signal that reached a process which traps exits. */
 export class Exit {
@@ -140,7 +143,13 @@ export function quietExit(reason: ExitReason): ProcessExit {
  * `{Error, Stacktrace}`: an Error carries its stack), or `['nocatch', value]` for another thrown value.
  */
 export function reasonOfThrown(thrown: unknown): ExitReason {
-  if (thrown instanceof ProcessExit) return thrown.reason;
+  if (!isSound(thrown)) return soundReason(thrown);
+  if (thrown instanceof ProcessExit) return soundReason(thrown.reason);
   if (thrown instanceof Error) return thrown;
   return ['nocatch', thrown];
+}
+
+/** @internal Whether code threw to end its process. */
+export function isProcessExit(thrown: unknown): thrown is ProcessExit {
+  return isSound(thrown) && thrown instanceof ProcessExit;
 }

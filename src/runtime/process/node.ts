@@ -6,13 +6,21 @@
  * with a node's own methods comes from its `init` process, `<0.0.0>`.
  */
 import type { Carrier } from './carrier.ts';
-import { TroupeError, badArgument, checkInteger, checkPositive } from '../errors.ts';
+import {
+  TroupeError,
+  badArgument,
+  checkInteger,
+  checkOptionNames,
+  checkPositive,
+  type OptionNames,
+} from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import {
   type Behaviour,
   type Body,
   checkBehaviour,
   checkSpawnOptions,
+  SPAWN_OPTIONS,
   checkStartable,
   Closure,
   functionBody,
@@ -118,6 +126,7 @@ export class Node {
 
   /** Spawns a process with options. See `Process.spawnWith`. */
   spawnWith<Args extends readonly unknown[]>(options: SpawnOptions, body: Body<Args>, ...args: Args): Pid {
+    checkOptionNames('spawnWith', options, SPAWN_OPTIONS);
     return this.create(body, args, undefined, options).pid;
   }
 
@@ -130,7 +139,7 @@ export class Node {
     startable: Startable<Args, Options, Handle>,
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
-    checkStartable(startable);
+    checkStartable(startable, args);
     return startable[START](this, undefined, false, (args ?? []) as unknown as Args, options);
   }
 
@@ -414,7 +423,18 @@ const NAME_MAX = 255;
 const PROCESSES_MAX = 134_217_727;
 const SLICE_MAX_MS = 1_000;
 
+const NODE_OPTIONS: OptionNames<NodeOptions> = {
+  name: true,
+  creation: true,
+  carrier: true,
+  clock: true,
+  sliceMs: true,
+  maxProcesses: true,
+  mailboxHighWater: true,
+};
+
 function checkNodeOptions(options: NodeOptions): void {
+  checkOptionNames('createNode', options, NODE_OPTIONS);
   const {
     name = 'nonode@nohost',
     creation = 4,

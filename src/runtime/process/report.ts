@@ -1,6 +1,6 @@
 /**
- * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up. While the
- * channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
+ * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up; and what would otherwise
+ * be lost without a trace, as warnings. While the channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
  * of a node, such as the logger of a Fastify application.
  *
  * Invariants: a failure is reported once, even when it ends several processes; of a kind and label at most `BURST` are reported
@@ -20,17 +20,22 @@ const WINDOWS_MAX = 100;
 /** Characters of one reason, with its stack. */
 const REASON_MAX = 4_000;
 const LABEL_MAX = 200;
+/** Characters of each text of an error that a logger gets as it is, and how many errors an AggregateError may have. */
+const LOGGED_TEXT_MAX = 16_384;
+const LOGGED_ERRORS_MAX = 100;
 
 /** @internal What failed. */
 export interface Failure {
-  readonly kind: 'crash' | 'error' | 'supervisor';
+  readonly kind: 'crash' | 'error' | 'supervisor' | 'warning';
   /** The event in whose place it is reported. */
   readonly channel: TelemetryName;
-  readonly pid: Pid;
+  /** Undefined for what concerns no process. */
+  readonly pid?: Pid | undefined;
   readonly label: string;
   readonly name?: string | undefined;
+  /** Of a warning: what it is about, such as the message that was dropped. */
   readonly reason: ExitReason;
-  /** Of a supervisor: what happened, and to which child. */
+  /** Of a supervisor: what happened, and to which child. Of a warning: what happened, in words. */
   readonly context?: string;
   readonly child?: string;
 }
@@ -63,23 +68,57 @@ export function alreadyTold(reason: unknown): void {
 /** @internal Reports a failure, unless it was reported before. */
 export function reportFailure(node: Node, failure: Failure): void {
   const { reason, kind, label } = failure;
-  if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
-  alreadyTold(reason);
+  if (kind !== 'warning') {
+    if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
+    alreadyTold(reason);
+  }
   const tell = reporters.get(node)?.at(-1) ?? print;
+  const report: Reporter = (...of) => {
+    try {
+      tell(...of);
+    } catch {
+      // A logger reads the error, whose own code may throw; this must not fail in the code that ends a process.
+      if (tell !== print) print(...of);
+    }
+  };
   const due = isDue(tell, `${kind} ${label}`, (leftOut) => {
-    tell(
+    report(
       `${leftOut} more of '${cut(label, LABEL_MAX)}' were left out in ${WINDOW_MS / 1000} s`,
       failure,
       leftOut,
     );
   });
-  if (due) tell(titleOf(failure), failure, 0);
+  if (due) report(titleOf(failure), failure, 0);
 }
 
 /** @internal Prints something other than the failure of a process, such as why a program ends. */
 export function say(line: string): void {
   // Output after standard error was closed is lost: nothing is left to write to.
   console.error('%s', clean(line));
+}
+
+/**
+ * @internal An error as a logger can take it, whatever a process failed with. In place of one whose texts cannot be read, are no texts or are
+ * very long comes one that describes it.
+ */
+export function loggableError(reason: ExitReason): Error {
+  if (isLoggable(reason)) return reason;
+  const error = new Error(cut(formatReason(reason), REASON_MAX));
+  error.stack = textOf(reason);
+  return error;
+}
+
+function isLoggable(reason: ExitReason): reason is Error {
+  try {
+    if (!(reason instanceof Error)) return false;
+    const { name, message, stack = '', errors } = reason as Partial<Record<keyof AggregateError, unknown>>;
+    const isText = (text: unknown): boolean => typeof text === 'string' && text.length <= LOGGED_TEXT_MAX;
+    return (
+      [name, message, stack].every(isText) && !(Array.isArray(errors) && errors.length > LOGGED_ERRORS_MAX)
+    );
+  } catch {
+    return false; // a getter that throws
+  }
 }
 
 function isDue(tell: Reporter, key: string, over: (leftOut: number) => void): boolean {
@@ -109,6 +148,7 @@ function isDue(tell: Reporter, key: string, over: (leftOut: number) => void): bo
 function titleOf({ kind, context }: Failure): string {
   if (kind === 'crash') return 'a process crashed';
   if (kind === 'error') return 'a process ended with a failure';
+  if (kind === 'warning') return context ?? '';
   return context === 'reached_max_restart_intensity'
     ? 'a supervisor gives up: its children restarted too often'
     : 'a child of a supervisor failed';
@@ -125,23 +165,26 @@ function print(text: string, failure: Failure, leftOut: number): void {
 function linesOf(failure: Failure): string[] {
   const { kind, pid, label, name, reason, context, child } = failure;
   const shown = cut(label, LABEL_MAX);
+  const who = pid === undefined ? '' : pid.toString();
+  if (kind === 'warning') {
+    return [
+      `** ${shown}${who === '' ? '' : ` ${who}`}: ${context ?? ''}: ${cut(formatReason(reason), LABEL_MAX)}`,
+    ];
+  }
   if (kind === 'crash') {
     return [
       '  crasher:',
       `    initial call: ${shown}`,
-      `    pid: ${pid.toString()}`,
+      `    pid: ${who}`,
       `    registered_name: ${name ?? '[]'}`,
       `    exception: ${textOf(reason)}`,
     ];
   }
   if (kind === 'error') {
-    return [
-      `** Process ${shown} ${pid.toString()} terminating`,
-      `** Reason for termination == ${textOf(reason)}`,
-    ];
+    return [`** Process ${shown} ${who} terminating`, `** Reason for termination == ${textOf(reason)}`];
   }
   return [
-    `    supervisor: ${shown} ${pid.toString()}`,
+    `    supervisor: ${shown} ${who}`,
     `    errorContext: ${context ?? ''}`,
     `    reason: ${textOf(reason)}`,
     `    offender: ${cut(child ?? '', LABEL_MAX)}`,
@@ -158,8 +201,16 @@ function hint(channel: TelemetryName): string[] {
 }
 
 function textOf(reason: ExitReason): string {
-  const stack = reason instanceof Error ? reason.stack : undefined;
-  return cut(typeof stack === 'string' && stack !== '' ? stack : formatReason(reason), REASON_MAX);
+  return cut(stackOf(reason) || formatReason(reason), REASON_MAX);
+}
+
+function stackOf(reason: ExitReason): string {
+  try {
+    const stack = reason instanceof Error ? reason.stack : undefined;
+    return typeof stack === 'string' ? stack : '';
+  } catch {
+    return ''; // a getter that throws
+  }
 }
 
 function cut(text: string, max: number): string {

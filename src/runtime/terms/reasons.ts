@@ -72,6 +72,25 @@ export function isShutdown(reason: ExitReason): boolean {
   return reason === 'shutdown' || (Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown');
 }
 
+/**
+ * @internal Whether a value can be looked at. Of a proxy that was revoked, or whose traps throw, even the class is an error; what ends
+ * processes compares reasons, and must not fail in the middle of that.
+ */
+export function isSound(value: unknown): boolean {
+  if (typeof value !== 'object' && typeof value !== 'function') return true;
+  try {
+    void (isShutdown(value) || value instanceof Error);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @internal A reason that can be looked at: of one that cannot, only the type. */
+export function soundReason(reason: ExitReason): ExitReason {
+  return isSound(reason) ? reason : ['nocatch', `[${typeof reason}]`];
+}
+
 // ---- reasons as text ----
 
 /** How many elements of tuples are shown of one reason, and how deep. */
@@ -112,7 +131,8 @@ function format(reason: unknown, elements: { left: number }, depth: number): str
     if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
   }
   if (typeof reason === 'bigint' && BigInt.asIntN(SHOWN_BITS_MAX, reason) !== reason) return '[bigint]';
-  return String(reason);
+  const text = String(reason);
+  return text === '[object Object]' ? `[${(reason as object).constructor.name}]` : text;
 }
 
 function formatPlain(reason: object): string {

@@ -6,7 +6,7 @@
  *
  * It does not hold back the event loop: what processes do without a timer goes on meanwhile.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames } from '../errors.ts';
 import type { Clock, ClockTimer, ClockUser } from '../process/timers.ts';
 import { type WaitOptions, checkWithin, timeoutError, untilQuiet } from './wait.ts';
 
@@ -51,6 +51,7 @@ export class ManualClock implements Clock {
 
   /** @internal Use {@link createManualClock}. */
   constructor(options: ManualClockOptions) {
+    checkOptionNames('createManualClock', options, { wallTimeMs: true });
     this.#wallTimeMs = options.wallTimeMs ?? Date.UTC(2025, 0, 1);
   }
 

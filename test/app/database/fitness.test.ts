@@ -81,6 +81,13 @@ describe.skipIf(part.missing)('a server', () => {
     const { next } = watch(database);
     expect(database.state).toBe('unavailable');
     await expect(change(database)).rejects.toThrow('the server is a standby');
+    // However often it asks, it keeps no connection.
+    for (let attempt = 0; attempt < 5; attempt++) await next('unavailable');
+    const there = postgres(standby.at(url), { max: 1, onnotice: () => {} });
+    onTestFinished(() => there.end());
+    const [row] =
+      await there`select count(*)::int as count from pg_stat_activity where application_name = 'troupe' and datname = ${name()}`;
+    expect(row?.['count']).toBeLessThan(5);
     await standby.promote();
     await next('ready');
     expect(await change(database)).toMatchObject(note);

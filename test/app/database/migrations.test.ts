@@ -1,7 +1,10 @@
 // The migrations in drizzle/ make the tables that the code declares.
 import { spawnSync } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { drizzle as drizzleFolder } from 'drizzle-orm/pglite';
+import { migrate as migrateFolder } from 'drizzle-orm/pglite/migrator';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
@@ -11,7 +14,7 @@ import { createNoteRepository } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import { firstPage } from '../support/first-page.ts';
-import { temporaryFolder } from './support.ts';
+import { allMigrations, migrationsBefore, temporaryFolder, watch } from './support.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -58,14 +61,8 @@ test.skipIf(requirePart('postgres').missing)(
     const server = await startPostgres();
     onTestFinished(() => server.remove());
     const { url } = await server.createDatabase();
-    const folder = join(temporaryFolder(), 'drizzle');
-    cpSync(join(root, 'drizzle'), folder, { recursive: true });
-    const journal = join(folder, 'meta/_journal.json');
-    const { entries, ...rest } = JSON.parse(readFileSync(journal, 'utf8')) as { entries: { tag: string }[] };
-    const before = entries.filter(({ tag }) => tag < '0003');
-    writeFileSync(journal, JSON.stringify({ ...rest, entries: before }));
     const administer = postgres(url, { max: 1, onnotice: () => {} });
-    await migrate(drizzle(administer), { migrationsFolder: folder });
+    await migrate(drizzle(administer), { migrationsFolder: migrationsBefore('0003') });
     await administer.unsafe(`insert into notes (title, body, author) values ('old', 'text', 'Ada')`);
     await administer.end({ timeout: 5 });
     const database = await openReady(url);
@@ -82,9 +79,43 @@ test.skipIf(requirePart('postgres').missing)(
   },
 );
 
-async function openReady(url: string): Promise<Database> {
+test('a data folder of an older version gets what is missing, and is told of', async () => {
+  const folder = join(temporaryFolder(), 'pglite');
+  const older = new PGlite(folder);
+  await migrateFolder(drizzleFolder(older), { migrationsFolder: migrationsBefore('0002') });
+  await older.close();
+  const database = openDatabase({ kind: 'pglite', folder, queryTimeoutMs: 10_000 });
+  onTestFinished(() => database.close());
+  const { events } = watch(database);
+  await database.opened();
+  const { count, last } = allMigrations();
+  expect(events).toEqual([{ state: 'ready', migrated: { count: count - 2, last } }]);
+  expect(await firstPage(createNoteRepository(database))).toEqual([]);
+});
+
+test.skipIf(requirePart('postgres').missing)(
+  'of several instances that start at once, one applies the migrations and tells of them',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(() => server.remove());
+    const { url } = await server.createDatabase();
+    const databases = [1, 2, 3].map(() => openServer(url));
+    const watched = databases.map(watch);
+    await Promise.all(databases.map((database) => database.opened()));
+    expect(watched.flatMap(({ events }) => events.filter((event) => 'migrated' in event))).toEqual([
+      { state: 'ready', migrated: allMigrations() },
+    ]);
+    await Promise.all(databases.map((database) => database.close()));
+  },
+);
+
+function openServer(url: string): Database {
   const limits = { poolMax: 1, connectTimeoutMs: 10_000, queryTimeoutMs: 10_000, retryMaxMs: 100 };
-  const database = openDatabase({ kind: 'postgres', url, ...limits });
+  return openDatabase({ kind: 'postgres', url, ...limits });
+}
+
+async function openReady(url: string): Promise<Database> {
+  const database = openServer(url);
   await database.opened();
   expect(database.state).toBe('ready');
   return database;

@@ -23,7 +23,7 @@ import {
   openDatabase,
 } from '../../../src/app/database/internal.ts';
 import { createNoteRepository } from '../../../src/app/notes/internal.ts';
-import { startProgram, temporaryFolder, watch } from './support.ts';
+import { allMigrations, startProgram, temporaryFolder, watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
 
 // Each test starts processes, and some create data again.
@@ -77,11 +77,13 @@ describe('a life', () => {
     expect(first.state).toBe('closed');
     await expect(titles(first)).rejects.toMatchObject({ name: 'DatabaseUnavailableError', reason: 'closed' });
     await Promise.all([closing, first.close()]);
-    expect(events).toEqual([{ state: 'ready' }, { state: 'closed' }]);
+    expect(events).toEqual([{ state: 'ready', migrated: allMigrations() }, { state: 'closed' }]);
 
     const second = open(folder);
+    const { events: later } = watch(second);
     await second.opened();
     expect(await titles(second)).toEqual(['kept']);
+    expect(later).toEqual([{ state: 'ready' }]);
   });
 
   test('closed while it opens, it lets the folder go', async () => {

@@ -12,7 +12,7 @@ import {
 import { createNoteRepository, notesTable as notes } from '../../../src/app/notes/internal.ts';
 import { requirePart } from '../../support/parts.ts';
 import { type TestPostgres, startPostgres } from '../../support/postgres.ts';
-import { watch } from './support.ts';
+import { allMigrations, watch } from './support.ts';
 import { firstPage } from '../support/first-page.ts';
 
 const part = requirePart('postgres');
@@ -114,7 +114,7 @@ describe.skipIf(part.missing)('a server', () => {
       await Promise.all(['a', 'b', 'c', 'd'].map((title) => repository.create(note(title))));
       await Promise.all([database.close(), database.close()]);
       await expect(firstPage(repository)).rejects.toMatchObject(unavailable('closed'));
-      expect(events).toEqual([{ state: 'ready' }, { state: 'closed' }]);
+      expect(events).toEqual([{ state: 'ready', migrated: allMigrations() }, { state: 'closed' }]);
       const others = `select pid from pg_stat_activity where datname = '${name()}' and pid <> pg_backend_pid()`;
       expect(await administer(url, others)).toEqual([]);
     });
@@ -237,7 +237,7 @@ describe.skipIf(part.missing)('a server', () => {
       while (!reason.includes(`database "later_${name()}" does not exist`))
         ({ reason } = { reason: '', ...(await next('unavailable')) });
       await administer(url, `create database later_${name()}`);
-      expect(await next('ready')).toEqual({ state: 'ready' });
+      expect(await next('ready')).toEqual({ state: 'ready', migrated: allMigrations() });
     });
 
     test('what only the operator can mend ends the first attempt for good, with what to do', async () => {

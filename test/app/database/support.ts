@@ -1,7 +1,7 @@
 // Helpers of the tests of the database: wait for a state, and talk to a TypeScript program in another process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,6 +39,29 @@ export function watch(database: Database): Watched {
       }
     },
   };
+}
+
+const DRIZZLE = join(import.meta.dirname, '../../../drizzle');
+
+/** A copy of the migrations, without those from a name on. */
+export function migrationsBefore(name: string): string {
+  const folder = join(temporaryFolder(), 'drizzle');
+  cpSync(DRIZZLE, folder, { recursive: true });
+  const journal = { ...readJournal(), entries: readJournal().entries.filter(({ tag }) => tag < name) };
+  writeFileSync(join(folder, 'meta/_journal.json'), JSON.stringify(journal));
+  return folder;
+}
+
+/** What is told when a new database has been migrated. */
+export function allMigrations(): { readonly count: number; readonly last: string | undefined } {
+  const { entries } = readJournal();
+  return { count: entries.length, last: entries.at(-1)?.tag };
+}
+
+function readJournal(): { readonly entries: ReadonlyArray<{ readonly tag: string }> } {
+  return JSON.parse(readFileSync(join(DRIZZLE, 'meta/_journal.json'), 'utf8')) as ReturnType<
+    typeof readJournal
+  >;
 }
 
 /** A folder that is removed when the test ends. */

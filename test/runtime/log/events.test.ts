@@ -54,6 +54,37 @@ test('a crash is one line, and the same crash again is counted', async () => {
   expect(lines[0]?.fields).not.toHaveProperty('pid');
 });
 
+test('an error that cannot be read, or is very long, is described by another', async () => {
+  follow();
+  const node = createNode();
+  const getter = Object.defineProperty(new Error('odd'), 'stack', {
+    get: () => {
+      throw new Error('read');
+    },
+  });
+  const many = new AggregateError(
+    Array.from({ length: 1_000 }, () => new Error('one')),
+    'many',
+  );
+  const odd: Record<string, unknown> = {
+    getter,
+    object: Object.assign(new Error('odd'), { message: { length: 3 } }),
+    long: new Error('x'.repeat(1_000_000)),
+    many,
+    wide: { text: 'x'.repeat(1_000_000) },
+  };
+  for (const [label, reason] of Object.entries(odd)) {
+    // oxlint-disable-next-line no-await-in-loop
+    await crash(node, label, reason);
+  }
+  expect(lines.map(({ fields }) => fields['label'])).toEqual(Object.keys(odd));
+  for (const { fields } of lines) {
+    const { message, stack } = fields['err'] as Error;
+    expect(`${message}${stack}`.length).toBeLessThan(20_000);
+    expect(fields['err']).not.toHaveProperty('errors');
+  }
+});
+
 test('only the node that is named', async () => {
   const [here, there] = [createNode({ name: 'here@test' }), createNode({ name: 'there@test' })];
   follow({ node: here });

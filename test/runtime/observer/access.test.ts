@@ -6,10 +6,10 @@ import Fastify from 'fastify';
 import { createNode } from 'troupe';
 import { createManualClock } from 'troupe/testing';
 import { isLoopbackHost } from 'troupe/fastify';
-import { observer } from 'troupe/observer';
+import { observer, type SessionState } from 'troupe/observer';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Events, open, refusal, start } from '../fastify/helpers.ts';
-import { cookieFor, observe, Page, TOKEN } from './support.ts';
+import { cookieFor, observe, type Observed, Page, TOKEN } from './support.ts';
 
 const SOCKET = '/observer/socket';
 
@@ -161,12 +161,10 @@ describe('with a token', () => {
       status: 401,
       body: { error: expect.stringMatching(/^Give the token/) },
     });
-    expect((await refusal(port, { headers: { cookie: 'troupe_observer=guessed' } }, SOCKET)).status).toBe(
-      401,
-    );
-    expect((await refusal(port, { headers: { cookie: `troupe_observer=${TOKEN}` } }, SOCKET)).status).toBe(
-      401,
-    );
+    for (const id of ['guessed', TOKEN]) {
+      const headers = { cookie: `troupe_observer_${port}=${id}` };
+      expect((await refusal(port, { headers }, SOCKET)).status).toBe(401);
+    }
   });
 
   test('it gets a cookie that scripts cannot read and other sites do not send', async () => {
@@ -176,7 +174,7 @@ describe('with a token', () => {
     const plain = await login({});
     expect([plain.statusCode, plain.headers['set-cookie']]).toEqual([
       204,
-      expect.stringMatching(/^troupe_observer=[\w-]{43}; HttpOnly; SameSite=Strict$/),
+      expect.stringMatching(/^troupe_observer_80=[\w-]{43}; HttpOnly; SameSite=Strict$/),
     ]);
     const secure = await login({ 'x-forwarded-proto': 'https' });
     expect(secure.headers['set-cookie']).toMatch(/; HttpOnly; SameSite=Strict; Secure$/);
@@ -189,12 +187,44 @@ describe('with a token', () => {
 
   test('a cookie of the same name from another program of the host hides no session', async () => {
     const { port, url } = await observe({ token: TOKEN });
-    const cookie = `troupe_observer=; troupe_observer=other; ${await cookieFor(url)}`;
+    const cookie = `troupe_observer_${port}=; troupe_observer_${port}=other; ${await cookieFor(url)}`;
     const page = await Page.open(port, { headers: { cookie } });
     await fetch(`${url}/observer/session`, { method: 'DELETE', headers: { cookie } });
     expect(await page.client.closed).toMatchObject({ code: 1008 });
-    const many = `${'troupe_observer=other; '.repeat(8)}${await cookieFor(url)}`;
+    const many = `${`troupe_observer_${port}=other; `.repeat(8)}${await cookieFor(url)}`;
     expect((await refusal(port, { headers: { cookie: many } }, SOCKET)).status).toBe(401);
+  });
+
+  test('observers on other ports of the host have cookies of their own: signing in and out of one leaves the other open', async () => {
+    const [one, two] = [await observe({ token: TOKEN }), await observe({ token: TOKEN })];
+    // As in a browser, which tells cookies apart by name and host, and not by port.
+    const jar = new Map<string, string>();
+    const headers = () => ({ cookie: Array.from(jar, (pair) => pair.join('=')).join('; ') });
+    const isOpen = async ({ url }: Observed) =>
+      ((await (await fetch(`${url}/observer/session`, { headers: headers() })).json()) as SessionState).open;
+    for (const { url } of [one, two]) {
+      const [name = '', id = ''] = (await cookieFor(url)).split('=');
+      jar.set(name, id);
+    }
+    expect([await isOpen(one), await isOpen(two)]).toEqual([true, true]);
+    await fetch(`${two.url}/observer/session`, { method: 'DELETE', headers: headers() });
+    expect([await isOpen(one), await isOpen(two)]).toEqual([true, false]);
+  });
+
+  test.each([
+    ['notes.example.org', 'troupe_observer'],
+    ['notes.example.org:8443', 'troupe_observer_8443'],
+    ['[::1]', 'troupe_observer'],
+    ['[::1]:8080', 'troupe_observer_8080'],
+    ['a:1;b=2', 'troupe_observer'],
+    ['a:123456', 'troupe_observer'],
+  ])('asked as %s it sets %s', async (host, name) => {
+    const { app } = await observe({ token: TOKEN });
+    const payload = { token: TOKEN };
+    const answer = await app.inject({ method: 'POST', url: '/observer/session', headers: { host }, payload });
+    expect(String(answer.headers['set-cookie'])).toMatch(
+      new RegExp(`^${name}=[\\w-]{43}; HttpOnly; SameSite=Strict$`),
+    );
   });
 
   test.each([

@@ -15,6 +15,8 @@
 import { TroupeError } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
+import type { Node } from '../../process/node.ts';
+import { reportFailure } from '../../process/report.ts';
 import { Epmd } from '../epmd/epmd.ts';
 import { BusyWait } from './keep-alive.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
@@ -25,6 +27,7 @@ import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames, isNodeName } from './connect/handshake-messages.ts';
 import { type FaultCounts, Line, type PeerInfo } from './line.ts';
 import { type ErlangCarrierOptions, type Settings, checkOptions } from './options.ts';
+import { Unfinished } from './wire/frames.ts';
 import { Packer } from './wire/send-queue.ts';
 
 const refused = telemetry('troupe:distribution:refused');
@@ -37,6 +40,9 @@ const epmdState = telemetry('troupe:distribution:epmd');
 /** Why a connection could not be set up, when nothing more is known; OTP's word. */
 const SETUP_FAILED = 'connection_setup_failed';
 
+/** Peers whose last refusal is remembered. */
+const TOLD_MAX = 1_000;
+
 /** The parts that need to know the node. */
 interface Attached {
   readonly host: CarrierHost;
@@ -45,14 +51,22 @@ interface Attached {
   readonly ready: Promise<void>;
 }
 
+/** How many of the longest frames all peers together may have begun and not finished. */
+const UNFINISHED_FRAMES = 2;
+
 /** A carrier that speaks Erlang's distribution protocol; make one with {@link createErlangCarrier}. */
 export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner {
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly unfinished: Unfinished;
   /** @internal */ readonly services: Services;
   /** @internal */ readonly busyWait: BusyWait;
   readonly #cookies: Cookies;
   readonly #lines = new Map<string, Line>();
+  /** Whether somebody hears from `ready` that the node cannot listen. */
+  #awaited = false;
+  /** Why connections could not be made, as it was reported last, by peer. */
+  readonly #told = new Map<string, string>();
   #attached: Attached | undefined = undefined;
   #closed: Promise<void> | undefined = undefined;
   #port = 0;
@@ -73,6 +87,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     this.#cookies = new Cookies(own, cookies);
     this.busyWait = new BusyWait(settings.busyWaitMs);
     this.packer = new Packer(settings.sendQueue.maxBytes);
+    this.unfinished = new Unfinished(UNFINISHED_FRAMES * settings.maxFrameBytes);
     const { seeds, learn, expose, output } = settings;
     this.services = createServices({ seeds, learn, output, ...(expose === undefined ? {} : { expose }) });
   }
@@ -86,6 +101,12 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     const { node: name, creation } = host.origin;
     if (this.#attached !== undefined) {
       throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another carrier.');
+    }
+    if (name === 'nonode@nohost') {
+      throw new TroupeError(
+        'TROUPE_BAD_ARGUMENT',
+        "A node with a carrier needs a name: createNode({ name: 'one@127.0.0.1', carrier }).",
+      );
     }
     if (!isNodeName(name)) {
       throw new TroupeError(
@@ -112,15 +133,36 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       refused: (peer, address, reason) => {
         this.#faults.refused++;
         if (refused.hasSubscribers) refused.publish({ node: name, peer, address, reason });
+        else this.#warn(host.node, peer ?? address.replace(/:\d+$/, ''), reason);
       },
     });
     const ready = this.#listen(connector, epmd, name);
-    // A program that does not await `ready` learns it from the event.
+    // A program that does not await `ready` learns it from the event or the report.
     ready.catch((error: unknown) => {
       if (epmdState.hasSubscribers) epmdState.publish({ node: name, state: 'failed', error });
+      else if (!this.#awaited) {
+        const context = 'other nodes cannot find this node';
+        const channel = 'troupe:distribution:epmd';
+        reportFailure(host.node, { kind: 'warning', channel, label: name, reason: error, context });
+      }
     });
     this.#attached = { host, connector, epmd, ready };
     this.services.attach(host.node, ready);
+  }
+
+  /** Says what nobody has subscribed to: each peer's reason once, until there is a connection. */
+  #warn(node: Node, peer: string, reason: string): void {
+    if (this.#told.get(peer) === reason) return;
+    if (this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#told.set(peer, reason);
+    const context = 'a connection with this node could not be made';
+    reportFailure(node, {
+      kind: 'warning',
+      channel: 'troupe:distribution:refused',
+      label: peer,
+      reason,
+      context,
+    });
   }
 
   #epmdOptions() {
@@ -155,6 +197,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
    */
   async ready(): Promise<void> {
     if (this.#attached === undefined) throw notAttached();
+    this.#awaited = true;
     await this.#attached.ready;
   }
 
@@ -336,6 +379,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (line.overflown) this.#failed(line, 'queue_full');
     // Either may have dropped the line as idle.
     this.#lines.set(established.peer, line);
+    this.#told.delete(established.peer);
     const connection = new Connection(established, this);
     // Responses wait until what had waited before is sent.
     this.host.nodeUp(established.peer, established.creation, hasNames(established));

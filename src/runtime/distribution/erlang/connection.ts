@@ -33,6 +33,7 @@ import {
   type Packer,
   SendQueue,
 } from './wire/send-queue.ts';
+import type { Unfinished } from './wire/frames.ts';
 
 /** When a connection is closed in an orderly way: how long the peer may go without reading any of what is left. */
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -55,6 +56,7 @@ export interface ConnectionOwner {
   /** @internal */ readonly host: CarrierHost;
   /** @internal */ readonly settings: Settings;
   /** @internal */ readonly packer: Packer;
+  /** @internal */ readonly unfinished: Unfinished;
   /** @internal */ readonly services: Services;
   /** @internal */ readonly busyWait: BusyWait;
   /** @internal The connection has ended. Called once, in a turn of its own or by `tellNow`. */
@@ -121,7 +123,8 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
       },
       drained: () => this.#drained(),
     });
-    const limitsIn = { maxFrameBytes: settings.maxFrameBytes, fragmentTimeMs: settings.netTickTimeMs };
+    const { maxFrameBytes, netTickTimeMs: fragmentTimeMs } = settings;
+    const limitsIn = { maxFrameBytes, fragmentTimeMs, unfinished: owner.unfinished };
     this.#inbound = new Inbound(established, host, limitsIn, this);
     this.#ticks = new Ticks(this, settings.netTickTimeMs);
   }

@@ -60,7 +60,7 @@ export type { SpawnRequest } from './wire/control.ts';
 export { ControlReader } from './wire/control-reader.ts';
 export { ControlWriter } from './wire/control-writer.ts';
 export { type Assembled, Fragments } from './wire/frames.ts';
-export { DEFAULT_MAX_FRAME_BYTES, FrameReader, type FrameSink } from './wire/frames.ts';
+export { DEFAULT_MAX_FRAME_BYTES, FrameReader, type FrameSink, Unfinished } from './wire/frames.ts';
 export { Inbound } from './wire/inbound.ts';
 export { MAX_LISTED, MAX_LISTS, ReceivedLists, SentLists } from './wire/multicast.ts';
 export { FRAGMENT_BYTES, SendQueue } from './wire/send-queue.ts';

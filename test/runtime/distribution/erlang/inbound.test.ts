@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { createNode, Pid, tuple } from 'troupe';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
-import { Inbound } from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { Inbound, Unfinished } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { TermWriter } from '../../../../src/runtime/distribution/etf/internal.ts';
 import { Origin } from '../../../../src/runtime/terms/internal.ts';
 import { framed, FULL_FLAGS } from './raw-peer.ts';
@@ -26,7 +26,7 @@ class ManualSocket extends EventEmitter {
   }
 }
 
-function start() {
+function start(unfinished?: Unfinished) {
   const node = createNode({ name: 'here@x' });
   onTestFinished(() => node.stop());
   const socket = new ManualSocket();
@@ -43,7 +43,7 @@ function start() {
   const inbound = new Inbound(
     link,
     node.router,
-    { maxFrameBytes: 1_000_000, fragmentTimeMs: 60_000 },
+    { maxFrameBytes: 1_000_000, fragmentTimeMs: 60_000, unfinished },
     {
       signal: count('signal'),
       spawnRequest: count('spawnRequest'),
@@ -52,7 +52,10 @@ function start() {
       hello: count('hello'),
       came: () => undefined,
       tick: count('tick'),
-      bad: count('bad'),
+      bad: () => {
+        events.push('bad');
+        inbound.stop();
+      },
       closed: count('closed'),
     },
   );
@@ -118,4 +121,38 @@ test('between some fragments of a large message the processes have their turn', 
   expect(events.every((event) => event === 'signal')).toBe(true);
   const most = Math.max(...turns.map((count, at) => count - (turns[at - 1] ?? 0)));
   expect(most).toBeLessThanOrEqual(5);
+});
+
+test('of connections that hold too much of unfinished messages together, the one that holds the most ends', () => {
+  const unfinished = new Unfinished(1_000_000);
+  const [one, other, third] = [start(unfinished), start(unfinished), start(unfinished)];
+  /** The beginning of a frame. */
+  const begin = (bytes: number): Buffer => {
+    const buffer = Buffer.alloc(bytes);
+    buffer.writeUInt32BE(900_000);
+    return buffer;
+  };
+  /** A fragment of a message of a hundred. */
+  const fragment = (number: number, bytes: number): Buffer => {
+    const head = Buffer.alloc(18);
+    head.set([131, number === 100 ? 69 : 70]);
+    head.writeBigUInt64BE(1n, 2);
+    head.writeBigUInt64BE(BigInt(number), 10);
+    return framed(Buffer.concat([head, Buffer.alloc(bytes)]));
+  };
+  one.socket.emit('data', begin(300_000));
+  for (let number = 100; number > 94; number--) other.socket.emit('data', fragment(number, 100_000));
+  expect(unfinished.bytes).toBeGreaterThan(890_000);
+  third.socket.emit('data', begin(200_000));
+  expect([one.events, other.events, third.events]).toEqual([[], ['bad'], []]);
+  expect(unfinished.bytes).toBe(499_992);
+  // There is room again, and the others go on.
+  third.socket.emit('data', Buffer.alloc(400_000));
+  expect([one.events, third.events]).toEqual([[], []]);
+  one.socket.emit('data', Buffer.alloc(500_000));
+  expect([one.events, third.events]).toEqual([['bad'], []]);
+  // What a connection holds anyway does not count.
+  const many = Array.from({ length: 100 }, () => start(unfinished));
+  for (const { socket } of many) socket.emit('data', begin(100_000));
+  expect([...many.flatMap(({ events }) => events), ...third.events]).toEqual([]);
 });

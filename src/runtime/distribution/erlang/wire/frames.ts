@@ -12,8 +12,8 @@
  * The first fragment of a message (tag 69) has the header and the control message, the others (tag 70) only bytes; they count
  * down to 1, and those of several messages may be interleaved. See `erl_ext_dist`, "Distribution Header for fragmented messages".
  *
- * Limits: the length of a frame; the number of unfinished messages, their bytes, and the time between two fragments of one. A
- * peer that exceeds one is cut off.
+ * Limits: the length of a frame; the number of unfinished messages, their bytes, and the time between two fragments of one; the
+ * bytes of what all peers together have not finished. A peer that exceeds one is cut off.
  */
 import type { Atom } from '../../../terms/atom.ts';
 
@@ -320,4 +320,47 @@ function roomFor(bytes: number, expected: number): number {
     expected < bytes ? 2 * bytes : bytes,
     FIRST_MESSAGE_BYTES,
   );
+}
+
+// ---- all connections of a node ----
+
+/** A connection, as one that holds bytes of messages that have not come in full. */
+export interface Holder {
+  /** It holds the most of all, and together they hold too much. */
+  giveUp(): void;
+}
+
+/**
+ * What all connections of a node hold of messages that have not come in full: who has the cookie can connect under any number of
+ * names, and each connection may hold a large message.
+ */
+export class Unfinished {
+  readonly #maxBytes: number;
+  readonly #held = new Map<Holder, number>();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** How many bytes they hold. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** One holds so many bytes now. When that is too much in all, the one that holds the most has to give up. */
+  set(holder: Holder, bytes: number): void {
+    const before = this.#held.get(holder) ?? 0;
+    if (bytes === before) return;
+    if (bytes === 0) this.#held.delete(holder);
+    else this.#held.set(holder, bytes);
+    this.#bytes += bytes - before;
+    if (bytes > before && this.#bytes > this.#maxBytes) this.#largest(holder, bytes).giveUp();
+  }
+
+  #largest(holder: Holder, bytes: number): Holder {
+    let [largest, most] = [holder, bytes];
+    for (const [other, held] of this.#held) if (held > most) [largest, most] = [other, held];
+    return largest;
+  }
 }

@@ -20,7 +20,15 @@ import type { EstablishedConnection } from '../connect/connector.ts';
 import type { ControlSink } from './arrivals.ts';
 import { ControlReader } from './control-reader.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
-import { type Assembled, type FragmentFault, Fragments, FrameReader, type FrameSink } from './frames.ts';
+import {
+  type Assembled,
+  type FragmentFault,
+  Fragments,
+  FrameReader,
+  type FrameSink,
+  type Holder,
+  type Unfinished,
+} from './frames.ts';
 import type { PeerTraffic } from '../line.ts';
 import { isShared, readsIntoShared } from './read-buffer.ts';
 
@@ -35,6 +43,8 @@ const MORE_FOLLOWS_BYTES = 16 * 1024;
 /** How much is done before processes have their turn: a message to a process is one, and so are some bytes. */
 const WORK_PER_TURN = 1_024;
 const BYTES_PER_WORK = 256;
+/** As much as every connection may hold of an unfinished message without being counted. */
+const UNCOUNTED_BYTES = 128 * 1024;
 /** Sequence and number of a fragment. */
 const COUNTER_BYTES = 16;
 
@@ -55,10 +65,12 @@ export interface InboundLimits {
   readonly maxFrameBytes: number;
   /** How long the next fragment of a message may take. */
   readonly fragmentTimeMs: number;
+  /** What all connections of the node hold of unfinished messages. */
+  readonly unfinished?: Unfinished | undefined;
 }
 
 /** The way in of one connection. */
-export class Inbound implements FrameSink, TakesTurns {
+export class Inbound implements FrameSink, TakesTurns, Holder {
   readonly #socket: Socket;
   readonly #leftover: Buffer;
   readonly #host: CarrierHost;
@@ -71,6 +83,7 @@ export class Inbound implements FrameSink, TakesTurns {
   readonly #cache = new AtomCache();
   readonly #fragments: Fragments;
   readonly #fragmentTimeMs: number;
+  readonly #unfinished: Unfinished | undefined;
   /** Looks after the unfinished messages while there are any. */
   #fragmentTimer: NodeJS.Timeout | undefined = undefined;
   readonly #frames: FrameReader;
@@ -136,6 +149,7 @@ export class Inbound implements FrameSink, TakesTurns {
     this.#control = new ControlReader(this.#terms, host, owner, about);
     this.#fragments = new Fragments({ maxBytes: maxFrameBytes });
     this.#fragmentTimeMs = limits.fragmentTimeMs;
+    this.#unfinished = limits.unfinished;
     this.#frames = new FrameReader(this, { maxFrameBytes });
   }
 
@@ -173,6 +187,16 @@ export class Inbound implements FrameSink, TakesTurns {
     clearInterval(this.#fragmentTimer);
     this.#socket.off('data', this.#data);
     this.#fragments.clear();
+    this.#unfinished?.set(this, 0);
+  }
+
+  #count(): void {
+    const bytes = this.#frames.pendingBytes + this.#fragments.bytes;
+    this.#unfinished?.set(this, bytes > UNCOUNTED_BYTES ? bytes : 0);
+  }
+
+  giveUp(): void {
+    this.#bad('too much of unfinished messages of all peers, most of it of this one');
   }
 
   /** The socket has ended. What had come before counts: it ends, too, while it is paused. */
@@ -245,6 +269,7 @@ export class Inbound implements FrameSink, TakesTurns {
   #take(chunk: Buffer): void {
     this.#work = 0;
     const result = this.#frames.push(chunk);
+    if (!this.#stopped) this.#count();
     if (this.#stopped) return;
     if (this.#control.busy) this.#openSlice();
     if (result === 'ok') return;
