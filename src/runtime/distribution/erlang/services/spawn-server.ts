@@ -17,9 +17,8 @@ import { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple, tuple } from '../../../terms/values.ts';
-import type { SpawnRequest } from '../wire/control.ts';
+import { type SpawnRequest, MONITOR_P_EXIT, PAYLOAD_MONITOR_P_EXIT, SPAWN_REPLY } from '../wire/control.ts';
 import type { PeerConnection } from './index.ts';
-import { MONITOR_P_EXIT, PAYLOAD_MONITOR_P_EXIT, SPAWN_REPLY } from '../wire/control.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
 import { publishDropped, refuse } from './service-process.ts';
 import {
