@@ -26,7 +26,8 @@ export async function unfitness({ db }: PostgresConnection): Promise<string | un
       (select min(privilege || ' on ' || name) from (values ${sql.join(needs, sql`, `)}) as need(name, privilege)
         where not has_table_privilege(to_regclass(name)::oid, privilege)) as forbidden`);
   const { read_only: readOnly, standby, missing, forbidden } = first ?? {};
-  if (standby === true) return 'the server is a standby and takes no changes: name the primary, or promote it';
+  if (standby === true)
+    return 'the server is a standby and takes no changes: name the primary, or promote it';
   if (readOnly === true)
     return 'the server takes no changes: turn default_transaction_read_only off, or free its disk';
   if (typeof missing === 'string')

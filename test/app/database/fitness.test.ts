@@ -55,7 +55,8 @@ describe.skipIf(part.missing)('a server', () => {
     await admin.unsafe(`alter database ${name()} set default_transaction_read_only = on`);
     await admin`select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = ${name()}`;
     let reason = '';
-    while (!reason.includes('takes no changes')) ({ reason } = { reason: '', ...(await next('unavailable')) });
+    while (!reason.includes('takes no changes'))
+      ({ reason } = { reason: '', ...(await next('unavailable')) });
     expect(reason).toContain('default_transaction_read_only');
     await expect(change(database)).rejects.toMatchObject(refused);
     await admin`set default_transaction_read_only = off`;
