@@ -15,7 +15,7 @@ import { answerClientError, answerUnreadable, handleErrors } from './http/errors
 import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
 import { type Metrics, metricsRoute } from './http/metrics.ts';
-import { servePage, setHeaders } from './http/page.ts';
+import { noteInPage, servePage, setHeaders } from './http/page.ts';
 import { describeApi } from './http/openapi.ts';
 import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
@@ -96,7 +96,7 @@ export async function addRoutes(
   const traffic = new Traffic(config.trafficMaxBytes);
   traffic.follow(http);
   readBodies(http, config.bodyLimitBytes, traffic);
-  handleUnknown(http);
+  handleUnknown(http, noteInPage);
   // Before the routes: refusals get the same headers, and no request for a foreign host reaches a WebSocket.
   await setHeaders(http);
   checkHosts(http, hostCheck(config.host, config.allowedHosts));
