@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
 import { troupeFastify } from 'troupe/fastify';
-import { observer } from 'troupe/observer';
+import { isFromHere, observer } from 'troupe/observer';
 import type { Node, ServerRef } from 'troupe';
 import type { Config } from './config.ts';
 import type { DatabaseStatus } from './database/database.ts';
@@ -132,7 +132,12 @@ export async function addRoutes(
     changeTimeoutMs: Math.max(config.requestTimeoutMs, config.database.queryTimeoutMs + CHANGE_GRACE_MS),
     onUnsure,
   });
-  await http.register(notifications, { incoming, watch: new Watch(node, config.watch) });
+  await http.register(notifications, {
+    incoming,
+    watch: new Watch(node, config.watch),
+    reachesObserver: (request) =>
+      config.observer !== undefined && (config.observer.token !== undefined || isFromHere(request)),
+  });
   if (metrics !== undefined && config.metrics === 'public') await http.register(metricsRoute, { metrics });
   await http.ready();
   return end;
