@@ -18,6 +18,7 @@ import type { Grammar, TermReader } from '../../etf/reader.ts';
 import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
 import type { SpawnReply, SpawnRequest } from './control.ts';
+import { spares } from './frames.ts';
 import { type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
 
 /** Receives what was read. */
@@ -215,6 +216,7 @@ export class Arrivals {
       return true;
     }
     this.#passed(waiting);
+    if (own && !slices.kept) spares(bytes);
     this.#done(message, slices.taken());
     return true;
   }

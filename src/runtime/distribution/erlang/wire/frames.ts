@@ -285,7 +285,7 @@ export class Fragments {
     this.#bytes += size;
     const bytes = unfinished.bytes + size;
     if (bytes > unfinished.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(roomFor(bytes, unfinished.expected));
+      const larger = roomOf(roomFor(bytes, unfinished.expected));
       unfinished.buffer.copy(larger, 0, 0, unfinished.bytes);
       unfinished.buffer = larger;
     }
@@ -311,6 +311,24 @@ export class Fragments {
     this.#sequences.clear();
     this.#bytes = 0;
   }
+}
+
+/** What a message was put together in that keeps nothing of it, for the next one; the garbage collector may have it. */
+let spare: WeakRef<ArrayBuffer> | undefined;
+
+/** Memory of messages is used again from this size on. */
+const SPARE_BYTES = 1024 * 1024;
+
+function roomOf(bytes: number): Buffer {
+  const memory = bytes < SPARE_BYTES ? undefined : spare?.deref();
+  if (memory === undefined || memory.byteLength < bytes || memory.byteLength > bytes + bytes / 8) return Buffer.allocUnsafeSlow(bytes);
+  spare = undefined;
+  return Buffer.from(memory);
+}
+
+/** Nothing uses the memory of a message any more. */
+export function spares({ buffer }: Buffer): void {
+  if (buffer.byteLength >= SPARE_BYTES) spare = new WeakRef(buffer as ArrayBuffer);
 }
 
 /** How much room is made for some bytes, of a message of which more is expected. */
