@@ -318,8 +318,8 @@ export class SlicingReader extends TermReader {
   }
 
   #keeps(size: number, bits: number): boolean {
-    this.kept = true;
     const { buffer, position } = this;
+    this.kept = true;
     this.position = position + size;
     return this.#has(this.bitsOf(new Uint8Array(buffer.buffer, buffer.byteOffset + position, size), bits));
   }
