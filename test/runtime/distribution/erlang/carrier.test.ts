@@ -425,7 +425,7 @@ describe('terms between nodes', () => {
     const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
     const { pid, got } = collector(two.node);
     const { self } = puppet(one.node);
-    const size = 2_000_000;
+    const size = 3_000_000;
     const bytes = (fill: number): Uint8Array => Buffer.alloc(size, fill);
     const messages = [
       bytes(1),
