@@ -28,7 +28,8 @@ const table = {
   TROUPE_CONNECT_FAILED:
     'See `reason`: whether the other node runs, is registered with epmd, and has the same cookie.',
   TROUPE_ERPC_FAILED: 'The function failed on the other node; what it failed with is in `reason`.',
-  TROUPE_CALL_TIMEOUT: 'The server did not answer in time; raise timeoutMs or find out what keeps it busy.',
+  TROUPE_CALL_TIMEOUT:
+    'The server did not answer in time; raise timeoutMs (5,000 by default), or find out what keeps it busy.',
   TROUPE_CALL_NOPROC: 'The server is not running; start it, or let its supervisor restart it.',
   TROUPE_CALL_NODEDOWN: 'The node of the server is not connected.',
   TROUPE_CALL_EXIT: 'The server exited before it answered; its exit reason is in `reason`.',
@@ -96,6 +97,36 @@ export class TroupeError extends Error {
 /** @internal The error of an argument or option that cannot be used. */
 export function badArgument(what: string): TroupeError {
   return new TroupeError('TROUPE_BAD_ARGUMENT', what);
+}
+
+/** @internal The names of some options: each once, which the compiler sees to. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
+
+/**
+ * @internal Checks that options are an object and that each of them exists: a slip in a name would otherwise do nothing, in silence.
+ * @param what what they are the options of.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT.
+ */
+export function checkOptionNames<Options extends object>(
+  what: string,
+  given: Options,
+  known: OptionNames<Options>,
+): void {
+  if (!isOptions(given)) throw badArgument(`The options of ${what} are an object, not ${kindOf(given)}.`);
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(known, name)) continue;
+    throw badArgument(`${what} has no option '${name}'; its options are ${Object.keys(known).join(', ')}.`);
+  }
+}
+
+function isOptions(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && !Array.isArray(given);
+}
+
+/** @internal What a value is, for an error that says what was expected instead. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
 /** @internal Checks a whole number. @throws TroupeError TROUPE_BAD_ARGUMENT. */

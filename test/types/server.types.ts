@@ -154,6 +154,10 @@ export async function calling(ref: ServerRef<typeof indexer>): Promise<void> {
 export async function callingWrongly(ref: ServerRef<typeof indexer>): Promise<void> {
   // @ts-expect-error no such call
   await ref.call('serch', 'x');
+  await ref.call(
+    // @ts-expect-error the error is about the name, and not about what is missing after it
+    'serch',
+  );
   // @ts-expect-error a cast is no call
   await ref.call('clear');
   // @ts-expect-error without its argument

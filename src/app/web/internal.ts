@@ -3,6 +3,7 @@ export { type Api, createApi } from './api.ts';
 export { type App, startApp } from './app.ts';
 export { firstProblem } from './checks.ts';
 export { excerptOf } from './excerpt.ts';
+export { type Piece, piecesOf } from './links.ts';
 export {
   ARRIVALS_MAX,
   FIELD_MAX,
@@ -11,6 +12,7 @@ export {
   FOUND_MAX,
   INDEXING_PAUSE_MS,
   KEPT_MAX,
+  LINKS_MAX,
   LISTED_MAX,
   PAGE_NOTES,
   RELOAD_BASE_MS,

@@ -20,6 +20,9 @@ export const FOUND_MAX = { notes: 1_000, characters: 16 * 1024 ** 2 } as const;
 /** Pages of one result, at most: a page can be empty. */
 export const FOUND_PAGES_MAX = 50;
 
+/** Links in a note that can be followed; further ones are text. */
+export const LINKS_MAX = 200;
+
 /** Characters in a search; the server's limit too. */
 export const QUERY_MAX = 200;
 

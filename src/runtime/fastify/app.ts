@@ -6,11 +6,11 @@
  */
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type ErrorCode, TroupeError } from '../errors.ts';
+import { type ErrorCode, TroupeError, badArgument, kindOf } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { type CloseStatus, Connection, type ConnectionOwner, hasConnection } from './connection.ts';
 import type { Executions } from './controller.ts';
-import type { WebSocketDefinition } from './handler.ts';
+import { WebSocketDefinition } from './handler.ts';
 import { type ConnectionLimits, connectionLimits, type Limits } from './limits.ts';
 import { limitSocket, readInTurns, releaseRequest } from './wire.ts';
 
@@ -238,6 +238,11 @@ export function webSocketHandler<State, Args extends readonly unknown[]>(
   definition: WebSocketDefinition<State, Args>,
   ...args: Args
 ): WebSocketRouteHandler {
+  if (!(definition instanceof WebSocketDefinition)) {
+    throw badArgument(
+      `webSocketHandler takes what defineWebSocketHandler has made, not ${kindOf(definition)}.`,
+    );
+  }
   return (socket, request) => {
     // A route that `@fastify/websocket` has not seen calls it as a handler of requests.
     if (typeof socket.readyState !== 'number')

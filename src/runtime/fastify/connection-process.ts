@@ -135,7 +135,7 @@ function inform(connection: Connection, message: unknown): WebSocketReplies {
     const reply = handler(state, message, process);
     if (reply !== UNHANDLED) return reply as WebSocketReplies; // checked by answerOne
   }
-  reportUnexpected(process, message);
+  reportUnexpected(process, message, definition.info.length > 0);
   if (message instanceof Call) {
     message.fail(new TroupeError('TROUPE_UNKNOWN_CALL', `A WebSocket handler takes no calls.`));
   }

@@ -28,7 +28,7 @@ import type {
   RouteGenericInterface,
   RouteHandlerMethod,
 } from 'fastify';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument, checkOptionNames, kindOf, type OptionNames } from '../errors.ts';
 import { type Behaviour, isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, ProcessExit } from '../process/messages.ts';
@@ -51,6 +51,8 @@ export interface ControllerOptions {
    */
   readonly timeoutMs?: number;
 }
+
+const CONTROLLER_OPTIONS: OptionNames<ControllerOptions> = { name: true, timeoutMs: true };
 
 /**
  * Makes a route handler from a function that runs in a process of its own, `self`. What it returns, throws or sends with
@@ -114,6 +116,9 @@ export function controller<
   TypeProvider,
   Logger
 > {
+  if (typeof run !== 'function')
+    throw badArgument(`A controller is made of a function, not of ${kindOf(run)}.`);
+  checkOptionNames('controller', options, CONTROLLER_OPTIONS);
   const { name = run.name === '' ? 'controller' : run.name, timeoutMs } = options;
   if (timeoutMs !== undefined) checkTime('timeoutMs', timeoutMs);
   const behaviour = executionBehaviour(name, run as unknown as Run);
@@ -123,16 +128,7 @@ export function controller<
     return execution.begin(behaviour);
   }
   // Fastify awaits what a handler returns, so the promise of an answer stands for the answer.
-  return handler as unknown as RouteHandlerMethod<
-    RawServer,
-    RawRequest,
-    RawReply,
-    RouteGeneric,
-    ContextConfig,
-    SchemaCompiler,
-    TypeProvider,
-    Logger
-  >;
+  return handler as never;
 }
 
 // ---- one request ----
@@ -142,13 +138,13 @@ const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 
 const failed = telemetry('troupe:fastify:failed');
 
-/** @internal A controller as it is called. */
+/** A controller as it is called. */
 type Run = (this: unknown, self: Process, request: FastifyRequest, reply: FastifyReply) => unknown;
 
-/** @internal The behaviour of a controller's processes. */
+/** The behaviour of a controller's processes. */
 type ExecutionBehaviour = Behaviour<void, readonly [Execution]>;
 
-/** @internal Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
+/** Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
 function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
   return {
     name,

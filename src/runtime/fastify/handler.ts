@@ -8,7 +8,7 @@
  * sends in fragments arrives whole.
  */
 import type { FastifyRequest } from 'fastify';
-import { TroupeError } from '../errors.ts';
+import { badArgument, type TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Action } from '../otp/actions.ts';
 import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
@@ -65,6 +65,17 @@ export interface WebSocketCallbacks<State, Args extends readonly unknown[]> {
  */
 export type WebSocketInfo<State> = InfoHandler<State>;
 
+const CALLBACKS: OptionNames<WebSocketCallbacks<unknown, readonly unknown[]>> = {
+  name: true,
+  limits: true,
+  init: true,
+  opened: true,
+  handle: true,
+  info: true,
+  dropped: true,
+  terminate: true,
+};
+
 /** A WebSocket handler; made by {@link defineWebSocketHandler}, served by {@link webSocketHandler}. */
 export class WebSocketDefinition<State = unknown, Args extends readonly unknown[] = readonly never[]> {
   /** @internal */ readonly callbacks: WebSocketCallbacks<State, Args>;
@@ -72,9 +83,10 @@ export class WebSocketDefinition<State = unknown, Args extends readonly unknown[
 
   /** @internal Use {@link defineWebSocketHandler}. */
   constructor(callbacks: WebSocketCallbacks<State, Args>) {
+    checkOptionNames('defineWebSocketHandler', callbacks, CALLBACKS);
     const { name, info = [] } = callbacks;
     if (typeof name !== 'string' || name === '' || typeof callbacks.init !== 'function') {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A WebSocket handler needs a name and an init function.');
+      throw badArgument('A WebSocket handler needs a name and an init function.');
     }
     connectionLimits(callbacks.limits);
     this.callbacks = callbacks;
@@ -124,6 +136,7 @@ export class OutgoingFrame {
 
   /** @internal Use {@link text}, {@link binary}, {@link ping} or {@link encodeOnce}. */
   constructor(type: OutgoingFrame['type'], data: string | Uint8Array, key: FrameKey | undefined) {
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) throw badPayload(type, data);
     this.type = type;
     this.data = data;
     this.key = key;
@@ -163,6 +176,14 @@ export class OutgoingFrame {
     socket.write(data, written);
     socket.uncork();
   }
+}
+
+/** The error of what no frame can be made of. It must be thrown here, in the handler: bytes are made later, outside of any process. */
+function badPayload(type: string, data: unknown): TroupeError {
+  const found = data === null ? 'null' : `a value of type ${typeof data}`;
+  return badArgument(
+    `A ${type} frame is made of a string or a Uint8Array, not ${found}; send an object as JSON.stringify(object).`,
+  );
 }
 
 /** Names what a frame is about; see {@link FrameOptions}. */
@@ -212,6 +233,7 @@ const LAST_TEXT_MAX = 4_096;
  * A text frame. Bytes are sent as they are and must be UTF-8; do not change them afterwards.
  *
  * Handlers that make a frame of the same string one after the other, as for a broadcast, share one frame.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for anything else, such as an object: send it as `text(JSON.stringify(object))`.
  */
 export function text(data: string | Uint8Array, options?: FrameOptions): OutgoingFrame {
   if (typeof data !== 'string' || data.length > LAST_TEXT_MAX || options?.key !== undefined) {
@@ -221,7 +243,10 @@ export function text(data: string | Uint8Array, options?: FrameOptions): Outgoin
   return lastText;
 }
 
-/** A binary frame. The bytes are sent as they are; do not change them afterwards. */
+/**
+ * A binary frame. The bytes are sent as they are; do not change them afterwards.
+ * @throws TroupeError TROUPE_BAD_ARGUMENT for what is no Uint8Array, such as an ArrayBuffer.
+ */
 export function binary(data: Uint8Array, options?: FrameOptions): OutgoingFrame {
   return new OutgoingFrame('binary', data, options?.key);
 }
@@ -234,7 +259,7 @@ export function binary(data: Uint8Array, options?: FrameOptions): OutgoingFrame 
 export function ping(data: string | Uint8Array = ''): OutgoingFrame {
   const frame = new OutgoingFrame('ping', data, undefined);
   if (frame.byteLength > CONTROL_PAYLOAD_MAX) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has at most ${CONTROL_PAYLOAD_MAX} bytes.`);
+    throw badArgument(`A ping has at most ${CONTROL_PAYLOAD_MAX} bytes.`);
   }
   return frame;
 }
@@ -250,10 +275,10 @@ export function close(code = 1000, reason = ''): CloseFrame {
     Number.isInteger(code) &&
     ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
   if (!allowed) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `An endpoint cannot send the close code ${code}.`);
+    throw badArgument(`An endpoint cannot send the close code ${code}.`);
   }
   if (Buffer.byteLength(reason) > CONTROL_PAYLOAD_MAX - 2) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has at most 123 bytes.`);
+    throw badArgument(`The reason of a close has at most 123 bytes.`);
   }
   return new CloseFrame(code, reason);
 }

@@ -15,7 +15,7 @@ import type {
   RouteOptions,
 } from 'fastify';
 import { Node } from '../process/node.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
 import { hasConnection } from './connection.ts';
 import { Executions } from './controller.ts';
@@ -44,7 +44,7 @@ declare module 'fastify' {
 const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) => {
   const { node, webSocket = {}, controllerTimeoutMs = DEFAULT_CONTROLLER_TIMEOUT_MS } = options;
   if (!(node instanceof Node)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The option `node` must be a node made by createNode().');
+    throw badArgument('The option `node` must be a node made by createNode().');
   }
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);
@@ -176,12 +176,13 @@ function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest)
 function logReports(node: Node, log: FastifyBaseLogger): () => void {
   // Fastify's stand-in for a logger uses one empty function for all of its methods.
   if (log.error === log.info) return () => undefined;
-  return takeReports(node, (text, { pid, label, name, reason, context, child }, leftOut) => {
+  return takeReports(node, (text, { kind, pid, label, name, reason, context, child }, leftOut) => {
+    const level = kind === 'warning' ? 'warn' : 'error';
     if (leftOut > 0) {
-      log.error({ label, leftOut }, text);
+      log[level]({ label, leftOut }, text);
       return;
     }
     const why = reason instanceof Error ? { err: loggableError(reason) } : { reason: formatReason(reason) };
-    log.error({ process: pid.toString(), label, name, context, child, ...why }, text);
+    log[level]({ process: pid?.toString(), label, name, context, child, ...why }, text);
   });
 }

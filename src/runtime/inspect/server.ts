@@ -7,7 +7,7 @@
 //
 // Unless the server is started with `allow`, it only looks.
 import { defineServer, Down, type From, noReply, Pid, type Process, TroupeError } from '../index.ts';
-import { badArgument } from '../errors.ts';
+import { badArgument, checkOptionNames } from '../errors.ts';
 import { LocalInspector } from './local.ts';
 import type { Tracer } from './trace.ts';
 import type { TraceTarget } from './inspector.ts';
@@ -61,7 +61,9 @@ const QUESTIONS: ReadonlySet<string> = new Set([
 /** Lets other nodes look into this one: `child(inspectServer)` in a supervision tree, or `node.start(inspectServer)`. */
 export const inspectServer = defineServer({
   name: INSPECT_SERVER,
-  init(self: Process, { allow = false }: InspectServerOptions = {}): State {
+  init(self: Process, options: InspectServerOptions = {}): State {
+    checkOptionNames('inspectServer', options, { allow: true });
+    const { allow = false } = options;
     const inspector = new LocalInspector(self.node, { readOnly: !allow });
     const traces = new Map<string, Tracer>();
     // However the process ends; `terminate` is not called when it is killed.

@@ -5,6 +5,7 @@
  * A call handler that returns anything else has returned the reply; other callbacks may return what they like. The state is
  * changed in place, or replaced by an action. See `Module:handle_call/3` and `Module:init/1` of `gen_server`.
  */
+import { checkOptionNames, type OptionNames } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { timerLength } from '../process/timers.ts';
 
@@ -29,6 +30,13 @@ export interface Then<State> {
    */
   readonly timeoutMs?: number;
 }
+
+const THEN: OptionNames<Then<unknown> & { reply: unknown }> = {
+  state: true,
+  continue: true,
+  timeoutMs: true,
+  reply: true,
+};
 
 /** What a callback returned; made by the functions of this file. The type parameters are what `ServerRef` is typed from. */
 export class Action<Kind extends ActionKind = ActionKind, Value = unknown, State = unknown> {
@@ -59,6 +67,9 @@ export class Action<Kind extends ActionKind = ActionKind, Value = unknown, State
     const timeoutMs = then?.timeoutMs ?? Infinity;
     this.timeoutMs = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
     this.reason = reason;
+    // A state is easily handed over in place of `{ state }`. With one of them the others are not looked at: that is to cost little.
+    if (then !== undefined && this.state === NONE && this.next === NONE && this.timeoutMs === Infinity)
+      checkOptionNames(`${kind}()`, then, THEN);
   }
 }
 

@@ -6,13 +6,12 @@
  * starts a child. See "Supervisor flags" and "Child specification" of the OTP module `supervisor`;
  * `supervisor:check_childspecs/2`.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { MAX_TIMER_MS } from '../process/timers.ts';
-import type { Body, SpawnOptions } from '../process/behaviour.ts';
+import { type Body, type SpawnOptions, checkStartable, START, type Startable } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
-import { checkStartable, START, type Startable } from '../process/behaviour.ts';
 import type { Atom } from '../terms/atom.ts';
 
 /**
@@ -136,6 +135,23 @@ const AUTO_SHUTDOWNS = ['never', 'any_significant', 'all_significant'];
 const RESTARTS = ['permanent', 'transient', 'temporary'];
 const TYPES = ['worker', 'supervisor'];
 
+/** @internal The names of the flags that all supervisors have. */
+export const FLAGS: OptionNames<SupervisorFlags> = {
+  name: true,
+  intensity: true,
+  periodMs: true,
+  autoShutdown: true,
+};
+const SPEC: OptionNames<FullChildSpec> = {
+  id: true,
+  start: true,
+  restart: true,
+  significant: true,
+  shutdown: true,
+  type: true,
+  modules: true,
+};
+
 /** @internal Completes and checks the flags of a supervisor. @throws TroupeError TROUPE_BAD_CHILD_SPEC. */
 export function checkFlags(given: SupervisorFlags & { readonly strategy?: Strategy }): Flags {
   const {
@@ -174,6 +190,7 @@ export function checkChildSpec<Args extends readonly unknown[] = readonly []>(
   const { id, start, restart = 'permanent', significant = false, type = 'worker' } = spec;
   const who = `Child ${show(id)}`;
   requireThat(typeof id === 'string' && id !== '', who, 'id must be a non-empty string', id);
+  checkOptionNames(who, spec, SPEC as Readonly<Record<string, true>>);
   requireThat(typeof start === 'function', who, 'start must be a function', start);
   requireOneOf(RESTARTS, who, 'restart', restart);
   requireOneOf(TYPES, who, 'type', type);
@@ -265,7 +282,7 @@ export function child<Args extends readonly unknown[], Options extends object, S
   startable: Startable<Args, Options, Started>,
   ...[args, options]: ChildArguments<Args, ChildOptions & NoInfer<Options>>
 ): ChildSpec<Started> {
-  checkStartable(startable);
+  checkStartable(startable, args);
   const { policy, rest } = split(startable, options);
   const given = (args ?? []) as unknown as Args;
   const start = (self: Process): Promise<Started> =>

@@ -8,18 +8,18 @@
  *
  * Invariant: a call is settled once; what comes afterwards has no effect. It knows no handlers: see `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import { type Pending, TRACED } from '../process/state.ts';
 import { DROPPED } from '../process/mailbox.ts';
-import { type ExitReason, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { type ExitReason, FOR_MANY, KEPT, formatReason, quietExit } from '../process/messages.ts';
+import { reportFailure } from '../process/report.ts';
 import { telemetry, tracing } from '../telemetry.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import { type Destination, locate } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import { Pid } from '../terms/identifiers.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/identifiers.ts';
 import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
@@ -50,6 +50,8 @@ export interface CallOptions {
    */
   readonly from?: Process;
 }
+
+const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true, from: true };
 
 /** What a server gets to answer a call with, OTP's `From`. `Reply` is the type of the answer. */
 export interface From<Reply = unknown> {
@@ -84,10 +86,7 @@ export class Cast {
 }
 
 /** @internal A call between processes of one node. */
-export class Call
-  extends TimerEntry
-  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
-{
+export class Call extends TimerEntry implements Request, Runnable, AwaitsPeer, AliasHolder, Pending {
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
   declare readonly caller: Process | null;
@@ -143,32 +142,27 @@ export class Call
   }
 
   override targetExited(reason: ExitReason): void {
-    this.#settle(true, exitError(this, reason));
+    this.fail(exitError(this, reason));
   }
 
   peerDown(reason: ExitReason): void {
     if (reason === MAILBOX_FULL) this[DROPPED]();
-    else this.#settle(true, exitError(this, reason));
+    else this.fail(exitError(this, reason));
   }
 
   aliasMessage(message: unknown): void {
     this.#settle(false, message);
   }
 
+  /** The AbortSignal has fired. */
   aborted({ reason }: AbortSignal): void {
-    this.fail(
-      new TroupeError('TROUPE_CALL_ABORTED', `${describe(this)} was given up.`, {
-        cause: reason,
-        reason: 'aborted',
-      }),
-    );
+    const what = `${describe(this)} was given up.`;
+    this.fail(new TroupeError('TROUPE_CALL_ABORTED', what, { cause: reason, reason: 'aborted' }));
   }
 
   override expired(): void {
-    this.#settle(
-      true,
-      new TroupeError('TROUPE_CALL_TIMEOUT', `${describe(this)} was not answered.`, { reason: 'timeout' }),
-    );
+    const what = `${describe(this)} was not answered.`;
+    this.fail(new TroupeError('TROUPE_CALL_TIMEOUT', what, { reason: 'timeout' }));
   }
 
   get [KEPT](): boolean {
@@ -176,10 +170,8 @@ export class Call
   }
 
   [DROPPED](): void {
-    this.#settle(
-      true,
-      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: MAILBOX_FULL }),
-    );
+    const what = `${describe(this)} was dropped.`;
+    this.fail(new TroupeError('TROUPE_MAILBOX_FULL', what, { reason: MAILBOX_FULL }));
   }
 
   /** Resumes a caller that is a process. */
@@ -319,6 +311,14 @@ export function cast(node: Node, to: Destination, name: string, argument: unknow
 export function beginCall(request: Call, options: CallOptions | undefined): boolean {
   const { caller } = request;
   if (caller !== null && !caller.alive) throw caller.dead();
+  // With an option that exists the others are not looked at: a call is to cost little.
+  if (
+    options !== undefined &&
+    options.timeoutMs === undefined &&
+    options.signal === undefined &&
+    caller === null
+  )
+    checkOptionNames('A call', options, CALL_OPTIONS);
   const timeoutMs = options?.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
   const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
   if (caller !== null) request.hold(caller);
@@ -374,14 +374,8 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
     const what = `${describe(request)} was answered, but the answer cannot be sent: ${formatReason(reason[1])}`;
     return new TroupeError('TROUPE_REPLY_NOT_ENCODABLE', what, { reason });
   }
-  return new TroupeError(
-    'TROUPE_CALL_EXIT',
-    `${describe(request)} ended with the server: ${formatReason(reason)}.`,
-    {
-      reason,
-      cause: reason,
-    },
-  );
+  const what = `${describe(request)} ended with the server: ${formatReason(reason)}.`;
+  return new TroupeError('TROUPE_CALL_EXIT', what, { reason, cause: reason });
 }
 
 function describe(request: Call): string {
@@ -405,34 +399,47 @@ export function shown(message: unknown): unknown {
     : message;
 }
 
-/** @internal Publishes a message that a process of a behaviour has no handler for. */
-export function reportUnexpected({ pid, label }: Process, message: unknown): void {
-  if (!unexpected.hasSubscribers) return;
+/**
+ * @internal Publishes a message that a process of a behaviour has no handler for; without a subscriber it is reported as a warning.
+ * @param left whether handlers have seen and left it.
+ */
+export function reportUnexpected({ node, pid, label, extra }: Process, message: unknown, left = false): void {
   const isCall = message instanceof Call || message instanceof RemoteCall;
   const kind = message instanceof Cast ? 'cast' : isCall ? 'call' : 'info';
-  unexpected.publish({ pid, label, kind, message: shown(message) });
+  if (unexpected.hasSubscribers) {
+    unexpected.publish({ pid, label, kind, message: shown(message) });
+    return;
+  }
+  // The caller hears of a call.
+  if (isCall || (left && (Object(message) as { readonly [FOR_MANY]?: boolean })[FOR_MANY] === true)) return;
+  reportFailure(node, {
+    kind: 'warning',
+    channel: 'troupe:server:unexpected',
+    pid,
+    label,
+    name: extra?.name,
+    reason: message instanceof Cast ? message.name : message,
+    context:
+      kind === 'cast'
+        ? 'it has no cast of this name, and dropped it'
+        : 'no info handler takes this message, and it was dropped',
+  });
 }
 
 // ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----
 
-/** @internal Something that an AbortSignal ends. */
-export interface Abortable {
-  /** Called once when the signal fires. */
-  aborted(signal: AbortSignal): void;
-}
-
 interface Waiting {
-  readonly calls: Set<Abortable>;
+  readonly calls: Set<Call>;
   readonly listener: () => void;
 }
 
 const waiting = new WeakMap<AbortSignal, Waiting>();
 
-/** @internal Notifies a call when a signal fires, which it has not yet. */
-function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
+/** Notifies a call when a signal fires, which it has not yet. */
+function waitForAbort(signal: AbortSignal, request: Call): void {
   let known = waiting.get(signal);
   if (known === undefined) {
-    const calls = new Set<Abortable>();
+    const calls = new Set<Call>();
     const listener = (): void => {
       waiting.delete(signal);
       for (const each of calls) each.aborted(signal);
@@ -441,13 +448,13 @@ function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
     waiting.set(signal, known);
     signal.addEventListener('abort', listener, { once: true });
   }
-  known.calls.add(waiter);
+  known.calls.add(request);
 }
 
-/** @internal The call waits no more. */
-function forgetAbort(signal: AbortSignal, waiter: Abortable): void {
+/** The call waits no more. */
+function forgetAbort(signal: AbortSignal, request: Call): void {
   const known = waiting.get(signal);
-  if (known === undefined || !known.calls.delete(waiter) || known.calls.size > 0) return;
+  if (known === undefined || !known.calls.delete(request) || known.calls.size > 0) return;
   waiting.delete(signal);
   signal.removeEventListener('abort', known.listener);
 }

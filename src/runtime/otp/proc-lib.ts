@@ -10,12 +10,10 @@
  * for a second try. A failed start leaves no `Exit` in the mailbox of a starter that traps exits; one that does not trap them
  * exits with the process, as its link says. It knows no behaviour.
  */
-import { TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import { isSameTerm } from '../terms/canonical.ts';
-import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
-import { terminate } from '../process/exit.ts';
-import { dropLink } from '../process/exit.ts';
-import { link } from '../process/exit.ts';
+import { type Behaviour, SPAWN_OPTIONS, type SpawnOptions } from '../process/behaviour.ts';
+import { terminate, dropLink, link } from '../process/exit.ts';
 import { Down, type ExitReason, ProcessExit, TIMEOUT, formatReason, quietExit } from '../process/messages.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';
@@ -36,6 +34,8 @@ export interface StartOptions extends SpawnOptions {
    */
   readonly timeoutMs?: number;
 }
+
+const START_OPTIONS: OptionNames<StartOptions> = { ...SPAWN_OPTIONS, timeoutMs: true };
 
 /** @internal A start that waits; see the head of this file. */
 export class Startup extends TimerEntry implements Runnable {
@@ -180,6 +180,8 @@ export function startBehaviour<Args extends readonly unknown[], Handle = Process
   handleOf: (process: Process) => Handle = (process) => process as Handle,
 ): Promise<Handle | undefined> {
   try {
+    if (options !== undefined)
+      checkOptionNames('The start of a server or supervisor', options, START_OPTIONS);
     const { name, timeoutMs = Infinity } = options ?? {};
     const length = timeoutMs === Infinity ? Infinity : timerLength(timeoutMs);
     const owner = name === undefined ? undefined : node.whereis(name);

@@ -4,13 +4,12 @@
  *
  * A reference is only an address. It keeps nothing alive, and what it addresses may be gone; a call finds out.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitor.ts';
-import { type Destination, nodeOf } from '../process/destination.ts';
+import { type Destination, nodeOf, targetOf } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/identifiers.ts';
-import type { Ref } from '../terms/identifiers.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type {
   ChildCounts,
   ChildId,
@@ -21,14 +20,7 @@ import type {
 } from './child-spec.ts';
 import { call, type CallOptions, cast } from './gen.ts';
 import { stopProcess } from './proc-lib.ts';
-import type {
-  AnyServerDefinition,
-  ArgumentOf,
-  Arrived,
-  CastOptions,
-  ReplyOf,
-  WithoutArgument,
-} from './server.ts';
+import type { AnyServerDefinition, ArgumentOf, Arrived, CastOptions, ReplyOf } from './server.ts';
 import type { DynamicSupervisorDefinition } from './supervisor.ts';
 import { readAnswer } from './supervisor-process.ts';
 
@@ -83,6 +75,7 @@ function refTo<Instance, Named>(
 ): Instance | Named {
   if (typeof to === 'string') return new Named(node, to, node.name);
   if (to instanceof Pid) return new Instance(node, to);
+  targetOf(to); // throws for what is none
   return 'pid' in to ? new Instance(node, to.pid) : new Named(node, to.name, to.node);
 }
 
@@ -90,6 +83,30 @@ function refTo<Instance, Named>(
 
 type Calls<Definition extends AnyServerDefinition> = Definition['types']['calls'];
 type Casts<Definition extends AnyServerDefinition> = Definition['types']['casts'];
+
+/** Those of some handlers whose argument may not be left out. */
+type WithArgument<Handler> = Handler extends unknown
+  ? undefined extends ArgumentOf<Handler>
+    ? never
+    : Handler
+  : never;
+
+/** `true` for one name, `never` for several. */
+type One<Name, All = Name> = Name extends unknown ? ([All] extends [Name] ? true : never) : never;
+
+/** Whether `Name` stands for all of several names: what the compiler takes for a name that does not exist. */
+type IsAny<All, Name> = [All] extends [Name] ? ([One<Name>] extends [never] ? true : false) : false;
+
+/**
+ * What follows the name of a call or cast: its argument, which may be left out where the handler takes none, and options. For a name that
+ * does not exist nothing is asked for, so that the error is about the name.
+ */
+type Rest<Handlers, Name extends keyof Handlers, Options> =
+  IsAny<keyof Handlers, Name> extends true
+    ? [argument?: ArgumentOf<Handlers[Name]>, options?: Options]
+    : [WithArgument<Handlers[Name]>] extends [never]
+      ? [argument?: ArgumentOf<Handlers[Name]>, options?: Options]
+      : [argument: ArgumentOf<Handlers[Name]>, options?: Options];
 
 type Reply<
   Definition extends AnyServerDefinition,
@@ -109,32 +126,20 @@ export abstract class ServerRef<
    * TROUPE_CALL_EXIT (with the exit reason), TROUPE_CALL_SELF, TROUPE_CALL_ABORTED, TROUPE_MAILBOX_FULL. See
    * `gen_server:call/3`.
    */
-  call<Name extends WithoutArgument<Calls<Definition>>>(
-    name: Name,
-    argument?: ArgumentOf<Calls<Definition>[Name]>,
-    options?: CallOptions,
-  ): Promise<Reply<Definition, Away, Name>>;
   call<Name extends keyof Calls<Definition> & string>(
     name: Name,
-    argument: ArgumentOf<Calls<Definition>[Name]>,
-    options?: CallOptions,
+    ...rest: Rest<Calls<Definition>, Name, CallOptions>
   ): Promise<Reply<Definition, Away, Name>>;
-  call(name: string, argument: unknown, options?: CallOptions): Promise<unknown> {
+  call(name: string, argument?: unknown, options?: CallOptions): Promise<unknown> {
     return call(this.from, this.to, name, argument, options);
   }
 
   /** Sends the server a request that is not answered. A server that is gone is not an error. See `gen_server:cast/2`. */
-  cast<Name extends WithoutArgument<Casts<Definition>>>(
-    name: Name,
-    argument?: ArgumentOf<Casts<Definition>[Name]>,
-    options?: CastOptions,
-  ): void;
   cast<Name extends keyof Casts<Definition> & string>(
     name: Name,
-    argument: ArgumentOf<Casts<Definition>[Name]>,
-    options?: CastOptions,
+    ...rest: Rest<Casts<Definition>, Name, CastOptions>
   ): void;
-  cast(name: string, argument: unknown, options?: CastOptions): void {
+  cast(name: string, argument?: unknown, options?: CastOptions): void {
     cast(this.from, this.to, name, argument, options?.from);
   }
 }
@@ -297,7 +302,7 @@ abstract class AnySupervisorRef extends AnyRef {
   ): Promise<Result> {
     const { monitor = false, from } = options ?? {};
     if (monitor && from === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'To monitor the child, name the process in `from`.');
+      throw badArgument('To monitor the child, name the process in `from`.');
     }
     const result = await this.request<Result & { readonly pid?: Pid }>('start_child', argument, options);
     if (!monitor || from === undefined || !result.ok || result.pid === undefined) return result;

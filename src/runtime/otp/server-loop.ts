@@ -222,7 +222,7 @@ export class ServerBehaviour implements Behaviour<
       if (!isPlain(result)) return finish(server, message, null, result);
       return;
     }
-    reportUnexpected(server.self, message);
+    reportUnexpected(server.self, message, infos.length > 0);
   }
 
   async #infoLater(

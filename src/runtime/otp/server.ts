@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { TroupeError } from '../errors.ts';
+import { checkOptionNames, type OptionNames, badArgument } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -47,11 +47,12 @@ export class ServerDefinition<
     args: Args,
     options: StartOptions | undefined,
   ): Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
-    const started = startBehaviour<
-      readonly unknown[],
-      ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>
-    >(node, parent, linked, this.#behaviour, args, options, ({ pid }) => new ServerInstance(node, pid));
-    return started as Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored>;
+    type Instance = ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>;
+    const handleOf = ({ pid }: Process): Instance => new ServerInstance(node, pid);
+    const begin = startBehaviour<readonly unknown[], Instance>;
+    return begin(node, parent, linked, this.#behaviour, args, options, handleOf) as Promise<
+      Instance | Ignored
+    >;
   }
 }
 
@@ -73,6 +74,7 @@ export function defineServer<
 >(
   callbacks: ServerCallbacks<Result, Args, Calls, Casts> & ThisType<void>,
 ): ServerDefinition<StateOf<Result>, Args, Calls, Casts, IgnoredBy<Result>> {
+  checkOptionNames('defineServer', callbacks, CALLBACKS);
   const { name = 'server', info = [] } = callbacks;
   const infos = (typeof info === 'function' ? [info] : info) as readonly InfoHandler<unknown>[];
   for (const handler of infos) requireFunction(name, 'info', handler);
@@ -90,12 +92,22 @@ export function defineServer<
   });
 }
 
+const CALLBACKS: OptionNames<ServerCallbacks<unknown, readonly unknown[], {}, {}>> = {
+  name: true,
+  init: true,
+  call: true,
+  cast: true,
+  info: true,
+  continue: true,
+  terminate: true,
+};
+
 function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object = {}): Map<string, Handler> {
   const table = new Map<string, Handler>();
   for (const [key, handler] of Object.entries(handlers) as [string, Handler][]) {
     requireFunction(name, `${kind}.${key}`, handler);
     if (key === SYSTEM) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${name}' cannot have a ${kind} handler '${key}'.`);
+      throw badArgument(`'${name}' cannot have a ${kind} handler '${key}'.`);
     }
     table.set(key, handler);
   }
@@ -104,7 +116,7 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
 
 function requireFunction(name: string, what: string, callback: unknown): void {
   if (typeof callback !== 'function') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `Server '${name}': ${what} must be a function.`);
+    throw badArgument(`Server '${name}': ${what} must be a function.`);
   }
 }
 
@@ -220,12 +232,6 @@ export type ArgumentOf<Handler> = Handler extends (state: never, ...rest: infer 
         ? Argument | undefined
         : never
   : never;
-
-/** The names of a table's handlers whose argument may be left out. */
-export type WithoutArgument<Handlers> = {
-  [Name in keyof Handlers]: undefined extends ArgumentOf<Handlers[Name]> ? Name : never;
-}[keyof Handlers] &
-  string;
 
 /** Types that a definition carries for its clients; there is no such value. */
 export interface ServerTypes<State, Args, Calls, Casts, Ignored> {

@@ -5,9 +5,9 @@
  * The flags are checked when the supervisor is defined, the children when it is started, since they depend on its arguments.
  * What its process does is in `supervisor-process.ts`. See the OTP module `supervisor`, `Module:init/1` and `start_link/3`.
  */
+import { checkOptionNames } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
-import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Action } from './actions.ts';
 import type { IgnoredBy } from './server.ts';
@@ -18,6 +18,7 @@ import { SupervisorBehaviour } from './supervisor-process.ts';
 import {
   CHILD_TYPE,
   checkFlags,
+  FLAGS,
   type ChildSpec,
   type ChildStarted,
   type ChildTemplate,
@@ -53,7 +54,11 @@ export interface DynamicSupervisorOptions<
   readonly child: ChildTemplate<ChildArgs, Started> | ((...args: Args) => ChildTemplate<ChildArgs, Started>);
 }
 
-abstract class AnyDefinition {
+abstract class AnyDefinition<Args extends readonly unknown[], Handle> implements Startable<
+  Args,
+  StartOptions,
+  Handle
+> {
   /** What process info shows of its processes. */
   readonly name: string;
   readonly #behaviour: SupervisorBehaviour;
@@ -69,24 +74,9 @@ abstract class AnyDefinition {
     return 'supervisor';
   }
 
-  /** @internal */
-  protected async startProcess(
-    node: Node,
-    parent: Process | undefined,
-    linked: boolean,
-    args: readonly unknown[],
-    options: StartOptions | undefined,
-  ): Promise<Pid | undefined> {
-    const process = await startBehaviour(node, parent, linked, this.#behaviour, args, options);
-    return process?.pid;
-  }
-}
+  /** @internal The address of a process of this definition. */
+  protected abstract handleOf(process: Process): Handle;
 
-/** A supervisor that can be started; made by {@link defineSupervisor}. */
-export class SupervisorDefinition<Args extends readonly unknown[], Ignored extends undefined = never>
-  extends AnyDefinition
-  implements Startable<Args, StartOptions, SupervisorInstance | Ignored>
-{
   /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
@@ -94,9 +84,22 @@ export class SupervisorDefinition<Args extends readonly unknown[], Ignored exten
     linked: boolean,
     args: Args,
     options: StartOptions | undefined,
-  ): Promise<SupervisorInstance | Ignored> {
-    const pid = await this.startProcess(node, parent, linked, args, options);
-    return pid === undefined ? (undefined as Ignored) : new SupervisorInstance(node, pid);
+  ): Promise<Handle> {
+    const start = startBehaviour<readonly unknown[]>;
+    // Awaited: the supervisor has its state, by which `tree.ts` finds its children, one microtask after its report.
+    const process = await start(node, parent, linked, this.#behaviour, args, options);
+    return process === undefined ? (undefined as Handle) : this.handleOf(process);
+  }
+}
+
+/** A supervisor that can be started; made by {@link defineSupervisor}. */
+export class SupervisorDefinition<
+  Args extends readonly unknown[],
+  Ignored extends undefined = never,
+> extends AnyDefinition<Args, SupervisorInstance | Ignored> {
+  /** @internal */
+  protected override handleOf({ node, pid }: Process): SupervisorInstance {
+    return new SupervisorInstance(node, pid);
   }
 }
 
@@ -105,20 +108,10 @@ export class DynamicSupervisorDefinition<
   Args extends readonly unknown[],
   ChildArgs extends readonly unknown[],
   Started extends ChildStarted,
->
-  extends AnyDefinition
-  implements Startable<Args, StartOptions, DynamicSupervisorInstance<ChildArgs, Started>>
-{
-  /** Called by `start` and `startLink` of a node or process; use those. */
-  async [START](
-    node: Node,
-    parent: Process | undefined,
-    linked: boolean,
-    args: Args,
-    options: StartOptions | undefined,
-  ): Promise<DynamicSupervisorInstance<ChildArgs, Started>> {
-    const pid = await this.startProcess(node, parent, linked, args, options);
-    return new DynamicSupervisorInstance(node, pid as Pid);
+> extends AnyDefinition<Args, DynamicSupervisorInstance<ChildArgs, Started>> {
+  /** @internal */
+  protected override handleOf({ node, pid }: Process): DynamicSupervisorInstance<ChildArgs, Started> {
+    return new DynamicSupervisorInstance(node, pid);
   }
 }
 
@@ -130,7 +123,7 @@ export class DynamicSupervisorDefinition<
  * one fails, those before it are stopped and the start fails with the reason
  * `['shutdown', ['failed_to_start_child', id, reason]]`. End one that is not linked with `stop`: like OTP's, it
  * ignores exit signals of processes other than its parent and its children.
- * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags. Wrong child specs fail the start, with that error as reason.
+ * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags, TROUPE_BAD_ARGUMENT for one that does not exist. Wrong child specs fail the start, with that error as reason.
  * See the OTP module `supervisor`.
  * @example
  * const tree = defineSupervisor({
@@ -142,6 +135,7 @@ export function defineSupervisor<
   const Result extends readonly ChildSpec[] | Ignore,
   Args extends readonly unknown[] = [],
 >(options: SupervisorOptions<Result, Args>): SupervisorDefinition<Args, IgnoredBy<Result>> {
+  checkOptionNames('defineSupervisor', options, { ...FLAGS, strategy: true, children: true });
   const flags = checkFlags(options);
   const { children } = options;
   return new SupervisorDefinition(
@@ -156,7 +150,7 @@ export function defineSupervisor<
 /**
  * Declares a supervisor of many children of one kind, which are started on request: OTP's `simple_one_for_one`. Starting
  * and removing a child costs the same however many there are; when it ends it stops all of them at once.
- * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags. A wrong template fails the start.
+ * @throws TroupeError TROUPE_BAD_CHILD_SPEC for wrong flags, TROUPE_BAD_ARGUMENT for one that does not exist. A wrong template fails the start.
  * @example
  * const connections = defineDynamicSupervisor({ child: childTemplate(connection, { restart: 'temporary' }) });
  * const supervisor = await node.start(connections);
@@ -169,6 +163,7 @@ export function defineDynamicSupervisor<
 >(
   options: DynamicSupervisorOptions<Args, ChildArgs, Started>,
 ): DynamicSupervisorDefinition<Args, ChildArgs, Started> {
+  checkOptionNames('defineDynamicSupervisor', options, { ...FLAGS, child: true });
   const flags = checkFlags({ ...options, strategy: 'simple_one_for_one' });
   const { child } = options;
   return new DynamicSupervisorDefinition(

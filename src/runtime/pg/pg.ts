@@ -10,7 +10,7 @@
  * independently of each other; one is started with `start`, `startLink`, or by a supervisor with `scope`. See the manual page of
  * `pg`.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument, kindOf } from '../errors.ts';
 import { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
@@ -160,14 +160,16 @@ const NONE: readonly Pid[] = Object.freeze([]);
 /** @internal The node of a place. @throws TroupeError TROUPE_PROCESS_DEAD for a process that has ended. */
 export function nodeOf(place: Place): Node {
   if (place instanceof Node) return place;
-  if (!place.alive) throw place.dead();
-  return place.node;
+  const { alive } = Object(place) as { readonly alive?: unknown };
+  if (alive === true) return place.node;
+  if (alive === false) throw place.dead();
+  throw badArgument(`A process or a node is needed first, such as \`self\`, not ${kindOf(place)}.`);
 }
 
 /** @internal The pid of the process that calls. */
 export function ownPid(place: Place): Pid {
   if (!(place instanceof Node)) return place.pid;
-  throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A node cannot join or leave a group: name the pids.');
+  throw badArgument('A node cannot join or leave a group: name the pids.');
 }
 
 function scopeAt(place: Place, name: string): Scope {

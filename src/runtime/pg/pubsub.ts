@@ -12,6 +12,7 @@
  * The first argument of each function says where it runs: in a process, or on a node, for code outside any process. `channel.ts`
  * has the same with types.
  */
+import { FOR_MANY } from '../process/messages.ts';
 import { NOVA_SCOPE, declareChannel, declareHeard } from './channel-forms.ts';
 import { TroupeError } from '../errors.ts';
 import type { Pid } from '../terms/identifiers.ts';
@@ -67,6 +68,16 @@ export class Broadcast<Topic extends string = string, Payload = unknown> {
       this.position = at.position;
     }
     Object.freeze(this);
+  }
+
+  /** @internal */
+  get [FOR_MANY](): boolean {
+    return true;
+  }
+
+  /** Its topic and channel. The payload is left out. */
+  toString(): string {
+    return `broadcast '${this.topic}' on '${this.channel}'`;
   }
 
   /**

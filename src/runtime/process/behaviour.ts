@@ -6,7 +6,7 @@
  * is made for a message whose handler is synchronous. `defineServer` and the others build on behaviours, and what they
  * define is started by way of {@link Startable}.
  */
-import { badArgument, checkInteger, checkOneOf } from '../errors.ts';
+import { badArgument, checkInteger, checkOneOf, kindOf, type OptionNames } from '../errors.ts';
 import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 
@@ -71,6 +71,15 @@ export interface SpawnOptions {
    */
   readonly mailbox?: { readonly limit: number; readonly policy: MailboxPolicy };
 }
+
+/** @internal The options of a spawn. */
+export const SPAWN_OPTIONS: OptionNames<SpawnOptions> = {
+  label: true,
+  name: true,
+  trapExit: true,
+  asyncContext: true,
+  mailbox: true,
+};
 
 const POLICIES: readonly MailboxPolicy[] = ['reject', 'dropOldest', 'exit'];
 
@@ -143,11 +152,14 @@ export interface Startable<Args extends readonly unknown[], Options, Handle> {
 /** The method by which something is started. Programs call `Node.start` or `Process.startLink` instead. */
 export const START: unique symbol = Symbol('start');
 
-/** @internal Checks the argument of a start. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-export function checkStartable(startable: unknown): void {
-  if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] === 'function') return;
+/** @internal Checks what is started, and that its arguments are a list. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkStartable(startable: unknown, args?: unknown): void {
+  if (typeof (startable as { readonly [START]?: unknown } | null | undefined)?.[START] !== 'function') {
+    throw badArgument(`Start what defineServer or defineSupervisor has made, not ${kindOf(startable)}.`);
+  }
+  if (args === undefined || Array.isArray(args)) return;
   throw badArgument(
-    `Start what defineServer or defineSupervisor has made, not a value of type ${typeof startable}.`,
+    `The arguments of a start are an array, not ${kindOf(args)}; options follow it: (definition, [], { name: 'counter' }).`,
   );
 }
 

@@ -43,7 +43,8 @@ export function nodeOf(node: Node, to: Destination): string {
 }
 
 /** The pid or the name that a destination stands for. @throws TroupeError TROUPE_BAD_ARGUMENT. */
-function targetOf(to: Destination): Pid | string {
+/** @internal What it addresses on its node. @throws TroupeError TROUPE_BAD_ARGUMENT for what is no destination. */
+export function targetOf(to: Destination): Pid | string {
   if (to instanceof Pid || typeof to === 'string') return to;
   const { pid, name, node } = Object(to) as Readonly<Record<string, unknown>>;
   if (pid instanceof Pid) return pid;

@@ -16,6 +16,9 @@ export type MonitorTarget = Pid | { readonly name: string; readonly node: string
 /** @internal Marks a message of the runtime itself, which no bound of a mailbox drops: where its value is true. */
 export const KEPT: unique symbol = Symbol('kept');
 
+/** @internal Marks a message for many, of which each handles what concerns it: one that handlers leave is nothing to be warned of. */
+export const FOR_MANY: unique symbol = Symbol('forMany');
+
 /** `{'EXIT', From, Reason}`: an exit signal that reached a process which traps exits. */
 export class Exit {
   readonly from: Pid;

@@ -6,13 +6,21 @@
  * with a node's own methods comes from its `init` process, `<0.0.0>`.
  */
 import type { Carrier } from './carrier.ts';
-import { TroupeError, badArgument, checkInteger, checkPositive } from '../errors.ts';
+import {
+  TroupeError,
+  badArgument,
+  checkInteger,
+  checkOptionNames,
+  checkPositive,
+  type OptionNames,
+} from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import {
   type Behaviour,
   type Body,
   checkBehaviour,
   checkSpawnOptions,
+  SPAWN_OPTIONS,
   checkStartable,
   Closure,
   functionBody,
@@ -25,13 +33,12 @@ import { currentContext } from './async.ts';
 import { checkPid, type Destination, locate } from './destination.ts';
 import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
-import { exitReasonOf } from './state.ts';
+import { exitReasonOf, BOUNDED, TRAP_EXIT } from './state.ts';
 import { inspectProcess, type ProcessInfo, type Tap } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { onExit } from './monitor.ts';
 import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
 import { Process } from './process.ts';
-import { BOUNDED, TRAP_EXIT } from './state.ts';
 import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
@@ -118,6 +125,7 @@ export class Node {
 
   /** Spawns a process with options. See `Process.spawnWith`. */
   spawnWith<Args extends readonly unknown[]>(options: SpawnOptions, body: Body<Args>, ...args: Args): Pid {
+    checkOptionNames('spawnWith', options, SPAWN_OPTIONS);
     return this.create(body, args, undefined, options).pid;
   }
 
@@ -130,7 +138,7 @@ export class Node {
     startable: Startable<Args, Options, Handle>,
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
-    checkStartable(startable);
+    checkStartable(startable, args);
     return startable[START](this, undefined, false, (args ?? []) as unknown as Args, options);
   }
 
@@ -273,7 +281,7 @@ export class Node {
     const parts = parsePid(text);
     const node = parts === undefined ? undefined : nodeOfChannel(parts.channel);
     if (parts === undefined || node === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is not a pid; a pid looks like <0.12.0>.`);
+      throw badArgument(`'${text}' is not a pid; a pid looks like <0.12.0>.`);
     }
     if (node === this.name) {
       return this.table.find(parts.id, parts.serial)?.pid ?? new Pid(this.origin, parts.id, parts.serial);
@@ -414,7 +422,18 @@ const NAME_MAX = 255;
 const PROCESSES_MAX = 134_217_727;
 const SLICE_MAX_MS = 1_000;
 
+const NODE_OPTIONS: OptionNames<NodeOptions> = {
+  name: true,
+  creation: true,
+  carrier: true,
+  clock: true,
+  sliceMs: true,
+  maxProcesses: true,
+  mailboxHighWater: true,
+};
+
 function checkNodeOptions(options: NodeOptions): void {
+  checkOptionNames('createNode', options, NODE_OPTIONS);
   const {
     name = 'nonode@nohost',
     creation = 4,

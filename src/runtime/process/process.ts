@@ -18,7 +18,7 @@
  * one process sends to another is the order of arrival, and no other order can be seen. See the chapter "Processes" of
  * the Erlang reference manual.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, checkOptionNames } from '../errors.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import {
   type Behaviour,
@@ -32,6 +32,7 @@ import {
   START,
   type Startable,
   type StartArguments,
+  SPAWN_OPTIONS,
 } from './behaviour.ts';
 import type { Destination } from './destination.ts';
 import { crashed, link, terminate, unlink } from './exit.ts';
@@ -176,6 +177,7 @@ export class Process extends Mailbox implements scheduling.Runnable {
   /** Spawns a process with options. See `erlang:spawn_opt/2`. */
   spawnWith<Args extends readonly unknown[]>(options: SpawnOptions, body: Body<Args>, ...args: Args): Pid {
     if (this.status === EXITED) throw this.dead();
+    checkOptionNames('spawnWith', options, SPAWN_OPTIONS);
     return this.node.create(body, args, this.pid, options).pid;
   }
 
@@ -185,7 +187,7 @@ export class Process extends Mailbox implements scheduling.Runnable {
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
     if (this.status === EXITED) throw this.dead();
-    checkStartable(startable);
+    checkStartable(startable, args);
     return startable[START](this.node, this, false, (args ?? []) as unknown as Args, options);
   }
 
@@ -195,7 +197,7 @@ export class Process extends Mailbox implements scheduling.Runnable {
     ...[args, options]: StartArguments<Args, Options>
   ): Promise<Handle> {
     if (this.status === EXITED) throw this.dead();
-    checkStartable(startable);
+    checkStartable(startable, args);
     return startable[START](this.node, this, true, (args ?? []) as unknown as Args, options);
   }
 

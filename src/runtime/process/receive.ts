@@ -7,7 +7,7 @@
  * Why credit: a function that loops over receive on a full mailbox would go on in microtasks for ever and starve all
  * others; after a few answers at once the next one goes through the run queue.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument, checkOptionNames, kindOf, type OptionNames } from '../errors.ts';
 import { quietExit, TIMEOUT } from './messages.ts';
 import type { Process } from './process.ts';
 import { EMPTY, AWAITING, OVER_MARK, QUEUED, RECEIVING, RUNNING } from './state.ts';
@@ -26,6 +26,8 @@ export interface ReceiveOptions {
   readonly after?: number;
 }
 
+const RECEIVE_OPTIONS: OptionNames<ReceiveOptions> = { after: true };
+
 /**
  * A matcher for the instances of any of some classes, typed as their union.
  * @example `await self.receive(matching(Ping, Stop))`
@@ -35,6 +37,14 @@ export function matching<Classes extends readonly (abstract new (...args: never[
 ): (message: unknown) => message is InstanceType<Classes[number]> {
   return (message): message is InstanceType<Classes[number]> =>
     classes.some((constructor) => message instanceof constructor);
+}
+
+/** @internal Checks what a receive is to take. @throws TroupeError TROUPE_BAD_ARGUMENT. */
+export function checkMatcher(match: unknown, options: string): void {
+  if (match === undefined || typeof match === 'function') return;
+  throw badArgument(
+    `A receive takes a function that matches messages, not ${kindOf(match)}; options follow it: receive(undefined, ${options}).`,
+  );
 }
 
 /** How many receives in a row answer from the mailbox without going through the run queue. */
@@ -136,6 +146,9 @@ export function receive<T>(
       `Process ${process.pid.toString()} receives outside of its handler, which has returned already.`,
     );
   }
+  checkMatcher(match, '{ after: 100 }');
+  if (options !== undefined && options.after === undefined)
+    checkOptionNames('receive', options, RECEIVE_OPTIONS);
   const after =
     options?.after === undefined || options.after === Infinity ? undefined : timerLength(options.after);
   let scanned = 0;

@@ -1,6 +1,6 @@
 /**
- * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up. While the
- * channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
+ * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up; and what would otherwise
+ * be lost without a trace, as warnings. While the channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
  * of a node, such as the logger of a Fastify application.
  *
  * Invariants: a failure is reported once, even when it ends several processes; of a kind and label at most `BURST` are reported
@@ -26,14 +26,16 @@ const LOGGED_ERRORS_MAX = 100;
 
 /** @internal What failed. */
 export interface Failure {
-  readonly kind: 'crash' | 'error' | 'supervisor';
+  readonly kind: 'crash' | 'error' | 'supervisor' | 'warning';
   /** The event in whose place it is reported. */
   readonly channel: TelemetryName;
-  readonly pid: Pid;
+  /** Undefined for what concerns no process. */
+  readonly pid?: Pid | undefined;
   readonly label: string;
   readonly name?: string | undefined;
+  /** Of a warning: what it is about, such as the message that was dropped. */
   readonly reason: ExitReason;
-  /** Of a supervisor: what happened, and to which child. */
+  /** Of a supervisor: what happened, and to which child. Of a warning: what happened, in words. */
   readonly context?: string;
   readonly child?: string;
 }
@@ -66,8 +68,10 @@ export function alreadyTold(reason: unknown): void {
 /** @internal Reports a failure, unless it was reported before. */
 export function reportFailure(node: Node, failure: Failure): void {
   const { reason, kind, label } = failure;
-  if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
-  alreadyTold(reason);
+  if (kind !== 'warning') {
+    if (typeof reason === 'object' && reason !== null && told.has(reason)) return;
+    alreadyTold(reason);
+  }
   const tell = reporters.get(node)?.at(-1) ?? print;
   const report: Reporter = (...of) => {
     try {
@@ -144,6 +148,7 @@ function isDue(tell: Reporter, key: string, over: (leftOut: number) => void): bo
 function titleOf({ kind, context }: Failure): string {
   if (kind === 'crash') return 'a process crashed';
   if (kind === 'error') return 'a process ended with a failure';
+  if (kind === 'warning') return context ?? '';
   return context === 'reached_max_restart_intensity'
     ? 'a supervisor gives up: its children restarted too often'
     : 'a child of a supervisor failed';
@@ -160,23 +165,26 @@ function print(text: string, failure: Failure, leftOut: number): void {
 function linesOf(failure: Failure): string[] {
   const { kind, pid, label, name, reason, context, child } = failure;
   const shown = cut(label, LABEL_MAX);
+  const who = pid === undefined ? '' : pid.toString();
+  if (kind === 'warning') {
+    return [
+      `** ${shown}${who === '' ? '' : ` ${who}`}: ${context ?? ''}: ${cut(formatReason(reason), LABEL_MAX)}`,
+    ];
+  }
   if (kind === 'crash') {
     return [
       '  crasher:',
       `    initial call: ${shown}`,
-      `    pid: ${pid.toString()}`,
+      `    pid: ${who}`,
       `    registered_name: ${name ?? '[]'}`,
       `    exception: ${textOf(reason)}`,
     ];
   }
   if (kind === 'error') {
-    return [
-      `** Process ${shown} ${pid.toString()} terminating`,
-      `** Reason for termination == ${textOf(reason)}`,
-    ];
+    return [`** Process ${shown} ${who} terminating`, `** Reason for termination == ${textOf(reason)}`];
   }
   return [
-    `    supervisor: ${shown} ${pid.toString()}`,
+    `    supervisor: ${shown} ${who}`,
     `    errorContext: ${context ?? ''}`,
     `    reason: ${textOf(reason)}`,
     `    offender: ${cut(child ?? '', LABEL_MAX)}`,

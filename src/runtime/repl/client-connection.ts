@@ -211,9 +211,9 @@ function whyNot(path: string, error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return `no application runs here: there is no socket at ${path} (start it with npm start; DATA_DIR or --socket says where to look)`;
+      return `no program with a REPL runs here: there is no socket at ${path} (start the program; startRepl or replServer of troupe/repl makes the socket; DATA_DIR or --socket says where to look)`;
     case 'ECONNREFUSED':
-      return `no application runs here: nothing listens at ${path} (it was killed; start it with npm start)`;
+      return `no program with a REPL runs here: nothing listens at ${path} (it was killed; start it again)`;
     case 'EACCES':
     case 'EPERM':
       return `the socket at ${path} belongs to another user, and only that user can attach`;

@@ -7,6 +7,7 @@
 // - A client that does not read must not fill the memory: when much waits to be sent, prints are left out and counted. Results are
 //   never left out: when they fill the buffer, the connection ends.
 // - However a connection ends, `onClose` is called once, and nothing is written afterwards.
+import { checkOptionNames, type OptionNames } from '../errors.ts';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { PeerInfo } from '../distribution/erlang/index.ts';
@@ -64,6 +65,19 @@ export interface ReplOptions {
   readonly onNoSocket?: (error: NoSocketsError) => void;
 }
 
+const REPL_OPTIONS: OptionNames<ReplOptions> = {
+  dataDir: true,
+  socket: true,
+  remote: true,
+  readOnly: true,
+  variables: true,
+  peers: true,
+  clientsMax: true,
+  syncLimitMs: true,
+  onOrphanError: true,
+  onNoSocket: true,
+};
+
 /**
  * The REPL's server: `child(replServer, [options])` in a supervision tree, or `node.start(replServer, [options])`. It has
  * started when it listens, and its state is the path of its socket. With it, however it ends, all its REPLs end. Where the
@@ -73,6 +87,7 @@ export interface ReplOptions {
 export const replServer = defineServer({
   name: 'repl_server',
   async init(self: Process, options: ReplOptions): Promise<string | undefined> {
+    checkOptionNames('The REPL', options, REPL_OPTIONS);
     self.trapExit(true);
     const settings = settingsOf(self, options);
     const { clientsMax = CLIENTS_MAX } = options;

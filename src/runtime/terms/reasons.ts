@@ -131,7 +131,8 @@ function format(reason: unknown, elements: { left: number }, depth: number): str
     if (prototype === Object.prototype || prototype === null) return formatPlain(reason);
   }
   if (typeof reason === 'bigint' && BigInt.asIntN(SHOWN_BITS_MAX, reason) !== reason) return '[bigint]';
-  return String(reason);
+  const text = String(reason);
+  return text === '[object Object]' ? `[${(reason as object).constructor.name}]` : text;
 }
 
 function formatPlain(reason: object): string {

@@ -11,7 +11,7 @@
  * in which they began, that wants it. Invariant: no message that waits here matches a receive that waits here.
  */
 import { inspect } from 'node:util';
-import { TroupeError } from '../errors.ts';
+import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import { Call, call, type CallOptions, Cast, cast, RemoteCall, type Request } from '../otp/gen.ts';
 import type { Behaviour, SpawnOptions } from '../process/behaviour.ts';
 import type { Destination } from '../process/destination.ts';
@@ -20,7 +20,7 @@ import { type ExitReason, formatReason } from '../process/messages.ts';
 import type { DemonitorOptions } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { Process } from '../process/process.ts';
-import type { Matcher } from '../process/receive.ts';
+import { checkMatcher, type Matcher } from '../process/receive.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import { settle, startWait, type Wait, type WaitOptions } from './wait.ts';
 
@@ -35,6 +35,8 @@ export interface ProbeOptions {
   /** Bounds the mailbox, as `SpawnOptions.mailbox`. */
   readonly mailbox?: SpawnOptions['mailbox'];
 }
+
+const PROBE_OPTIONS: OptionNames<ProbeOptions> = { name: true, label: true, trapExit: true, mailbox: true };
 
 /** A call that a probe got; the test answers it. */
 export interface ReceivedCall {
@@ -63,6 +65,7 @@ export class Probe {
 
   /** @internal Use {@link createProbe}. */
   constructor(node: Node, options: ProbeOptions) {
+    checkOptionNames('createProbe', options, PROBE_OPTIONS);
     const { label = 'probe', trapExit = true, name, mailbox } = options;
     this.self = node.create(probeBehaviour, [(message: unknown) => this.#inbox.add(message)], undefined, {
       label,
@@ -103,7 +106,8 @@ export class Probe {
    */
   receive(): Promise<unknown>;
   receive<T>(match: Matcher<T> | undefined, options?: WaitOptions): Promise<T>;
-  receive(match?: Matcher<unknown>, options?: WaitOptions): Promise<unknown> {
+  async receive(match?: Matcher<unknown>, options?: WaitOptions): Promise<unknown> {
+    checkMatcher(match, '{ withinMs: 100 }');
     const what =
       match === undefined ? 'any message' : `a message that matches ${match.name || 'the matcher'}`;
     return this.#inbox.take(match, what, options);
@@ -152,6 +156,7 @@ export class Probe {
    * @throws TroupeError as a rejection: TROUPE_TEST_UNEXPECTED, which lists the messages; TROUPE_TEST_TIMEOUT of `settle`.
    */
   async expectNone(match?: Matcher<unknown>, options?: WaitOptions): Promise<void> {
+    checkMatcher(match, '{ withinMs: 100 }');
     await settle(this.self.node, options);
     const found = this.#inbox.messages.filter((message) => match === undefined || match(message));
     if (found.length === 0) return;

@@ -14,7 +14,7 @@
  * `awaitConverged` looks at all of them from outside, in turns of the event loop.
  */
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
-import { TroupeError, checkPositive } from '../errors.ts';
+import { TroupeError, checkPositive, checkOptionNames, type OptionNames } from '../errors.ts';
 import { onExit, removeWatch } from '../process/monitor.ts';
 import type { ExitReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
@@ -81,8 +81,11 @@ export function startWait<T>(
   };
 }
 
+const WAIT_OPTIONS: OptionNames<SettleOptions> = { withinMs: true, except: true };
+
 /** @internal The limit of a wait, checked. */
 export function checkWithin(options: WaitOptions | undefined): number {
+  if (options !== undefined) checkOptionNames('A wait', options, WAIT_OPTIONS);
   return checkPositive('withinMs', options?.withinMs ?? DEFAULT_WITHIN_MS, MAX_WITHIN_MS);
 }
 

@@ -54,6 +54,34 @@ describe.skipIf(part.missing)('around the page', () => {
       expect(await page.title()).toBe('Notes');
     });
 
+    test('has links to other sites, which open beside the page; markup stays text', async () => {
+      const body =
+        'See https://example.org/a, <a href="javascript:alert(1)">not this</a> javascript:alert(1)';
+      stage.server.create({ title: 'Links', body, author: 'Ada' });
+      const page = await stage.page();
+      const text = noteNamed(page, 'Links').getByTestId('note-body');
+      expect(await text.innerText()).toBe(body);
+      const links = text.getByRole('link');
+      expect(await links.allInnerTexts()).toEqual(['https://example.org/a']);
+      const attributes = await links.evaluate((link) =>
+        Object.fromEntries(Array.from(link.attributes, ({ name, value }) => [name, value])),
+      );
+      expect(attributes).toEqual({
+        href: 'https://example.org/a',
+        target: '_blank',
+        rel: 'noopener noreferrer',
+      });
+      await page
+        .context()
+        .route('https://example.org/a', (route) =>
+          route.fulfill({ contentType: 'text/html', body: '<title>there</title>' }),
+        );
+      const [there] = await Promise.all([page.context().waitForEvent('page'), links.click()]);
+      await there.waitForURL('https://example.org/a');
+      expect(await there.evaluate(() => [window.opener, document.referrer])).toEqual([null, '']);
+      expect(new URL(page.url()).hash).toBe('');
+    });
+
     test('that is gone says so, and is there again when it is restored', async () => {
       provoked = [refusedRequest];
       const { id } = stage.server.create({ title: 'Bread', body: 'text', author: 'Ada' });

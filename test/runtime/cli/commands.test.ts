@@ -208,7 +208,7 @@ describe('a command line', () => {
   test('a program that is not there is told with 1', async () => {
     const ran = await troupe(['ps', '--socket', join(folder.path, 'none.sock')]);
     expect(ran).toMatchObject({ code: 1, out: '' });
-    expect(ran.err).toContain('no application runs here');
+    expect(ran.err).toContain('no program with a REPL runs here');
   });
 });
 

@@ -145,6 +145,25 @@ describe('frames', () => {
   });
 });
 
+describe('what no frame can be made of', () => {
+  test.each<[string, () => unknown]>([
+    ['an object as text', () => text({ id: 1 } as never)],
+    ['null as bytes', () => binary(null as never)],
+    ['an ArrayBuffer', () => binary(new ArrayBuffer(1) as never)],
+    ['a number in a ping', () => ping(7 as never)],
+    ['an object that is encoded once', () => encodeOnce(() => ({}) as never)({})],
+  ])('%s ends the process of the handler, and nothing else', async (_what, reply) => {
+    const failed = new Events('troupe:fastify:failed');
+    const { port } = await serveReplies((data) => (data === 'go' ? reply() : text(data)) as WebSocketReplies);
+    const [client, other] = [await open(port), await open(port)];
+    client.send('go');
+    expect(await client.closed).toMatchObject({ code: 1011 });
+    expect(String((await failed.next()).reason)).toMatch(/JSON.stringify\(object\).*TROUPE_BAD_ARGUMENT/);
+    other.send('hello');
+    expect(await other.next()).toBe('hello');
+  });
+});
+
 describe('init', () => {
   test('gets the process, the request and the arguments', async () => {
     const { port } = await serve((app) => {

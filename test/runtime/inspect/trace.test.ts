@@ -44,7 +44,7 @@ describe('a process', () => {
     const trace = await inspector.trace('echo');
     node.send('echo', { hello: 'there' });
     expect(await server.call('echo', 'word')).toBe('word');
-    server.cast('note', undefined as never);
+    server.cast('note', undefined);
     pubsub.broadcast(node, 'news', 'topic', 1);
     await settle(node);
     trace.stop();

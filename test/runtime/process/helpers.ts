@@ -40,10 +40,11 @@ export async function inProcess<T>(
   options: SpawnOptions & WaitOptions = {},
 ): Promise<T> {
   let result: { value: T } | undefined;
-  const pid = node.spawnWith(options, async (self) => {
+  const { withinMs, ...spawning } = options;
+  const pid = node.spawnWith(spawning, async (self) => {
     result = { value: await body(self) };
   });
-  const reason = await awaitExit(node, pid, options);
+  const reason = await awaitExit(node, pid, withinMs === undefined ? {} : { withinMs });
   if (result !== undefined) return result.value;
   throw reason instanceof Error ? reason : new Error(`the process ended with ${formatReason(reason)}`);
 }

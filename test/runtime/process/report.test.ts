@@ -3,9 +3,11 @@ import {
   child,
   childProcess,
   createNode,
+  defineChannel,
   defineServer,
   defineSupervisor,
   type Node,
+  on,
   onTelemetry,
   type Process,
   stop,
@@ -79,6 +81,66 @@ describe('is told', () => {
     await awaitExit(node, ref.pid);
     expect(printed).toHaveLength(1);
     expect(printed[0]).toContain('Error: cannot');
+  });
+
+  test('a message and a cast that no handler takes; a call only to its caller, a broadcast only where nobody looks at any', async () => {
+    const ref = await node.start(server());
+    node.send(ref.pid, { letter: 'for somebody else' });
+    ref.cast('nobody' as never, undefined as never);
+    await expect(ref.call('nobody' as never, undefined as never)).rejects.toMatchObject({
+      code: 'TROUPE_UNKNOWN_CALL',
+    });
+    expect(printed).toEqual([
+      expect.stringContaining(
+        `** ${label} ${ref.pid.toString()}: no info handler takes this message, and it was dropped: {"letter":"for somebody else"}`,
+      ),
+      expect.stringContaining(
+        `** ${label} ${ref.pid.toString()}: it has no cast of this name, and dropped it: nobody`,
+      ),
+    ]);
+    expect(printed[0]).toMatch(/^=WARNING REPORT====/);
+
+    const news = defineChannel<{ told: string; other: string }>(label);
+    const member = (info?: Parameters<typeof defineServer>[0]['info']) =>
+      defineServer({
+        name: `${label} member`,
+        init: (self: Process) => news.join(self),
+        ...(info === undefined ? {} : { info }),
+      });
+    printed.length = 0;
+    await node.start(member(on(news, { told: () => undefined })));
+    news.broadcast(node, 'other', 'for those who care');
+    await settle(node);
+    expect(printed).toEqual([]);
+    await node.start(member());
+    news.broadcast(node, 'told', 'to one that does not listen');
+    await settle(node);
+    expect(printed).toEqual([
+      expect.stringContaining(`message, and it was dropped: broadcast 'told' on '${label}'`),
+    ]);
+    printed.length = 0;
+    node.send(
+      ref.pid,
+      new (class Letter {
+        readonly text = 'hello';
+      })(),
+    );
+    await settle(node);
+    expect(printed).toEqual([expect.stringContaining('and it was dropped: [Letter]')]);
+  });
+
+  test('ten of the same in ten seconds, then how many more; nothing while somebody subscribes', async () => {
+    const ref = await node.start(server());
+    for (let i = 0; i < 1_000; i++) node.send(ref.pid, i);
+    await settle(node);
+    expect(printed).toHaveLength(10);
+    const heard: unknown[] = [];
+    onTestFinished(onTelemetry('troupe:server:unexpected', ({ message }) => void heard.push(message)));
+    const other = await node.start(defineServer({ name: `${label} other`, init: () => undefined }));
+    node.send(other.pid, 'heard');
+    await settle(node);
+    expect(heard).toEqual(['heard']);
+    expect(printed).toHaveLength(10);
   });
 
   test('a server that stops with a failure', async () => {

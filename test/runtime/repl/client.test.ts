@@ -223,7 +223,7 @@ describe('the command line', () => {
     const { code, out, err } = await run(['-e', '1'], { env: { DATA_DIR: empty.path } });
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toBe(
-      `no application runs here: there is no socket at ${empty.path}/repl.sock (start it with npm start; DATA_DIR or --socket says where to look)\n`,
+      `no program with a REPL runs here: there is no socket at ${empty.path}/repl.sock (start the program; startRepl or replServer of troupe/repl makes the socket; DATA_DIR or --socket says where to look)\n`,
     );
     empty.remove();
   });

@@ -78,7 +78,7 @@ describe('what is there already', () => {
     const gone = await runClient(['-e', '1'], { env: { DATA_DIR: first.dataDir } });
     expect(gone).toMatchObject({ code: 1, out: '' });
     expect(gone.err).toMatch(
-      /^no application runs here: nothing listens at .* \(it was killed; start it with npm start\)\n$/,
+      /^no program with a REPL runs here: nothing listens at .* \(it was killed; start it again\)\n$/,
     );
     await start(first.dataDir);
     expect(await runClient(['-e', '1'], { env: { DATA_DIR: first.dataDir } })).toMatchObject({ out: '1\n' });

@@ -12,14 +12,15 @@
  * Invariants: for each peer the node gets `nodeUp` and `nodeDown` alternately; before the next `nodeUp` everything of the
  * previous connection is gone; what waited for a connection goes out in order, before anything that is sent later.
  */
-import { TroupeError } from '../../errors.ts';
+import { TroupeError, badArgument } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
+import type { Node } from '../../process/node.ts';
+import { reportFailure } from '../../process/report.ts';
 import { Epmd } from '../epmd/epmd.ts';
 import { BusyWait } from './keep-alive.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
-import { Connector } from './connect/connector.ts';
-import type { ConnectionEvents, EstablishedConnection } from './connect/connector.ts';
+import { Connector, type ConnectionEvents, type EstablishedConnection } from './connect/connector.ts';
 import { createServices, type Services } from './services/index.ts';
 import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames, isNodeName } from './connect/handshake-messages.ts';
@@ -37,6 +38,9 @@ const epmdState = telemetry('troupe:distribution:epmd');
 
 /** Why a connection could not be set up, when nothing more is known; OTP's word. */
 const SETUP_FAILED = 'connection_setup_failed';
+
+/** Peers whose last refusal is remembered. */
+const TOLD_MAX = 1_000;
 
 /** The parts that need to know the node. */
 interface Attached {
@@ -58,6 +62,10 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   /** @internal */ readonly busyWait: BusyWait;
   readonly #cookies: Cookies;
   readonly #lines = new Map<string, Line>();
+  /** Whether somebody hears from `ready` that the node cannot listen. */
+  #awaited = false;
+  /** Why connections could not be made, as it was reported last, by peer. */
+  readonly #told = new Map<string, string>();
   #attached: Attached | undefined = undefined;
   #closed: Promise<void> | undefined = undefined;
   #port = 0;
@@ -91,11 +99,15 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   attach(host: CarrierHost): void {
     const { node: name, creation } = host.origin;
     if (this.#attached !== undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another carrier.');
+      throw badArgument('A carrier serves one node; make another carrier.');
+    }
+    if (name === 'nonode@nohost') {
+      throw badArgument(
+        "A node with a carrier needs a name: createNode({ name: 'one@127.0.0.1', carrier }).",
+      );
     }
     if (!isNodeName(name)) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
+      throw badArgument(
         `'${name}' cannot name a distributed node: the form is name@host, in ASCII, with at most 255 characters.`,
       );
     }
@@ -118,15 +130,36 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
       refused: (peer, address, reason) => {
         this.#faults.refused++;
         if (refused.hasSubscribers) refused.publish({ node: name, peer, address, reason });
+        else this.#warn(host.node, peer ?? address.replace(/:\d+$/, ''), reason);
       },
     });
     const ready = this.#listen(connector, epmd, name);
-    // A program that does not await `ready` learns it from the event.
+    // A program that does not await `ready` learns it from the event or the report.
     ready.catch((error: unknown) => {
       if (epmdState.hasSubscribers) epmdState.publish({ node: name, state: 'failed', error });
+      else if (!this.#awaited) {
+        const context = 'other nodes cannot find this node';
+        const channel = 'troupe:distribution:epmd';
+        reportFailure(host.node, { kind: 'warning', channel, label: name, reason: error, context });
+      }
     });
     this.#attached = { host, connector, epmd, ready };
     this.services.attach(host.node, ready);
+  }
+
+  /** Says what nobody has subscribed to: each peer's reason once, until there is a connection. */
+  #warn(node: Node, peer: string, reason: string): void {
+    if (this.#told.get(peer) === reason) return;
+    if (this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#told.set(peer, reason);
+    const context = 'a connection with this node could not be made';
+    reportFailure(node, {
+      kind: 'warning',
+      channel: 'troupe:distribution:refused',
+      label: peer,
+      reason,
+      context,
+    });
   }
 
   #epmdOptions() {
@@ -161,6 +194,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
    */
   async ready(): Promise<void> {
     if (this.#attached === undefined) throw notAttached();
+    this.#awaited = true;
     await this.#attached.ready;
   }
 
@@ -342,6 +376,7 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
     if (line.overflown) this.#failed(line, 'queue_full');
     // Either may have dropped the line as idle.
     this.#lines.set(established.peer, line);
+    this.#told.delete(established.peer);
     const connection = new Connection(established, this);
     // Responses wait until what had waited before is sent.
     this.host.nodeUp(established.peer, established.creation, hasNames(established));
@@ -428,7 +463,7 @@ function hostOf(name: string): string {
 }
 
 function notAttached(): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier has not been given to createNode() yet.');
+  return badArgument('The carrier has not been given to createNode() yet.');
 }
 
 /** Why a connection could not be set up. */

@@ -12,6 +12,8 @@
  * A history that is too long to be worth it, is gone, or is of another epoch is answered with a `ChannelReset`: its reader reads
  * again what it shows, which was stored before the position in it.
  */
+import { nodeOf } from '../pg.ts';
+import { checkOptionNames } from '../../errors.ts';
 import * as pubsub from '../pubsub.ts';
 import type { Process } from '../../process/process.ts';
 import { Broadcast } from '../pubsub.ts';
@@ -74,8 +76,9 @@ export class Follower<Message extends Broadcast = Broadcast> {
 
   /** @internal Use `DurableChannel.follow`. */
   constructor(self: Process, channel: string, since: string | undefined, options: FollowOptions = {}) {
+    checkOptionNames('follow', options, { eventsMax: true, bytesMax: true });
     this.#self = self;
-    this.#progress = findProgress(self.node, channel);
+    this.#progress = findProgress(nodeOf(self), channel);
     this.#asked = since !== undefined && since !== '';
     this.#since = this.#asked ? parseCursor(since as string) : undefined;
     this.#options = { eventsMax: REPLAY.events, bytesMax: REPLAY.bytes, ...options };

@@ -16,7 +16,7 @@
  */
 import * as pg from '../pg.ts';
 import * as pubsub from '../pubsub.ts';
-import { TroupeError } from '../../errors.ts';
+import { TroupeError, checkOptionNames, badArgument, type OptionNames } from '../../errors.ts';
 import { started } from '../../otp/actions.ts';
 import { defineServer } from '../../otp/server.ts';
 import type { Node } from '../../process/node.ts';
@@ -46,6 +46,8 @@ export interface ChannelLogOptions {
   /** How long events stay in the history, in milliseconds. Default three days. */
   readonly maxAgeMs?: number;
 }
+
+const LOG_OPTIONS: OptionNames<ChannelLogOptions> = { sweepMs: true, keep: true, maxAgeMs: true };
 
 /** A place in the history of a channel, as a message. */
 export class ChannelMark {
@@ -142,6 +144,7 @@ interface Log {
 export const channelLog = defineServer({
   name: 'channel_log',
   async init(self: Process, channel: string, source: EventSource, options: ChannelLogOptions = {}) {
+    checkOptionNames('channelLog', options, LOG_OPTIONS);
     const { sweepMs = SWEEP_MS, keep = KEEP, maxAgeMs = MAX_AGE_MS } = options;
     const log: Log = {
       progress: begin(self, pubsub.checkChannel(channel), source),
@@ -201,6 +204,10 @@ export const channelLog = defineServer({
 export function publish(place: pg.Place, event: StoredEvent): void {
   const node = pg.nodeOf(place);
   const { channel, topic, payload } = event;
+  if (typeof channel !== 'string' || typeof event.position !== 'number')
+    throw badArgument(
+      'What is published is an event that a store has answered; await its transaction first.',
+    );
   const progress = findProgress(node, channel);
   if (progress.cursor === undefined) progress.before = Math.min(progress.before, event.position - 1);
   const sender = pubsub.senderPid(place);

@@ -17,8 +17,7 @@ import { ImproperList, Tuple } from '../../../terms/values.ts';
 import type { Grammar, TermReader } from '../../etf/reader.ts';
 import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
-import type { SpawnReply, SpawnRequest } from './control.ts';
-import { type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
+import { type SpawnReply, type SpawnRequest, type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
 import { spares } from './frames.ts';
 
 /** Receives what was read. */
