@@ -461,7 +461,8 @@ export class SlicingReader extends TermReader {
 function begins(bytes: Buffer, test: (bytes: Buffer) => boolean): boolean {
   let end = Math.min(bytes.length, BEGINNING_BYTES);
   // Not within a character.
-  for (let back = 0; back < 3 && end < bytes.length && ((bytes[end] as number) & 0xc0) === 0x80; back++) end--;
+  for (let back = 0; back < 3 && end < bytes.length && ((bytes[end] as number) & 0xc0) === 0x80; back++)
+    end--;
   return test(bytes.subarray(0, end));
 }
 

@@ -444,7 +444,9 @@ describe('terms between nodes', () => {
       await expect.poll(() => got.length, SOON).toBe(at + 1);
     }
     // Comparing megabytes item by item takes seconds.
-    const same = messages.map((message, at) => Buffer.compare(encodeTerm(message), encodeTerm(got[at])) === 0);
+    const same = messages.map(
+      (message, at) => Buffer.compare(encodeTerm(message), encodeTerm(got[at])) === 0,
+    );
     expect(same).toEqual(messages.map(() => true));
   });
 
