@@ -1,6 +1,5 @@
 // What the database says in the end, and whether it and what clients and writers know are the same.
-import type { Follower } from './followers.ts';
-import { digestOf } from './followers.ts';
+import { digestOf, type Follower } from './followers.ts';
 import type { Answered } from './writers.ts';
 
 /** The rows of the tables. */

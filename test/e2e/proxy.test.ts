@@ -1,9 +1,7 @@
 // The page in a real browser behind a reverse proxy that gives the service a path of its own, https://host/notes/ as it were,
 // and takes that path off what it passes on, as nginx and Caddy do. A page that asks beside that path fails the test.
-import { createServer, request as askHttp } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
-import { connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, request as askHttp, type IncomingMessage, type Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Program, startProgram } from '../app/support/program.ts';
 import { live, noteNamed } from '../support/page.ts';

@@ -10,7 +10,7 @@ import { isSyntax, listFiles, parse, type SourceFile } from '../support/tidy/sou
 const RUNTIME = 'src/runtime/';
 /** Not part of the core, like the rooms that came later: what connects nodes, what tests use, the REPL. */
 const BESIDE_THE_CORE: readonly string[] = ['distribution', 'testing', 'repl'];
-const CORE_LINES_MAX = 11_279;
+const CORE_LINES_MAX = 11_192;
 const FILES_MAX = 141;
 /** Rooms that came after the figures for the whole runtime were set; each has figures of its own. */
 const LATER: Readonly<Record<string, { readonly files: number; readonly lines: number }>> = {

@@ -140,7 +140,9 @@ export class Calls implements SqlRunner {
       return await work(session, late);
     } catch (error) {
       // The server decides about what was sent before the connection broke; the session is useless from then on.
-      if (explain(error).kind === 'connection') this.#source.discard(session);
+      // One that takes no changes may lead to a server that was the primary before a failover.
+      const { kind } = explain(error);
+      if (kind === 'connection' || kind === 'unfit') this.#source.discard(session);
       throw error;
     } finally {
       late.removeEventListener('abort', onLate);
@@ -163,6 +165,9 @@ export class Calls implements SqlRunner {
       case 'connection':
         this.#source.suspect(fault.message);
         return unavailable('unreachable', `the connection broke: ${fault.message}`, isSent);
+      case 'unfit':
+        this.#source.suspect(fault.message);
+        return unavailable('unreachable', `${fault.message} (${fault.sqlState})`);
       case 'busy':
       case 'timeout':
         return unavailable(fault.kind, fault.message);

@@ -1,11 +1,12 @@
-// Classifies the errors of drivers. Drivers wrap and name the same event in many ways; here it becomes one of five kinds, with a
+// Classifies the errors of drivers. Drivers wrap and name the same event in many ways; here it becomes one of six kinds, with a
 // message fit for a log: drizzle's own message repeats the values of the statement.
 //
 // `connection`: the server or the way to it is gone; `busy`: it is there but has no room, for a connection or on its disk; `timeout`: it
-// gave the statement up after its time; `query`: it refused the statement; `other`: not from the database at all.
+// gave the statement up after its time; `unfit`: it takes no changes, a table is gone or a right is missing, see `fitness.ts`; `query`: it
+// refused the statement; `other`: not from the database at all.
 import { PostgresUrlError } from './postgres-url.ts';
 
-export type FaultKind = 'connection' | 'busy' | 'timeout' | 'query' | 'other';
+export type FaultKind = 'connection' | 'busy' | 'timeout' | 'unfit' | 'query' | 'other';
 
 export interface DatabaseFault {
   readonly kind: FaultKind;
@@ -43,6 +44,7 @@ const CONNECTION_CODES: Readonly<Record<string, string>> = {
 /** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const CONNECTION_STATES = /^(08...|28...|3D000|25P0[34]|57P0[1-5])$/;
 const BUSY_STATES = /^53...$/; // insufficient resources: connections, disk, memory
+const UNFIT_STATES = /^(25006|42P01|42501)$/; // read-only transaction, undefined table, insufficient privilege
 const TIMEOUT_STATE = '57014'; // query_canceled, by statement_timeout
 
 /** Of `postgres-connection.ts`. */
@@ -92,6 +94,7 @@ export function explain(error: unknown): DatabaseFault {
 function kindOf(sqlState: string): FaultKind {
   if (BUSY_STATES.test(sqlState)) return 'busy';
   if (sqlState === TIMEOUT_STATE) return 'timeout';
+  if (UNFIT_STATES.test(sqlState)) return 'unfit';
   return CONNECTION_STATES.test(sqlState) ? 'connection' : 'query';
 }
 

@@ -19,6 +19,7 @@ export {
   FolderInUseError,
 } from './errors.ts';
 export { explain } from './faults.ts';
+export { tableNames } from './fitness.ts';
 export { lockFolder } from './folder-lock.ts';
 export { Gate, GateFullError } from './gate.ts';
 export { migrationLockKey } from './migrations.ts';

@@ -99,7 +99,8 @@ export class PostgresListener {
       return true;
     } catch (error) {
       const { kind, message } = explain(error);
-      if (kind === 'query') this.#tellDeaf(`the server refuses to be listened to: ${message}`);
+      if (kind === 'query' || kind === 'unfit')
+        this.#tellDeaf(`the server refuses to be listened to: ${message}`);
       connection.destroy();
       return false;
     }

@@ -41,10 +41,21 @@ export class PostgresPool {
     session.destroy();
   }
 
-  /** Connects beside the others and disconnects again: is the server there? */
-  async tryConnection(): Promise<void> {
-    const connection = await openConnection(this.#settings, this.#attempts.signal);
-    await connection.end();
+  /** Connects beside the others, asks, for as long as connecting may take, and disconnects again: is the server there? */
+  async tryConnection<T>(ask: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    const { signal } = this.#attempts;
+    const connection = await openConnection(this.#settings, signal);
+    const stop = () => connection.destroy();
+    const timer = setTimeout(stop, connection.connectTimeoutMs);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) stop();
+      return await ask(connection);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      await connection.end();
+    }
   }
 
   /** Cuts every connection, and the attempts to open one. The pool can be used again afterwards. */

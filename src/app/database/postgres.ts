@@ -1,8 +1,9 @@
 // The database of a PostgreSQL server. Opening it means migrating, then connecting; a trial connection beside the others finds out
-// whether it is lost. A server that accepts no further connection is not lost.
+// whether it is lost, and whether the server is still fit for the service. A server that accepts no further connection is not lost.
 import type { Database } from './database.ts';
 import { DatabaseOpenError } from './errors.ts';
 import { explain, hopelessness } from './faults.ts';
+import { unfitness } from './fitness.ts';
 import { migratePostgres } from './migrations.ts';
 import { PostgresListener } from './postgres-listener.ts';
 import { PostgresPool } from './postgres-pool.ts';
@@ -54,6 +55,8 @@ export function openPostgres(settings: PostgresSettings): Database {
             onMigrated(
               await migratePostgres({ url, connectTimeoutMs, timeoutMs: migrationTimeoutMs }, closing),
             );
+            const unfit = await pool.tryConnection(unfitness);
+            if (unfit !== undefined) throw new Error(unfit);
             pool.release(await pool.acquire());
           } catch (error) {
             const hopeless = hopelessness(error);
@@ -80,8 +83,7 @@ export function openPostgres(settings: PostgresSettings): Database {
 
 async function tryConnection(pool: PostgresPool): Promise<string | undefined> {
   try {
-    await pool.tryConnection();
-    return undefined;
+    return await pool.tryConnection(unfitness);
   } catch (error) {
     const { kind, message } = explain(error);
     return kind === 'busy' ? undefined : message;

@@ -6,8 +6,8 @@
 //   its timeline, the database and the table. So a backup restored elsewhere, or on a new timeline, has another epoch, and so has an
 //   embedded database whose folder was copied, and a standby that was promoted, which may lack the last events. It misses rows of the
 //   table, and disks, that somebody puts back by hand.
-// - Each statement says which server has answered it and on which timeline. Connections may lead to another server at any moment, and
-//   nobody is told: what was learnt of one is not used for another.
+// - Each statement says which server has answered it, on which timeline and from which table. Connections may lead to another server, or a
+//   backup be restored, at any moment, and nobody is told: what was learnt of one is not used for another.
 // - A read is one statement, so that it sees one moment.
 import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
@@ -21,7 +21,7 @@ const eventsTopic = 'troupe_channel_events';
 /** Events that one statement trims. */
 const TRIM_MAX = 1_000;
 
-/** A server that has answered: when it was started, and its timeline. */
+/** A server that has answered: when it was started, its timeline, and its table. */
 interface ServerRow extends Record<string, unknown> {
   readonly server: string;
 }
@@ -169,7 +169,9 @@ const first = sql`coalesce((select min(position) from ${channelEvents} as kept w
  * after a promotion.
  */
 const timeline = sql`case when pg_is_in_recovery() then '' else left(pg_walfile_name(pg_current_wal_lsn()), 8) end`;
-const server = sql`pg_postmaster_start_time()::text || ' ' || ${timeline} as server`;
+/** With the table: a backup that is restored into a running server makes it anew, with the rows of then. */
+const table = sql`to_regclass('channel_heads')::oid`;
+const server = sql`pg_postmaster_start_time()::text || ' ' || ${timeline} || ' ' || ${table} as server`;
 
 interface Identity {
   readonly text: string;
@@ -191,7 +193,7 @@ async function identify(runner: SqlRunner, folder: string | undefined): Promise<
       db,
       sql`select ${cluster} || '.' || ${timeline}
         || '.' || (select oid from pg_database where datname = current_database())
-        || '.' || to_regclass('channel_heads')::oid as identity, ${server}`,
+        || '.' || ${table} as identity, ${server}`,
     ),
   );
   if (row === undefined) throw new Error('the database does not say which it is');

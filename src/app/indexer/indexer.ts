@@ -9,8 +9,19 @@
 // - A search does not need it: `search.ts` itself ensures that changes are indexed.
 // - Clients of this instance may miss changes: the database failed and nobody knows whether one was stored, or the node that made
 //   it was unreachable. What notices this casts `resync`; once the database answers, the clients are told to read again.
-import { ChannelReset, defineServer, Down, GroupJoined, GroupLeft, pg } from 'troupe';
-import { type Pid, type Process, pubsub, started, UNHANDLED } from 'troupe';
+import {
+  ChannelReset,
+  defineServer,
+  Down,
+  GroupJoined,
+  GroupLeft,
+  pg,
+  type Pid,
+  type Process,
+  pubsub,
+  started,
+  UNHANDLED,
+} from 'troupe';
 import { DatabaseUnavailableError } from '../database/errors.ts';
 import { notes } from '../notes/channel.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';

@@ -1,8 +1,17 @@
 // The server's HTTP interface. Every request comes to an outcome, within REQUEST_TIMEOUT_MS; none throws, and none is
 // repeated here: whoever asked decides.
 import { PAGE_NOTES, REQUEST_TIMEOUT_MS } from './limits.ts';
-import { isChange, isNote } from './model.ts';
-import type { Change, Failure, Note, NoteDraft, NotePage, NoteText, Outcome } from './model.ts';
+import {
+  isChange,
+  isNote,
+  type Change,
+  type Failure,
+  type Note,
+  type NoteDraft,
+  type NotePage,
+  type NoteText,
+  type Outcome,
+} from './model.ts';
 
 export type Api = {
   /** A page of the list: the newest notes, or what follows the page that gave this cursor. */

@@ -11,8 +11,14 @@ import { openedNote } from './rows.ts';
 import type { Outcome } from './model.ts';
 import { createReading } from './reading.ts';
 import { createSearching } from './searching.ts';
-import { initialState, reduce } from './state.ts';
-import type { ConnectionStatus, Edit, PageEvent, State } from './state.ts';
+import {
+  initialState,
+  reduce,
+  type ConnectionStatus,
+  type Edit,
+  type PageEvent,
+  type State,
+} from './state.ts';
 
 export type AppOptions = {
   api: Api;

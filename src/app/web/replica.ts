@@ -13,8 +13,7 @@
 // For this to hold, no event may fall between the list and what comes: the page asks for the list once the connection is live, and
 // gets each event from then on, those of a time without a connection when it is back.
 import { KEPT_MAX, LISTED_MAX, TOMBSTONES_MAX } from './limits.ts';
-import { isNewer, sizeOf } from './model.ts';
-import type { Note, NotePage } from './model.ts';
+import { isNewer, sizeOf, type Note, type NotePage } from './model.ts';
 
 export type Replica = Readonly<{
   notes: ReadonlyMap<number, Note>;

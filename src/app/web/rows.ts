@@ -1,9 +1,7 @@
 // Which notes the page shows, in which order. A note that is being edited stays in sight and, as far as can be, in its
 // place, whatever happens around it.
-import type { Note } from './model.ts';
-import { isNewer } from './model.ts';
-import { newestFirst } from './replica.ts';
-import type { Replica } from './replica.ts';
+import { type Note, isNewer } from './model.ts';
+import { newestFirst, type Replica } from './replica.ts';
 import type { Edit, SearchState, State } from './state.ts';
 
 export type Row = Readonly<{ id: number; note: Note; edit: Edit | null }>;

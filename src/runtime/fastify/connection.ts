@@ -20,10 +20,9 @@
 import type { WebSocket } from '@fastify/websocket';
 import type { RawData } from 'ws';
 import type { FastifyRequest } from 'fastify';
-import { isThenable } from '../process/behaviour.ts';
+import { isThenable, type SpawnOptions } from '../process/behaviour.ts';
 import { terminate } from '../process/exit.ts';
 import { type ExitReason, isCleanExit, isShutdown, reasonOfThrown } from '../process/messages.ts';
-import type { SpawnOptions } from '../process/behaviour.ts';
 import { addWatch } from '../process/monitor.ts';
 import { TimerEntry } from '../process/timers.ts';
 import type { Node } from '../process/node.ts';
@@ -118,6 +117,12 @@ export class Connection extends TimerEntry implements OutboxEvents {
   state: unknown = undefined;
   /** True once the process itself ends: its `terminate` has been called. */
   leaving = false;
+  /** Frames that came from the client. */
+  received = 0;
+  /** Frames that were sent to it. */
+  sent = 0;
+  /** Frames that were to be sent to it and were dropped. */
+  dropped = 0;
   readonly #socket: WebSocket;
   readonly #limits: ConnectionLimits;
   readonly #owner: ConnectionOwner;
@@ -133,10 +138,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
   #heard = true;
   #paused = false;
   #overHighWater = false;
-  #received = 0;
-  #sent = 0;
-  #dropped = 0;
-  /** How many of them the handler knows about. */
+  /** How many of the dropped frames the handler knows about. */
   #droppedTold = 0;
   /** True from the first dropped frame until the handler's `dropped` runs. */
   #missing = false;
@@ -167,21 +169,6 @@ export class Connection extends TimerEntry implements OutboxEvents {
     if (openEvent.hasSubscribers) openEvent.publish({ pid: this.process.pid, label: definition.name });
   }
 
-  /** Frames that came from the client. */
-  get received(): number {
-    return this.#received;
-  }
-
-  /** Frames that were sent to it. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** Frames that were to be sent to it and were dropped. */
-  get dropped(): number {
-    return this.#dropped;
-  }
-
   // ---- for the process ----
 
   /** `init` is done. */
@@ -195,7 +182,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
     if (this.#socket.readyState !== OPEN) return undefined;
     if (!this.#missing && this.#outbox.put(frame)) {
       this.#overHighWater = false;
-      this.#sent++;
+      this.sent++;
       return undefined;
     }
     if (this.#limits.slowClient !== 'drop') return this.leave(ENDS.tooSlow.exit, ENDS.tooSlow.close);
@@ -206,8 +193,8 @@ export class Connection extends TimerEntry implements OutboxEvents {
 
   /** How many frames were dropped since the last call; later frames are sent again. */
   takeDropped(): number {
-    const count = this.#dropped - this.#droppedTold;
-    this.#droppedTold = this.#dropped;
+    const count = this.dropped - this.#droppedTold;
+    this.#droppedTold = this.dropped;
     this.#missing = false;
     return count;
   }
@@ -223,9 +210,9 @@ export class Connection extends TimerEntry implements OutboxEvents {
   /** What `sys:get_status` shows of it. */
   details(): Readonly<Record<string, unknown>> {
     return {
-      received: this.#received,
-      sent: this.#sent,
-      dropped: this.#dropped,
+      received: this.received,
+      sent: this.sent,
+      dropped: this.dropped,
       bufferedBytes: this.#outbox.bytes,
       paused: this.#paused,
     };
@@ -246,7 +233,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
   }
 
   onReplaced(): void {
-    this.#dropped++;
+    this.dropped++;
   }
 
   // ---- the end ----
@@ -342,9 +329,9 @@ export class Connection extends TimerEntry implements OutboxEvents {
       label: this.definition.name,
       code: this.#code ?? 1006,
       reason: this.#end?.exit,
-      received: this.#received,
-      sent: this.#sent,
-      dropped: this.#dropped,
+      received: this.received,
+      sent: this.sent,
+      dropped: this.dropped,
     });
   }
 
@@ -355,7 +342,7 @@ export class Connection extends TimerEntry implements OutboxEvents {
     if (this.#end !== null) return;
     const { process } = this;
     this.#heard = true;
-    this.#received++;
+    this.received++;
     if (this.#rate !== null && !this.#rate.take(process.node.clock.now())) {
       this.end(ENDS.tooManyMessages);
       this.#pause();
@@ -416,14 +403,14 @@ export class Connection extends TimerEntry implements OutboxEvents {
   }
 
   #drop(): void {
-    this.#dropped++;
+    this.dropped++;
     if (this.#overHighWater) return;
     this.#overHighWater = true;
     if (!droppedEvent.hasSubscribers) return;
     droppedEvent.publish({
       pid: this.process.pid,
       label: this.definition.name,
-      dropped: this.#dropped,
+      dropped: this.dropped,
       bufferedBytes: this.#outbox.bytes,
     });
   }

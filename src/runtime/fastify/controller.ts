@@ -128,16 +128,7 @@ export function controller<
     return execution.begin(behaviour);
   }
   // Fastify awaits what a handler returns, so the promise of an answer stands for the answer.
-  return handler as unknown as RouteHandlerMethod<
-    RawServer,
-    RawRequest,
-    RawReply,
-    RouteGeneric,
-    ContextConfig,
-    SchemaCompiler,
-    TypeProvider,
-    Logger
-  >;
+  return handler as never;
 }
 
 // ---- one request ----
@@ -147,13 +138,13 @@ const IN_REQUEST: SpawnOptions = { asyncContext: 'spawner' };
 
 const failed = telemetry('troupe:fastify:failed');
 
-/** @internal A controller as it is called. */
+/** A controller as it is called. */
 type Run = (this: unknown, self: Process, request: FastifyRequest, reply: FastifyReply) => unknown;
 
-/** @internal The behaviour of a controller's processes. */
+/** The behaviour of a controller's processes. */
 type ExecutionBehaviour = Behaviour<void, readonly [Execution]>;
 
-/** @internal Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
+/** Makes the behaviour; the process ends in or after `init`, so no message is ever handled. */
 function executionBehaviour(name: string, run: Run): ExecutionBehaviour {
   return {
     name,

@@ -8,7 +8,7 @@
  * sends in fragments arrives whole.
  */
 import type { FastifyRequest } from 'fastify';
-import { badArgument, TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
+import { badArgument, type TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Action } from '../otp/actions.ts';
 import type { InfoHandler } from '../otp/server.ts';
 import type { ExitReason } from '../process/messages.ts';
@@ -86,7 +86,7 @@ export class WebSocketDefinition<State = unknown, Args extends readonly unknown[
     checkOptionNames('defineWebSocketHandler', callbacks, CALLBACKS);
     const { name, info = [] } = callbacks;
     if (typeof name !== 'string' || name === '' || typeof callbacks.init !== 'function') {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A WebSocket handler needs a name and an init function.');
+      throw badArgument('A WebSocket handler needs a name and an init function.');
     }
     connectionLimits(callbacks.limits);
     this.callbacks = callbacks;
@@ -259,7 +259,7 @@ export function binary(data: Uint8Array, options?: FrameOptions): OutgoingFrame 
 export function ping(data: string | Uint8Array = ''): OutgoingFrame {
   const frame = new OutgoingFrame('ping', data, undefined);
   if (frame.byteLength > CONTROL_PAYLOAD_MAX) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A ping has at most ${CONTROL_PAYLOAD_MAX} bytes.`);
+    throw badArgument(`A ping has at most ${CONTROL_PAYLOAD_MAX} bytes.`);
   }
   return frame;
 }
@@ -275,10 +275,10 @@ export function close(code = 1000, reason = ''): CloseFrame {
     Number.isInteger(code) &&
     ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
   if (!allowed) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `An endpoint cannot send the close code ${code}.`);
+    throw badArgument(`An endpoint cannot send the close code ${code}.`);
   }
   if (Buffer.byteLength(reason) > CONTROL_PAYLOAD_MAX - 2) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The reason of a close has at most 123 bytes.`);
+    throw badArgument(`The reason of a close has at most 123 bytes.`);
   }
   return new CloseFrame(code, reason);
 }

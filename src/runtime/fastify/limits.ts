@@ -2,7 +2,7 @@
  * The limits of WebSocket connections and controllers: what they are, their defaults, the check of what a user sets, and the
  * timer and the token bucket that measure them.
  */
-import { TroupeError, checkNumber, checkOneOf, checkOptionNames } from '../errors.ts';
+import { checkNumber, checkOneOf, checkOptionNames, badArgument } from '../errors.ts';
 import { MAX_TIMER_MS, TimerEntry, type Timers } from '../process/timers.ts';
 
 /** See {@link ConnectionLimits.slowClient}. */
@@ -161,10 +161,7 @@ export function checkTime(name: string, timeMs: number): void {
 
 function checkOrigin(origin: string): void {
   if (!URL.canParse(origin) || new URL(origin).origin !== origin.toLowerCase()) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `'${origin}' is no origin; one looks like https://example.org, without a path.`,
-    );
+    throw badArgument(`'${origin}' is no origin; one looks like https://example.org, without a path.`);
   }
 }
 

@@ -15,7 +15,7 @@ import type {
   RouteOptions,
 } from 'fastify';
 import { Node } from '../process/node.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { TroupeApp, TroupeHttpError } from './app.ts';
 import { hasConnection } from './connection.ts';
 import { Executions } from './controller.ts';
@@ -44,7 +44,7 @@ declare module 'fastify' {
 const register: FastifyPluginAsync<TroupeFastifyOptions> = async (app, options) => {
   const { node, webSocket = {}, controllerTimeoutMs = DEFAULT_CONTROLLER_TIMEOUT_MS } = options;
   if (!(node instanceof Node)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The option `node` must be a node made by createNode().');
+    throw badArgument('The option `node` must be a node made by createNode().');
   }
   checkTime('controllerTimeoutMs', controllerTimeoutMs);
   const limits = limitsOf(webSocket);

@@ -22,7 +22,7 @@ import {
   type Tracer as OtelTracer,
   type TracerProvider,
 } from '@opentelemetry/api';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { type TracedProcess, type Tracer, tracing } from '../telemetry.ts';
 
 /** Options of {@link startTracing}. */
@@ -38,8 +38,7 @@ export interface TracingOptions {
  * @example `const end = startTracing();`
  */
 export function startTracing(options: TracingOptions = {}): () => void {
-  if (tracing.tracer !== null)
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'Tracing has been started already, by another call.');
+  if (tracing.tracer !== null) throw badArgument('Tracing has been started already, by another call.');
   const bridge = new Bridge((options.tracerProvider ?? trace.getTracerProvider()).getTracer('troupe'));
   tracing.tracer = bridge;
   return () => {

@@ -10,9 +10,8 @@ import { TroupeError, checkOptionNames, type OptionNames } from '../errors.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { MAX_TIMER_MS } from '../process/timers.ts';
-import type { Body, SpawnOptions } from '../process/behaviour.ts';
+import { type Body, type SpawnOptions, checkStartable, START, type Startable } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
-import { checkStartable, START, type Startable } from '../process/behaviour.ts';
 import type { Atom } from '../terms/atom.ts';
 
 /**

@@ -8,13 +8,11 @@ import { TroupeError } from '../errors.ts';
 import { DROPPED } from '../process/mailbox.ts';
 import { ADDRESSED, type ExitReason, KEPT } from '../process/messages.ts';
 import { RemoteMonitor, removeWatch } from '../process/monitor.ts';
-import { Pid } from '../terms/identifiers.ts';
+import { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { Ref } from '../terms/identifiers.ts';
 import { type Formatter, TEXT } from '../terms/format.ts';
 import { atom } from '../terms/atom.ts';
-import { ImproperList } from '../terms/values.ts';
-import { Tuple } from '../terms/values.ts';
+import { ImproperList, Tuple } from '../terms/values.ts';
 import type { Request } from './gen.ts';
 
 /** @internal The reason of a call whose request the bound of the server's mailbox dropped. */

@@ -18,9 +18,8 @@ import { addWatch, removeWatch } from '../process/monitor.ts';
 import { type Destination, locate } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
-import { Pid } from '../terms/identifiers.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import type { Ref } from '../terms/identifiers.ts';
 import { rejection } from '../process/async.ts';
 import type { AliasHolder } from '../process/router.ts';
 import type { Runnable } from '../process/scheduler.ts';
@@ -87,10 +86,7 @@ export class Cast {
 }
 
 /** @internal A call between processes of one node. */
-export class Call
-  extends TimerEntry
-  implements Request, Runnable, AwaitsPeer, AliasHolder, Pending, Abortable
-{
+export class Call extends TimerEntry implements Request, Runnable, AwaitsPeer, AliasHolder, Pending {
   // Declared only, and made by the constructor: each field is written once, which a call is short enough to notice.
   declare readonly node: Node;
   declare readonly caller: Process | null;
@@ -146,32 +142,27 @@ export class Call
   }
 
   override targetExited(reason: ExitReason): void {
-    this.#settle(true, exitError(this, reason));
+    this.fail(exitError(this, reason));
   }
 
   peerDown(reason: ExitReason): void {
     if (reason === MAILBOX_FULL) this[DROPPED]();
-    else this.#settle(true, exitError(this, reason));
+    else this.fail(exitError(this, reason));
   }
 
   aliasMessage(message: unknown): void {
     this.#settle(false, message);
   }
 
+  /** The AbortSignal has fired. */
   aborted({ reason }: AbortSignal): void {
-    this.fail(
-      new TroupeError('TROUPE_CALL_ABORTED', `${describe(this)} was given up.`, {
-        cause: reason,
-        reason: 'aborted',
-      }),
-    );
+    const what = `${describe(this)} was given up.`;
+    this.fail(new TroupeError('TROUPE_CALL_ABORTED', what, { cause: reason, reason: 'aborted' }));
   }
 
   override expired(): void {
-    this.#settle(
-      true,
-      new TroupeError('TROUPE_CALL_TIMEOUT', `${describe(this)} was not answered.`, { reason: 'timeout' }),
-    );
+    const what = `${describe(this)} was not answered.`;
+    this.fail(new TroupeError('TROUPE_CALL_TIMEOUT', what, { reason: 'timeout' }));
   }
 
   get [KEPT](): boolean {
@@ -179,10 +170,8 @@ export class Call
   }
 
   [DROPPED](): void {
-    this.#settle(
-      true,
-      new TroupeError('TROUPE_MAILBOX_FULL', `${describe(this)} was dropped.`, { reason: MAILBOX_FULL }),
-    );
+    const what = `${describe(this)} was dropped.`;
+    this.fail(new TroupeError('TROUPE_MAILBOX_FULL', what, { reason: MAILBOX_FULL }));
   }
 
   /** Resumes a caller that is a process. */
@@ -385,14 +374,8 @@ function exitError(request: Call, reason: ExitReason): TroupeError {
     const what = `${describe(request)} was answered, but the answer cannot be sent: ${formatReason(reason[1])}`;
     return new TroupeError('TROUPE_REPLY_NOT_ENCODABLE', what, { reason });
   }
-  return new TroupeError(
-    'TROUPE_CALL_EXIT',
-    `${describe(request)} ended with the server: ${formatReason(reason)}.`,
-    {
-      reason,
-      cause: reason,
-    },
-  );
+  const what = `${describe(request)} ended with the server: ${formatReason(reason)}.`;
+  return new TroupeError('TROUPE_CALL_EXIT', what, { reason, cause: reason });
 }
 
 function describe(request: Call): string {
@@ -445,24 +428,18 @@ export function reportUnexpected({ node, pid, label, extra }: Process, message: 
 
 // ---- one listener for each AbortSignal, however many calls share it; it has it exactly while a call waits for it ----
 
-/** @internal Something that an AbortSignal ends. */
-export interface Abortable {
-  /** Called once when the signal fires. */
-  aborted(signal: AbortSignal): void;
-}
-
 interface Waiting {
-  readonly calls: Set<Abortable>;
+  readonly calls: Set<Call>;
   readonly listener: () => void;
 }
 
 const waiting = new WeakMap<AbortSignal, Waiting>();
 
-/** @internal Notifies a call when a signal fires, which it has not yet. */
-function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
+/** Notifies a call when a signal fires, which it has not yet. */
+function waitForAbort(signal: AbortSignal, request: Call): void {
   let known = waiting.get(signal);
   if (known === undefined) {
-    const calls = new Set<Abortable>();
+    const calls = new Set<Call>();
     const listener = (): void => {
       waiting.delete(signal);
       for (const each of calls) each.aborted(signal);
@@ -471,13 +448,13 @@ function waitForAbort(signal: AbortSignal, waiter: Abortable): void {
     waiting.set(signal, known);
     signal.addEventListener('abort', listener, { once: true });
   }
-  known.calls.add(waiter);
+  known.calls.add(request);
 }
 
-/** @internal The call waits no more. */
-function forgetAbort(signal: AbortSignal, waiter: Abortable): void {
+/** The call waits no more. */
+function forgetAbort(signal: AbortSignal, request: Call): void {
   const known = waiting.get(signal);
-  if (known === undefined || !known.calls.delete(waiter) || known.calls.size > 0) return;
+  if (known === undefined || !known.calls.delete(request) || known.calls.size > 0) return;
   waiting.delete(signal);
   signal.removeEventListener('abort', known.listener);
 }

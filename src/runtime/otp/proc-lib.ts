@@ -13,9 +13,7 @@
 import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
 import { isSameTerm } from '../terms/canonical.ts';
 import { type Behaviour, SPAWN_OPTIONS, type SpawnOptions } from '../process/behaviour.ts';
-import { terminate } from '../process/exit.ts';
-import { dropLink } from '../process/exit.ts';
-import { link } from '../process/exit.ts';
+import { terminate, dropLink, link } from '../process/exit.ts';
 import { Down, type ExitReason, ProcessExit, TIMEOUT, formatReason, quietExit } from '../process/messages.ts';
 import { addWatch, removeWatch } from '../process/monitor.ts';
 import type { Destination } from '../process/destination.ts';

@@ -4,13 +4,12 @@
  *
  * A reference is only an address. It keeps nothing alive, and what it addresses may be gone; a call finds out.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import type { ExitReason } from '../process/messages.ts';
 import { monitorStarted } from '../process/monitor.ts';
 import { type Destination, nodeOf, targetOf } from '../process/destination.ts';
 import type { Node } from '../process/node.ts';
-import { Pid } from '../terms/identifiers.ts';
-import type { Ref } from '../terms/identifiers.ts';
+import { Pid, type Ref } from '../terms/identifiers.ts';
 import type {
   ChildCounts,
   ChildId,
@@ -303,7 +302,7 @@ abstract class AnySupervisorRef extends AnyRef {
   ): Promise<Result> {
     const { monitor = false, from } = options ?? {};
     if (monitor && from === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'To monitor the child, name the process in `from`.');
+      throw badArgument('To monitor the child, name the process in `from`.');
     }
     const result = await this.request<Result & { readonly pid?: Pid }>('start_child', argument, options);
     if (!monitor || from === undefined || !result.ok || result.pid === undefined) return result;

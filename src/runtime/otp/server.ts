@@ -4,7 +4,7 @@
  * The handlers are looked up in maps that are made once, by their own names only: a client that asks for `constructor`
  * finds nothing. What a process does with them is in `server-loop.ts`.
  */
-import { checkOptionNames, TroupeError, type OptionNames } from '../errors.ts';
+import { checkOptionNames, type OptionNames, badArgument } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
 import type { Process } from '../process/process.ts';
@@ -47,11 +47,12 @@ export class ServerDefinition<
     args: Args,
     options: StartOptions | undefined,
   ): Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored> {
-    const started = startBehaviour<
-      readonly unknown[],
-      ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>
-    >(node, parent, linked, this.#behaviour, args, options, ({ pid }) => new ServerInstance(node, pid));
-    return started as Promise<ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>> | Ignored>;
+    type Instance = ServerInstance<ServerDefinition<State, Args, Calls, Casts, Ignored>>;
+    const handleOf = ({ pid }: Process): Instance => new ServerInstance(node, pid);
+    const begin = startBehaviour<readonly unknown[], Instance>;
+    return begin(node, parent, linked, this.#behaviour, args, options, handleOf) as Promise<
+      Instance | Ignored
+    >;
   }
 }
 
@@ -106,7 +107,7 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
   for (const [key, handler] of Object.entries(handlers) as [string, Handler][]) {
     requireFunction(name, `${kind}.${key}`, handler);
     if (key === SYSTEM) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${name}' cannot have a ${kind} handler '${key}'.`);
+      throw badArgument(`'${name}' cannot have a ${kind} handler '${key}'.`);
     }
     table.set(key, handler);
   }
@@ -115,7 +116,7 @@ function tableOf<Handler>(name: string, kind: 'call' | 'cast', handlers: object 
 
 function requireFunction(name: string, what: string, callback: unknown): void {
   if (typeof callback !== 'function') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `Server '${name}': ${what} must be a function.`);
+    throw badArgument(`Server '${name}': ${what} must be a function.`);
   }
 }
 

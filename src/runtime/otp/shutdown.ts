@@ -14,8 +14,7 @@ import { addWatch, removeWatch, Watcher } from '../process/monitor.ts';
 import type { Node } from '../process/node.ts';
 import type { AwaitsPeer } from '../process/peer.ts';
 import type { Process } from '../process/process.ts';
-import type { Pid } from '../terms/identifiers.ts';
-import type { Ref } from '../terms/identifiers.ts';
+import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { FullChildSpec, Restart, Shutdown } from './child-spec.ts';
 import { reportTerminated, requireAlive } from './restart.ts';
 

@@ -5,7 +5,7 @@
  * restarted; children are shut down all at once when the supervisor ends. A child that waits for another attempt to restart
  * it is found by the pid it had. Follows the clauses for `simple_one_for_one` of OTP's supervisor.erl.
  */
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import type { Process } from '../process/process.ts';
 import { Pid } from '../terms/identifiers.ts';
 import {
@@ -166,8 +166,5 @@ export class DynamicSupervisor extends Supervisor<DynamicChild> {
 
 function checkArguments(argument: unknown): readonly unknown[] {
   if (Array.isArray(argument)) return argument;
-  throw new TroupeError(
-    'TROUPE_BAD_ARGUMENT',
-    'A dynamic supervisor starts a child with an array of arguments.',
-  );
+  throw badArgument('A dynamic supervisor starts a child with an array of arguments.');
 }

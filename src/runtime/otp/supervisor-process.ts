@@ -11,12 +11,11 @@
  * child it handles nothing else, as in OTP; a kill still ends it, and its children through their links. A wrong request is
  * refused and never ends it. See `handle_call`, `handle_info`, `restart_child/2` and `restart/2` of OTP's supervisor.erl.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { type Behaviour, isThenable } from '../process/behaviour.ts';
 import { Exit, type ExitReason, formatReason, KEPT, ProcessExit } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
-import { type AtomKeyed, atomKeys } from '../terms/atom.ts';
-import { Atom, atom } from '../terms/atom.ts';
+import { type AtomKeyed, atomKeys, Atom, atom } from '../terms/atom.ts';
 import { ErlMap } from '../terms/canonical.ts';
 import { Pid } from '../terms/identifiers.ts';
 import { Tuple, tuple } from '../terms/values.ts';
@@ -171,8 +170,7 @@ export abstract class Supervisor<Child = unknown> implements SystemTarget {
 
   replaceState(state: unknown): void {
     if (state === this) return;
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
+    throw badArgument(
       'The state of a supervisor cannot be replaced: start, terminate and delete its children instead.',
     );
   }

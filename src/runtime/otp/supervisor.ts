@@ -8,7 +8,6 @@
 import { checkOptionNames } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import { START, type Startable } from '../process/behaviour.ts';
-import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
 import { Action } from './actions.ts';
 import type { IgnoredBy } from './server.ts';
@@ -55,7 +54,11 @@ export interface DynamicSupervisorOptions<
   readonly child: ChildTemplate<ChildArgs, Started> | ((...args: Args) => ChildTemplate<ChildArgs, Started>);
 }
 
-abstract class AnyDefinition {
+abstract class AnyDefinition<Args extends readonly unknown[], Handle> implements Startable<
+  Args,
+  StartOptions,
+  Handle
+> {
   /** What process info shows of its processes. */
   readonly name: string;
   readonly #behaviour: SupervisorBehaviour;
@@ -71,24 +74,9 @@ abstract class AnyDefinition {
     return 'supervisor';
   }
 
-  /** @internal */
-  protected async startProcess(
-    node: Node,
-    parent: Process | undefined,
-    linked: boolean,
-    args: readonly unknown[],
-    options: StartOptions | undefined,
-  ): Promise<Pid | undefined> {
-    const process = await startBehaviour(node, parent, linked, this.#behaviour, args, options);
-    return process?.pid;
-  }
-}
+  /** @internal The address of a process of this definition. */
+  protected abstract handleOf(process: Process): Handle;
 
-/** A supervisor that can be started; made by {@link defineSupervisor}. */
-export class SupervisorDefinition<Args extends readonly unknown[], Ignored extends undefined = never>
-  extends AnyDefinition
-  implements Startable<Args, StartOptions, SupervisorInstance | Ignored>
-{
   /** Called by `start` and `startLink` of a node or process; use those. */
   async [START](
     node: Node,
@@ -96,9 +84,22 @@ export class SupervisorDefinition<Args extends readonly unknown[], Ignored exten
     linked: boolean,
     args: Args,
     options: StartOptions | undefined,
-  ): Promise<SupervisorInstance | Ignored> {
-    const pid = await this.startProcess(node, parent, linked, args, options);
-    return pid === undefined ? (undefined as Ignored) : new SupervisorInstance(node, pid);
+  ): Promise<Handle> {
+    const start = startBehaviour<readonly unknown[]>;
+    // Awaited: the supervisor has its state, by which `tree.ts` finds its children, one microtask after its report.
+    const process = await start(node, parent, linked, this.#behaviour, args, options);
+    return process === undefined ? (undefined as Handle) : this.handleOf(process);
+  }
+}
+
+/** A supervisor that can be started; made by {@link defineSupervisor}. */
+export class SupervisorDefinition<
+  Args extends readonly unknown[],
+  Ignored extends undefined = never,
+> extends AnyDefinition<Args, SupervisorInstance | Ignored> {
+  /** @internal */
+  protected override handleOf({ node, pid }: Process): SupervisorInstance {
+    return new SupervisorInstance(node, pid);
   }
 }
 
@@ -107,20 +108,10 @@ export class DynamicSupervisorDefinition<
   Args extends readonly unknown[],
   ChildArgs extends readonly unknown[],
   Started extends ChildStarted,
->
-  extends AnyDefinition
-  implements Startable<Args, StartOptions, DynamicSupervisorInstance<ChildArgs, Started>>
-{
-  /** Called by `start` and `startLink` of a node or process; use those. */
-  async [START](
-    node: Node,
-    parent: Process | undefined,
-    linked: boolean,
-    args: Args,
-    options: StartOptions | undefined,
-  ): Promise<DynamicSupervisorInstance<ChildArgs, Started>> {
-    const pid = await this.startProcess(node, parent, linked, args, options);
-    return new DynamicSupervisorInstance(node, pid as Pid);
+> extends AnyDefinition<Args, DynamicSupervisorInstance<ChildArgs, Started>> {
+  /** @internal */
+  protected override handleOf({ node, pid }: Process): DynamicSupervisorInstance<ChildArgs, Started> {
+    return new DynamicSupervisorInstance(node, pid);
   }
 }
 

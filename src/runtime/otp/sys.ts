@@ -9,7 +9,6 @@ import { TroupeError } from '../errors.ts';
 import { formatReason } from '../process/messages.ts';
 import type { Node } from '../process/node.ts';
 import { type Destination, nodeOf } from '../process/destination.ts';
-
 import { call, type CallOptions, SYSTEM } from './gen.ts';
 import { answerOf, type SystemAnswer, type SystemStatus } from './system.ts';
 

@@ -19,9 +19,8 @@
 import { type ExitReason, Exit, formatReason } from '../process/messages.ts';
 import type { Process } from '../process/process.ts';
 import { Atom, atom } from '../terms/atom.ts';
-import { charlist, text } from '../terms/values.ts';
+import { charlist, text, Tuple, tuple } from '../terms/values.ts';
 import { Pid } from '../terms/identifiers.ts';
-import { Tuple, tuple } from '../terms/values.ts';
 import { Call, RemoteCall, type Request, SYSTEM, SystemCall } from './gen.ts';
 
 /** @internal What system messages act on: a process of a behaviour. See "Process implementation functions" of `sys`. */
@@ -188,7 +187,6 @@ export class SystemAnswer {
   }
 }
 
-/** @internal */
 const OK = new SystemAnswer('ok');
 
 /**

@@ -4,7 +4,7 @@
  * It reads the tables of the supervisors without asking them, so it answers at once, also while a supervisor waits for a child.
  * A supervisor shows its children once all of them have been started. Children on other nodes are shown by their pid only.
  */
-import { TroupeError } from '../errors.ts';
+import { checkInteger } from '../errors.ts';
 import type { Node } from '../process/node.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
@@ -52,14 +52,8 @@ const DEFAULT_CHILDREN_MAX = 100;
  */
 export function supervisionTrees(node: Node, options: TreeOptions = {}): TreeNode[] {
   const { root, depthMax = DEFAULT_DEPTH_MAX, childrenMax = DEFAULT_CHILDREN_MAX } = options;
-  for (const limit of [depthMax, childrenMax]) {
-    if (!Number.isSafeInteger(limit) || limit < 0) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `A limit of the tree is a whole number, not ${String(limit)}.`,
-      );
-    }
-  }
+  checkInteger('depthMax', depthMax, 0);
+  checkInteger('childrenMax', childrenMax, 0);
   return rootsOf(node, root).map(({ pid, behaviour }) =>
     draw(
       node,

@@ -9,13 +9,13 @@ import { type ChannelFormOptions, declareChannel } from './channel-forms.ts';
 import { UNHANDLED } from '../otp/actions.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import type { Process } from '../process/process.ts';
-import { TroupeError, checkOptionNames, badArgument, kindOf, type OptionNames } from '../errors.ts';
+import { checkOptionNames, badArgument, kindOf, type OptionNames } from '../errors.ts';
 import { Follower, type FollowOptions } from './durable/follower.ts';
 import { publish } from './durable/log.ts';
 import type { NewEvent, StoredEvent } from './durable/store.ts';
 import * as pubsub from './pubsub.ts';
 import { Broadcast } from './pubsub.ts';
-import type { Place } from './pg.ts';
+import { ownPid, type Place } from './pg.ts';
 import type {
   Atom,
   BitString,
@@ -115,16 +115,14 @@ export class Channel<Topics> {
   join(self: Process): void;
   join(place: Place, pids: Pid | readonly Pid[]): void;
   join(place: Place, pids?: Pid | readonly Pid[]): void {
-    if (pids === undefined) pubsub.join(place as Process, this.name);
-    else pubsub.join(place, this.name, pids);
+    pubsub.join(place, this.name, pids ?? ownPid(place));
   }
 
   /** Lets processes leave; the calling one when none are named. See `pubsub.leave`. */
   leave(self: Process): 'ok' | 'not_joined';
   leave(place: Place, pids: Pid | readonly Pid[]): 'ok' | 'not_joined';
   leave(place: Place, pids?: Pid | readonly Pid[]): 'ok' | 'not_joined' {
-    if (pids === undefined) return pubsub.leave(place as Process, this.name);
-    return pubsub.leave(place, this.name, pids);
+    return pubsub.leave(place, this.name, pids ?? ownPid(place));
   }
 
   /** Sends to every member on every node. See `pubsub.broadcast`. */
@@ -205,10 +203,7 @@ export class DurableChannel<Topics> extends Channel<Topics> {
   event<Topic extends TopicOf<Topics>>(topic: Topic, payload: ReadonlyPayload<Topics[Topic]>): NewEvent {
     const text: string | undefined = JSON.stringify(payload);
     if (text === undefined || topic === '')
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `An event has a topic and a payload that can be written as JSON.`,
-      );
+      throw badArgument(`An event has a topic and a payload that can be written as JSON.`);
     return { channel: this.name, topic, payload: text };
   }
 

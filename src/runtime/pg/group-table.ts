@@ -16,7 +16,7 @@
  * than 65,536. So no name is too large for the messages that tell other nodes about it.
  */
 import { isUtf8 } from 'node:buffer';
-import { TroupeError } from '../errors.ts';
+import { type TroupeError, badArgument } from '../errors.ts';
 import { Pid, Ref } from '../terms/identifiers.ts';
 import { hasEqualKeys, termText } from '../terms/canonical.ts';
 import {
@@ -438,5 +438,5 @@ function tooLarge(): TroupeError {
 }
 
 function bad(what: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', `The name of a group holds ${what}.`);
+  return badArgument(`The name of a group holds ${what}.`);
 }

@@ -169,7 +169,7 @@ export function nodeOf(place: Place): Node {
 /** @internal The pid of the process that calls. */
 export function ownPid(place: Place): Pid {
   if (!(place instanceof Node)) return place.pid;
-  throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A node cannot join or leave a group: name the pids.');
+  throw badArgument('A node cannot join or leave a group: name the pids.');
 }
 
 function scopeAt(place: Place, name: string): Scope {

@@ -8,7 +8,7 @@
  * Invariants: a node has one scope of a name; when its process ends, the scope ends, members are no longer watched, and no
  * membership is kept. See `pg.erl`. The process is not a `gen_server`, but it answers system messages (`sys`).
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { type SystemTarget, handleSystem, isSystemMessage } from '../otp/system.ts';
 import type { Behaviour } from '../process/behaviour.ts';
 import { link } from '../process/exit.ts';
@@ -268,7 +268,7 @@ export class Scope extends Watcher {
         peers: this.#exchange.peers(),
       }),
       replaceState: () => {
-        throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The state of a scope is its members: join and leave.');
+        throw badArgument('The state of a scope is its members: join and leave.');
       },
       details: () => ({}),
       terminate: (_self, reason) => {
@@ -422,7 +422,7 @@ class Monitors {
   notify({ kind, group, pids }: Change, newest = Infinity): void {
     if (this.none) return;
     const Message = kind === 'join' ? GroupJoined : GroupLeft;
-    const ofGroup = this.#ofGroup.size > 0 ? this.#ofGroup.get(monitorKey(group)) : undefined;
+    const ofGroup = this.#ofGroup.size > 0 ? this.#ofGroup.get(canonicalText(group.name)) : undefined;
     for (const monitors of ofGroup === undefined ? [this.#ofScope] : [this.#ofScope, ofGroup]) {
       for (const { number, owner, ref } of monitors) {
         if (number <= newest) owner.deliver(new Message(ref, group.name, pids));
@@ -438,9 +438,4 @@ class Monitors {
     }
     return set;
   }
-}
-
-/** The key of a group among all groups of its scope, whatever kind of name it has. */
-function monitorKey(group: Group): string {
-  return canonicalText(group.name);
 }

@@ -24,7 +24,7 @@ import { TroupeError } from '../errors.ts';
 const exited = telemetry('troupe:process:exit');
 const crash = telemetry('troupe:process:crash');
 
-/** @internal An exit signal on its way. */
+/** An exit signal on its way. */
 interface PendingExit {
   readonly to: Pid;
   readonly from: Pid;

@@ -12,10 +12,9 @@ import { Down, type ExitReason, type MonitorTarget } from './messages.ts';
 import type { AwaitsPeer, Peer } from './peer.ts';
 import { Pid, type Ref } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { exitReasonOf } from './state.ts';
-import { locate } from './destination.ts';
-import type { Destination } from './destination.ts';
+import { locate, type Destination } from './destination.ts';
 
 /** Is notified once when a process of this node ends; extend it to allocate nothing else. */
 export abstract class Watcher {
@@ -202,7 +201,7 @@ export function monitorStarted(process: Process, pid: Pid): Ref {
 export function demonitor(process: Process, ref: Ref, options: DemonitorOptions | undefined): boolean {
   const found = ref.monitor === null ? ownMonitor(process, ref) : ((ref.monitor ?? null) as Monitor | null);
   if (found !== null && found.owner !== process) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The monitor ${ref.toString()} belongs to another process.`);
+    throw badArgument(`The monitor ${ref.toString()} belongs to another process.`);
   }
   if (found !== null) remove(found);
   else if (options?.flush === true) {

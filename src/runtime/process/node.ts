@@ -33,13 +33,12 @@ import { currentContext } from './async.ts';
 import { checkPid, type Destination, locate } from './destination.ts';
 import { type Clock, TimerRef, Timers, systemClock, timerLength } from './timers.ts';
 import { ExitQueue, exitSignal, terminate } from './exit.ts';
-import { exitReasonOf } from './state.ts';
+import { exitReasonOf, BOUNDED, TRAP_EXIT } from './state.ts';
 import { inspectProcess, type ProcessInfo, type Tap } from './info.ts';
 import type { ExitReason } from './messages.ts';
 import { onExit } from './monitor.ts';
 import { Origin, Pid, Ref, RefCounter, channelOf, nodeOfChannel, parsePid } from '../terms/identifiers.ts';
 import { Process } from './process.ts';
-import { BOUNDED, TRAP_EXIT } from './state.ts';
 import { ProcessTable, Registry } from './process-table.ts';
 import { Router } from './router.ts';
 import { Scheduler } from './scheduler.ts';
@@ -282,7 +281,7 @@ export class Node {
     const parts = parsePid(text);
     const node = parts === undefined ? undefined : nodeOfChannel(parts.channel);
     if (parts === undefined || node === undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${text}' is not a pid; a pid looks like <0.12.0>.`);
+      throw badArgument(`'${text}' is not a pid; a pid looks like <0.12.0>.`);
     }
     if (node === this.name) {
       return this.table.find(parts.id, parts.serial)?.pid ?? new Pid(this.origin, parts.id, parts.serial);

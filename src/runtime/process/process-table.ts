@@ -8,7 +8,7 @@
  *
  * Invariant: at most three quarters of the slots are taken, so a free one is near.
  */
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import type { Process } from './process.ts';
 
 const FIRST_SIZE = 1024;
@@ -106,10 +106,7 @@ export class Registry {
    */
   register(name: string, process: Process): void {
     if (typeof name !== 'string' || name === '' || name === 'undefined') {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `A name is a non-empty string other than 'undefined', not '${name}'.`,
-      );
+      throw badArgument(`A name is a non-empty string other than 'undefined', not '${name}'.`);
     }
     const owner = this.#byName.get(name);
     if (owner !== undefined) {

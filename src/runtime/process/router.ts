@@ -7,7 +7,7 @@
  * It knows the carrier interface, and no engine. Signals as in `erl_dist_protocol`, "Protocol between Connected Nodes".
  */
 import type { Carrier, CarrierHost, CarrierPeer, Signal } from './carrier.ts';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { telemetry } from '../telemetry.ts';
 import { exitSignal } from './exit.ts';
 import { ADDRESSED, type ExitReason, NodeDown, NodeUp } from './messages.ts';
@@ -205,10 +205,7 @@ export class Router implements CarrierHost {
   #apply(peer: Peer, signal: Signal): void {
     const node = this.#node;
     if ('from' in signal && signal.from.node !== peer.name) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `A signal of '${peer.name}' says that it is from '${signal.from.node}'.`,
-      );
+      throw badArgument(`A signal of '${peer.name}' says that it is from '${signal.from.node}'.`);
     }
     switch (signal.op) {
       case 'send':
@@ -259,10 +256,7 @@ export class Router implements CarrierHost {
         peer.down(signal.ref, signal.reason);
         return;
       default:
-        throw new TroupeError(
-          'TROUPE_BAD_ARGUMENT',
-          `Unknown signal ${JSON.stringify((signal as Signal).op)}.`,
-        );
+        throw badArgument(`Unknown signal ${JSON.stringify((signal as Signal).op)}.`);
     }
   }
 }

@@ -13,7 +13,7 @@
  * queues do not know what an expired entry does: that is the entry's `expired`.
  */
 import type { ExitReason } from '../terms/reasons.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { withoutContext } from './async.ts';
 import type { Node } from './node.ts';
 import { type Destination, locate } from './destination.ts';
@@ -281,10 +281,7 @@ export class Timers {
 export function timerLength(lengthMs: number): number {
   const length = Math.ceil(lengthMs);
   if (!(length >= 0 && length <= MAX_TIMER_MS)) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `A time must be 0 to ${MAX_TIMER_MS} milliseconds, not ${String(lengthMs)}.`,
-    );
+    throw badArgument(`A time must be 0 to ${MAX_TIMER_MS} milliseconds, not ${String(lengthMs)}.`);
   }
   return length;
 }

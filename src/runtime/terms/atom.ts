@@ -7,7 +7,7 @@
  *
  * `true`, `false`, `nil` and `undefined` are atoms on the wire and arrive as `true`, `false`, `null` and `undefined`.
  */
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { formatAtom, type Formatter, Term, TEXT } from './format.ts';
 
 /** The most characters of an atom, as in OTP. */
@@ -51,10 +51,7 @@ export function atom(name: string): Atom {
   const known = interned.get(name)?.deref();
   if (known !== undefined) return known;
   if (typeof name !== 'string' || !isAtomText(name)) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `An atom has at most ${MAX_CHARACTERS} characters, each of them whole.`,
-    );
+    throw badArgument(`An atom has at most ${MAX_CHARACTERS} characters, each of them whole.`);
   }
   const made = new Atom(name);
   interned.set(name, new WeakRef(made));

@@ -14,7 +14,7 @@
  * Limits: a key is nested at most 512 levels deep, and has at most 100,000 parts.
  */
 import { isUtf8 } from 'node:buffer';
-import { TroupeError } from '../errors.ts';
+import { TroupeError, badArgument } from '../errors.ts';
 import { Atom, AtomKeyed } from './atom.ts';
 import { formatTerm } from './format.ts';
 import { Pid, Port, Ref } from './identifiers.ts';
@@ -48,7 +48,7 @@ function plainAtom(atom: Atom): Atom | boolean | null | undefined {
 }
 
 /**
- * @internal A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
+ * A key in its plainest form. To a Map, atoms and keys that are not objects are equal when they are one term;
  * compare the others by their {@link termText}.
  */
 function plainKey(key: unknown): unknown {
@@ -69,7 +69,7 @@ function plainKey(key: unknown): unknown {
   }
 }
 
-/** @internal Whether a plain key is its own identity in a Map; the others are compared by their text. */
+/** Whether a plain key is its own identity in a Map; the others are compared by their text. */
 function isSimpleKey(plain: unknown): boolean {
   return typeof plain !== 'object' || plain === null || plain instanceof Atom;
 }
@@ -233,7 +233,7 @@ function sized(tag: string, text: string): string {
 }
 
 function bad(what: string): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', `A key of a map holds ${what}.`);
+  return badArgument(`A key of a map holds ${what}.`);
 }
 
 // ---- maps ----

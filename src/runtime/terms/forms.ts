@@ -5,7 +5,7 @@
  * a value becomes an instance only of a class that this program has named, and only by the class's own `fromTerm`, which must
  * check what it gets. An instance of a subclass does not count as one of its class. Such an instance cannot be a key of a map.
  */
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import { Atom, atom } from './atom.ts';
 import { isReasonWord } from './reasons.ts';
 import { Tuple } from './values.ts';
@@ -50,21 +50,18 @@ export function defineTerm<T extends object>(
 ): void {
   const { tag: name, toTerm, fromTerm } = Object(form) as Partial<TermForm<T>>;
   if (typeof constructor !== 'function' || typeof constructor.prototype !== 'object') {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', 'defineTerm gives a form to a class.');
+    throw badArgument('defineTerm gives a form to a class.');
   }
   if (typeof name !== 'string' || typeof toTerm !== 'function' || typeof fromTerm !== 'function') {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `The form of '${constructor.name}' must have a tag, toTerm and fromTerm.`,
-    );
+    throw badArgument(`The form of '${constructor.name}' must have a tag, toTerm and fromTerm.`);
   }
   const tag = atom(name);
   const prototype = constructor.prototype as object;
   if (TAKEN.has(form.tag) || isReasonWord(form.tag) || byTag.has(tag)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The tag '${form.tag}' has a meaning already.`);
+    throw badArgument(`The tag '${form.tag}' has a meaning already.`);
   }
   if (byPrototype.has(prototype) || OWN.has(prototype)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${constructor.name}' has a form already.`);
+    throw badArgument(`'${constructor.name}' has a form already.`);
   }
   byPrototype.set(prototype, { ...(form as unknown as TermForm<object>), atom: tag });
   byTag.set(tag, form);

@@ -8,7 +8,7 @@
  * it; `text` reads one. What only passes through can be compared and shown, and goes back as it came.
  */
 import { formatAtom, formatFloat, type Formatter, shortened, SHOWN_ELEMENTS, Term, TEXT } from './format.ts';
-import { TroupeError } from '../errors.ts';
+import { badArgument } from '../errors.ts';
 import type { Atom } from './atom.ts';
 
 /** A tuple, `{point, 1, 2}`: a fixed number of values that belong together. Make one with {@link tuple}. It can be iterated,
@@ -76,7 +76,7 @@ export class Float extends Term {
  */
 export function float(value: number): number | Float {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `A float is a finite number, not ${String(value)}.`);
+    throw badArgument(`A float is a finite number, not ${String(value)}.`);
   }
   return Number.isInteger(value) && !Object.is(value, -0) ? new Float(value) : value;
 }

@@ -6,7 +6,7 @@
  *
  * It does not hold back the event loop: what processes do without a timer goes on meanwhile.
  */
-import { TroupeError, checkOptionNames } from '../errors.ts';
+import { TroupeError, checkOptionNames, badArgument } from '../errors.ts';
 import type { Clock, ClockTimer, ClockUser } from '../process/timers.ts';
 import { type WaitOptions, checkWithin, timeoutError, untilQuiet } from './wait.ts';
 
@@ -108,7 +108,7 @@ export class ManualClock implements Clock {
 
   async #advance(ms: number, withinMs: number): Promise<void> {
     if (!(ms >= 0 && ms < Infinity)) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `The time cannot be advanced by ${String(ms)} ms.`);
+      throw badArgument(`The time cannot be advanced by ${String(ms)} ms.`);
     }
     const targetMs = this.#now + ms;
     const giveUpAt = performance.now() + withinMs;

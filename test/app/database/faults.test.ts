@@ -51,10 +51,12 @@ describe('kinds', () => {
     ['53300', 'busy'],
     ['57014', 'timeout'],
     ['23505', 'query'],
-    ['42P01', 'query'],
+    ['42P01', 'unfit'],
+    ['42703', 'query'],
     ['53200', 'busy'],
     ['53100', 'busy'],
-    ['25006', 'query'],
+    ['25006', 'unfit'],
+    ['42501', 'unfit'],
     ['XX000', 'query'],
   ])('SQLSTATE %s: %s', (code, kind) => {
     expect(explain(serverError(code))).toMatchObject({

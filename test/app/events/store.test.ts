@@ -250,6 +250,32 @@ describe.skipIf(part.missing)('on PostgreSQL', () => {
     await here.close();
   }, 60_000);
 
+  test('a backup that is restored into a running server begins another history', async () => {
+    const { url } = await server.createDatabase();
+    const database = await openAt(url);
+    onTestFinished(() => database.close());
+    const store = new DatabaseEvents(database);
+    const add = (payload: string) =>
+      database.transaction((transaction) => store.append(transaction, event(payload)));
+    const { epoch } = await add('a');
+    const admin = postgres(url, { max: 1, onnotice: () => {} });
+    onTestFinished(() => admin.end());
+    // What pg_restore --clean does: the table is made anew, with the rows of then.
+    await admin`create table backup as select * from channel_heads`;
+    await add('lost');
+    await admin.begin(async (transaction) => {
+      await transaction`alter table channel_heads rename to former`;
+      await transaction`create table channel_heads (like former including all)`;
+      await transaction`insert into channel_heads select * from backup`;
+      await transaction`delete from channel_events where position > 1`;
+      await transaction`drop table former`;
+    });
+    const after = await add('b');
+    expect(after).toMatchObject({ position: 2 });
+    expect(after.epoch).not.toBe(epoch);
+    expect(await store.extent('notes')).toMatchObject({ epoch: after.epoch });
+  }, 60_000);
+
   test('a role that may only read and write the tables has the epoch of every other role', async () => {
     const { url } = await server.createDatabase();
     const database = await openAt(url);

@@ -1,8 +1,7 @@
 // Instances of one service, each a program of its own on real connections. They keep their names in an epmd of their own, on
 // a port that the test gives: nothing is shared with what else runs on the machine.
 import { expect, vi } from 'vitest';
-import type { TestClient } from './client.ts';
-import { openClient } from './client.ts';
+import { type TestClient, openClient } from './client.ts';
 import { type Program, startProgram, temporaryFolder } from './program.ts';
 
 /** How long something may take that has to happen. */

@@ -1,6 +1,5 @@
 // The HTTP interface as the page uses it, against answers of every kind.
-import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Api, createApi } from '../../../src/app/web/internal.ts';

@@ -2,8 +2,7 @@
 // /notifications. It can change notes behind the page's back, refuse, hold answers back, drop its sockets, and go away
 // and come back at the same address. It is not the application; it stands for its interface.
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';

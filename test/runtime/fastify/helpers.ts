@@ -3,8 +3,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { createNode, type Node, onTelemetry, type Pid, type Process } from 'troupe';
-import type { NodeOptions, TelemetryEvents, TelemetryName } from 'troupe';
+import {
+  createNode,
+  type Node,
+  onTelemetry,
+  type Pid,
+  type Process,
+  type NodeOptions,
+  type TelemetryEvents,
+  type TelemetryName,
+} from 'troupe';
 import { troupeFastify, type TroupeFastifyOptions } from 'troupe/fastify';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';

@@ -2,8 +2,7 @@
 import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { QUERY_MAX } from '../limits.ts';
-import type { Row } from '../rows.ts';
-import { isCovered, rowsOf } from '../rows.ts';
+import { type Row, isCovered, rowsOf } from '../rows.ts';
 import { fragmentOf } from '../address.ts';
 import type { Opened, State } from '../state.ts';
 import { counted, sentences } from '../wording.ts';

@@ -92,16 +92,13 @@ export class Epmd {
   async register(alive: string, port: number, hidden: boolean): Promise<void> {
     const { mode, port: epmdPort } = this.#options;
     if (splitNodeName(`${alive}@h`) === undefined) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `'${alive}' cannot be the part before the @ of a node name.`,
-      );
+      throw badArgument(`'${alive}' cannot be the part before the @ of a node name.`);
     }
     checkPort('The port of a node', port);
     const what = `The node '${alive}' could not be registered`;
     if (this.#closing.signal.aborted) throw registerError(closedFailure(), what, 0);
     if (this.#registrar !== undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'An Epmd registers one node.');
+      throw badArgument('An Epmd registers one node.');
     }
     if (mode === false) return;
     const registrar = new Registrar({ ...this.#options, mode }, entryOf(alive, port, hidden), this.#events);
@@ -125,7 +122,7 @@ export class Epmd {
     const known = Object.hasOwn(addresses, node) ? addresses[node] : undefined;
     if (known !== undefined) return { host: known.host, port: known.port };
     const parts = splitNodeName(node);
-    if (parts === undefined) throw new TroupeError('TROUPE_BAD_ARGUMENT', `'${node}' is not a node name.`);
+    if (parts === undefined) throw badArgument(`'${node}' is not a node name.`);
     const { alive, host } = parts;
     if (mode === false) return fixedPort === undefined ? undefined : { host, port: fixedPort };
     const asked = isThisHost(host) ? this.#options.host : host;

@@ -12,7 +12,7 @@
  * Invariants: for each peer the node gets `nodeUp` and `nodeDown` alternately; before the next `nodeUp` everything of the
  * previous connection is gone; what waited for a connection goes out in order, before anything that is sent later.
  */
-import { TroupeError } from '../../errors.ts';
+import { TroupeError, badArgument } from '../../errors.ts';
 import { telemetry } from '../../telemetry.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import type { Node } from '../../process/node.ts';
@@ -20,8 +20,7 @@ import { reportFailure } from '../../process/report.ts';
 import { Epmd } from '../epmd/epmd.ts';
 import { BusyWait } from './keep-alive.ts';
 import { Connection, type ConnectionOwner, type EndReason } from './connection.ts';
-import { Connector } from './connect/connector.ts';
-import type { ConnectionEvents, EstablishedConnection } from './connect/connector.ts';
+import { Connector, type ConnectionEvents, type EstablishedConnection } from './connect/connector.ts';
 import { createServices, type Services } from './services/index.ts';
 import { Cookies, readCookieFile } from './connect/credentials.ts';
 import { hasNames, isNodeName } from './connect/handshake-messages.ts';
@@ -100,17 +99,15 @@ export class ErlangCarrier implements Carrier, ConnectionEvents, ConnectionOwner
   attach(host: CarrierHost): void {
     const { node: name, creation } = host.origin;
     if (this.#attached !== undefined) {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', 'A carrier serves one node; make another carrier.');
+      throw badArgument('A carrier serves one node; make another carrier.');
     }
     if (name === 'nonode@nohost') {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
+      throw badArgument(
         "A node with a carrier needs a name: createNode({ name: 'one@127.0.0.1', carrier }).",
       );
     }
     if (!isNodeName(name)) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
+      throw badArgument(
         `'${name}' cannot name a distributed node: the form is name@host, in ASCII, with at most 255 characters.`,
       );
     }
@@ -466,7 +463,7 @@ function hostOf(name: string): string {
 }
 
 function notAttached(): TroupeError {
-  return new TroupeError('TROUPE_BAD_ARGUMENT', 'The carrier has not been given to createNode() yet.');
+  return badArgument('The carrier has not been given to createNode() yet.');
 }
 
 /** Why a connection could not be set up. */

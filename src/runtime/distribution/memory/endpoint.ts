@@ -9,7 +9,7 @@
  * object, a charlist as an array), and what cannot be sent is refused with the same error. The rest of a signal (pids, refs,
  * names) is recreated for the receiving side without being encoded.
  */
-import { TroupeError } from '../../errors.ts';
+import { badArgument } from '../../errors.ts';
 import { Origin, Pid, Ref } from '../../terms/identifiers.ts';
 import type { Carrier, CarrierHost, Signal } from '../../process/carrier.ts';
 import { TermReader } from '../etf/reader.ts';
@@ -59,10 +59,7 @@ export class Endpoint implements Carrier {
 
   attach(host: CarrierHost): void {
     if (host.origin.node !== this.name) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
-        `The carrier of '${this.name}' was given to node '${host.origin.node}'.`,
-      );
+      throw badArgument(`The carrier of '${this.name}' was given to node '${host.origin.node}'.`);
     }
     this.#switchboard.add(this);
     this.#host = host;

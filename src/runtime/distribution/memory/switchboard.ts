@@ -8,7 +8,7 @@
  *
  * Invariant: while anything can be delivered, one turn of the event loop has been requested.
  */
-import { TroupeError } from '../../errors.ts';
+import { badArgument } from '../../errors.ts';
 import type { Clock, ClockTimer } from '../../process/timers.ts';
 import type { CodecLimits, Endpoint, EncodedSignal } from './endpoint.ts';
 
@@ -180,8 +180,7 @@ export class Switchboard {
 
   add(endpoint: Endpoint): void {
     if (this.#endpoints.has(endpoint.name)) {
-      throw new TroupeError(
-        'TROUPE_BAD_ARGUMENT',
+      throw badArgument(
         `The network has a node '${endpoint.name}'; stop that one before another takes its name.`,
       );
     }

@@ -6,7 +6,7 @@
  * positions of another one mean nothing to it.
  */
 import { randomUUID } from 'node:crypto';
-import { badArgument, kindOf, TroupeError } from '../../errors.ts';
+import { badArgument, kindOf } from '../../errors.ts';
 import type {
   ChannelStore,
   EventPage,
@@ -65,7 +65,7 @@ export class MemoryStore implements ChannelStore<MemoryTransaction> {
       throw badArgument(`append takes the transaction first, not ${kindOf(transaction)}.`);
     if (typeof event.channel !== 'string' || typeof event.payload !== 'string')
       throw badArgument('append takes an event: channel.event(topic, payload).');
-    if (transaction.ended) throw new TroupeError('TROUPE_BAD_ARGUMENT', 'The transaction has ended.');
+    if (transaction.ended) throw badArgument('The transaction has ended.');
     if (transaction.leave === undefined) {
       const before = this.#turns;
       let leave: () => void = () => undefined;

@@ -2,18 +2,19 @@
 // what the command `troupe` calls.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pid } from '../../index.ts';
-import type {
-  Inspector,
-  LoadFigures,
-  ProcessDetail,
-  ProcessesOptions,
-  ProcessSummary,
-  Trace,
-  TraceEvent,
-  TraceOptions,
-  TraceTarget,
+import {
+  type Inspector,
+  type LoadFigures,
+  type ProcessDetail,
+  type ProcessesOptions,
+  type ProcessSummary,
+  type Trace,
+  type TraceEvent,
+  type TraceOptions,
+  type TraceTarget,
+  inspectRemote,
+  sequenceChart,
 } from '../../inspect/index.ts';
-import { inspectRemote, sequenceChart } from '../../inspect/index.ts';
 import { PROCESS_SORTS } from '../../inspect/inspector.ts';
 import { observerAddresses } from '../../inspect/observer-pages.ts';
 import {

@@ -11,11 +11,12 @@
  * removed; the function runs on, as in `erpc.erl`. Of the calls given up before their reply came, at most `ABANDONED_MAX` are
  * remembered; the monitors of any others go when their processes end.
  */
-import { TroupeError } from '../../../errors.ts';
+import { TroupeError, badArgument } from '../../../errors.ts';
 import { Call, type CallOptions, beginCall } from '../../../otp/gen.ts';
 import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
 import { type Executor, type FunctionName, MAX_ARITY, readOutcome } from './executor.ts';
+import { publishDropped } from './service-process.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';
 import { addWatch } from '../../../process/monitor.ts';
 import { Pid, type Ref } from '../../../terms/identifiers.ts';
@@ -23,9 +24,8 @@ import type { Process } from '../../../process/process.ts';
 import { telemetry } from '../../../telemetry.ts';
 import { type Atom, atom } from '../../../terms/atom.ts';
 import { tuple } from '../../../terms/values.ts';
-import type { SpawnReply } from '../wire/control.ts';
+import { type SpawnReply, SPAWN_REQUEST } from '../wire/control.ts';
 import type { PeerConnection } from './index.ts';
-import { SPAWN_REQUEST } from '../wire/control.ts';
 import { FLAGS } from '../connect/handshake-messages.ts';
 
 const undeliverable = telemetry('troupe:message:undeliverable');
@@ -96,7 +96,7 @@ export const erpc = { call: callFunction, cast: castFunction } as const;
 /** @throws TroupeError TROUPE_BAD_ARGUMENT, TROUPE_NO_CARRIER */
 function clientFor(node: Node, args: readonly unknown[]): SpawnClient {
   if (!Array.isArray(args) || args.length > MAX_ARITY) {
-    throw new TroupeError('TROUPE_BAD_ARGUMENT', `The arguments are an array of at most ${MAX_ARITY}.`);
+    throw badArgument(`The arguments are an array of at most ${MAX_ARITY}.`);
   }
   return spawnClientOf(node);
 }
@@ -226,7 +226,13 @@ export class SpawnClient {
   cast(peer: string, wanted: FunctionName, args: readonly unknown[], from: Process | undefined): void {
     const { module, name } = wanted;
     if (peer === this.#node.name) {
-      this.#executor.start({ peer, module, name, args, groupLeader: undefined, tag: undefined });
+      const execution = { peer, module, name, args, groupLeader: undefined, tag: undefined };
+      if (this.#executor.start(execution) !== undefined) return;
+      publishDropped(
+        this.#node,
+        peer,
+        () => `a cast of ${module}:${name}/${args.length}: too many functions run`,
+      );
       return;
     }
     const sender = from?.pid ?? this.#node.initPid;

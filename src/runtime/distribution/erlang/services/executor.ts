@@ -11,7 +11,7 @@ import type { Node } from '../../../process/node.ts';
 import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { publishDropped } from './service-process.ts';
-import { TroupeError } from '../../../errors.ts';
+import { badArgument, TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/values.ts';
 import { describeError, isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
@@ -55,10 +55,7 @@ export function exposeFunction(
 ): DeclaredFunction {
   const arities: readonly number[] = typeof arity === 'number' ? [arity] : arity;
   if (typeof run !== 'function' || !Array.isArray(arities) || !arities.every(isArity)) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      `exposeFunction takes a function and its arity, 0 to ${MAX_ARITY}, or several.`,
-    );
+    throw badArgument(`exposeFunction takes a function and its arity, 0 to ${MAX_ARITY}, or several.`);
   }
   return new DeclaredFunction(run, arities);
 }
@@ -86,7 +83,7 @@ export class AllowList {
       const arity = Math.max(0, exposed.length - 1);
       this.#functions.set(keyOf(module, name, arity), exposed as ExposedFunction);
     } else {
-      throw new TroupeError('TROUPE_BAD_ARGUMENT', `expose.${module}.${name} is not a function.`);
+      throw badArgument(`expose.${module}.${name} is not a function.`);
     }
   }
 }
@@ -167,6 +164,16 @@ export class Executor {
     if (groupLeader !== undefined) process.ensureExtra().groupLeader = groupLeader;
     addWatch(process, new Running(this.#counts, peer));
     return process;
+  }
+
+  /** As `start`, for a node that is told by undefined, too, that this node is full or stopping. */
+  startForPeer(execution: Execution): Process | undefined {
+    try {
+      return this.start(execution);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      return undefined;
+    }
   }
 }
 

@@ -26,7 +26,7 @@ import { IoServer, type Output } from './io.ts';
 import { handleNetKernel, NET_KERNEL, ServiceProcess } from './service-process.ts';
 import { REX, Rex, SpawnServer } from './spawn-server.ts';
 import type { SpawnReply, SpawnRequest } from '../wire/control.ts';
-import { TroupeError } from '../../../errors.ts';
+import { TroupeError, badArgument } from '../../../errors.ts';
 import type { SystemCall } from '../../../otp/gen.ts';
 import type { Node } from '../../../process/node.ts';
 import { atom } from '../../../terms/atom.ts';
@@ -90,10 +90,7 @@ export interface ServicesOptions {
 export function createServices(options: ServicesOptions): Services {
   const { expose = {} } = options;
   if (typeof expose !== 'object' || expose === null) {
-    throw new TroupeError(
-      'TROUPE_BAD_ARGUMENT',
-      "The option 'expose' is an object: modules with their functions.",
-    );
+    throw badArgument("The option 'expose' is an object: modules with their functions.");
   }
   return new NodeServices(options, new AllowList(expose as ExposedModules));
 }

@@ -9,7 +9,7 @@
  * router sees to, and the end of a link is reported only to a pid of the incarnation that is connected.
  */
 import * as control from './control.ts';
-import { TroupeError } from '../../../errors.ts';
+import { TroupeError, badArgument } from '../../../errors.ts';
 import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Tuple } from '../../../terms/values.ts';
 import type { Signal } from '../../../process/carrier.ts';
@@ -337,10 +337,7 @@ export class ControlWriter {
         writer.ref(signal.ref);
         return;
       default:
-        throw new TroupeError(
-          'TROUPE_BAD_ARGUMENT',
-          `Unknown signal ${JSON.stringify((signal as Signal).op)}.`,
-        );
+        throw badArgument(`Unknown signal ${JSON.stringify((signal as Signal).op)}.`);
     }
   }
 

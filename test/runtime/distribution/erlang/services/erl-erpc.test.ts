@@ -1,8 +1,7 @@
 // Functions that are called on other nodes, both ways (erpc(3), rpc(3)), with a real Erlang node.
 import { describe, expect, test, vi } from 'vitest';
 import { atom, type Process, tuple } from 'troupe';
-import { erpc } from 'troupe/erlang';
-import { exposeFunction } from 'troupe/erlang';
+import { erpc, exposeFunction } from 'troupe/erlang';
 import { failure } from '../../../otp/helpers.ts';
 import { recordTelemetry } from '../../../process/helpers.ts';
 import { requirePart } from '../../../../support/parts.ts';
