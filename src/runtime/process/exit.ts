@@ -12,7 +12,8 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { telemetry } from '../telemetry.ts';
 import { withoutContext } from './async.ts';
-import { Exit, type ExitReason, isProcessExit, reasonOfThrown, soundReason } from './messages.ts';
+import { Exit, type ExitReason, isProcessExit, reasonOfThrown } from './messages.ts';
+import { soundReason } from '../terms/reasons.ts';
 import { dropMonitors, tellWatchers } from './monitor.ts';
 import type { Pid } from '../terms/identifiers.ts';
 import type { Process } from './process.ts';

@@ -8,7 +8,7 @@ import { type Formatter, TEXT } from '../terms/format.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import { type ExitReason, formatReason, isSound, soundReason } from '../terms/reasons.ts';
 
-export { type ExitReason, formatReason, isCleanExit, isShutdown, soundReason } from '../terms/reasons.ts';
+export { type ExitReason, formatReason, isCleanExit, isShutdown } from '../terms/reasons.ts';
 
 /** What a monitor was set on: a pid, or a registered name with its node. */
 export type MonitorTarget = Pid | { readonly name: string; readonly node: string };
