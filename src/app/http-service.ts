@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { nanoid } from 'nanoid';
 import { troupeFastify } from 'troupe/fastify';
-import { observer } from 'troupe/observer';
+import { isFromHere, observer } from 'troupe/observer';
 import type { Node, ServerRef } from 'troupe';
 import type { Config } from './config.ts';
 import type { DatabaseStatus } from './database/database.ts';
@@ -15,7 +15,7 @@ import { answerClientError, answerUnreadable, handleErrors } from './http/errors
 import { health } from './http/health.ts';
 import { checkHosts, hostCheck } from './http/host.ts';
 import { type Metrics, metricsRoute } from './http/metrics.ts';
-import { servePage, setHeaders } from './http/page.ts';
+import { noteInPage, servePage, setHeaders } from './http/page.ts';
 import { describeApi } from './http/openapi.ts';
 import { RequestLines } from './http/request-lines.ts';
 import { boundedServers } from './http/server.ts';
@@ -96,7 +96,7 @@ export async function addRoutes(
   const traffic = new Traffic(config.trafficMaxBytes);
   traffic.follow(http);
   readBodies(http, config.bodyLimitBytes, traffic);
-  handleUnknown(http);
+  handleUnknown(http, noteInPage);
   // Before the routes: refusals get the same headers, and no request for a foreign host reaches a WebSocket.
   await setHeaders(http);
   checkHosts(http, hostCheck(config.host, config.allowedHosts));
@@ -132,7 +132,12 @@ export async function addRoutes(
     changeTimeoutMs: Math.max(config.requestTimeoutMs, config.database.queryTimeoutMs + CHANGE_GRACE_MS),
     onUnsure,
   });
-  await http.register(notifications, { incoming, watch: new Watch(node, config.watch) });
+  await http.register(notifications, {
+    incoming,
+    watch: new Watch(node, config.watch),
+    reachesObserver: (request) =>
+      config.observer !== undefined && (config.observer.token !== undefined || isFromHere(request)),
+  });
   if (metrics !== undefined && config.metrics === 'public') await http.register(metricsRoute, { metrics });
   await http.ready();
   return end;

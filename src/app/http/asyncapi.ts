@@ -86,16 +86,17 @@ const messages: Readonly<Record<string, Message>> = {
   },
   connection: {
     summary:
-      'Only after `watch`: the process of this connection; `hidden` where nothing is shown, `full` when too many watch.',
+      'Only after `watch`: the process of this connection; `hidden` where nothing is shown, `full` when too many watch, `observer` for who can reach `/observer/`.',
     payload: Type.Object({
       event: Type.Literal('connection'),
       data: Type.Union([
-        Type.Object({ hidden: Type.Literal(true) }),
+        Type.Object({ hidden: Type.Literal(true), observer: Type.Optional(Type.Literal(true)) }),
         Type.Object({
           pid: Type.String(),
           node: Type.String(),
           channel: Type.String(),
           full: Type.Optional(Type.Literal(true)),
+          observer: Type.Optional(Type.Literal(true)),
         }),
       ]),
     }),

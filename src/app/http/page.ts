@@ -35,6 +35,15 @@ export async function setHeaders(app: FastifyInstance): Promise<void> {
   });
 }
 
+/**
+ * Where the page shows the note of a path such as `/notes/7`, relative to that path; there it also says when the note does not exist. The page's
+ * own addresses are fragments, which no server sees.
+ */
+export function noteInPage(path: string): string | undefined {
+  const id = /^\/notes\/([1-9]\d{0,9})$/.exec(path)?.[1];
+  return id === undefined ? undefined : `../#/notes/${id}`;
+}
+
 /** Serves the page at `/`. */
 export async function servePage(app: FastifyInstance): Promise<void> {
   await app.register(fastifyStatic, {

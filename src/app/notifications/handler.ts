@@ -19,6 +19,7 @@ interface Connection {
   /** Of a client that asked to be brought up to date. */
   readonly follower: Follower | undefined;
   readonly watch: Watch;
+  readonly observer: boolean;
   /** Of a client that has watched. */
   watcher: Watcher | undefined;
 }
@@ -43,18 +44,24 @@ const pong = text('pong');
 export const notificationsHandler = defineWebSocketHandler({
   name: 'notifications',
 
-  init(self, request: FastifyRequest, incoming: IncomingEvents, watch: Watch): Connection {
+  init(
+    self,
+    request: FastifyRequest,
+    incoming: IncomingEvents,
+    watch: Watch,
+    reachesObserver: (request: FastifyRequest) => boolean,
+  ): Connection {
     const since = sinceOf(request.query);
     const follower = since === undefined ? undefined : notes.follow(self, since);
     if (follower === undefined) notes.join(self);
-    return { incoming, follower, watch, watcher: undefined };
+    return { incoming, follower, watch, observer: reachesObserver(request), watcher: undefined };
   },
 
   handle(connection, frame, self) {
     if (frame.type === 'text' && frame.data === 'ping') return pong;
     if (frame.type === 'binary') return close(1003, 'text frames only');
     if (frame.type === 'text' && frame.data === 'watch')
-      return (connection.watcher ??= new Watcher(connection.watch, self)).begin();
+      return (connection.watcher ??= new Watcher(connection.watch, self, connection.observer)).begin();
     if (frame.type === 'text' && frame.data === 'unwatch') connection.watcher?.end();
     return undefined;
   },

@@ -1,5 +1,5 @@
 // The route of the WebSocket connections.
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { webSocketHandler } from 'troupe/fastify';
 import { NotificationsQuery } from '../http/asyncapi.ts';
 import type { IncomingEvents } from '../notes/incoming.ts';
@@ -10,10 +10,15 @@ import type { Watch } from './watch.ts';
 export interface NotificationsOptions {
   readonly incoming: IncomingEvents;
   readonly watch: Watch;
+  /** Whether who asks can reach the observer. */
+  readonly reachesObserver: (request: FastifyRequest) => boolean;
 }
 
 /** `GET /notifications`. */
-export const notifications: FastifyPluginAsync<NotificationsOptions> = async (app, { incoming, watch }) => {
+export const notifications: FastifyPluginAsync<NotificationsOptions> = async (
+  app,
+  { incoming, watch, reachesObserver },
+) => {
   const schema = {
     tags: ['notes'],
     operationId: 'notifications',
@@ -27,6 +32,6 @@ export const notifications: FastifyPluginAsync<NotificationsOptions> = async (ap
   app.get(
     '/notifications',
     { websocket: true, schema, config: { api } },
-    webSocketHandler(notificationsHandler, incoming, watch),
+    webSocketHandler(notificationsHandler, incoming, watch, reachesObserver),
   );
 };

@@ -36,11 +36,16 @@ export class Watch {
     this.#isOpen = isOpen;
   }
 
-  /** The process behind a connection; a refusal where nothing is shown. @param isRefused there is no room for one more watcher */
-  connection({ pid }: Process, isRefused: boolean): OutgoingFrame {
-    if (!this.#isOpen) return frame('connection', { hidden: true });
-    const own = { pid: pid.toString(), node: this.#node.name, channel: notes.name };
-    return frame('connection', isRefused ? { ...own, full: true } : own);
+  /**
+   * The process behind a connection; a refusal where nothing is shown.
+   * @param isRefused there is no room for one more watcher
+   * @param observer whether the client can reach the observer
+   */
+  connection({ pid }: Process, isRefused: boolean, observer: boolean): OutgoingFrame {
+    const own = this.#isOpen
+      ? { pid: pid.toString(), node: this.#node.name, channel: notes.name, ...(isRefused && { full: true }) }
+      : { hidden: true };
+    return frame('connection', observer ? { ...own, observer: true } : own);
   }
 
   /**
@@ -105,14 +110,16 @@ export class Watch {
 export class Watcher {
   readonly #watch: Watch;
   readonly #self: Process;
+  readonly #observer: boolean;
   #isWatching = false;
   /** It looks again soon; a client that begins and ends all the time causes no further looks. */
   #isDue = false;
   #shown: OutgoingFrame | undefined;
 
-  constructor(watch: Watch, self: Process) {
+  constructor(watch: Watch, self: Process, observer: boolean) {
     this.#watch = watch;
     this.#self = self;
+    this.#observer = observer;
   }
 
   get isWatching(): boolean {
@@ -123,7 +130,7 @@ export class Watcher {
   begin(): readonly OutgoingFrame[] {
     if (this.#isWatching) return [];
     this.#isWatching = this.#watch.admit(this.#self.pid);
-    const own = this.#watch.connection(this.#self, !this.#isWatching);
+    const own = this.#watch.connection(this.#self, !this.#isWatching, this.#observer);
     this.#shown = undefined;
     return this.#isWatching ? [own, ...this.#look()] : [own];
   }

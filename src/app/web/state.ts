@@ -155,6 +155,8 @@ export type Happening = Readonly<{
   open: boolean;
   /** The connection's own process; `hidden` when the server does not tell. */
   own: OwnProcess | 'hidden' | null;
+  /** Whether who looks can reach the observer. */
+  observer: boolean;
   members: Members | null;
   /** The newest first, MESSAGES_MAX at most. */
   messages: readonly Arrival[];
@@ -259,7 +261,7 @@ type EventMap = {
 
 /** What a watching page is told. */
 export type Told =
-  | Readonly<{ kind: 'connection'; own: OwnProcess | 'hidden' }>
+  | Readonly<{ kind: 'connection'; own: OwnProcess | 'hidden'; observer: boolean }>
   | Readonly<{ kind: 'members'; members: Members }>
   | Readonly<{ kind: 'message'; message: Omit<Arrival, 'number' | 'at'> }>;
 

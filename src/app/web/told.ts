@@ -8,10 +8,11 @@ export function parseTold(topic: string, payload: unknown): Told | undefined {
   const data = payload as Record<string, unknown>;
   switch (topic) {
     case 'connection': {
-      if (data['hidden'] === true) return { kind: 'connection', own: 'hidden' };
+      const observer = data['observer'] === true;
+      if (data['hidden'] === true) return { kind: 'connection', own: 'hidden', observer };
       const [pid, node, channel] = texts(data, 'pid', 'node', 'channel');
       if (pid === undefined || node === undefined || channel === undefined) return undefined;
-      return { kind: 'connection', own: { pid, node, channel, full: data['full'] === true } };
+      return { kind: 'connection', own: { pid, node, channel, full: data['full'] === true }, observer };
     }
     case 'members':
       return isMembers(data) ? { kind: 'members', members: data } : undefined;

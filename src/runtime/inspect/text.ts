@@ -3,6 +3,7 @@
 import { inspect, types } from 'node:util';
 import { Broadcast, Down, Exit, Pid } from '../index.ts';
 import { Cast, type Request } from '../otp/gen.ts';
+import { cut } from '../terms/format.ts';
 
 /** The longest text of a value, in characters; what is longer is cut. */
 const TEXT_MAX = 4_096;
@@ -33,7 +34,7 @@ export function textOf(value: unknown, max = TEXT_MAX): string {
   } catch {
     text = '[cannot be shown]'; // its own inspect function throws
   }
-  return text.length > max ? `${text.slice(0, max)}…` : text;
+  return cut(text, max);
 }
 
 /** How many values are shown of a value to a depth; counts on to a little more than the limit. Calls nothing of the program. */

@@ -1,5 +1,6 @@
 // A trace as a stream of messages, and as a sequence chart.
 import type { TraceEnd, TraceEvent } from './trace.ts';
+import { cut } from '../terms/format.ts';
 
 /**
  * The messages of a trace, as they come: `for await (const event of trace)`. The loop ends with the trace, and leaving the loop stops
@@ -87,7 +88,7 @@ export function sequenceChart(events: readonly TraceEvent[]): string {
 
 /** Text without what means something to Mermaid, or to the page that shows it, as its character codes. */
 function escaped(text: string): string {
-  const short = text.length > CHART_TEXT_MAX ? `${text.slice(0, CHART_TEXT_MAX)}…` : text;
+  const short = cut(text, CHART_TEXT_MAX);
   return short
     .replace(
       /[^\p{L}\p{N}\p{M}\p{Zs} .,()[\]{}'"/@_=+*!?$…-]/gu,

@@ -13,6 +13,7 @@ import type { Process } from '../process/process.ts';
 import { TRACED } from '../process/state.ts';
 import type { TracedCall } from '../process/info.ts';
 import { MAX_TIMER_MS, TimerEntry } from '../process/timers.ts';
+import { cut } from '../terms/format.ts';
 import { hear } from './hear.ts';
 import { argumentText, destinationText, isRequest, type MessageText, messageText, textOf } from './text.ts';
 
@@ -275,8 +276,4 @@ class ProcessTraces {
       });
     }
   }
-}
-
-function cut(text: string, max: number): string {
-  return text.length > max ? `${text.slice(0, max)}…` : text;
 }

@@ -78,8 +78,11 @@ export class Access {
   }
 }
 
-/** Whether a request comes from this machine and is meant for it. */
-function isFromHere({ raw }: FastifyRequest): boolean {
+/**
+ * Whether a request comes from this machine, without a proxy, and is meant for it: an observer without a token answers no other. For a page
+ * that links to the observer where its visitor can reach it.
+ */
+export function isFromHere({ raw }: FastifyRequest): boolean {
   const { headers, url, socket } = raw;
   const names = Object.keys(headers);
   const isProxied = names.some((name) => name.startsWith('x-forwarded-') || PROXY_HEADERS.includes(name));

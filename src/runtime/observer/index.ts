@@ -10,4 +10,5 @@ export type {
   TreeLine,
   Views,
 } from './protocol.ts';
+export { isFromHere } from './access.ts';
 export { observer, type ObserverOptions } from './plugin.ts';

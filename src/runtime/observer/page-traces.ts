@@ -4,7 +4,8 @@ import type { Inspector, Trace, TraceEnd, TraceEvent, TraceOptions, TraceTarget 
 import { NotUnderstood } from './from-page.ts';
 import { problemOf } from './looking.ts';
 import type { ToPage } from './protocol.ts';
-import { cut, GROUP_MAX } from './views.ts';
+import { cut } from '../terms/format.ts';
+import { GROUP_MAX } from './views.ts';
 
 /** How many traces a page may have at once. */
 const TRACES_MAX = 4;

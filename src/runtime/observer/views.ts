@@ -12,6 +12,7 @@ import type {
   ProcessSummary,
   TreeLine as TreeListLine,
 } from '../inspect/index.ts';
+import { cut } from '../terms/format.ts';
 import type { Changes, TreeLine, Views } from './protocol.ts';
 import { type Table, TableCopy } from './table-copy.ts';
 
@@ -235,9 +236,4 @@ function perSecond(rate: number): number {
 
 function labelOf(text: string | undefined): string | undefined {
   return text === undefined ? undefined : cut(text, LABEL_MAX);
-}
-
-/** The beginning of a text that is longer than this. */
-export function cut(text: string, max: number): string {
-  return text.length > max ? `${text.slice(0, max)}…` : text;
 }

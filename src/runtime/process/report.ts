@@ -10,6 +10,7 @@ import type { TelemetryName } from '../telemetry.ts';
 import { withoutContext } from './async.ts';
 import { type ExitReason, formatReason } from './messages.ts';
 import type { Node } from './node.ts';
+import { cut } from '../terms/format.ts';
 import type { Pid } from '../terms/identifiers.ts';
 
 /** The most reports of one kind and label in a window. */
@@ -211,10 +212,6 @@ function stackOf(reason: ExitReason): string {
   } catch {
     return ''; // a getter that throws
   }
-}
-
-function cut(text: string, max: number): string {
-  return text.length > max ? `${text.slice(0, max)}…` : text;
 }
 
 /** Text from outside must not command the terminal. */

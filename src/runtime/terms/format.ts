@@ -67,6 +67,11 @@ export function formatTerm(term: unknown): string {
   return text.length > SHOWN_IN_ALL ? `${text.slice(0, SHOWN_IN_ALL)}...` : text;
 }
 
+/** @internal The beginning of a text that is longer than this, and a sign that there is more. */
+export function cut(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+}
+
 /** An integer: in decimal while it is small, since the time for decimal digits grows faster than their number. */
 function formatInteger(value: bigint): string {
   if (value < LARGE && value > -LARGE) return String(value);

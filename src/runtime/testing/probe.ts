@@ -23,6 +23,7 @@ import type { Process } from '../process/process.ts';
 import { checkMatcher, type Matcher } from '../process/receive.ts';
 import type { Pid, Ref } from '../terms/identifiers.ts';
 import { settle, startWait, type Wait, type WaitOptions } from './wait.ts';
+import { cut } from '../terms/format.ts';
 
 /** Options of {@link createProbe}. */
 export interface ProbeOptions {
@@ -369,7 +370,7 @@ const LINE_MAX = 200;
 /** One message. */
 function showMessage(message: unknown): string {
   const text = messageText(message);
-  return text.length > LINE_MAX ? `${text.slice(0, LINE_MAX)}…` : text;
+  return cut(text, LINE_MAX);
 }
 
 /** Several messages, the oldest first, below each other. */

@@ -124,6 +124,27 @@ export function describeRefusals(app: () => TestApp): void {
       expect(long).toMatchObject({ status: 404, body: { error: `there is no GET /${'x'.repeat(199)}` } });
     });
 
+    test('that seems to be that of a note leads a browser to the note in the page, and others nowhere', async () => {
+      const open = async (path: string, accept: string, method = 'GET') => {
+        const url = `http://127.0.0.1:${app().port}${path}`;
+        const answer = await fetch(url, { method, headers: { accept }, redirect: 'manual' });
+        return [answer.status, answer.headers.get('location'), answer.headers.get('vary')];
+      };
+      const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+      expect(await open('/notes/999999?x', browser)).toEqual([302, '../#/notes/999999', 'accept']);
+      expect(await open('/notes/999999', 'application/json, Text/HTML; q=0.5', 'HEAD')).toEqual([
+        302,
+        '../#/notes/999999',
+        'accept',
+      ]);
+      for (const accept of ['*/*', 'application/json', 'text/html;q=0', 'text/htmlx'])
+        expect(await open('/notes/999999', accept)).toEqual([404, null, 'accept']);
+      expect(await open('/notes/999999', browser, 'DELETE')).toEqual([404, null, null]);
+      for (const path of ['/notes', '/notes/0', '/notes/x', '/notes/99999999999', '/notes/1/2', '//notes/1'])
+        expect(await open(path, browser)).toEqual([404, null, null]);
+      expect((await ask('GET', '/notes/999999')).body).toEqual({ error: 'there is no GET /notes/999999' });
+    });
+
     test('that leaves the folder of the page finds nothing', async () => {
       const paths = [
         '/../package.json',

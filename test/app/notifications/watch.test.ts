@@ -54,6 +54,7 @@ describe('a client that watches', () => {
       pid: expect.stringMatching(/^<0\.\d+\.0>$/),
       node: app.node.name,
       channel: 'notes',
+      observer: true,
     });
     const [only, ...others] = (await membersWhere(client, () => true)).nodes;
     expect(others).toEqual([]);
@@ -135,6 +136,31 @@ describe('a client that watches', () => {
     await all[0]!.closed;
     expect(await asks()).toBe(false);
   });
+});
+
+test.each([
+  ['through a proxy', {}, { 'x-forwarded-for': '192.0.2.7' }, false],
+  [
+    'through a proxy, with a token',
+    { OBSERVER_TOKEN: 'a-token-of-some-length' },
+    { 'x-forwarded-for': '192.0.2.7' },
+    true,
+  ],
+  [
+    'where nothing is shown, with a token',
+    { OBSERVER_TOKEN: 'a-token-of-some-length', WATCH: 'off' },
+    {},
+    true,
+  ],
+])('who can reach the observer is told so: %s', async (_what, env, headers, reached) => {
+  const other = await startTestApp({ env });
+  onTestFinished(() => other.stop());
+  const client = await other.connect(headers);
+  client.send('watch');
+  const { data } = await next(client);
+  expect(data['observer'] === true).toBe(reached);
+  const page = await other.ask('GET', '/observer/session', { headers });
+  expect(page.status === 200).toBe(reached);
 });
 
 test('where strangers may connect nothing is shown', async () => {

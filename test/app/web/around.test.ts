@@ -181,6 +181,9 @@ describe.skipIf(part.missing)('around the page', () => {
     await page.getByRole('button', { name: 'What is happening' }).click();
     await page.getByTestId('happening-pid').filter({ hasText: '<0.57.0>' }).waitFor();
     expect(await page.getByTestId('happening-client').innerText()).toBe('live');
+    expect(await page.getByTestId('observer-link').evaluate((link: HTMLAnchorElement) => link.href)).toBe(
+      new URL('observer/', stage.server.url).href,
+    );
     for (let n = 0; n < 60; n += 1) stage.server.create({ title: `t${n}`, body: 'text', author: 'Joe' });
     await page.getByTestId('happening-messages').filter({ hasText: 't59' }).waitFor();
     await page.getByTestId('happening-position').filter({ hasText: 'e1:60' }).waitFor();

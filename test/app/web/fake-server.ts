@@ -269,7 +269,7 @@ export class FakeServer {
 
 /** What a socket that watches gets first. */
 const watched = [
-  { event: 'connection', data: { pid: '<0.57.0>', node: 'one@127.0.0.1', channel: 'notes' } },
+  { event: 'connection', data: { pid: '<0.57.0>', node: 'one@127.0.0.1', channel: 'notes', observer: true } },
   {
     event: 'members',
     data: {

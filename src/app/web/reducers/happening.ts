@@ -6,6 +6,7 @@ import type { Happening, Handlers } from '../state.ts';
 export const notWatched: Happening = {
   open: false,
   own: null,
+  observer: false,
   members: null,
   messages: [],
   client: 'connecting',
@@ -25,7 +26,7 @@ export const happeningHandlers: Handlers<'happening_switched' | 'happening_told'
     if (!happening.open) return state; // on its way when the panel was closed
     switch (told.kind) {
       case 'connection':
-        return { ...state, happening: { ...happening, own: told.own } };
+        return { ...state, happening: { ...happening, own: told.own, observer: told.observer } };
       case 'members':
         return { ...state, happening: { ...happening, members: told.members } };
       case 'message': {
@@ -40,7 +41,7 @@ export const happeningHandlers: Handlers<'happening_switched' | 'happening_told'
     const { happening } = state;
     if (happening.client === client && happening.position === position) return state;
     // A connection that is lost takes its process with it.
-    const lost = client === 'connecting' ? { own: null, members: null } : {};
+    const lost = client === 'connecting' ? { own: null, observer: false, members: null } : {};
     return { ...state, happening: { ...happening, ...lost, client, position } };
   },
 };

@@ -12,6 +12,11 @@ export function happeningView({ happening }: State, { send }: Actions): View {
     <section class="happening" id="happening" data-testid="happening" aria-labelledby="happening-heading">
       <div class="happening-head">
         <h2 id="happening-heading">What is happening</h2>
+        ${
+          happening.observer
+            ? html`<a href="observer/" data-testid="observer-link">All processes, in the observer</a>`
+            : nothing
+        }
         <button type="button" class="quiet" @click=${() => send({ type: 'happening_switched', open: false })}>
           Close
         </button>

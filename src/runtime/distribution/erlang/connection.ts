@@ -426,6 +426,8 @@ export class Connection implements PeerConnection, InboundOwner, Ticked {
     this.#queue.flushAll();
     this.#stop(reason);
     this.#telling = setImmediate(() => this.tellNow());
+    // What had come before the other side closed it may have been waiting to be read.
+    if (socket.closed) return Promise.resolve();
     return new Promise((resolve) => {
       let left = Infinity;
       const timer = setInterval(() => {

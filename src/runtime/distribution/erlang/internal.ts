@@ -59,7 +59,7 @@ export { Arrivals, type ControlSink } from './wire/arrivals.ts';
 export type { SpawnRequest } from './wire/control.ts';
 export { ControlReader } from './wire/control-reader.ts';
 export { ControlWriter } from './wire/control-writer.ts';
-export { type Assembled, Fragments } from './wire/frames.ts';
+export { type Assembled, Fragments, spares } from './wire/frames.ts';
 export { DEFAULT_MAX_FRAME_BYTES, FrameReader, type FrameSink, Unfinished } from './wire/frames.ts';
 export { Inbound } from './wire/inbound.ts';
 export { MAX_LISTED, MAX_LISTS, ReceivedLists, SentLists } from './wire/multicast.ts';

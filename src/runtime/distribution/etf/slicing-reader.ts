@@ -50,6 +50,8 @@ const SMALL_VALUES = 64;
 const TEXT_BYTES = 262_144;
 /** How many bytes that only have to be copied: those of a binary, and of a text in ASCII, which the engine need not make out. */
 const COPIED_BYTES = 2 * 1_048_576;
+/** How many bytes tell as a rule what long ones are. */
+const BEGINNING_BYTES = 4_096;
 /** How many fields a record may have: their names are read at once. */
 const RECORD_FIELDS = 65_536;
 
@@ -89,6 +91,8 @@ export class SlicingReader extends TermReader {
   #form: ElementForm = 'term';
   /** True while a term is read in slices. */
   slicing = false;
+  /** Whether the term has bytes that are a view of the buffer. */
+  kept = false;
   #result: unknown = undefined;
   /** What was read of a long text or binary, how many bits of its last byte count, where it ends, and how much is read in a step. */
   #text: string | undefined = undefined;
@@ -112,6 +116,7 @@ export class SlicingReader extends TermReader {
     this.keyNesting = 0;
     this.atomKeys = false;
     this.slicing = true;
+    this.kept = false;
     this.#open = [];
     this.#wanted = wanted;
   }
@@ -278,10 +283,11 @@ export class SlicingReader extends TermReader {
     this.need(size);
     this.chargeBytes(size);
     const bytes = this.buffer.subarray(start, start + size);
-    const isText = size <= constants.MAX_STRING_LENGTH && isUtf8(bytes);
+    const ascii = begins(bytes, isAscii) && isAscii(bytes);
+    const isText = size <= constants.MAX_STRING_LENGTH && (ascii || (begins(bytes, isUtf8) && isUtf8(bytes)));
     if (!isText && this.#mayKeep(size)) return this.#keeps(size, 8);
     this.#longEnd = start + size;
-    this.#stepBytes = isText && !isAscii(bytes) ? TEXT_BYTES : COPIED_BYTES;
+    this.#stepBytes = isText && !ascii ? TEXT_BYTES : COPIED_BYTES;
     if (isText) this.#text = '';
     else this.#bytes = new Uint8Array(size);
     this.#lastBits = 8;
@@ -313,6 +319,7 @@ export class SlicingReader extends TermReader {
 
   #keeps(size: number, bits: number): boolean {
     const { buffer, position } = this;
+    this.kept = true;
     this.position = position + size;
     return this.#has(this.bitsOf(new Uint8Array(buffer.buffer, buffer.byteOffset + position, size), bits));
   }
@@ -445,6 +452,18 @@ export class SlicingReader extends TermReader {
     const message = typeof this.#wanted === 'object' ? this.#wanted.made(items) : undefined;
     return message ?? this.tuple(items);
   }
+}
+
+/**
+ * Whether the beginning of bytes passes a test. Both tests look at all bytes, also where the first ones decide, which takes a millisecond
+ * for 16 MiB.
+ */
+function begins(bytes: Buffer, test: (bytes: Buffer) => boolean): boolean {
+  let end = Math.min(bytes.length, BEGINNING_BYTES);
+  // Not within a character.
+  for (let back = 0; back < 3 && end < bytes.length && ((bytes[end] as number) & 0xc0) === 0x80; back++)
+    end--;
+  return test(bytes.subarray(0, end));
 }
 
 /** The record or improper list of which all parts are there. */

@@ -1,7 +1,7 @@
 // The life of a carrier and its connections: names, what waits for a connection, how one is lost and comes again.
 import { createServer, type AddressInfo } from 'node:net';
-import { atom, call, createNode, defineServer, NodeDown, NodeUp, type Pid } from 'troupe';
-import { createErlangCarrier } from 'troupe/erlang';
+import { atom, call, createNode, defineServer, NodeDown, NodeUp, type Pid, tuple } from 'troupe';
+import { createErlangCarrier, encodeTerm } from 'troupe/erlang';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { thrown } from '../../otp/helpers.ts';
 import { recordTelemetry } from '../../process/helpers.ts';
@@ -419,6 +419,35 @@ describe('terms between nodes', () => {
     messages.push([], [1, [2]], {}, { a: { b: undefined } }, Uint8Array.of(1, 2), Uint8Array.of(65));
     for (const message of messages) self.send(pid, message);
     await expect.poll(() => got, SOON).toEqual(messages);
+  });
+
+  test('large bytes stay what they are, however many texts of the same size come afterwards', async () => {
+    const [one, two] = [await startSite(NAMES[0]), await startSite(NAMES[1])];
+    const { pid, got } = collector(two.node);
+    const { self } = puppet(one.node);
+    const size = 3_000_000;
+    const bytes = (fill: number): Uint8Array => Buffer.alloc(size, fill);
+    const messages = [
+      bytes(1),
+      'a'.repeat(size),
+      'b'.repeat(size),
+      bytes(2),
+      'ü'.repeat(size / 2),
+      'c'.repeat(size),
+      tuple('d'.repeat(size / 2), bytes(3)),
+      'e'.repeat((3 * size) / 2),
+      'f'.repeat(size),
+    ];
+    for (const [at, message] of messages.entries()) {
+      self.send(pid, message);
+      // Each is read before the next one comes.
+      await expect.poll(() => got.length, SOON).toBe(at + 1);
+    }
+    // Comparing megabytes item by item takes seconds.
+    const same = messages.map(
+      (message, at) => Buffer.compare(encodeTerm(message), encodeTerm(got[at])) === 0,
+    );
+    expect(same).toEqual(messages.map(() => true));
   });
 
   test('a pid that went around is the own one again', async () => {

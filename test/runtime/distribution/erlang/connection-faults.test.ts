@@ -390,3 +390,19 @@ test('a message whose fragments stop coming costs the connection', async () => {
   clearInterval(ticks);
   expect(bad).toMatchObject([{ peer: 'raw@x', reason: 'fragment_timeout' }]);
 });
+
+test('a node stops while what came over a connection that has closed waits to be read', async () => {
+  const site = await startSite('closing@x');
+  const peer = await rawPeer(site);
+  const count = 1_000_000;
+  const list = Buffer.alloc(1 + 4 + 2 * count + 1, Buffer.from([1, 97]));
+  list.writeUInt8(108, 0);
+  list.writeUInt32BE(count, 1);
+  list.writeUInt8(106, list.length - 1);
+  peer.write(frame(sendTo(peer, site), list));
+  peer.socket.end();
+  await peer.closed();
+  expect(site.carrier.peers()).toHaveLength(1);
+  await site.node.stop();
+  expect(site.carrier.peers()).toEqual([]);
+});

@@ -1,7 +1,7 @@
 // Putting fragments together: several messages at once, in any order between them; what does not fit is refused.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Fragments, type Assembled } from '../../../../src/runtime/distribution/erlang/internal.ts';
+import { Fragments, spares, type Assembled } from '../../../../src/runtime/distribution/erlang/internal.ts';
 import { atom } from 'troupe';
 
 const refs = [atom('one')];
@@ -113,5 +113,26 @@ describe('fragments', () => {
     const before = process.memoryUsage().arrayBuffers;
     expect(fragments.first(2n, 2n ** 63n, [], part, 0, size)).toBeUndefined();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThanOrEqual(16 * size);
+  });
+
+  test('a message comes into the memory of one that was read, when it has about its size', () => {
+    const part = 65_536;
+    const assemble = (count: number, fill: number): Buffer => {
+      const fragments = new Fragments();
+      const bytes = Buffer.alloc(part, fill);
+      let result = fragments.first(1n, BigInt(count), [], bytes, 0, part);
+      for (let left = count - 1; left > 0; left--) result = fragments.next(1n, BigInt(left), bytes, 0, part);
+      const { body } = result as Assembled;
+      expect(body.equals(Buffer.alloc(count * part, fill))).toBe(true);
+      return body;
+    };
+    const first = assemble(64, 1);
+    spares(first);
+    const shorter = assemble(32, 2);
+    const longer = assemble(65, 3);
+    const second = assemble(62, 4);
+    const third = assemble(64, 5);
+    expect(second.buffer).toBe(first.buffer);
+    for (const other of [shorter, longer, third]) expect(other.buffer).not.toBe(first.buffer);
   });
 });

@@ -52,8 +52,8 @@ function checkCookie(cookie: string): string {
 
 /** The cookies of a node. */
 export class Cookies {
-  #own: string | undefined;
-  readonly #ofPeers = new Map<string, string>();
+  readonly #own: string | undefined;
+  readonly #ofPeers: ReadonlyMap<string, string>;
 
   /**
    * @param own The cookie for all nodes without an entry in `ofPeers`; without it, only nodes with an entry can connect.
@@ -61,7 +61,7 @@ export class Cookies {
    */
   constructor(own?: string, ofPeers: Readonly<Record<string, string>> = {}) {
     this.#own = own === undefined ? undefined : checkCookie(own);
-    for (const [peer, cookie] of Object.entries(ofPeers)) this.set(peer, cookie);
+    this.#ofPeers = new Map(Object.entries(ofPeers).map(([peer, cookie]) => [peer, checkCookie(cookie)]));
   }
 
   /**
@@ -74,16 +74,6 @@ export class Cookies {
       throw new TroupeError('TROUPE_BAD_COOKIE', `There is no cookie for ${peer}.`);
     }
     return cookie;
-  }
-
-  /** Sets the cookie for one node, from its next connection on. @throws TroupeError TROUPE_BAD_COOKIE */
-  set(peer: string, cookie: string): void {
-    this.#ofPeers.set(peer, checkCookie(cookie));
-  }
-
-  /** Sets the cookie for all other nodes, from their next connections on. @throws TroupeError TROUPE_BAD_COOKIE */
-  setOwn(cookie: string): void {
-    this.#own = checkCookie(cookie);
   }
 }
 

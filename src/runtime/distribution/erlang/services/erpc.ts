@@ -16,6 +16,7 @@ import { Call, type CallOptions, beginCall } from '../../../otp/gen.ts';
 import type { CastOptions } from '../../../otp/server.ts';
 import type { Node } from '../../../process/node.ts';
 import { type Executor, type FunctionName, MAX_ARITY, readOutcome } from './executor.ts';
+import { publishDropped } from './service-process.ts';
 import { type ExitReason, formatReason } from '../../../process/messages.ts';
 import { addWatch } from '../../../process/monitor.ts';
 import { Pid, type Ref } from '../../../terms/identifiers.ts';
@@ -225,7 +226,13 @@ export class SpawnClient {
   cast(peer: string, wanted: FunctionName, args: readonly unknown[], from: Process | undefined): void {
     const { module, name } = wanted;
     if (peer === this.#node.name) {
-      this.#executor.start({ peer, module, name, args, groupLeader: undefined, tag: undefined });
+      const execution = { peer, module, name, args, groupLeader: undefined, tag: undefined };
+      if (this.#executor.start(execution) !== undefined) return;
+      publishDropped(
+        this.#node,
+        peer,
+        () => `a cast of ${module}:${name}/${args.length}: too many functions run`,
+      );
       return;
     }
     const sender = from?.pid ?? this.#node.initPid;

@@ -11,7 +11,7 @@ import type { Node } from '../../../process/node.ts';
 import type { Pid, Ref } from '../../../terms/identifiers.ts';
 import type { Process } from '../../../process/process.ts';
 import { publishDropped } from './service-process.ts';
-import { badArgument } from '../../../errors.ts';
+import { badArgument, TroupeError } from '../../../errors.ts';
 import { Atom, atom } from '../../../terms/atom.ts';
 import { Tuple } from '../../../terms/values.ts';
 import { describeError, isReasonWord, reasonAtom } from '../../../terms/reasons.ts';
@@ -164,6 +164,16 @@ export class Executor {
     if (groupLeader !== undefined) process.ensureExtra().groupLeader = groupLeader;
     addWatch(process, new Running(this.#counts, peer));
     return process;
+  }
+
+  /** As `start`, for a node that is told by undefined, too, that this node is full or stopping. */
+  startForPeer(execution: Execution): Process | undefined {
+    try {
+      return this.start(execution);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      return undefined;
+    }
   }
 }
 

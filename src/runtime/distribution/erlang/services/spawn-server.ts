@@ -72,7 +72,7 @@ export class SpawnServer {
       sendReply(connection, request, 0, atom(options === undefined ? 'badopt' : 'notsup'));
       return;
     }
-    const process = this.#start(execution);
+    const process = this.#executor.startForPeer(execution);
     if (process === undefined) {
       sendReply(connection, request, 0, atom('system_limit'));
       return;
@@ -86,16 +86,6 @@ export class SpawnServer {
     const { router } = this.#node;
     if (options.link) router.receive(connection.name, { op: 'link', from, to: process.pid });
     if (options.monitor) watch(this.#node, connection, from, ref, process, execution.tag);
-  }
-
-  #start(execution: Execution): Process | undefined {
-    try {
-      return this.#executor.start(execution);
-    } catch (error) {
-      if (!(error instanceof TroupeError)) throw error;
-      // The node is full or stopping.
-      return undefined;
-    }
   }
 }
 
@@ -272,7 +262,7 @@ export class Rex {
         send(badRpc(tuple(atom('EXIT'), tuple(atom('not_encodable'), error.what))));
       }
     };
-    const process = this.#start(execution);
+    const process = this.#executor.startForPeer(execution);
     if (process === undefined) answer(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
     else addWatch(process, new Answer(answer, tag));
     return true;
@@ -287,7 +277,7 @@ export class Rex {
       refuse(self, request);
       return;
     }
-    const process = this.#start(execution);
+    const process = this.#executor.startForPeer(execution);
     if (process === undefined) request.reply(badRpc(tuple(atom('EXIT'), atom('system_limit'))));
     else addWatch(process, new Answer((reply) => request.reply(reply), tag));
   }
@@ -296,18 +286,8 @@ export class Rex {
     const wanted = readRequest(argument, ['cast']);
     const peer = wanted?.groupLeader?.node ?? '';
     const execution = wanted && readFunction(peer, wanted.what, wanted.groupLeader, undefined);
-    if (execution === undefined || this.#start(execution) === undefined) {
+    if (execution === undefined || this.#executor.startForPeer(execution) === undefined) {
       publishDropped(self.node, peer, () => 'a cast to rex');
-    }
-  }
-
-  #start(execution: Parameters<Executor['start']>[0]): Process | undefined {
-    try {
-      return this.#executor.start(execution);
-    } catch (error) {
-      if (!(error instanceof TroupeError)) throw error;
-      // The node is full.
-      return undefined;
     }
   }
 }

@@ -18,6 +18,7 @@ import type { Grammar, TermReader } from '../../etf/reader.ts';
 import { SlicingReader } from '../../etf/slicing-reader.ts';
 import { EtfError, TooDeep, TooManyValues } from '../../etf/tags.ts';
 import { type SpawnReply, type SpawnRequest, type Sender, senderOf, UNKNOWN_SENDER } from './control.ts';
+import { spares } from './frames.ts';
 
 /** Receives what was read. */
 export interface ControlSink {
@@ -214,6 +215,7 @@ export class Arrivals {
       return true;
     }
     this.#passed(waiting);
+    if (own && !slices.kept) spares(bytes);
     this.#done(message, slices.taken());
     return true;
   }

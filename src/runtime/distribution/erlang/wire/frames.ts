@@ -285,7 +285,7 @@ export class Fragments {
     this.#bytes += size;
     const bytes = unfinished.bytes + size;
     if (bytes > unfinished.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(roomFor(bytes, unfinished.expected));
+      const larger = memoryOf(roomFor(bytes, unfinished.expected));
       unfinished.buffer.copy(larger, 0, 0, unfinished.bytes);
       unfinished.buffer = larger;
     }
@@ -311,6 +311,31 @@ export class Fragments {
     this.#sequences.clear();
     this.#bytes = 0;
   }
+}
+
+/** Memory is used again from this size on; it may be larger than needed by one part in as many. */
+const SPARE_BYTES = 1024 * 1024;
+const SPARE_PART = 8;
+
+/**
+ * The memory of a message that has been read, of any connection, for the next one: the engine collects garbage for every 64 MiB that are
+ * made. Until it does so it would be there anyway; it is not kept from it.
+ */
+let spare: WeakRef<ArrayBufferLike> | undefined;
+
+/** The memory of a message may be used again: the message was read, and nothing of it is a view of it. */
+export function spares({ buffer }: Buffer): void {
+  if (buffer.byteLength >= SPARE_BYTES) spare = new WeakRef(buffer);
+}
+
+function memoryOf(bytes: number): Buffer {
+  const memory = bytes < SPARE_BYTES ? undefined : spare?.deref();
+  const length = memory?.byteLength ?? 0;
+  if (memory === undefined || length < bytes || length > bytes + bytes / SPARE_PART) {
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+  spare = undefined;
+  return Buffer.from(memory);
 }
 
 /** How much room is made for some bytes, of a message of which more is expected. */

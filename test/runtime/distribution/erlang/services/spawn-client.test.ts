@@ -358,6 +358,9 @@ describe('calls of functions of the own node', () => {
     const first = failure(erpc.call(node, node.name, 'm', 'waits', [], { signal: signal.signal }));
     const second = await failure(erpc.call(node, node.name, 'm', 'add', [1, 2]));
     expect(second.reason).toMatchObject({ reason: tuple(atom('erpc'), atom('system_limit')) });
+    const dropped = recordTelemetry('troupe:distribution:dropped');
+    erpc.cast(node, node.name, 'm', 'note', ['too many']);
+    expect(dropped).toEqual([expect.objectContaining({ what: expect.stringContaining('m:note/1') })]);
     signal.abort();
     await first;
   });
