@@ -26,14 +26,13 @@ export interface PgliteSettings {
   readonly waitingMax?: number;
   /** The longest wait between two attempts to open the database again; 10 s when left out. */
   readonly retryMaxMs?: number;
-  /** How long opening may take, including creating or recovering the folder, and migrating; two minutes when left out. */
-  readonly openTimeoutMs?: number;
   /** How long `close` waits for calls to end; 5 s when left out. */
   readonly closeTimeoutMs?: number;
 }
 
 const WAITING_MAX = 1_000;
 const RETRY_MAX_MS = 10_000;
+/** How long opening may take, including creating or recovering the folder, and migrating. */
 const OPEN_TIMEOUT_MS = 120_000;
 /** How long the process may take for its last checkpoint. Without one the next start takes longer, but nothing is lost. */
 const GOODBYE_MS = 2_500;
@@ -76,7 +75,7 @@ class PgliteEngine implements Engine {
   }
 
   async open(closing: AbortSignal, onMigrated: (migrated: Migrated | undefined) => void): Promise<void> {
-    const { folder, openTimeoutMs = OPEN_TIMEOUT_MS } = this.#settings;
+    const { folder } = this.#settings;
     await this.#process?.ended;
     closing.throwIfAborted();
     const started = new PgliteProcess(folder, this.#hasData);
@@ -86,11 +85,11 @@ class PgliteEngine implements Engine {
       const target = {
         url: URL,
         connect: () => started.socket,
-        connectTimeoutMs: openTimeoutMs,
+        connectTimeoutMs: OPEN_TIMEOUT_MS,
         parameters: {},
       };
       connection = await openConnection(target, closing, () => this.#onLost());
-      onMigrated(await migrate(connection, openTimeoutMs, closing));
+      onMigrated(await migrate(connection, OPEN_TIMEOUT_MS, closing));
       this.#connection = connection;
       this.#session = connection.lend();
       this.#hasData = true;

@@ -12,7 +12,7 @@ import {
   pubsub,
   sys,
 } from 'troupe';
-import { createMemoryNetwork, settle } from 'troupe/testing';
+import { createMemoryNetwork, createProbe, settle } from 'troupe/testing';
 import { recordTelemetry } from '../process/helpers.ts';
 
 import {
@@ -49,6 +49,14 @@ describe('one node', () => {
     });
     const plain = got.find((message) => message !== stored) as Broadcast;
     expect([plain.epoch, plain.position, plain.id]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('without a log nothing is published, nor followed', async () => {
+    const { node } = site();
+    const stored = await add(createMemoryStore(), 1);
+    expect(() => notes.publish(node, stored)).toThrow('TROUPE_NO_LOG');
+    const probe = createProbe(node);
+    expect(() => notes.follow(probe.self)).toThrow('TROUPE_NO_LOG');
   });
 
   test('events that are published out of order come in order', async () => {
