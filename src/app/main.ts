@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { formatReason, TroupeError } from 'troupe';
 import { type App, createApp } from './app.ts';
 import { ConfigError, loadConfig, type Config } from './config.ts';
+import { LogOutput } from './log-output.ts';
 import { terminalLog } from './terminal.ts';
 
 const USAGE = `Usage: node dist/app/main.js
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   if (config === undefined) return;
 
   const terminal = await terminalLog(process.stdout);
-  const starting = createApp(config, terminal);
+  const starting = createApp(config, terminal ?? { logger: { stream: standardOutput() } });
   const stop = stopper(starting, config.shutdownTimeoutMs);
   const isStopping = stopOnSignals(starting, stop);
   let app: App;
@@ -65,6 +66,13 @@ async function main(): Promise<void> {
     process.stderr.write(`cannot serve metrics on ${host} port ${port}: ${why}\n`);
     stop(1);
   }
+}
+
+/** Where the log goes when no terminal shows it. */
+function standardOutput(): LogOutput {
+  const output = new LogOutput(process.stdout.fd);
+  process.on('exit', () => output.flush());
+  return output;
 }
 
 function argumentsAreFine(): boolean {
