@@ -168,8 +168,8 @@ export function nodeOf(place: Place): Node {
 
 /** @internal The pid of the process that calls. */
 export function ownPid(place: Place): Pid {
-  if (!(place instanceof Node)) return place.pid;
-  throw badArgument('A node cannot join or leave a group: name the pids.');
+  if (place === nodeOf(place)) throw badArgument('A node cannot join or leave a group: name the pids.');
+  return (place as Process).pid;
 }
 
 function scopeAt(place: Place, name: string): Scope {

@@ -224,7 +224,7 @@ describe('limits', () => {
   });
 
   test('how long a connection without a name lasts, whatever it does', async () => {
-    const port = await serve({ requestMs: 30 });
+    const port = await serve({ requestMs: 300 });
     const { raw } = await registered(port, 'alice');
     const silent = new Raw(port);
     const slow = new Raw(port).send(Buffer.of(0, 200));
