@@ -124,6 +124,7 @@ test('between some fragments of a large message the processes have their turn', 
 });
 
 test('of connections that hold too much of unfinished messages together, the one that holds the most ends', () => {
+  vi.spyOn(performance, 'now').mockReturnValue(0);
   const unfinished = new Unfinished(1_000_000);
   const [one, other, third] = [start(unfinished), start(unfinished), start(unfinished)];
   /** The beginning of a frame. */
