@@ -1,7 +1,7 @@
 /**
  * Failures that nobody listens to: a process that crashed, a server that failed, a supervisor that gives up; and what would otherwise
- * be lost without a trace, as warnings. While the channel of such an event has no subscriber it is reported here: in OTP's form on standard error, or to whatever has taken over the reports
- * of a node, such as the logger of a Fastify application.
+ * be lost without a trace, as warnings. While the channel of such an event has no subscriber it is reported here: in OTP's form on
+ * standard error, or to whatever has taken over the reports of a node, such as the logger of a Fastify application.
  *
  * Invariants: a failure is reported once, even when it ends several processes; of a kind and label at most `BURST` are reported
  * in `WINDOW_MS`; the others are counted, and the count is reported. This is the only file of the runtime that prints.
